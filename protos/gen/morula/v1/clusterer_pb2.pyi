@@ -1,0 +1,193 @@
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from morula.v1 import artifact_pb2 as _artifact_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CellIdentity(_message.Message):
+    __slots__ = ("slide_digest", "object_kind", "model", "mpp", "slide_mpp")
+    SLIDE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_KIND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MPP_FIELD_NUMBER: _ClassVar[int]
+    SLIDE_MPP_FIELD_NUMBER: _ClassVar[int]
+    slide_digest: str
+    object_kind: str
+    model: _artifact_pb2.ModelRef
+    mpp: float
+    slide_mpp: float
+    def __init__(self, slide_digest: _Optional[str] = ..., object_kind: _Optional[str] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., mpp: _Optional[float] = ..., slide_mpp: _Optional[float] = ...) -> None: ...
+
+class SettleCellsRequest(_message.Message):
+    __slots__ = ("identity", "shards", "index_key", "outlines_key")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    SHARDS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_KEY_FIELD_NUMBER: _ClassVar[int]
+    OUTLINES_KEY_FIELD_NUMBER: _ClassVar[int]
+    identity: CellIdentity
+    shards: _containers.RepeatedCompositeFieldContainer[_artifact_pb2.ShardCells]
+    index_key: str
+    outlines_key: str
+    def __init__(self, identity: _Optional[_Union[CellIdentity, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[_artifact_pb2.ShardCells, _Mapping]]] = ..., index_key: _Optional[str] = ..., outlines_key: _Optional[str] = ...) -> None: ...
+
+class SettleCellsResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: _artifact_pb2.Progress
+    result: SettleCellsResult
+    def __init__(self, progress: _Optional[_Union[_artifact_pb2.Progress, _Mapping]] = ..., result: _Optional[_Union[SettleCellsResult, _Mapping]] = ...) -> None: ...
+
+class SettleCellsResult(_message.Message):
+    __slots__ = ("settled", "dropped_cell_count")
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    settled: _artifact_pb2.SettledSlide
+    dropped_cell_count: int
+    def __init__(self, settled: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., dropped_cell_count: _Optional[int] = ...) -> None: ...
+
+class ClusterParams(_message.Message):
+    __slots__ = ("leaf_count", "seed", "neighbour_count")
+    LEAF_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    leaf_count: int
+    seed: int
+    neighbour_count: int
+    def __init__(self, leaf_count: _Optional[int] = ..., seed: _Optional[int] = ..., neighbour_count: _Optional[int] = ...) -> None: ...
+
+class ClusterCellsRequest(_message.Message):
+    __slots__ = ("slides", "embedder", "params", "keys")
+    SLIDES_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDER_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    slides: _containers.RepeatedCompositeFieldContainer[_artifact_pb2.SettledSlide]
+    embedder: _artifact_pb2.ModelRef
+    params: ClusterParams
+    keys: ClusteringKeys
+    def __init__(self, slides: _Optional[_Iterable[_Union[_artifact_pb2.SettledSlide, _Mapping]]] = ..., embedder: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., params: _Optional[_Union[ClusterParams, _Mapping]] = ..., keys: _Optional[_Union[ClusteringKeys, _Mapping]] = ...) -> None: ...
+
+class ClusteringKeys(_message.Message):
+    __slots__ = ("leaf_key", "tree_key", "features_key", "confidence_key", "layout_key")
+    LEAF_KEY_FIELD_NUMBER: _ClassVar[int]
+    TREE_KEY_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_KEY_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_KEY_FIELD_NUMBER: _ClassVar[int]
+    leaf_key: str
+    tree_key: str
+    features_key: str
+    confidence_key: str
+    layout_key: str
+    def __init__(self, leaf_key: _Optional[str] = ..., tree_key: _Optional[str] = ..., features_key: _Optional[str] = ..., confidence_key: _Optional[str] = ..., layout_key: _Optional[str] = ...) -> None: ...
+
+class Clustering(_message.Message):
+    __slots__ = ("leaf", "tree", "features", "confidence", "layout")
+    LEAF_FIELD_NUMBER: _ClassVar[int]
+    TREE_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    leaf: _artifact_pb2.ObjectRef
+    tree: _artifact_pb2.ObjectRef
+    features: _artifact_pb2.ObjectRef
+    confidence: _artifact_pb2.ObjectRef
+    layout: _artifact_pb2.ObjectRef
+    def __init__(self, leaf: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., tree: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., features: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., layout: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
+
+class ClusterCellsResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: _artifact_pb2.Progress
+    result: ClusterCellsResult
+    def __init__(self, progress: _Optional[_Union[_artifact_pb2.Progress, _Mapping]] = ..., result: _Optional[_Union[ClusterCellsResult, _Mapping]] = ...) -> None: ...
+
+class ClusterCellsResult(_message.Message):
+    __slots__ = ("clustering", "cell_count", "leaf_count", "noise_count", "cluster_count", "structure_found")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEAF_COUNT_FIELD_NUMBER: _ClassVar[int]
+    NOISE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STRUCTURE_FOUND_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    cell_count: int
+    leaf_count: int
+    noise_count: int
+    cluster_count: int
+    structure_found: bool
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., cell_count: _Optional[int] = ..., leaf_count: _Optional[int] = ..., noise_count: _Optional[int] = ..., cluster_count: _Optional[int] = ..., structure_found: _Optional[bool] = ...) -> None: ...
+
+class SplitClusterRequest(_message.Message):
+    __slots__ = ("clustering", "node_id", "part_count", "seed", "leaf_key", "tree_key")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    PART_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LEAF_KEY_FIELD_NUMBER: _ClassVar[int]
+    TREE_KEY_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    node_id: int
+    part_count: int
+    seed: int
+    leaf_key: str
+    tree_key: str
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., node_id: _Optional[int] = ..., part_count: _Optional[int] = ..., seed: _Optional[int] = ..., leaf_key: _Optional[str] = ..., tree_key: _Optional[str] = ...) -> None: ...
+
+class SplitClusterResponse(_message.Message):
+    __slots__ = ("clustering", "child_ids")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    CHILD_IDS_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    child_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., child_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class AssignCellsRequest(_message.Message):
+    __slots__ = ("clustering", "slide", "embedder", "neighbour_count", "leaf_key", "confidence_key")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    SLIDE_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDER_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEAF_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_KEY_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    slide: _artifact_pb2.SettledSlide
+    embedder: _artifact_pb2.ModelRef
+    neighbour_count: int
+    leaf_key: str
+    confidence_key: str
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., slide: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., embedder: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., leaf_key: _Optional[str] = ..., confidence_key: _Optional[str] = ...) -> None: ...
+
+class AssignCellsResponse(_message.Message):
+    __slots__ = ("leaf", "confidence", "abstained_count")
+    LEAF_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ABSTAINED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    leaf: _artifact_pb2.ObjectRef
+    confidence: _artifact_pb2.ObjectRef
+    abstained_count: int
+    def __init__(self, leaf: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., abstained_count: _Optional[int] = ...) -> None: ...
+
+class LayoutCellsRequest(_message.Message):
+    __slots__ = ("clustering", "node_id", "seed", "layout_key")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_KEY_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    node_id: int
+    seed: int
+    layout_key: str
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., node_id: _Optional[int] = ..., seed: _Optional[int] = ..., layout_key: _Optional[str] = ...) -> None: ...
+
+class LayoutCellsResponse(_message.Message):
+    __slots__ = ("layout",)
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    layout: _artifact_pb2.ObjectRef
+    def __init__(self, layout: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
