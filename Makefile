@@ -1,0 +1,54 @@
+# Everything sets itself up: python3, make and git are enough, and nothing is installed outside .venv.
+.DEFAULT_GOAL := help
+SLIDE ?=
+OUT ?= build/run
+PORT ?= 8610
+DATA ?=
+SERVE ?= 1
+morula := .venv/bin/morula
+
+.PHONY: help setup demo run serve test lint bench protos web images chart locks
+
+help: ## print these lines
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+setup: ## make .venv with the morula command and the page in it
+	@scripts/setup onebox web
+
+demo: setup ## make a slide, run it, label ten pages, open the page (SERVE=0: end instead)
+	@.venv/bin/python -m morula.onebox.demo $(if $(filter 0,$(SERVE)),--no-serve)
+
+run: setup ## run one slide: make run SLIDE=path [OUT=folder]
+	@$(morula) run "$(SLIDE)" --out "$(OUT)"
+
+serve: setup ## open the page on what is there: make serve [PORT=8610] [DATA=folder]
+	@$(morula) serve --port $(PORT) $(if $(DATA),--data "$(DATA)")
+
+test: ## all tests; what needs a package that is not there is skipped and says which
+	@scripts/setup dev web
+	@scripts/test
+
+lint: ## all that is checked without running anything
+	@scripts/setup dev web
+	@scripts/lint
+
+bench: setup ## times per stage and what they must hold
+	@$(morula) bench pipeline
+	@$(morula) bench labelling
+
+protos: ## write protos/gen from the protos
+	@scripts/setup dev
+	@scripts/protos
+
+web: ## build the page
+	@scripts/setup web
+
+images: ## build one image per service with docker, podman or buildah
+	@scripts/images
+
+chart: ## lint and render the Helm chart
+	@scripts/chart
+
+locks: ## write locks/*.txt from pyproject.toml
+	@scripts/setup
+	@scripts/locks
