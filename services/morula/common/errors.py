@@ -1,0 +1,247 @@
+"""Every way a call can fail: one closed table from reason to gRPC status to HTTP status.
+
+A class's docstring is its title. Numbers are those of `google/rpc/code.proto`, but where a class says otherwise.
+`morula.common.rpc` puts these on the wire; nothing here knows gRPC.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Code(Enum):
+    """A status, as gRPC and as HTTP number it."""
+
+    CANCELLED = (1, 499)
+    UNKNOWN = (2, 500)
+    INVALID_ARGUMENT = (3, 400)
+    DEADLINE_EXCEEDED = (4, 504)
+    NOT_FOUND = (5, 404)
+    ALREADY_EXISTS = (6, 409)
+    PERMISSION_DENIED = (7, 403)
+    RESOURCE_EXHAUSTED = (8, 429)
+    FAILED_PRECONDITION = (9, 400)
+    ABORTED = (10, 409)
+    OUT_OF_RANGE = (11, 400)
+    UNIMPLEMENTED = (12, 501)
+    INTERNAL = (13, 500)
+    UNAVAILABLE = (14, 503)
+    DATA_LOSS = (15, 500)
+    UNAUTHENTICATED = (16, 401)
+
+    @property
+    def grpc(self) -> int:
+        return self.value[0]
+
+    @property
+    def http(self) -> int:
+        return self.value[1]
+
+
+class MorulaError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: ClassVar[str] = ""
+    http_status: ClassVar[int] = 0
+
+    def __init_subclass__(cls) -> None:
+        if "http_status" not in cls.__dict__:
+            cls.http_status = cls.code.http
+
+    def __init__(self, detail: str = "", **metadata: str) -> None:
+        super().__init__(detail, metadata)
+        self.detail = detail
+        self.metadata = metadata
+
+    @property
+    def title(self) -> str:
+        return (type(self).__doc__ or "").split("\n", 1)[0]
+
+    def __str__(self) -> str:
+        return self.detail or self.title
+
+
+class InvalidArgument(MorulaError):
+    """The request makes no sense."""
+
+    code, reason = Code.INVALID_ARGUMENT, "INVALID_ARGUMENT"
+
+
+class MissingField(MorulaError):
+    """A required field is missing."""
+
+    code, reason = Code.INVALID_ARGUMENT, "MISSING_FIELD"
+
+
+class KeyInvalid(MorulaError):
+    """The key is no address inside the store."""
+
+    code, reason = Code.INVALID_ARGUMENT, "KEY_INVALID"
+
+
+class SlideUnreadable(MorulaError):
+    """The file is no slide that can be read."""
+
+    code, reason = Code.INVALID_ARGUMENT, "SLIDE_UNREADABLE"
+
+
+class SlideScaleUnknown(MorulaError):
+    """Nothing says how large a pixel of the slide is."""
+
+    code, reason, http_status = Code.INVALID_ARGUMENT, "SLIDE_SCALE_UNKNOWN", 422
+
+
+class ArtifactInvalid(MorulaError):
+    """The artifact is damaged or not of the expected format."""
+
+    code, reason = Code.FAILED_PRECONDITION, "ARTIFACT_INVALID"
+
+
+class NotFound(MorulaError):
+    """There is no such thing."""
+
+    code, reason = Code.NOT_FOUND, "NOT_FOUND"
+
+
+class ArtifactMissing(MorulaError):
+    """The object is not in the store."""
+
+    code, reason = Code.NOT_FOUND, "ARTIFACT_MISSING"
+
+
+class ArtifactChanged(MorulaError):
+    """The object's bytes are not those it was named with."""
+
+    code, reason = Code.FAILED_PRECONDITION, "ARTIFACT_CHANGED"
+
+
+class AlreadyExists(MorulaError):
+    """It exists already."""
+
+    code, reason = Code.ALREADY_EXISTS, "ALREADY_EXISTS"
+
+
+class FailedPrecondition(MorulaError):
+    """The state of things does not allow this now."""
+
+    code, reason = Code.FAILED_PRECONDITION, "FAILED_PRECONDITION"
+
+
+class ModelUnavailable(MorulaError):
+    """The model or the revision asked for is not here."""
+
+    code, reason = Code.FAILED_PRECONDITION, "MODEL_UNAVAILABLE"
+
+
+class ModelMismatch(MorulaError):
+    """The inputs were made with another model."""
+
+    code, reason = Code.FAILED_PRECONDITION, "MODEL_MISMATCH"
+
+
+class NodeAlreadySplit(MorulaError):
+    """The cluster is split already."""
+
+    code, reason = Code.FAILED_PRECONDITION, "NODE_ALREADY_SPLIT"
+
+
+class Busy(MorulaError):
+    """All places are taken; try again soon."""
+
+    code, reason = Code.RESOURCE_EXHAUSTED, "BUSY"
+
+    def __init__(self, detail: str = "", *, retry_after_s: float = 1.0, **metadata: str) -> None:
+        super().__init__(detail, **metadata)
+        self.retry_after_s = retry_after_s
+
+
+class TooLarge(MorulaError):
+    """It is larger than what is accepted."""
+
+    code, reason, http_status = Code.RESOURCE_EXHAUSTED, "TOO_LARGE", 413
+
+
+class Unauthenticated(MorulaError):
+    """The caller did not prove who they are."""
+
+    code, reason = Code.UNAUTHENTICATED, "UNAUTHENTICATED"
+
+
+class PermissionDenied(MorulaError):
+    """The caller may not do this."""
+
+    code, reason = Code.PERMISSION_DENIED, "PERMISSION_DENIED"
+
+
+class Conflict(MorulaError):
+    """Somebody else was faster."""
+
+    code, reason = Code.ABORTED, "CONFLICT"
+
+
+class Stale(MorulaError):
+    """What the caller expected is no longer so."""
+
+    code, reason, http_status = Code.ABORTED, "STALE", 412
+
+
+class DeadlineExceeded(MorulaError):
+    """It took longer than the caller would wait."""
+
+    code, reason = Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
+
+
+class Cancelled(MorulaError):
+    """It was cancelled."""
+
+    code, reason = Code.CANCELLED, "CANCELLED"
+
+
+class Unavailable(MorulaError):
+    """The service cannot be reached."""
+
+    code, reason = Code.UNAVAILABLE, "UNAVAILABLE"
+
+
+class Unimplemented(MorulaError):
+    """This is not offered here."""
+
+    code, reason = Code.UNIMPLEMENTED, "UNIMPLEMENTED"
+
+
+class Internal(MorulaError):
+    """Internal error."""
+
+    code, reason = Code.INTERNAL, "INTERNAL"
+
+
+ALL_ERRORS: tuple[type[MorulaError], ...] = tuple(MorulaError.__subclasses__())
+
+_BY_REASON = {error.reason: error for error in ALL_ERRORS}
+
+# What a status without our reason means, whoever sent it: gRPC itself, a proxy, another program.
+FALLBACKS: dict[Code, type[MorulaError]] = {
+    Code.CANCELLED: Cancelled,
+    Code.UNKNOWN: Internal,
+    Code.INVALID_ARGUMENT: InvalidArgument,
+    Code.DEADLINE_EXCEEDED: DeadlineExceeded,
+    Code.NOT_FOUND: NotFound,
+    Code.ALREADY_EXISTS: AlreadyExists,
+    Code.PERMISSION_DENIED: PermissionDenied,
+    Code.RESOURCE_EXHAUSTED: TooLarge,  # gRPC's own message limit; "busy" always carries its reason
+    Code.FAILED_PRECONDITION: FailedPrecondition,
+    Code.ABORTED: Conflict,
+    Code.OUT_OF_RANGE: InvalidArgument,
+    Code.UNIMPLEMENTED: Unimplemented,
+    Code.INTERNAL: Internal,
+    Code.UNAVAILABLE: Unavailable,
+    Code.DATA_LOSS: Internal,
+    Code.UNAUTHENTICATED: Unauthenticated,
+}
+
+
+def by_reason(reason: str, code: Code) -> type[MorulaError]:
+    """The class with this reason, or the one that stands for this status."""
+    return _BY_REASON.get(reason, FALLBACKS[code])

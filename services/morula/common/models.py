@@ -1,0 +1,108 @@
+"""The models there are. Data only: who runs them is the business of segmenter and embedder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from morula.common.errors import ModelUnavailable
+from morula.common.keys import digest
+
+Task = Literal["segmenter", "embedder"]
+SCALES = Path(__file__).parent / "scales"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One row of the registry."""
+
+    name: str
+    task: Task
+    object_kind: Literal["nucleus", "component", "patch"]
+    mpp: float
+    """Microns per pixel that it works at."""
+    object_um: float
+    """Diameter of a typical object; default where a request names none."""
+    channels: tuple[str, ...]
+    licence: str
+    trained_on: str
+    commercial: bool
+    shard_tile_count: int
+    """Tiles per shard, 1 to 256: part of the keys, hence the same on every machine."""
+    weights_sha256: str | None = None
+    columns: tuple[str, ...] = ()
+    """An embedder's columns, with units in their names."""
+    location: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    """Location and scale of each column over the reference set, never over the slide at hand."""
+
+    def __post_init__(self) -> None:
+        if not len(self.columns) == len(self.location) == len(self.scale):
+            raise ValueError(f"{self.name}: columns, location and scale differ in length")
+        if not 1 <= self.shard_tile_count <= 256:
+            raise ValueError(f"{self.name}: a shard has 1 to 256 tiles")
+        if any(value <= 0 for value in self.scale):
+            raise ValueError(f"{self.name}: a scale is not positive")
+
+    @cached_property
+    def revision(self) -> str:
+        """Digest of the weights, or of this row where there are none."""
+        return self.weights_sha256 or digest(asdict(self))
+
+
+def _scales(name: str) -> dict[str, tuple[float, ...]]:
+    stored = json.loads((SCALES / f"{name}.json").read_text(encoding="utf-8"))
+    return {field: tuple(stored[field]) for field in ("columns", "location", "scale")}
+
+
+REGISTRY: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        name="watershed",
+        task="segmenter",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue"),
+        licence="Apache-2.0",
+        trained_on="nothing: colour deconvolution and watershed",
+        commercial=True,
+        shard_tile_count=64,
+    ),
+    ModelSpec(
+        name="morphology",
+        task="embedder",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue"),
+        licence="Apache-2.0",
+        trained_on="nothing: location and scale of its columns are of a reference set",
+        commercial=True,
+        shard_tile_count=64,
+        **_scales("morphology"),  # type: ignore[arg-type]
+    ),
+)
+
+
+def find(name: str, task: Task, registry: Iterable[ModelSpec] = REGISTRY) -> ModelSpec:
+    """The row of this name, or ModelUnavailable with the names there are."""
+    rows = {spec.name: spec for spec in registry if spec.task == task}
+    if name not in rows:
+        raise ModelUnavailable(f"there is no {task} {name!r}; there are: {', '.join(sorted(rows))}", model=name)
+    return rows[name]
+
+
+def resolve(name: str, revision: str, task: Task, registry: Iterable[ModelSpec] = REGISTRY) -> ModelSpec:
+    """The row of exactly this name and revision: nothing is ever substituted."""
+    spec = find(name, task, registry)
+    if spec.revision != revision:
+        raise ModelUnavailable(
+            f"{task} {name!r} is here as revision {spec.revision[:12]}, not {revision[:12]}",
+            model=name,
+            revision=spec.revision,
+        )
+    return spec

@@ -1,0 +1,73 @@
+"""What a service is told from outside. Read in `__main__` only and passed on by constructor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from morula.common.store import Store, open_store
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files of one side of a TLS connection, PEM."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+    """Whom to trust; a server that has it asks its callers for a certificate (mTLS)."""
+
+
+class ServiceSettings(BaseSettings):
+    """Settings of every service, from variables such as `MORULA_ADDRESS`."""
+
+    model_config = SettingsConfigDict(env_prefix="MORULA_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    address: str = "127.0.0.1:0"
+    """Where to listen: `host:port` or `unix:/path`."""
+    store_url: str = ""
+    """The object store: `file:///path` or `s3://bucket?endpoint=http://host:port`."""
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    cache_dir: Path | None = None
+    """Where objects of a bucket are kept while they are read as files; a private temporary folder by default."""
+    token: SecretStr | None = None
+    """Bearer token that callers must present; none is asked for when it is not set."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    """Certificates to trust; a server that has it asks its callers for theirs (mTLS)."""
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    log_level: str = "INFO"
+    threads: int = Field(default=0, ge=0)
+    """Threads for compute; 0 takes what this process may use."""
+    admit: int = Field(default=3, ge=1)
+    """Calls that may be in at once, the running one included; the next is answered BUSY."""
+    drain_s: float = Field(default=0.0, ge=0)
+    """Pause between NOT_SERVING and refusing calls, so that balancers can look away."""
+    grace_s: float = Field(default=600.0, ge=0)
+    """How long calls in flight may take once the server stops."""
+    max_connection_age_s: float = Field(default=0.0, ge=0)
+    """Age at which a connection is closed gently, so that callers find new servers; 0 is never."""
+
+    @property
+    def tls(self) -> Tls | None:
+        if not (self.tls_cert or self.tls_key or self.tls_ca):
+            return None
+        return Tls(certificate=self.tls_cert, key=self.tls_key, authority=self.tls_ca)
+
+    @property
+    def bearer(self) -> str | None:
+        return self.token.get_secret_value() if self.token else None
+
+    def open_store(self) -> Store:
+        return open_store(
+            self.store_url,
+            access_key=self.s3_access_key,
+            secret_key=self.s3_secret_key.get_secret_value(),
+            cache_dir=self.cache_dir,
+        )
