@@ -1,0 +1,136 @@
+// The one place that talks to the gateway. A refusal is a ProblemError, whatever went wrong.
+import type { Block, Clustering, Clusters, Job, LabelEvent, Labelling, LabelSet, Page, Problem, Slide } from "./types";
+
+export class ProblemError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail || problem.title);
+  }
+}
+
+/** Address of `path` below the place the page was served from. */
+export function address(path: string): string {
+  return new URL(path.replace(/^\//, ""), document.baseURI.replace(/#.*$/, "")).toString();
+}
+
+export function asProblem(error: unknown): Problem {
+  if (error instanceof ProblemError) return error.problem;
+  return {
+    title: "Morula does not answer",
+    status: 0,
+    detail: "Is `morula serve` still running? The page tries again when you ask.",
+  };
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const text = await response.text();
+  try {
+    return { title: response.statusText, ...(JSON.parse(text) as object), status: response.status };
+  } catch {
+    return { title: response.statusText || "Refused", status: response.status, detail: text.slice(0, 300) };
+  }
+}
+
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await fetch(address(path), init);
+  if (!response.ok) throw new ProblemError(await problemOf(response));
+  return response;
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await (await request(path, signal ? { signal } : {})).json()) as T;
+}
+
+async function send<T>(method: string, path: string, body: unknown = {}): Promise<T> {
+  const headers = { "Content-Type": "application/json" };
+  return (await (await request(path, { method, headers, body: JSON.stringify(body) })).json()) as T;
+}
+
+async function bytes(path: string, range: [number, number] | null, signal?: AbortSignal): Promise<Uint8Array> {
+  const headers: HeadersInit = range ? { Range: `bytes=${range[0]}-${range[1] - 1}` } : {};
+  const response = await request(path, signal ? { headers, signal } : { headers });
+  const whole = new Uint8Array(await response.arrayBuffer());
+  return range && response.status === 200 ? whole.subarray(range[0], range[1]) : whole;
+}
+
+const v1 = {
+  labelling: (id: string) => `v1/labellings/${encodeURIComponent(id)}`,
+  clustering: (id: string) => `v1/clusterings/${encodeURIComponent(id)}`,
+  slide: (id: string) => `v1/slides/${encodeURIComponent(id)}`,
+  job: (id: string) => `v1/jobs/${encodeURIComponent(id)}`,
+};
+
+export const api = {
+  slides: () => get<{ slides: Slide[] }>("v1/slides").then((answer) => answer.slides),
+  slide: (id: string) => get<Slide>(v1.slide(id)),
+  thumbnail: (id: string, max_px: number) => address(`${v1.slide(id)}/thumbnail.jpeg?max_px=${max_px}`),
+  tile: (id: string, zoom: number, column: number, row: number) =>
+    `${v1.slide(id)}/tiles/${zoom}/${column}_${row}.jpeg`,
+
+  jobs: () => get<{ jobs: Job[] }>("v1/jobs").then((answer) => answer.jobs),
+  startJob: (slide_id: string, slide_mpp?: number) =>
+    send<Job>("POST", "v1/jobs", slide_mpp === undefined ? { slide_id } : { slide_id, slide_mpp }),
+  cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
+  retryJob: (id: string) => send<Job>("POST", `${v1.job(id)}/retry`),
+
+  clustering: (id: string) => get<Clustering>(v1.clustering(id)),
+  clusters: (id: string, count: number) => get<Clusters>(`${v1.clustering(id)}/clusters?count=${count}`),
+  blocks: (id: string, slide_id: string) =>
+    get<{ block_px: number; blocks: Block[] }>(`${v1.clustering(id)}/blocks?slide_id=${encodeURIComponent(slide_id)}`),
+  block: (id: string, slide_id: string, number: number, range: [number, number] | null, signal: AbortSignal) =>
+    bytes(`${v1.clustering(id)}/blocks/${number}?slide_id=${encodeURIComponent(slide_id)}`, range, signal),
+  leaves: (id: string, start: number, stop: number) =>
+    bytes(`${v1.clustering(id)}/layers/leaf`, [start * 2, stop * 2]).then(littleEndian16),
+
+  labelling: (id: string) => get<Labelling>(v1.labelling(id)),
+  labellings: (clustering_id: string) =>
+    get<{ labellings: Labelling[] }>(`v1/labellings?clustering_id=${encodeURIComponent(clustering_id)}`),
+  async page(id: string, node_id?: number): Promise<Page | null> {
+    const response = await request(`${v1.labelling(id)}/page${node_id === undefined ? "" : `?node_id=${node_id}`}`);
+    return response.status === 204 ? null : ((await response.json()) as Page);
+  },
+  say: (id: string, event: LabelEvent, expected_seq: number) =>
+    send<Labelling>("POST", `${v1.labelling(id)}/events`, { ...event, expected_seq }),
+  setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
+  cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),
+  layer: (id: string, version: number, layer: "class" | "confidence", start: number, stop: number) =>
+    bytes(`${v1.labelling(id)}/layers/${version}/${layer}`, [start, stop]),
+  exportAddress: (id: string) => address(`${v1.labelling(id)}/cells.geojson.gz`),
+
+  addClass: (set_id: string, name: string) =>
+    send<LabelSet>("POST", `v1/label-sets/${encodeURIComponent(set_id)}/classes`, { name }),
+  renameClass: (set_id: string, number: number, name: string) =>
+    send<LabelSet>("PATCH", `v1/label-sets/${encodeURIComponent(set_id)}/classes/${number}`, { name }),
+};
+
+function littleEndian16(raw: Uint8Array): Uint16Array {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  return Uint16Array.from({ length: raw.byteLength >> 1 }, (_, index) => view.getUint16(index * 2, true));
+}
+
+/** Sends files with progress; `fetch` cannot say how much was sent. */
+export function upload(files: File[], onShare: (share: number) => void, signal: AbortSignal): Promise<Slide> {
+  return new Promise((resolve, reject) => {
+    const form = new FormData();
+    for (const file of files) form.append("file", file, file.name);
+    const sending = new XMLHttpRequest();
+    sending.open("POST", address("v1/slides"));
+    sending.upload.onprogress = (event) => event.lengthComputable && onShare(event.loaded / event.total);
+    sending.onerror = () => reject(new TypeError("the connection broke"));
+    sending.onabort = () => reject(new DOMException("upload cancelled", "AbortError"));
+    sending.onload = () => {
+      const answer: unknown = parsed(sending.responseText);
+      if (sending.status < 300) resolve(answer as Slide);
+      else reject(new ProblemError({ title: sending.statusText, ...(answer as object), status: sending.status }));
+    };
+    signal.addEventListener("abort", () => sending.abort());
+    sending.send(form);
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { detail: text.slice(0, 300) };
+  }
+}

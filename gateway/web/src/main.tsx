@@ -1,0 +1,13 @@
+import { render } from "preact";
+import { App } from "./app";
+import { followHash } from "./route";
+import "./look/tokens.css";
+import "./look/base.css";
+import "./look/shell.css";
+
+followHash();
+const page = document.getElementById("page");
+if (page) {
+  page.replaceChildren();
+  render(<App />, page);
+}

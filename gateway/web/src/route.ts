@@ -1,0 +1,55 @@
+// Where the page is, kept after the `#` so that any static host serves it and the back button works.
+import { signal } from "@preact/signals";
+
+export type Route =
+  | { room: "home" }
+  | { room: "board"; labelling: string }
+  | { room: "slide"; labelling: string; slide: string | null; at: At | null }
+  | { room: "look"; slide: string };
+
+/** A place on a slide, in level-0 pixels. */
+export interface At {
+  x_px: number;
+  y_px: number;
+  row: number | null;
+}
+
+export function readRoute(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [room, id, slide] = path.split("/").map(decodeURIComponent);
+  if (room === "board" && id) return { room, labelling: id };
+  if (room === "slide" && id)
+    return { room, labelling: id, slide: slide || null, at: readAt(new URLSearchParams(query)) };
+  if (room === "look" && id) return { room, slide: id };
+  return { room: "home" };
+}
+
+function readAt(query: URLSearchParams): At | null {
+  const [x_px, y_px] = [Number(query.get("x")), Number(query.get("y"))];
+  if (!query.has("x") || !Number.isFinite(x_px) || !Number.isFinite(y_px)) return null;
+  return { x_px, y_px, row: query.has("row") ? Number(query.get("row")) : null };
+}
+
+export function writeRoute(route: Route): string {
+  if (route.room === "board") return `#/board/${encodeURIComponent(route.labelling)}`;
+  if (route.room === "look") return `#/look/${encodeURIComponent(route.slide)}`;
+  if (route.room === "home") return "#/";
+  const slide = route.slide ? `/${encodeURIComponent(route.slide)}` : "";
+  const row = route.at?.row == null ? "" : `&row=${route.at.row}`;
+  const at = route.at ? `?x=${Math.round(route.at.x_px)}&y=${Math.round(route.at.y_px)}${row}` : "";
+  return `#/slide/${encodeURIComponent(route.labelling)}${slide}${at}`;
+}
+
+export const route = signal<Route>({ room: "home" });
+
+export function followHash(): void {
+  const read = () => {
+    route.value = readRoute(window.location.hash);
+  };
+  window.addEventListener("hashchange", read);
+  read();
+}
+
+export function go(to: Route): void {
+  window.location.hash = writeRoute(to);
+}
