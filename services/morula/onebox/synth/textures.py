@@ -1,0 +1,58 @@
+"""Small periodic textures, made once per slide and read at places that flows and hashes choose."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from morula.onebox.synth.muscle import across
+from morula.onebox.synth.tissue import FIBRE_PERIOD_PX
+
+Image = NDArray[np.float32]
+MUSCLE_STEPS_PER_PX = 4
+
+
+@dataclass(frozen=True)
+class Textures:
+    """All of mean 0 and deviation 1, but `muscle`: rows of (distance to the fibre's edge, fibre's tone)."""
+
+    fibres: Image
+    bundles: Image
+    grain: Image
+    mottle: Image
+    chromatin: Image
+    muscle: Image
+
+    @classmethod
+    def of(cls, seed: int) -> "Textures":
+        rng = np.random.default_rng([seed, 1])
+        size = FIBRE_PERIOD_PX
+        places = (np.arange(size * MUSCLE_STEPS_PER_PX) + 0.5) / MUSCLE_STEPS_PER_PX
+        return cls(
+            fibres=_blurred(rng, size, 26, 1.0),
+            bundles=_blurred(rng, size, 60, 3.6),
+            grain=_blurred(rng, size, 1.1, 1.1),
+            mottle=_blurred(rng, size, 4.5, 4.5),
+            chromatin=_blurred(rng, 512, 1.25, 1.25),
+            muscle=np.stack(across(seed, places), axis=-1).astype(np.float32),
+        )
+
+
+def _blurred(rng: np.random.Generator, size_px: int, along_px: float, across_px: float) -> Image:
+    pad = int(4 * max(along_px, across_px))
+    noise = np.pad(rng.standard_normal((size_px, size_px), np.float32), pad, mode="wrap")
+    smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=along_px, sigmaY=across_px)[pad:-pad, pad:-pad]
+    return np.ascontiguousarray((smooth - smooth.mean()) / smooth.std(), np.float32)
+
+
+def tiled(texture: Image, x0: int, y0: int, shape: tuple[int, int]) -> Image:
+    """The texture as it covers a raster whose first pixel is (x0, y0)."""
+    rows = np.arange(y0, y0 + shape[0]) % texture.shape[0]
+    columns = np.arange(x0, x0 + shape[1]) % texture.shape[1]
+    return np.asarray(texture[rows[:, None], columns[None, :]])
+
+
+def sampled(texture: Image, u: Image, v: Image) -> Image:
+    """The texture at coordinates (u, v), repeated without end."""
+    return np.asarray(cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
