@@ -1,0 +1,33 @@
+"""Light to stain: optical density, and how much haematoxylin and eosin each pixel holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# Ruifrok and Johnston's haematoxylin and eosin, unit length: what is assumed where a slide's own stains make no sense.
+FIXED_STAIN_MATRIX: tuple[float, ...] = (0.6500, 0.7041, 0.2860, 0.0704, 0.9914, 0.1109)
+
+# Density of each 8-bit value against a white of 255; +1 keeps black finite.
+_DENSITY = (-np.log10((np.arange(256) + 1) / 256)).astype(np.float32)
+
+
+def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Optical density of red, green and blue."""
+    density: NDArray[np.float32] = cv2.LUT(pixels, _DENSITY)
+    return density
+
+
+def unmix(density: NDArray[np.float32], stain_matrix: Sequence[float]) -> NDArray[np.float32]:
+    """Haematoxylin, eosin and what neither explains, per pixel of an optical density.
+
+    `stain_matrix` is six numbers, rows haematoxylin and eosin; empty or all zero takes the fixed one.
+    """
+    stains = np.asarray(stain_matrix if any(stain_matrix) else FIXED_STAIN_MATRIX, np.float64).reshape(2, 3)
+    rest = np.cross(stains[0], stains[1])
+    mixing = np.vstack([stains, rest / np.linalg.norm(rest)])
+    amounts: NDArray[np.float32] = cv2.transform(density, np.linalg.inv(mixing).T.astype(np.float32))
+    return amounts
