@@ -1,0 +1,1 @@
+"""What `morula bench` measures, stage by stage."""

@@ -1,0 +1,64 @@
+"""Figures beside the bounds they must hold."""
+
+from __future__ import annotations
+
+import operator
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_OPERATORS = {">=": operator.ge, "<=": operator.le}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One figure; `bound` is such as ">=50", None where the figure is only shown."""
+
+    name: str
+    value: float
+    unit: str
+    bound: str | None = None
+
+    @property
+    def holds(self) -> bool:
+        if self.bound is None:
+            return True
+        return bool(_OPERATORS[self.bound[:2]](self.value, float(self.bound[2:])))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "bound": self.bound,
+            "holds": self.holds,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of one stage on this machine."""
+
+    stage: str
+    cases: list[Case]
+
+    @property
+    def holds(self) -> bool:
+        return all(case.holds for case in self.cases)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"stage": self.stage, "machine": machine(), "cases": [case.as_json() for case in self.cases]}
+
+
+def machine() -> str:
+    """The machine in words: processor, cores that we may use, memory."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
+    return f"{processor}, {cores} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"

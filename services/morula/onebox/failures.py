@@ -1,0 +1,49 @@
+"""How a verb ends badly: one line that says what to do, and an exit code."""
+
+from __future__ import annotations
+
+from morula.common import errors
+
+WRONG_USE = 2
+UNREADABLE = 3
+OTHER = 1
+
+_EXIT_CODES: dict[type[errors.MorulaError], int] = {
+    errors.SlideUnreadable: UNREADABLE,
+    errors.SlideScaleUnknown: WRONG_USE,
+    errors.InvalidArgument: WRONG_USE,
+    errors.MissingField: WRONG_USE,
+    errors.ModelUnavailable: WRONG_USE,
+}
+
+
+class Failure(Exception):
+    """The verb cannot be done; the message says what to do."""
+
+    exit_code = OTHER
+
+
+class WrongUse(Failure):
+    """The command was called in a way that makes no sense."""
+
+    exit_code = WRONG_USE
+
+
+class Unreadable(Failure):
+    """The input cannot be read."""
+
+    exit_code = UNREADABLE
+
+
+def exit_code(error: BaseException) -> int:
+    """2 for wrong use, 3 for unreadable input, 1 for the rest."""
+    if isinstance(error, Failure):
+        return error.exit_code
+    return next((code for kind, code in _EXIT_CODES.items() if isinstance(error, kind)), OTHER)
+
+
+def one_line(error: BaseException) -> str:
+    """What a person reads of an error."""
+    text = str(error).strip() or type(error).__name__
+    known = isinstance(error, Failure | errors.MorulaError | OSError)
+    return " ".join((text if known else f"{type(error).__name__}: {text}").split())

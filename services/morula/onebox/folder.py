@@ -1,0 +1,88 @@
+"""Where one machine keeps everything, and the lock that lets one supervisor at a time use it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from morula.onebox.failures import Failure
+
+Verb = Literal["serve", "run", "demo"]
+
+
+def default_data_dir() -> Path:
+    """`morula` below $XDG_DATA_HOME, which is `~/.local/share` unless set."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "morula"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has the folder open; `url` is set once it takes jobs of others."""
+
+    pid: int
+    verb: Verb
+    url: str | None
+
+
+class DataFolder:
+    """The objects, the database and the logs of one machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+        self.objects = self.root / "objects"
+        self.database = self.root / "morula.db"
+        self.logs = self.root / "logs"
+        self._lock = self.root / "lock"
+
+    def make(self) -> None:
+        """Makes the folder, readable by its owner only: slides are patients' tissue."""
+        try:
+            for folder in (self.root, self.objects, self.logs):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Failure(
+                f"cannot make {error.filename}: {error.strerror}; choose another folder with --data"
+            ) from error
+
+    @contextmanager
+    def locked(self, verb: Verb) -> Iterator[None]:
+        """Holds the folder; the kernel lets go of it even after kill -9."""
+        self.make()
+        with self._lock.open("a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Failure(self._held_message()) from None
+            self.announce(Holder(os.getpid(), verb, None))
+            try:
+                yield
+            finally:
+                self._lock.write_text("")
+
+    def announce(self, holder: Holder) -> None:
+        """Says who holds the folder. Written in place: another file would be another lock."""
+        self._lock.write_text(json.dumps(vars(holder)))
+
+    def holder(self) -> Holder | None:
+        """Who has the folder open now, if anybody."""
+        if not self._lock.exists():
+            return None
+        with self._lock.open("r+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = lock.read()
+                return Holder(**json.loads(text)) if text else Holder(0, "run", None)
+        return None
+
+    def _held_message(self) -> str:
+        holder = self.holder()
+        who = f"morula {holder.verb}, process {holder.pid}" if holder and holder.pid else "another morula"
+        return f"{self.root} is in use by {who}; stop it, or choose another folder with --data"

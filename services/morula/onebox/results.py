@@ -1,0 +1,111 @@
+"""The files that a finished job leaves in a folder, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from morula.common.keys import slide_digest
+from morula.onebox.client import Client, Json, Part
+from morula.onebox.failures import Failure, Unreadable
+
+MANIFEST = "manifest.json"
+BLOCK_BYTES = 1 << 20
+FOLDER_FORMATS = {".mrxs"}
+"""Formats whose entry file has a folder of the same name beside it."""
+SIBLING_FORMATS = {".vms", ".vmu"}
+"""Formats whose parts lie beside the entry file."""
+
+
+def slide_parts(slide: Path) -> list[Part]:
+    """All files of a slide, the entry first; a folder is a slide of all its files (DICOM)."""
+    if not slide.exists():
+        raise Unreadable(f"{slide} is not there; check the path")
+    if slide.is_dir():
+        files = sorted(path for path in slide.rglob("*") if path.is_file())
+    elif slide.suffix.lower() in FOLDER_FORMATS:
+        files = [slide, *sorted(path for path in slide.with_suffix("").rglob("*") if path.is_file())]
+    elif slide.suffix.lower() in SIBLING_FORMATS:
+        files = [slide, *sorted(path for path in slide.parent.iterdir() if path.is_file() and path != slide)]
+    else:
+        files = [slide]
+    if not files:
+        raise Unreadable(f"{slide} is an empty folder; name a slide")
+    base = slide if slide.is_dir() else slide.parent
+    return [Part(path.relative_to(base).as_posix(), path) for path in files]
+
+
+def digest_of(parts: list[Part]) -> str:
+    """The slide's digest, as the gateway will compute it."""
+    return slide_digest([(part.name, _sha256(part.path), part.path.stat().st_size) for part in parts], parts[0].name)
+
+
+def is_finished(out: Path, digest: str, params: Mapping[str, object]) -> bool:
+    """Whether the folder holds the whole result of this slide with these parameters."""
+    manifest_path = out / MANIFEST
+    if not manifest_path.is_file():
+        return False
+    try:
+        manifest: Json = json.loads(manifest_path.read_bytes())
+        ours: Json = manifest["request"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{manifest_path} is not one of ours; choose another folder with --out") from error
+    if ours != {"slide_digest": digest, **params}:
+        return False
+    return all(_is_whole(out / name, sha256) for name, sha256 in manifest["files_sha256"].items())
+
+
+def fetch(client: Client, job_id: str, out: Path, request: Mapping[str, object]) -> list[str]:
+    """Puts the job's files into the folder; the manifest, which makes them a result, comes last."""
+    listed = client.get(f"/v1/jobs/{job_id}/files")["files"]
+    with _staging(out) as staging:
+        for file in listed:
+            client.download(f"/v1/jobs/{job_id}/files/{file['name']}", staging / file["name"])
+            if not _is_whole(staging / file["name"], file["sha256"]):
+                raise Failure(f"{file['name']} arrived damaged; run again")
+        names = sorted(file["name"] for file in listed if file["name"] != MANIFEST)
+        manifest: Json = json.loads((staging / MANIFEST).read_bytes())
+        manifest["request"] = dict(request)
+        manifest["files_sha256"] = {name: _sha256(staging / name) for name in names}
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (out / MANIFEST).unlink(missing_ok=True)
+        for name in [*names, MANIFEST]:
+            (staging / name).replace(out / name)
+    return [*names, MANIFEST]
+
+
+@contextmanager
+def _staging(out: Path) -> Iterator[Path]:
+    """A folder inside OUT that never stays; OUT itself goes, too, if it was made for nothing."""
+    was_there = out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".morula-", dir=out))
+    except OSError as error:
+        raise Failure(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from error
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging)
+        if not was_there and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and _sha256(path) == sha256
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""`morula run`: one slide through the gateway of this machine, files into a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from morula.common.models import find
+from morula.onebox.client import Client, Json, problem_error
+from morula.onebox.failures import Failure
+from morula.onebox.folder import DataFolder
+from morula.onebox.house import any_port, open_house
+from morula.onebox.progress import follow
+from morula.onebox.results import digest_of, fetch, is_finished, slide_parts
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for."""
+
+    slide: Path
+    out: Path
+    preset: str
+    segmenter: str
+    embedder: str
+    mpp: float
+    slide_mpp: float | None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The job's parameters; what is not given is left out, so that the slide's own scale counts."""
+        given = {"preset": self.preset, "segmenter": self.segmenter, "embedder": self.embedder, "mpp": self.mpp}
+        return given if self.slide_mpp is None else {**given, "slide_mpp": self.slide_mpp}
+
+
+def run(request: Request, folder: DataFolder, console: Console) -> Json:
+    """The summary of the finished job; its files lie in the folder asked for."""
+    find(request.segmenter, "segmenter")
+    find(request.embedder, "embedder")
+    parts = slide_parts(request.slide)
+    digest = digest_of(parts)
+    if is_finished(request.out, digest, request.params):
+        why = "this slide was run with these parameters before, and its files are whole"
+        return {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
+    began = time.monotonic()
+    with _gateway(folder, lambda line: console.print(line, style="yellow")) as client:
+        slide = client.upload(parts)
+        job = client.post("/v1/jobs", {"slide_id": slide["id"], **request.params})
+        job = _finish(client, job, console)
+        files = fetch(client, job["id"], request.out, {"slide_digest": digest, **request.params})
+    return {
+        "state": job["state"],
+        "already_done": False,
+        "verdict": job["verdict"],
+        "cell_count": job["cell_count"],
+        "tile_count": job["tile_count"],
+        "failed_tile_count": job["failed_tile_count"],
+        "result_digest": job["result_digest"],
+        "seconds": round(time.monotonic() - began, 1),
+        "out": str(request.out),
+        "files": files,
+    }
+
+
+@contextmanager
+def _gateway(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Client]:
+    """The gateway that serves this folder now, or one of our own until the block ends."""
+    holder = folder.holder()
+    if holder and holder.url:
+        with Client(holder.url) as client:
+            yield client
+        return
+    with open_house(folder, "run", port=any_port(), notify=notify) as house, Client(house.url) as client:
+        yield client
+
+
+def _finish(client: Client, job: Json, console: Console) -> Json:
+    try:
+        job = follow(client.watch(job["id"]), console)
+    except KeyboardInterrupt:
+        client.post(f"/v1/jobs/{job['id']}/cancel")
+        raise
+    if job["state"] == "cancelled":
+        raise Failure("the job was cancelled; run again to continue from what is done")
+    if job["state"] == "failed":
+        raise problem_error(job["error"] or {})
+    return job
