@@ -65,9 +65,7 @@ class Store(Protocol):
         """The object as a file to read, while the context lasts."""
 
 
-def open_store(
-    url: str, *, access_key: str = "", secret_key: str = "", cache_dir: Path | None = None
-) -> Store:
+def open_store(url: str, *, access_key: str = "", secret_key: str = "", cache_dir: Path | None = None) -> Store:
     """`file:///absolute/path` or `s3://bucket?endpoint=http://host:port`."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
@@ -162,7 +160,8 @@ class FolderStore:
             path.unlink()
 
     def presign_get(self, key: str, expires_s: int) -> str:
-        raise Unimplemented("a folder has no server that could answer a link; read the object through the gateway")
+        why = "a folder has no server that could answer a link"
+        raise Unimplemented(f"{why} to {key} for {expires_s} s; read the object through the gateway")
 
     @contextmanager
     def local_path(self, key: str, sha256: str | None = None) -> Iterator[Path]:

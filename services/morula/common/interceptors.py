@@ -1,0 +1,181 @@
+"""What happens around every call: ids, errors, metrics, the token, required fields."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from opentelemetry import propagate
+from prometheus_client import Counter, Histogram
+
+from morula.common.errors import Internal, MorulaError, Unauthenticated, Unimplemented
+from morula.common.required import check_required
+from morula.common.telemetry import bind_call, current_ids, log, tracer
+from morula.common.wire import DETAILS_HEADER, STATUS_CODES, from_rpc_error, to_status
+
+CALLS = Counter("morula_rpc_calls_total", "Calls by method and status code.", ["method", "code"])
+DURATIONS = Histogram(
+    "morula_rpc_duration_seconds",
+    "Duration of calls by method and status code.",
+    ["method", "code"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 30, 60, 300, 1200),
+)
+
+_HEALTH = "/grpc.health.v1.Health/"
+
+
+class ServerInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every method but health, which answers anyone at any time."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self._token = token
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_HEALTH):
+            return handler
+        headers = _headers(handler_call_details.invocation_metadata)
+        if handler.response_streaming:
+            return self._stream_handler(handler, method, headers)
+        return self._unary_handler(handler, method, headers)
+
+    def _unary_handler(self, handler: Any, method: str, headers: dict[str, str]) -> grpc.RpcMethodHandler:
+        inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        make = (
+            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+        )
+
+        async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            async with self._around(method, headers, request, context):
+                return await inner(request, context)
+
+        return make(unary, handler.request_deserializer, handler.response_serializer)
+
+    def _stream_handler(self, handler: Any, method: str, headers: dict[str, str]) -> grpc.RpcMethodHandler:
+        inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        make = (
+            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
+        )
+
+        async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            async with self._around(method, headers, request, context):
+                async for response in inner(request, context):
+                    yield response
+
+        return make(stream, handler.request_deserializer, handler.response_serializer)
+
+    @asynccontextmanager
+    async def _around(
+        self, method: str, headers: dict[str, str], request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[None]:
+        with tracer.start_as_current_span(method, context=propagate.extract(headers)):
+            trace_id = bind_call(headers)
+            async with _errors(method, trace_id, context):
+                with _measured(method):
+                    self._check_token(headers)
+                    if isinstance(request, Message):
+                        check_required(request)
+                    yield
+
+    def _check_token(self, headers: dict[str, str]) -> None:
+        if self._token is None:
+            return
+        expected = f"Bearer {self._token}".encode()
+        if not hmac.compare_digest(headers.get("authorization", "").encode(), expected):
+            raise Unauthenticated("the call carries no valid token")
+
+
+@asynccontextmanager
+async def _errors(method: str, trace_id: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where everything ends up
+        failure = _as_morula_error(error, trace_id)
+        if isinstance(failure, Internal):
+            log.exception("call failed", method=method)
+        else:
+            log.info("call refused", method=method, reason=failure.reason, detail=failure.detail)
+        await _abort(context, failure)
+
+
+def _as_morula_error(error: Exception, trace_id: str) -> MorulaError:
+    if isinstance(error, MorulaError):
+        return error
+    if isinstance(error, NotImplementedError):  # what generated servicers raise
+        return Unimplemented("this method is not implemented here")
+    if isinstance(error, grpc.RpcError):
+        return from_rpc_error(error)
+    # Its text may hold paths or secrets: the log has it, the caller has the id to find it.
+    return Internal("internal error", trace_id=trace_id)
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: MorulaError) -> None:
+    status = to_status(error)
+    trailers = ((DETAILS_HEADER, status.SerializeToString()),)
+    await context.abort(STATUS_CODES[error.code], status.message, trailers)
+
+
+@contextmanager
+def _measured(method: str) -> Iterator[None]:
+    start, code = time.perf_counter(), "OK"
+    try:
+        yield
+    except MorulaError as error:
+        code = error.code.name
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        code = "CANCELLED"
+        raise
+    except NotImplementedError:
+        code = "UNIMPLEMENTED"
+        raise
+    except Exception:
+        code = "INTERNAL"
+        raise
+    finally:
+        CALLS.labels(method, code).inc()
+        DURATIONS.labels(method, code).observe(time.perf_counter() - start)
+
+
+def _headers(metadata: Any) -> dict[str, str]:
+    return {name: value for name, value in metadata or () if isinstance(value, str)}
+
+
+class _Caller:
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def _with_headers(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        for name, value in current_ids().items():
+            metadata.add(name, value)
+        if self._token:
+            metadata.add("authorization", f"Bearer {self._token}")
+        return details._replace(metadata=metadata)
+
+
+class CallerInterceptor(_Caller, grpc.aio.UnaryUnaryClientInterceptor):
+    """Sends the token and the ids of job and trace along."""
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(self._with_headers(client_call_details), request)
+
+
+class StreamCallerInterceptor(_Caller, grpc.aio.UnaryStreamClientInterceptor):
+    """The same for calls that are answered by a stream."""
+
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(self._with_headers(client_call_details), request)

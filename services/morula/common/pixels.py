@@ -1,0 +1,230 @@
+"""The pixels of a shard: regions of the slide, cut into lossless pieces, in one Arrow file.
+
+A region's pixels are RGB at the working scale, halo included; where no piece lies, beyond the slide, it is white.
+Pieces are the slide's own JPEG tiles untouched, lossless JPEG XL, or raw bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import imagecodecs
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from morula.common.arrays import Source, write_json
+from morula.common.errors import ArtifactInvalid, InvalidArgument
+from morula.common.tables import METADATA, Metadata, check_columns, read_metadata
+
+Pixels = NDArray[np.uint8]
+Codec = Literal["jpeg", "jxl", "raw"]
+
+WHITE = 255
+MAX_REGION_PX = 16384
+PIECE_PX = 1024
+
+PIXELS_SCHEMA = pa.schema(
+    [
+        pa.field("region", pa.int32()),
+        pa.field("region_x_px", pa.float64()),
+        pa.field("region_y_px", pa.float64()),
+        pa.field("region_width", pa.int32()),
+        pa.field("region_height", pa.int32()),
+        pa.field("piece_x", pa.int32()),
+        pa.field("piece_y", pa.int32()),
+        pa.field("piece_width", pa.int32()),
+        pa.field("piece_height", pa.int32()),
+        pa.field("codec", pa.string()),
+        pa.field("data", pa.binary()),
+    ]
+)
+_REQUIRED = ("mpp", "slide_mpp", "downsample", "halo_px", "calibration", "tile_px", "slide_digest")
+
+
+class Piece(NamedTuple):
+    """A rectangle of a region, encoded. A JPEG tile that reaches beyond the region lies partly at negative places."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    codec: Codec
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RegionPieces:
+    """A region before its pieces are decoded."""
+
+    index: int
+    x_px: float
+    y_px: float
+    width: int
+    height: int
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region's pixels; working (u, v) lies at level-0 (x_px + u * downsample, y_px + v * downsample)."""
+
+    index: int
+    x_px: float
+    y_px: float
+    downsample: float
+    pixels: Pixels
+    halo_px: int
+    mpp: float
+    slide_mpp: float
+
+
+def encode_pieces(pixels: Pixels, codec: Literal["jxl", "raw"] = "jxl") -> list[Piece]:
+    """A region's pixels as lossless pieces of at most 1024 px."""
+    height, width = pixels.shape[:2]
+    pieces = []
+    for y in range(0, height, PIECE_PX):
+        for x in range(0, width, PIECE_PX):
+            part = np.ascontiguousarray(pixels[y : y + PIECE_PX, x : x + PIECE_PX])
+            data = part.tobytes() if codec == "raw" else imagecodecs.jpegxl_encode(part, lossless=True, effort=1)
+            pieces.append(Piece(x, y, part.shape[1], part.shape[0], codec, data))
+    return pieces
+
+
+def decode_piece(piece: Piece) -> Pixels:
+    """The piece's pixels, height x width x 3; ArtifactInvalid where they are not what the piece says."""
+    try:
+        pixels = _decode(piece)
+    except (ValueError, RuntimeError) as error:  # imagecodecs' own errors are RuntimeErrors
+        raise ArtifactInvalid(f"a piece cannot be decoded as {piece.codec}: {str(error)[:200]}") from error
+    if pixels.dtype != np.uint8 or pixels.shape != (piece.height, piece.width, 3):
+        raise ArtifactInvalid(f"a piece holds {pixels.shape}, not {(piece.height, piece.width, 3)}")
+    return pixels
+
+
+def _decode(piece: Piece) -> Pixels:
+    if piece.codec == "raw":
+        return np.frombuffer(piece.data, np.uint8).reshape(piece.height, piece.width, 3)
+    if piece.codec == "jxl":
+        return np.asarray(imagecodecs.jpegxl_decode(piece.data))
+    if piece.codec == "jpeg":
+        return np.asarray(imagecodecs.jpeg8_decode(piece.data))
+    raise ArtifactInvalid(f"there is no codec {piece.codec!r}")
+
+
+def write_regions(regions: Iterable[RegionPieces], metadata: Metadata, sink: Path | None = None) -> bytes:
+    """Writes regions as they come, to a file or (without `sink`) into the bytes that are returned."""
+    missing = [name for name in _REQUIRED if name not in metadata]
+    if missing:
+        raise InvalidArgument(f"the pixels' metadata lacks {', '.join(missing)}")
+    schema = PIXELS_SCHEMA.with_metadata({METADATA: write_json(metadata)})
+    stream = pa.OSFile(str(sink), "wb") if sink else pa.BufferOutputStream()
+    with pa.ipc.new_file(stream, schema) as writer:
+        for region in regions:
+            writer.write_batch(_batch(region, schema))
+    if sink:
+        stream.close()
+        return b""
+    return stream.getvalue().to_pybytes()
+
+
+def _batch(region: RegionPieces, schema: pa.Schema) -> pa.RecordBatch:
+    place = (region.index, region.x_px, region.y_px, region.width, region.height)
+    rows = [(*place, *piece) for piece in region.pieces]
+    if not rows:
+        raise InvalidArgument(f"region {region.index} has no pieces")
+    columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    return pa.record_batch(columns, schema=schema)
+
+
+def read_pixels_metadata(source: Source) -> Metadata:
+    """What the tiler said about the whole shard."""
+    with _Reader(source) as reader:
+        return reader.metadata
+
+
+def read_regions(source: Source) -> Iterator[Region]:
+    """Regions one after the other; only one is in memory at a time."""
+    with _Reader(source) as reader:
+        for pieces in reader.regions():
+            yield _assemble(pieces, reader.metadata)
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        try:
+            self._stream = pa.memory_map(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
+            self._file = pa.ipc.open_file(self._stream)
+        except (pa.ArrowException, OSError) as error:
+            raise ArtifactInvalid(f"the pixels cannot be read: {str(error)[:200]}") from error
+        check_columns(self._file.schema, PIXELS_SCHEMA)
+        self.metadata = read_metadata(self._file.schema)
+        missing = [name for name in _REQUIRED if name not in self.metadata]
+        if missing:
+            raise ArtifactInvalid(f"the pixels' metadata lacks {', '.join(missing)}")
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def regions(self) -> Iterator[RegionPieces]:
+        seen: set[int] = set()
+        for number in range(self._file.num_record_batches):
+            try:
+                batch = self._file.get_batch(number)
+                batch.validate(full=True)
+                rows = batch.to_pylist()
+            except (pa.ArrowException, OSError) as error:
+                raise ArtifactInvalid(f"the pixels cannot be read: {str(error)[:200]}") from error
+            for region in _grouped(rows):
+                if region.index in seen:
+                    raise ArtifactInvalid(f"region {region.index} comes twice")
+                seen.add(region.index)
+                yield region
+
+
+def _grouped(rows: list[dict[str, Any]]) -> Iterator[RegionPieces]:
+    places: dict[tuple[Any, ...], list[Piece]] = {}
+    for row in rows:
+        if any(value is None for value in row.values()):
+            raise ArtifactInvalid("a piece lacks a value")
+        place = tuple(row[f"region{name}"] for name in ("", "_x_px", "_y_px", "_width", "_height"))
+        piece = Piece(*(row[f"piece_{name}"] for name in ("x", "y", "width", "height")), row["codec"], row["data"])
+        places.setdefault(place, []).append(piece)
+    for place, pieces in places.items():
+        yield RegionPieces(*place, pieces)
+
+
+def _assemble(region: RegionPieces, metadata: Metadata) -> Region:
+    if not (0 < region.width <= MAX_REGION_PX and 0 < region.height <= MAX_REGION_PX):
+        raise ArtifactInvalid(f"region {region.index} is {region.width} x {region.height} px")
+    canvas = np.full((region.height, region.width, 3), WHITE, np.uint8)
+    for piece in region.pieces:
+        _paste(canvas, piece)
+    return Region(
+        index=region.index,
+        x_px=region.x_px,
+        y_px=region.y_px,
+        downsample=float(metadata["downsample"]),
+        pixels=canvas,
+        halo_px=int(metadata["halo_px"]),
+        mpp=float(metadata["mpp"]),
+        slide_mpp=float(metadata["slide_mpp"]),
+    )
+
+
+def _paste(canvas: Pixels, piece: Piece) -> None:
+    if not (0 < piece.width <= MAX_REGION_PX and 0 < piece.height <= MAX_REGION_PX):
+        raise ArtifactInvalid(f"a piece is {piece.width} x {piece.height} px")
+    height, width = canvas.shape[:2]
+    left, top = max(piece.x, 0), max(piece.y, 0)
+    right, bottom = min(piece.x + piece.width, width), min(piece.y + piece.height, height)
+    if left >= right or top >= bottom:
+        raise ArtifactInvalid(f"a piece at {piece.x}, {piece.y} lies outside its region")
+    inside = decode_piece(piece)[top - piece.y : bottom - piece.y, left - piece.x : right - piece.x]
+    canvas[top:bottom, left:right] = inside

@@ -1,0 +1,323 @@
+"""A store in a bucket of any S3.
+
+Bytes are read with `minio`. Written is with `boto3`, because put-if-absent is one conditional PUT
+(`If-None-Match: *`), and minio's `put_object(metadata=...)` makes that header user metadata without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+import boto3
+import urllib3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError, EndpointConnectionError
+from minio import Minio
+from minio.error import S3Error
+
+from morula.common.errors import (
+    ArtifactMissing,
+    InvalidArgument,
+    KeyInvalid,
+    MorulaError,
+    PermissionDenied,
+    TooLarge,
+    Unavailable,
+)
+from morula.common.keys import validate_key
+from morula.common.store import (
+    CHUNK_BYTES,
+    MAX_ARTIFACT_BYTES,
+    Source,
+    Stored,
+    check_range,
+    check_sha256,
+    copy_hashed,
+    validate_prefix,
+)
+
+PART_BYTES = 64 << 20
+SPOOL_BYTES = 8 << 20
+
+
+class S3Store:
+    """A store in one bucket. sha256 travels as user metadata; an object without it is hashed once it is asked for."""
+
+    def __init__(
+        self,
+        bucket: str,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        *,
+        region: str = "us-east-1",
+        cache_dir: Path | None = None,
+        cache_bytes: int = 20 << 30,
+    ) -> None:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise InvalidArgument(f"{endpoint!r} is no endpoint: say http://host:port or https://host")
+        self._bucket = bucket
+        pool = urllib3.PoolManager(
+            maxsize=16,
+            timeout=urllib3.Timeout(connect=5, read=120),
+            retries=urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
+        )
+        self._reader = Minio(
+            parts.netloc,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=parts.scheme == "https",
+            region=region,
+            http_client=pool,
+        )
+        self._writer = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            region_name=region,
+            config=Config(
+                connect_timeout=5,
+                retries={"max_attempts": 4, "mode": "standard"},
+                s3={"addressing_style": "path"},
+                # Newer checksums travel in trailers, which not every S3 understands; sha256 is ours anyway.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+        self._cache = _Cache(cache_dir, cache_bytes)
+
+    def put(self, key: str, source: Source) -> Stored:
+        existing = self.stat(key)
+        if existing:
+            return existing
+        with _spooled(source) as (stream, sha256, size_bytes):
+            if size_bytes > MAX_ARTIFACT_BYTES:
+                raise TooLarge(f"{key} has {size_bytes} bytes; an artifact has at most {MAX_ARTIFACT_BYTES}")
+            try:
+                self._writer.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=stream,
+                    ContentLength=size_bytes,
+                    Metadata={"sha256": sha256},
+                    IfNoneMatch="*",
+                )
+            except ClientError as error:
+                if _code(error) not in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                    raise _translated(error, key) from error
+                return self._existing(key)
+            except EndpointConnectionError as error:
+                raise Unavailable("the object store cannot be reached") from error
+        return Stored(key, sha256, size_bytes)
+
+    def put_large(self, key: str, source: Source) -> Stored:
+        existing = self.stat(key)
+        if existing:
+            return existing
+        with _spooled(source) as (stream, sha256, size_bytes):
+            parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=2)
+            try:
+                self._writer.upload_fileobj(
+                    stream, self._bucket, key, ExtraArgs={"Metadata": {"sha256": sha256}}, Config=parts
+                )
+            except ClientError as error:
+                raise _translated(error, key) from error
+            except EndpointConnectionError as error:
+                raise Unavailable("the object store cannot be reached") from error
+        return Stored(key, sha256, size_bytes)
+
+    def get(self, key: str, sha256: str | None = None) -> bytes:
+        with self._response(key) as response:
+            content = cast(bytes, response.read())
+            expected = sha256 or response.headers.get("x-amz-meta-sha256")
+        if expected:
+            check_sha256(key, hashlib.sha256(content).hexdigest(), expected)
+        return content
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        with self._response(key) as response:
+            yield response
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        check_range(start, length)
+        stored = self._existing(key) if length == 0 or start else None
+        if length == 0 or (stored and start >= stored.size_bytes):
+            return b""
+        with self._response(key, offset=start, length=length) as response:
+            return cast(bytes, response.read())
+
+    def stat(self, key: str) -> Stored | None:
+        try:
+            found = self._reader.stat_object(self._bucket, validate_key(key))
+        except S3Error as error:
+            if error.code in ("NoSuchKey", "NoSuchObject"):
+                return None
+            raise _translated(error, key) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable("the object store cannot be reached") from error
+        sha256 = (found.metadata or {}).get("x-amz-meta-sha256") or self._hash(key)
+        return Stored(key, sha256, found.size or 0)
+
+    def list(self, prefix: str) -> Iterator[Stored]:
+        try:
+            for found in self._reader.list_objects(self._bucket, validate_prefix(prefix), recursive=True):
+                # Listings carry no metadata: one more question per object.
+                if found.object_name and (stored := self.stat(found.object_name)):
+                    yield stored
+        except S3Error as error:
+            raise _translated(error, prefix) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable("the object store cannot be reached") from error
+
+    def delete(self, key: str) -> None:
+        try:
+            self._reader.remove_object(self._bucket, validate_key(key))
+        except S3Error as error:
+            raise _translated(error, key) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable("the object store cannot be reached") from error
+
+    def presign_get(self, key: str, expires_s: int) -> str:
+        return self._reader.presigned_get_object(self._bucket, validate_key(key), timedelta(seconds=expires_s))
+
+    @contextmanager
+    def local_path(self, key: str, sha256: str | None = None) -> Iterator[Path]:
+        expected = sha256 or self._existing(key).sha256
+        with self._cache.file(expected, lambda path: self._download(key, expected, path)) as path:
+            yield path
+
+    def _download(self, key: str, sha256: str, path: Path) -> int:
+        with self.open(key) as source, path.open("wb") as sink:
+            actual, size_bytes = copy_hashed(source, sink)
+        check_sha256(key, actual, sha256)
+        return size_bytes
+
+    def _existing(self, key: str) -> Stored:
+        stored = self.stat(key)
+        if stored is None:
+            raise ArtifactMissing(f"{key} is not in the store", key=key)
+        return stored
+
+    def _hash(self, key: str) -> str:
+        digest = hashlib.sha256()
+        with self.open(key) as stream:
+            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    @contextmanager
+    def _response(self, key: str, offset: int = 0, length: int = 0) -> Iterator[Any]:
+        try:
+            response = self._reader.get_object(self._bucket, validate_key(key), offset=offset, length=length)
+        except S3Error as error:
+            raise _translated(error, key) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable("the object store cannot be reached") from error
+        try:
+            yield response
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"reading {key} broke off") from error
+        finally:
+            response.close()
+            response.release_conn()
+
+
+class _Cache:
+    """Downloads by digest in a folder of our own; the least recently used go when it grows too large."""
+
+    def __init__(self, folder: Path | None, limit_bytes: int) -> None:
+        self._folder = folder
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    @contextmanager
+    def file(self, sha256: str, download: Any) -> Iterator[Path]:
+        with self._lock:
+            entry = self._entries.setdefault(sha256, _Entry(self._root() / f"{sha256}-{threading.get_ident()}"))
+            self._entries.move_to_end(sha256)
+            entry.readers += 1
+        try:
+            with entry.lock:
+                if not entry.size_bytes:
+                    entry.size_bytes = download(entry.path) or 1
+            yield entry.path
+        finally:
+            with self._lock:
+                entry.readers -= 1
+                self._evict()
+
+    def _root(self) -> Path:
+        if self._private is None:
+            self._private = tempfile.TemporaryDirectory(prefix="morula-cache-", dir=self._folder)
+        return Path(self._private.name)
+
+    def _evict(self) -> None:
+        total = sum(entry.size_bytes for entry in self._entries.values())
+        for sha256, entry in list(self._entries.items()):
+            if entry.readers or (entry.size_bytes and total <= self._limit_bytes):
+                continue
+            del self._entries[sha256]
+            entry.path.unlink(missing_ok=True)
+            total -= entry.size_bytes
+
+
+class _Entry:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self.readers = 0
+        self.lock = threading.Lock()
+
+
+@contextmanager
+def _spooled(source: Source) -> Iterator[tuple[BinaryIO, str, int]]:
+    """The source as a stream to send and, if need be, to send again; with sha256 and size, which go first."""
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        if isinstance(source, Path):
+            with source.open("rb") as stream:
+                sha256, size_bytes = copy_hashed(stream, _Nowhere())
+                stream.seek(0)
+                yield stream, sha256, size_bytes
+            return
+        stream = cast(BinaryIO, spool)
+        sha256, size_bytes = copy_hashed(source, stream)
+        stream.seek(0)
+        yield stream, sha256, size_bytes
+
+
+class _Nowhere(io.RawIOBase):
+    """Swallows what is written: for hashing only."""
+
+    def write(self, content: Any) -> int:
+        return len(content)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _translated(error: ClientError | S3Error, key: str) -> MorulaError:
+    code = _code(error) if isinstance(error, ClientError) else str(error.code)
+    if code in ("NoSuchKey", "NoSuchObject", "404"):
+        return ArtifactMissing(f"{key} is not in the store", key=key)
+    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
+        return PermissionDenied(f"the object store refused: {code}")
+    if code == "KeyTooLongError":
+        return KeyInvalid(f"{key} is too long for this object store")
+    return Unavailable(f"the object store answered {code or error}")

@@ -1,0 +1,256 @@
+"""The tables that services hand each other: schemas, writers, and readers that trust no file.
+
+Writers give bytes, which go straight into the store. Readers take bytes or a path, check every column and raise
+ArtifactInvalid where something is missing, mistyped or cut short. What holds for a whole table lies in its schema
+metadata under `morula`, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from morula.common.arrays import Source, write_json
+from morula.common.errors import ArtifactInvalid, InvalidArgument
+
+Metadata = dict[str, Any]
+
+METADATA = b"morula"
+
+STATES = ("whole", "truncated", "slide_edge")
+TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "unreadable")
+SLIDE_VERDICTS = ("tissue", "no_tissue")
+NOISE_LEAF = 65535
+
+_STATE = pa.dictionary(pa.int8(), pa.string())
+_VERDICT = pa.dictionary(pa.int8(), pa.string())
+
+
+def _schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields])
+
+
+_TILE_FIELDS = (
+    ("tile", pa.int32()),
+    ("column", pa.int32()),
+    ("row", pa.int32()),
+    ("x_px", pa.int64()),
+    ("y_px", pa.int64()),
+    ("width_px", pa.int64()),
+    ("height_px", pa.int64()),
+)
+
+PLAN_SCHEMA = _schema(
+    *_TILE_FIELDS,
+    ("tissue_fraction", pa.float32()),
+    ("candidate", pa.bool_()),
+    ("region", pa.int32()),
+    ("shard", pa.int32()),
+)
+
+TILES_SCHEMA = _schema(
+    *_TILE_FIELDS,
+    ("region", pa.int32()),
+    ("tissue_fraction", pa.float32()),
+    ("focus", pa.float32()),
+    ("pen_fraction", pa.float32()),
+    ("mean_intensity", pa.float32()),
+    ("verdict", _VERDICT),
+)
+
+CELLS_SCHEMA = _schema(
+    ("x_px", pa.float64()),
+    ("y_px", pa.float64()),
+    ("x_min_px", pa.float64()),
+    ("y_min_px", pa.float64()),
+    ("x_max_px", pa.float64()),
+    ("y_max_px", pa.float64()),
+    ("geometry", pa.binary()),
+    ("score", pa.float32()),
+    ("state", _STATE),
+    ("tile", pa.int32()),
+    ("region", pa.int32()),
+    ("seam", pa.bool_()),
+    ("area_um2", pa.float32()),
+)
+
+INDEX_SCHEMA = _schema(
+    ("shard", pa.int32()),
+    ("row", pa.int32()),
+    ("cell_id", pa.binary(16)),
+    ("x_px", pa.float64()),
+    ("y_px", pa.float64()),
+    ("tile", pa.int32()),
+    ("area_um2", pa.float32()),
+    ("score", pa.float32()),
+    ("state", _STATE),
+    ("density_per_mm2", pa.float32()),
+)
+
+OUTLINES_SCHEMA = _schema(
+    ("x_px", pa.float64()),
+    ("y_px", pa.float64()),
+    ("outline", pa.list_(pa.int16())),
+)
+
+_PLAN_METADATA = (
+    "slide_digest",
+    "slide_mpp",
+    "mpp",
+    "level",
+    "downsample",
+    "grid",
+    "columns",
+    "rows",
+    "shard_count",
+    "candidate_tile_count",
+    "calibration",
+    "verdict",
+)
+_CELLS_METADATA = ("mpp", "slide_mpp", "downsample", "cell_count", "truncated_cell_count", "model")
+_INDEX_METADATA = ("cell_count", "dropped", "slide_digest", "slide_mpp", "blocks")
+
+
+def table(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+    """A table of this schema from arrays or lists by column name; dictionaries are made from plain strings."""
+    missing = set(schema.names) ^ set(columns)
+    if missing:
+        raise InvalidArgument(f"columns differ from the schema: {', '.join(sorted(missing))}")
+    return pa.table([_array(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return values.cast(kind) if values.type != kind else values
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, kind.value_type).dictionary_encode().cast(kind)
+    return pa.array(values, kind)
+
+
+def read_metadata(content: pa.Table | pa.Schema) -> Metadata:
+    """What the table's writer said about the whole of it."""
+    schema = content.schema if isinstance(content, pa.Table) else content
+    raw = (schema.metadata or {}).get(METADATA)
+    try:
+        stored = json.loads(raw) if raw else None
+    except ValueError as error:
+        raise ArtifactInvalid("the table's metadata is no JSON") from error
+    if not isinstance(stored, dict):
+        raise ArtifactInvalid("the table says nothing about itself: `morula` is missing from its metadata")
+    return stored
+
+
+def write_plan(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
+    """The plan of a slide: one row per tile of the grid, in tile order."""
+    return _write_parquet(table(PLAN_SCHEMA, columns), metadata, _PLAN_METADATA)
+
+
+def read_plan(source: Source) -> pa.Table:
+    plan = _read_parquet(source, PLAN_SCHEMA, _PLAN_METADATA)
+    metadata = read_metadata(plan)
+    if plan.num_rows != metadata["columns"] * metadata["rows"]:
+        raise ArtifactInvalid(f"the plan has {plan.num_rows} tiles, not {metadata['columns']} x {metadata['rows']}")
+    return plan
+
+
+def write_tiles(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
+    """Verdict and metrics of every tile of a shard."""
+    return _write_parquet(table(TILES_SCHEMA, columns), metadata, ("kept", "rejected", "failed", *_PLAN_METADATA))
+
+
+def read_tiles(source: Source) -> pa.Table:
+    return _read_parquet(source, TILES_SCHEMA, ("kept", "rejected", "failed"))
+
+
+def write_cells(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
+    """Cells of a shard as GeoParquet; `geometry` holds WKB polygons at level 0, which no map's crs describes."""
+    cells = table(CELLS_SCHEMA, columns)
+    geo = {
+        "version": "1.1.0",
+        "primary_column": "geometry",
+        "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None, "edges": "planar"}},
+    }
+    return _write_parquet(cells, metadata, _CELLS_METADATA, {b"geo": json.dumps(geo).encode()})
+
+
+def read_cells(source: Source, columns: list[str] | None = None) -> pa.Table:
+    """Cells, or some of their columns: who needs no polygons does not read them."""
+    cells = _read_parquet(source, CELLS_SCHEMA, _CELLS_METADATA, columns)
+    expected = read_metadata(cells)["cell_count"]
+    if cells.num_rows != expected:
+        raise ArtifactInvalid(f"the table has {cells.num_rows} cells and says {expected}")
+    return cells
+
+
+def write_morphology(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
+    """One row per cell, one named column with its unit per number."""
+    arrays = {name: pa.array(np.asarray(values, np.float32)) for name, values in columns.items()}
+    return _write_parquet(pa.table(arrays), metadata, ())
+
+
+def read_morphology(source: Source, columns: list[str] | None = None) -> pa.Table:
+    content = _read_parquet(source, pa.schema([]), (), columns)
+    wrong = [field.name for field in content.schema if field.type != pa.float32()]
+    if wrong:
+        raise ArtifactInvalid(f"columns are not float: {', '.join(wrong[:8])}")
+    return content
+
+
+def write_index(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
+    """The settled cells of a slide; a row's number is the cell's number in every later array."""
+    return _write_parquet(table(INDEX_SCHEMA, columns), metadata, _INDEX_METADATA)
+
+
+def read_index(source: Source, columns: list[str] | None = None) -> pa.Table:
+    index = _read_parquet(source, INDEX_SCHEMA, _INDEX_METADATA, columns)
+    if index.num_rows != read_metadata(index)["cell_count"]:
+        raise ArtifactInvalid(f"the index has {index.num_rows} rows and says {read_metadata(index)['cell_count']}")
+    return index
+
+
+def _write_parquet(
+    content: pa.Table, metadata: Metadata, required: tuple[str, ...], extra: dict[bytes, bytes] | None = None
+) -> bytes:
+    _check_metadata(metadata, required, InvalidArgument)
+    stored = {METADATA: write_json(metadata), **(extra or {})}
+    sink = pa.BufferOutputStream()
+    pq.write_table(content.replace_schema_metadata(stored), sink, compression="zstd", row_group_size=1 << 16)
+    return sink.getvalue().to_pybytes()
+
+
+def _read_parquet(
+    source: Source, schema: pa.Schema, required: tuple[str, ...], columns: list[str] | None = None
+) -> pa.Table:
+    try:
+        with pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source) as file:
+            check_columns(file.schema_arrow, schema)
+            content = file.read(columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactInvalid(f"the table cannot be read: {str(error)[:200]}") from error
+    _check_metadata(read_metadata(content), required, ArtifactInvalid)
+    return content
+
+
+def check_columns(actual: pa.Schema, expected: pa.Schema) -> None:
+    """Every expected column is there with its type; more columns are welcome."""
+    for field in expected:
+        if field.name not in actual.names:
+            raise ArtifactInvalid(f"the table has no column {field.name}")
+        found = actual.field(field.name).type
+        plain = found.value_type if pa.types.is_dictionary(found) else found
+        wanted = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if plain != wanted:
+            raise ArtifactInvalid(f"column {field.name} is {found}, not {field.type}")
+
+
+def _check_metadata(
+    metadata: Metadata, required: tuple[str, ...], error: type[InvalidArgument] | type[ArtifactInvalid]
+) -> None:
+    missing = [name for name in required if name not in metadata]
+    if missing:
+        raise error(f"the table's metadata lacks {', '.join(missing)}")
