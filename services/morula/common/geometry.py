@@ -134,7 +134,8 @@ class Grid:
     def regions_of(self, tiles: ArrayLike, region_tile_count: int) -> NDArray[np.int64]:
         """The region of each tile: squares of `region_tile_count` tiles, numbered row by row."""
         row, column = np.divmod(np.asarray(tiles, np.int64), self.columns)
-        return (row // region_tile_count) * self.region_columns(region_tile_count) + column // region_tile_count
+        line = (row // region_tile_count) * self.region_columns(region_tile_count)
+        return np.asarray(line + column // region_tile_count, np.int64)
 
     def region_tiles(self, region: int, region_tile_count: int) -> NDArray[np.int64]:
         """Tiles of a region, ascending; fewer at the right and lower edge."""

@@ -30,7 +30,7 @@ DURATIONS = Histogram(
 _HEALTH = "/grpc.health.v1.Health/"
 
 
-class ServerInterceptor(grpc.aio.ServerInterceptor):
+class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Wraps every method but health, which answers anyone at any time."""
 
     def __init__(self, token: str | None = None) -> None:
@@ -38,9 +38,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or method.startswith(_HEALTH):
@@ -50,7 +50,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
             return self._stream_handler(handler, method, headers)
         return self._unary_handler(handler, method, headers)
 
-    def _unary_handler(self, handler: Any, method: str, headers: dict[str, str]) -> grpc.RpcMethodHandler:
+    def _unary_handler(self, handler: Any, method: str, headers: dict[str, str]) -> grpc.RpcMethodHandler[Any, Any]:
         inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
         make = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
@@ -62,7 +62,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
         return make(unary, handler.request_deserializer, handler.response_serializer)
 
-    def _stream_handler(self, handler: Any, method: str, headers: dict[str, str]) -> grpc.RpcMethodHandler:
+    def _stream_handler(self, handler: Any, method: str, headers: dict[str, str]) -> grpc.RpcMethodHandler[Any, Any]:
         inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
         make = (
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
@@ -164,17 +164,19 @@ class _Caller:
             metadata.add(name, value)
         if self._token:
             metadata.add("authorization", f"Bearer {self._token}")
-        return details._replace(metadata=metadata)
+        return grpc.aio.ClientCallDetails(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+        )
 
 
-class CallerInterceptor(_Caller, grpc.aio.UnaryUnaryClientInterceptor):
+class CallerInterceptor(_Caller, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
     """Sends the token and the ids of job and trace along."""
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await continuation(self._with_headers(client_call_details), request)
 
 
-class StreamCallerInterceptor(_Caller, grpc.aio.UnaryStreamClientInterceptor):
+class StreamCallerInterceptor(_Caller, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
     """The same for calls that are answered by a stream."""
 
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:

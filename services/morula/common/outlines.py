@@ -21,7 +21,7 @@ _BATCH_ROWS = 1 << 16
 def encode_outline(ring: NDArray[Any], x_px: float, y_px: float) -> NDArray[np.int16]:
     """Flattened (dx, dy) of a ring's vertices in quarter px, relative to the centroid rounded to whole px."""
     centre = np.array([round_px(x_px), round_px(y_px)])
-    steps = np.rint((np.asarray(ring, np.float64) - centre) * QUARTERS_PER_PX)
+    steps: NDArray[np.float64] = np.rint((np.asarray(ring, np.float64) - centre) * QUARTERS_PER_PX)
     if steps.size and np.abs(steps).max() > np.iinfo(np.int16).max:
         raise InvalidArgument("an outline reaches more than 8191 px from its centroid")
     return steps.astype(np.int16).ravel()
@@ -29,8 +29,9 @@ def encode_outline(ring: NDArray[Any], x_px: float, y_px: float) -> NDArray[np.i
 
 def decode_outline(outline: ArrayLike, x_px: float, y_px: float) -> NDArray[np.float64]:
     """The ring's vertices at level 0, n x 2."""
-    steps = np.asarray(outline, np.float64).reshape(-1, 2) / QUARTERS_PER_PX
-    return steps + np.array([round_px(x_px), round_px(y_px)])
+    steps: NDArray[np.float64] = np.asarray(outline, np.float64).reshape(-1, 2) / QUARTERS_PER_PX
+    ring: NDArray[np.float64] = steps + np.array([round_px(x_px), round_px(y_px)])
+    return ring
 
 
 def round_px(value: float) -> float:
@@ -50,7 +51,7 @@ def write_outlines(x_px: ArrayLike, y_px: ArrayLike, outlines: Sequence[NDArray[
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, OUTLINES_SCHEMA) as writer:
         writer.write_table(content, max_chunksize=_BATCH_ROWS)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def read_outlines(source: Source, start: int = 0, stop: int | None = None) -> pa.Table:

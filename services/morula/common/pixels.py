@@ -89,7 +89,7 @@ def encode_pieces(pixels: Pixels, codec: Literal["jxl", "raw"] = "jxl") -> list[
     for y in range(0, height, PIECE_PX):
         for x in range(0, width, PIECE_PX):
             part = np.ascontiguousarray(pixels[y : y + PIECE_PX, x : x + PIECE_PX])
-            data = part.tobytes() if codec == "raw" else imagecodecs.jpegxl_encode(part, lossless=True, effort=1)
+            data = part.tobytes() if codec == "raw" else bytes(imagecodecs.jpegxl_encode(part, lossless=True, effort=1))
             pieces.append(Piece(x, y, part.shape[1], part.shape[0], codec, data))
     return pieces
 
@@ -128,7 +128,7 @@ def write_regions(regions: Iterable[RegionPieces], metadata: Metadata, sink: Pat
     if sink:
         stream.close()
         return b""
-    return stream.getvalue().to_pybytes()
+    return bytes(stream.getvalue())
 
 
 def _batch(region: RegionPieces, schema: pa.Schema) -> pa.RecordBatch:
@@ -189,15 +189,19 @@ class _Reader:
 
 
 def _grouped(rows: list[dict[str, Any]]) -> Iterator[RegionPieces]:
-    places: dict[tuple[Any, ...], list[Piece]] = {}
+    regions: dict[int, RegionPieces] = {}
+    pieces: dict[int, list[Piece]] = {}
     for row in rows:
         if any(value is None for value in row.values()):
             raise ArtifactInvalid("a piece lacks a value")
-        place = tuple(row[f"region{name}"] for name in ("", "_x_px", "_y_px", "_width", "_height"))
-        piece = Piece(*(row[f"piece_{name}"] for name in ("x", "y", "width", "height")), row["codec"], row["data"])
-        places.setdefault(place, []).append(piece)
-    for place, pieces in places.items():
-        yield RegionPieces(*place, pieces)
+        number = row["region"]
+        place = (row["region_x_px"], row["region_y_px"], row["region_width"], row["region_height"])
+        region = regions.setdefault(number, RegionPieces(number, *place, pieces.setdefault(number, [])))
+        if place != (region.x_px, region.y_px, region.width, region.height):
+            raise ArtifactInvalid(f"region {number} lies in two places")
+        size = (row["piece_x"], row["piece_y"], row["piece_width"], row["piece_height"])
+        pieces[number].append(Piece(*size, row["codec"], row["data"]))
+    yield from regions.values()
 
 
 def _assemble(region: RegionPieces, metadata: Metadata) -> Region:

@@ -40,7 +40,7 @@ def _is_set(message: Message, field: FieldDescriptor) -> bool:
     if field.is_repeated:
         return len(getattr(message, field.name)) > 0
     if field.has_presence:
-        return message.HasField(field.name)
+        return bool(message.HasField(field.name))
     return bool(getattr(message, field.name) != field.default_value)
 
 

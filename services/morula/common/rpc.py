@@ -68,7 +68,7 @@ def channel(address: str, *, token: str | None = None, tls: Tls | None = None) -
         # Every channel has its own connection: a test's restarted server is not mistaken for the old one.
         ("grpc.use_local_subchannel_pool", 1),
     ]
-    interceptors = [CallerInterceptor(token), StreamCallerInterceptor(token)]
+    interceptors: list[Any] = [CallerInterceptor(token), StreamCallerInterceptor(token)]
     if tls is None:
         return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
     credentials = grpc.ssl_channel_credentials(_read(tls.authority), _read(tls.key), _read(tls.certificate))

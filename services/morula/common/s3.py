@@ -11,7 +11,7 @@ import io
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,16 +20,16 @@ from urllib.parse import urlsplit
 
 import boto3
 import urllib3
+from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 from minio import Minio
 from minio.error import S3Error
 
 from morula.common.errors import (
     ArtifactMissing,
     InvalidArgument,
-    KeyInvalid,
     MorulaError,
     PermissionDenied,
     TooLarge,
@@ -49,6 +49,8 @@ from morula.common.store import (
 
 PART_BYTES = 64 << 20
 SPOOL_BYTES = 8 << 20
+MAX_LINK_S = 7 * 24 * 3600
+CONFLICT_ATTEMPTS = 4
 
 
 class S3Store:
@@ -106,6 +108,17 @@ class S3Store:
         with _spooled(source) as (stream, sha256, size_bytes):
             if size_bytes > MAX_ARTIFACT_BYTES:
                 raise TooLarge(f"{key} has {size_bytes} bytes; an artifact has at most {MAX_ARTIFACT_BYTES}")
+            for _ in range(CONFLICT_ATTEMPTS):
+                stream.seek(0)
+                if self._put_if_absent(key, stream, sha256, size_bytes):
+                    return Stored(key, sha256, size_bytes)
+                if winner := self.stat(key):
+                    return winner
+        raise Unavailable(f"writing {key} collided {CONFLICT_ATTEMPTS} times with writers that gave up")
+
+    def _put_if_absent(self, key: str, stream: BinaryIO, sha256: str, size_bytes: int) -> bool:
+        """One conditional PUT; False where another writer was, or may have been, faster."""
+        with _answers(key):
             try:
                 self._writer.put_object(
                     Bucket=self._bucket,
@@ -116,27 +129,19 @@ class S3Store:
                     IfNoneMatch="*",
                 )
             except ClientError as error:
-                if _code(error) not in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
-                    raise _translated(error, key) from error
-                return self._existing(key)
-            except EndpointConnectionError as error:
-                raise Unavailable("the object store cannot be reached") from error
-        return Stored(key, sha256, size_bytes)
+                if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                    return False
+                raise
+        return True
 
     def put_large(self, key: str, source: Source) -> Stored:
         existing = self.stat(key)
         if existing:
             return existing
-        with _spooled(source) as (stream, sha256, size_bytes):
-            parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=2)
-            try:
-                self._writer.upload_fileobj(
-                    stream, self._bucket, key, ExtraArgs={"Metadata": {"sha256": sha256}}, Config=parts
-                )
-            except ClientError as error:
-                raise _translated(error, key) from error
-            except EndpointConnectionError as error:
-                raise Unavailable("the object store cannot be reached") from error
+        parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=2)
+        with _spooled(source) as (stream, sha256, size_bytes), _answers(key):
+            metadata = {"Metadata": {"sha256": sha256}}
+            self._writer.upload_fileobj(stream, self._bucket, key, ExtraArgs=metadata, Config=parts)
         return Stored(key, sha256, size_bytes)
 
     def get(self, key: str, sha256: str | None = None) -> bytes:
@@ -154,44 +159,38 @@ class S3Store:
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         check_range(start, length)
-        stored = self._existing(key) if length == 0 or start else None
-        if length == 0 or (stored and start >= stored.size_bytes):
+        if length == 0:
+            self._existing(key)
             return b""
-        with self._response(key, offset=start, length=length) as response:
-            return cast(bytes, response.read())
+        try:
+            with self._response(key, offset=start, length=length) as response:
+                return cast(bytes, response.read())
+        except _BeyondEnd:
+            return b""
 
     def stat(self, key: str) -> Stored | None:
         try:
-            found = self._reader.stat_object(self._bucket, validate_key(key))
-        except S3Error as error:
-            if error.code in ("NoSuchKey", "NoSuchObject"):
-                return None
-            raise _translated(error, key) from error
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable("the object store cannot be reached") from error
+            with _answers(key):
+                found = self._reader.stat_object(self._bucket, validate_key(key))
+        except ArtifactMissing:
+            return None
         sha256 = (found.metadata or {}).get("x-amz-meta-sha256") or self._hash(key)
         return Stored(key, sha256, found.size or 0)
 
     def list(self, prefix: str) -> Iterator[Stored]:
-        try:
+        with _answers(prefix):
             for found in self._reader.list_objects(self._bucket, validate_prefix(prefix), recursive=True):
                 # Listings carry no metadata: one more question per object.
                 if found.object_name and (stored := self.stat(found.object_name)):
                     yield stored
-        except S3Error as error:
-            raise _translated(error, prefix) from error
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable("the object store cannot be reached") from error
 
     def delete(self, key: str) -> None:
-        try:
+        with _answers(key):
             self._reader.remove_object(self._bucket, validate_key(key))
-        except S3Error as error:
-            raise _translated(error, key) from error
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable("the object store cannot be reached") from error
 
     def presign_get(self, key: str, expires_s: int) -> str:
+        if not 1 <= expires_s <= MAX_LINK_S:
+            raise InvalidArgument(f"a link lasts 1 to {MAX_LINK_S} s")
         return self._reader.presigned_get_object(self._bucket, validate_key(key), timedelta(seconds=expires_s))
 
     @contextmanager
@@ -221,19 +220,13 @@ class S3Store:
 
     @contextmanager
     def _response(self, key: str, offset: int = 0, length: int = 0) -> Iterator[Any]:
-        try:
+        with _answers(key):
             response = self._reader.get_object(self._bucket, validate_key(key), offset=offset, length=length)
-        except S3Error as error:
-            raise _translated(error, key) from error
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable("the object store cannot be reached") from error
-        try:
-            yield response
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"reading {key} broke off") from error
-        finally:
-            response.close()
-            response.release_conn()
+            try:
+                yield response
+            finally:
+                response.close()
+                response.release_conn()
 
 
 class _Cache:
@@ -247,9 +240,9 @@ class _Cache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     @contextmanager
-    def file(self, sha256: str, download: Any) -> Iterator[Path]:
+    def file(self, sha256: str, download: Callable[[Path], int]) -> Iterator[Path]:
         with self._lock:
-            entry = self._entries.setdefault(sha256, _Entry(self._root() / f"{sha256}-{threading.get_ident()}"))
+            entry = self._entries.setdefault(sha256, _Entry(self._root() / sha256))
             self._entries.move_to_end(sha256)
             entry.readers += 1
         try:
@@ -288,36 +281,47 @@ class _Entry:
 @contextmanager
 def _spooled(source: Source) -> Iterator[tuple[BinaryIO, str, int]]:
     """The source as a stream to send and, if need be, to send again; with sha256 and size, which go first."""
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
-        if isinstance(source, Path):
-            with source.open("rb") as stream:
-                sha256, size_bytes = copy_hashed(stream, _Nowhere())
-                stream.seek(0)
-                yield stream, sha256, size_bytes
-            return
-        stream = cast(BinaryIO, spool)
-        sha256, size_bytes = copy_hashed(source, stream)
-        stream.seek(0)
-        yield stream, sha256, size_bytes
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            size_bytes = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
+            yield stream, sha256, size_bytes
+    elif isinstance(source, bytes):
+        yield io.BytesIO(source), hashlib.sha256(source).hexdigest(), len(source)
+    else:
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+            sha256, size_bytes = copy_hashed(source, cast(BinaryIO, spool))
+            spool.seek(0)
+            yield cast(BinaryIO, spool), sha256, size_bytes
 
 
-class _Nowhere(io.RawIOBase):
-    """Swallows what is written: for hashing only."""
+class _BeyondEnd(InvalidArgument):
+    """The range begins behind the object's end."""
 
-    def write(self, content: Any) -> int:
-        return len(content)
+
+@contextmanager
+def _answers(key: str) -> Iterator[None]:
+    """What the two clients raise, as errors of ours."""
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(_code(error), key) from error
+    except S3Error as error:
+        raise _translated(str(error.code), key) from error
+    except (BotoCoreError, Boto3Error, urllib3.exceptions.HTTPError) as error:
+        raise Unavailable(f"the object store cannot be reached for {key}") from error
 
 
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _translated(error: ClientError | S3Error, key: str) -> MorulaError:
-    code = _code(error) if isinstance(error, ClientError) else str(error.code)
+def _translated(code: str, key: str) -> MorulaError:
     if code in ("NoSuchKey", "NoSuchObject", "404"):
         return ArtifactMissing(f"{key} is not in the store", key=key)
     if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
         return PermissionDenied(f"the object store refused: {code}")
-    if code == "KeyTooLongError":
-        return KeyInvalid(f"{key} is too long for this object store")
-    return Unavailable(f"the object store answered {code or error}")
+    if code == "InvalidRange":
+        return _BeyondEnd(f"the range begins behind the end of {key}")
+    return Unavailable(f"the object store answered {code} for {key}")

@@ -220,7 +220,7 @@ def _write_parquet(
     stored = {METADATA: write_json(metadata), **(extra or {})}
     sink = pa.BufferOutputStream()
     pq.write_table(content.replace_schema_metadata(stored), sink, compression="zstd", row_group_size=1 << 16)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def _read_parquet(
