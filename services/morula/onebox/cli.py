@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -145,8 +145,13 @@ def models(as_json: AsJson = False) -> None:
 def main() -> None:
     """The command, with one clear line per error; the trace only where it is asked for."""
     words = [word for word in sys.argv[1:] if word != DEBUG]
+    guarded(lambda: app(words or ["--help"], standalone_mode=False))
+
+
+def guarded(verb: Callable[[], int | None]) -> NoReturn:
+    """Runs a verb and exits: one clear line per error, the trace only where it is asked for."""
     try:
-        code = app(words or ["--help"], standalone_mode=False)
+        code = verb()
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("morula: stopped", err=True)
         code = OTHER

@@ -39,12 +39,13 @@ class DataFolder:
         self.objects = self.root / "objects"
         self.database = self.root / "morula.db"
         self.logs = self.root / "logs"
+        self.scratch = self.root / "scratch"
         self._lock = self.root / "lock"
 
     def make(self) -> None:
         """Makes the folder, readable by its owner only: slides are patients' tissue."""
         try:
-            for folder in (self.root, self.objects, self.logs):
+            for folder in (self.root, self.objects, self.logs, self.scratch):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise Failure(

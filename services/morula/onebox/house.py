@@ -15,6 +15,7 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from morula.onebox.client import Client
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Verb
 from morula.onebox.supervisor import Program, Supervisor
@@ -39,6 +40,10 @@ class House:
 
     url: str
     supervisor: Supervisor
+
+    def client(self) -> Client:
+        """A caller of its gateway."""
+        return Client(self.url)
 
 
 @contextmanager
@@ -128,7 +133,9 @@ def _gateway(addresses: dict[str, str], url: str, port: int, folder: DataFolder)
     return Program(
         name="gateway",
         module="morula.gateway",
-        environment=_environment(folder, PORT=str(port), DATABASE_URL=f"sqlite:///{folder.database}", **workers),
+        environment=_environment(
+            folder, PORT=str(port), DATABASE_URL=f"sqlite:///{folder.database}", SCRATCH=str(folder.scratch), **workers
+        ),
         is_healthy=lambda: _is_ready(url),
         stop_s=STOP_S,
     )

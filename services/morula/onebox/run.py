@@ -76,7 +76,7 @@ def _gateway(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Clie
         with Client(holder.url) as client:
             yield client
         return
-    with open_house(folder, "run", port=any_port(), notify=notify) as house, Client(house.url) as client:
+    with open_house(folder, "run", port=any_port(), notify=notify) as house, house.client() as client:
         yield client
 
 
