@@ -1,0 +1,21 @@
+"""`python -m morula.tiler`: the tiler as a server."""
+
+import asyncio
+
+from morula.common import rpc, telemetry
+from morula.common.settings import ServiceSettings
+from morula.tiler.servicer import TilerServicer
+
+
+def main() -> None:
+    settings = ServiceSettings()
+    telemetry.configure("tiler", settings.log_level)
+    servicer = TilerServicer(settings.open_store(), admit=settings.admit)
+    try:
+        asyncio.run(rpc.serve(settings, [servicer]))
+    finally:
+        servicer.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""CutShard: every candidate of a shard decoded once, judged, and the kept pixels written without loss."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from morula.common import formats
+from morula.common.compute import Checkpoint
+from morula.common.errors import InvalidArgument
+from morula.common.geometry import Box, Grid
+from morula.common.pixels import RegionPieces, encode_pieces, write_regions
+from morula.tiler import core
+from morula.tiler.slide import Slide
+from morula.tiler.tissue import TileJudgement, TissueRule, judge_tile
+
+Metadata = dict[str, Any]
+PLACE_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region")
+PIXELS_METADATA = ("mpp", "slide_mpp", "downsample", "calibration", "slide_digest")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan as cutting needs it."""
+
+    table: pa.Table
+    metadata: Metadata
+    grid: Grid
+    scale: core.WorkingScale
+    rule: TissueRule
+    halo_px: int
+
+    @classmethod
+    def read(cls, content: bytes, slide: Slide, digest: str) -> "Plan":
+        table = formats.read_plan(content)
+        metadata = formats.read_metadata(table)
+        if metadata["slide_digest"] != digest:
+            raise InvalidArgument("the plan is of another slide", digest=metadata["slide_digest"])
+        scale, laid = core.WorkingScale(**metadata["scale"]), metadata["grid"]
+        grid = core.lay_grid(
+            scale,
+            metadata["slide_mpp"],
+            (slide.width_px, slide.height_px),
+            laid["tile_px"],
+            (laid["origin_x_px"], laid["origin_y_px"]),
+        )
+        return cls(table, metadata, grid, scale, TissueRule(**metadata["tissue_rule"]), laid["halo_px"])
+
+    def shard(self, index: int) -> pa.Table:
+        """The tiles of a shard, in order of region and tile."""
+        if not 0 <= index < self.metadata["shard_count"]:
+            raise InvalidArgument(f"the plan has {self.metadata['shard_count']} shards and none numbered {index}")
+        rows = self.table.filter(pa.compute.equal(self.table["shard"], index))
+        return rows.sort_by([("region", "ascending"), ("tile", "ascending")])
+
+
+@dataclass(frozen=True)
+class Tile:
+    number: int
+    core: Box
+
+
+def cut_shard(slide: Slide, plan: Plan, shard_index: int, pixels_path: Path, checkpoint: Checkpoint) -> bytes:
+    """Writes the shard's pixels to a file, region by region, and returns its table of tiles."""
+    tiles = plan.shard(shard_index)
+    judged: dict[int, TileJudgement] = {}
+    metadata = {name: plan.metadata[name] for name in PIXELS_METADATA}
+    metadata |= {"halo_px": plan.halo_px, "tile_px": plan.grid.tile_px, "shard": shard_index}
+    write_regions(_regions(slide, plan, tiles, judged, checkpoint), metadata, pixels_path)
+    return _write_tiles(plan, tiles, [judged[tile] for tile in tiles["tile"].to_pylist()])
+
+
+def _regions(
+    slide: Slide, plan: Plan, tiles: pa.Table, judged: dict[int, TileJudgement], checkpoint: Checkpoint
+) -> Iterator[RegionPieces]:
+    """The shard's regions with kept tiles, one in memory at a time; judges their tiles on the way."""
+    numbers, regions = tiles["tile"].to_numpy(), tiles["region"].to_numpy()
+    for region in np.unique(regions):
+        checkpoint()
+        members = [Tile(int(tile), plan.grid.core(int(tile))) for tile in numbers[regions == region]]
+        window = _window(plan, members)
+        decoded = core.decode(window, slide.read)
+        for tile in members:
+            judged[tile.number] = _judge(decoded, window.place(tile.core), plan.rule)
+        kept = [tile for tile in members if judged[tile.number].verdict == "kept"]
+        if not kept:
+            continue
+        inner = _window(plan, kept)
+        left, top = inner.u - window.u, inner.v - window.v
+        pixels = decoded.pixels[top : top + inner.height, left : left + inner.width]
+        yield RegionPieces(int(region), inner.x_px, inner.y_px, inner.width, inner.height, encode_pieces(pixels))
+
+
+def _window(plan: Plan, tiles: list[Tile]) -> core.SourceWindow:
+    bounds = plan.grid.bounds([tile.number for tile in tiles])
+    return core.window_of(bounds, plan.scale, plan.grid, plan.halo_px)
+
+
+def _judge(decoded: core.Decoded, place: tuple[slice, slice], rule: TissueRule) -> TileJudgement:
+    if decoded.is_unreadable(place):
+        return TileJudgement.unreadable()
+    return judge_tile(np.ascontiguousarray(decoded.pixels[place]), rule)
+
+
+def _write_tiles(plan: Plan, tiles: pa.Table, judgements: list[TileJudgement]) -> bytes:
+    verdicts = [judgement.verdict for judgement in judgements]
+    columns = {name: tiles[name].combine_chunks() for name in PLACE_COLUMNS}
+    for metric in ("tissue_fraction", "focus", "pen_fraction", "mean_intensity"):
+        columns[metric] = [getattr(judgement, metric) for judgement in judgements]
+    columns["verdict"] = verdicts
+    kept, failed = verdicts.count("kept"), verdicts.count("unreadable")
+    counts = {"kept": kept, "rejected": len(verdicts) - kept - failed, "failed": failed}
+    return formats.write_tiles(columns, {**plan.metadata, **counts})

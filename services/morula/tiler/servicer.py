@@ -1,0 +1,169 @@
+"""The tiler on the wire: converts, calls, converts."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from morula.common import formats
+from morula.common.compute import Checkpoint, Slot
+from morula.common.store import Store, Stored
+from morula.tiler.cutting import Plan, cut_shard
+from morula.tiler.planning import GridRequest, plan_slide
+from morula.tiler.rendering import render_cells, render_region
+from morula.tiler.shelf import OpenSlide, Shelf, SlideFile, SlideSource, slide_mpp
+from morula.v1 import artifact_pb2, tiler_pb2, tiler_pb2_grpc
+
+T = TypeVar("T")
+INSPECT_ADMIT = 16
+RENDER_ADMIT = 64  # A viewer asks for a screen of tiles at once; they are short.
+
+
+class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
+    """People who look at a slide never wait behind cutting, nor behind a new file that the reader chews on."""
+
+    def __init__(self, store: Store, *, admit: int = 3) -> None:
+        self._store = store
+        self._shelf = Shelf(store)
+        self._work = Slot("tiler", admit)
+        self._inspect = Slot("tiler-inspect", INSPECT_ADMIT)
+        self._render = Slot("tiler-render", RENDER_ADMIT)
+
+    def close(self) -> None:
+        """Ends what runs, closes the slides and removes their folders."""
+        for slot in (self._work, self._inspect, self._render):
+            slot.close()
+        self._shelf.close()
+
+    async def InspectSlide(  # noqa: N802
+        self, request: tiler_pb2.InspectSlideRequest, _context: Any
+    ) -> tiler_pb2.InspectSlideResponse:
+        source = _source(request.slide)
+        return await self._on_slide(self._inspect, source, lambda opened, _: _described(opened, source))
+
+    async def PlanSlide(  # noqa: N802
+        self, request: tiler_pb2.PlanSlideRequest, _context: Any
+    ) -> tiler_pb2.PlanSlideResponse:
+        source, wanted = _source(request.slide), _grid(request)
+        stored = await asyncio.to_thread(self._store.stat, request.plan_key)
+        if stored is None:
+
+            def plan(opened: OpenSlide, checkpoint: Checkpoint) -> Stored:
+                mpp = slide_mpp(source, opened.description)
+                content = plan_slide(opened.slide, mpp, source.digest, wanted, checkpoint)
+                return self._store.put(request.plan_key, content)
+
+            stored = await self._on_slide(self._work, source, plan)
+        content = await asyncio.to_thread(self._store.get, stored.key, stored.sha256)
+        return _planned(stored, formats.read_metadata(formats.read_plan(content)))
+
+    async def CutShard(self, request: tiler_pb2.CutShardRequest, _context: Any) -> tiler_pb2.CutShardResponse:  # noqa: N802
+        source = _source(request.slide)
+        held = await asyncio.to_thread(self._held, request)
+        if held is None:
+
+            def cut(opened: OpenSlide, checkpoint: Checkpoint) -> tuple[Stored, Stored]:
+                plan = Plan.read(self._store.get(request.plan.key, request.plan.sha256), opened.slide, source.digest)
+                with tempfile.TemporaryDirectory(prefix="morula-shard-") as folder:
+                    path = Path(folder) / "pixels.arrow"
+                    table = cut_shard(opened.slide, plan, request.shard_index, path, checkpoint)
+                    pixels = self._store.put(request.pixels_key, path)
+                    return self._store.put(request.tiles_key, table), pixels
+
+            held = await self._on_slide(self._work, source, cut)
+        tiles, pixels = held
+        table = formats.read_tiles(await asyncio.to_thread(self._store.get, tiles.key, tiles.sha256))
+        counts = formats.read_metadata(table)
+        return tiler_pb2.CutShardResponse(
+            tiles=_ref(tiles),
+            pixels=_ref(pixels),
+            kept_tile_count=counts["kept"],
+            rejected_tile_count=counts["rejected"],
+            failed_tile_count=counts["failed"],
+        )
+
+    async def RenderRegion(  # noqa: N802
+        self, request: tiler_pb2.RenderRegionRequest, _context: Any
+    ) -> tiler_pb2.RenderRegionResponse:
+        def render(opened: OpenSlide, _: Checkpoint) -> bytes:
+            box = (request.x_px, request.y_px, request.width_px, request.height_px)
+            return render_region(opened.slide, *box, request.downsample)
+
+        return tiler_pb2.RenderRegionResponse(jpeg=await self._on_slide(self._render, _source(request.slide), render))
+
+    async def RenderCells(  # noqa: N802
+        self, request: tiler_pb2.RenderCellsRequest, _context: Any
+    ) -> tiler_pb2.RenderCellsResponse:
+        source = _source(request.slide)
+
+        def render(opened: OpenSlide, checkpoint: Checkpoint) -> tuple[bytes, int]:
+            centres = [(centre.x_px, centre.y_px) for centre in request.centres]
+            mpp = slide_mpp(source, opened.description)
+            return render_cells(opened.slide, mpp, centres, request.window_um, request.cell_px, checkpoint)
+
+        jpeg, column_count = await self._on_slide(self._render, source, render)
+        return tiler_pb2.RenderCellsResponse(jpeg=jpeg, column_count=column_count)
+
+    async def _on_slide(self, slot: Slot, source: SlideSource, work: Callable[[OpenSlide, Checkpoint], T]) -> T:
+        def run(checkpoint: Checkpoint) -> T:
+            with self._shelf.open(source) as opened:
+                return work(opened, checkpoint)
+
+        return await slot.run(run)
+
+    def _held(self, request: tiler_pb2.CutShardRequest) -> tuple[Stored, Stored] | None:
+        """What was cut before. Pixels are deleted once they are used, and are then cut again."""
+        tiles, pixels = self._store.stat(request.tiles_key), self._store.stat(request.pixels_key)
+        return (tiles, pixels) if tiles and pixels else None
+
+
+def _source(slide: artifact_pb2.SlideRef) -> SlideSource:
+    files = tuple(
+        SlideFile(file.name, file.object.key, file.object.sha256, file.object.size_bytes) for file in slide.files
+    )
+    return SlideSource(slide.digest, slide.entry, files, slide.mpp)
+
+
+def _grid(request: tiler_pb2.PlanSlideRequest) -> GridRequest:
+    grid = request.grid
+    return GridRequest(
+        mpp=grid.mpp,
+        tile_px=grid.tile_px,
+        halo_px=grid.halo_px,
+        region_tile_count=grid.region_tile_count,
+        origin_x_px=grid.origin_x_px,
+        origin_y_px=grid.origin_y_px,
+        shard_tile_count=request.shard_tile_count,
+    )
+
+
+def _ref(stored: Stored) -> artifact_pb2.ObjectRef:
+    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+
+def _described(opened: OpenSlide, source: SlideSource) -> tiler_pb2.InspectSlideResponse:
+    found, scale = opened.description, opened.description.scale
+    return tiler_pb2.InspectSlideResponse(
+        width_px=found.levels[0].width_px,
+        height_px=found.levels[0].height_px,
+        mpp=source.stated_mpp or scale.mpp,
+        objective_power=scale.objective_power,
+        mpp_assumed=scale.assumed and not source.stated_mpp,
+        vendor=found.vendor,
+        levels=[
+            tiler_pb2.SlideLevel(width_px=level.width_px, height_px=level.height_px, downsample=level.downsample)
+            for level in found.levels
+        ],
+    )
+
+
+def _planned(stored: Stored, metadata: formats.Metadata) -> tiler_pb2.PlanSlideResponse:
+    return tiler_pb2.PlanSlideResponse(
+        plan=_ref(stored),
+        shard_count=metadata["shard_count"],
+        tile_count=metadata["columns"] * metadata["rows"],
+        candidate_tile_count=metadata["candidate_tile_count"],
+        mpp=metadata["mpp"],
+        calibration=artifact_pb2.Calibration(**metadata["calibration"]),
+    )

@@ -1,0 +1,149 @@
+"""Slides by reference: their files laid out under the scanner's names, vetted once, kept open while they are used."""
+
+import contextlib
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from morula.common.errors import InvalidArgument, SlideScaleUnknown
+from morula.common.keys import slide_digest
+from morula.common.store import Store
+from morula.tiler.probe import Description, probe
+from morula.tiler.readers import open_slide
+from morula.tiler.slide import Slide, plausible_mpp
+
+MAX_OPEN = 4
+MAX_FILES = 20_000
+
+
+@dataclass(frozen=True)
+class SlideFile:
+    """One file of a slide and the object that holds its bytes."""
+
+    name: str
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class SlideSource:
+    """A slide as a manifest; `stated_mpp` is what its user says, 0 leaves it to the file."""
+
+    digest: str
+    entry: str
+    files: tuple[SlideFile, ...]
+    stated_mpp: float = 0.0
+
+
+@dataclass
+class _Place:
+    """One slide on the shelf. `lock` is held while it is fetched and vetted."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+    opened: "OpenSlide | None" = None
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+
+@dataclass(frozen=True)
+class OpenSlide:
+    """An open slide, and what its vetting found."""
+
+    slide: Slide
+    description: Description
+
+
+class Shelf:
+    """Keeps the slides used last open, so that a second look at one costs nothing."""
+
+    def __init__(self, store: Store, *, max_open: int = MAX_OPEN) -> None:
+        self._store = store
+        self._max_open = max_open
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def open(self, source: SlideSource) -> Iterator[OpenSlide]:
+        """The slide, open. A slide that this process has not seen is first opened in a child."""
+        _check(source)
+        place = self._take(source.digest)
+        try:
+            with place.lock:
+                if place.opened is None:
+                    place.opened = self._fetch(source, place.closing)
+            yield place.opened
+        finally:
+            self._give_back(place)
+
+    def close(self) -> None:
+        """Closes what is open; call it when nothing is in use any more."""
+        with self._lock:
+            places = list(self._places.values())
+            self._places.clear()
+        for place in places:
+            place.closing.close()
+
+    def _take(self, digest: str) -> _Place:
+        with self._lock:
+            place = self._places.setdefault(digest, _Place())
+            self._places.move_to_end(digest)
+            place.users += 1
+            return place
+
+    def _give_back(self, place: _Place) -> None:
+        with self._lock:
+            place.users -= 1
+            idle = [digest for digest, other in self._places.items() if other.users == 0]
+            failed = [digest for digest in idle if self._places[digest].opened is None]
+            surplus = [digest for digest in idle if digest not in failed][: max(0, len(self._places) - self._max_open)]
+            dropped = [self._places.pop(digest) for digest in (*failed, *surplus)]
+        for old in dropped:
+            old.closing.close()
+
+    def _fetch(self, source: SlideSource, closing: contextlib.ExitStack) -> OpenSlide:
+        with contextlib.ExitStack() as fetched:
+            folder = Path(fetched.enter_context(tempfile.TemporaryDirectory(prefix="morula-slide-")))
+            for file in source.files:
+                held = fetched.enter_context(self._store.local_path(file.key, file.sha256))
+                link = folder / file.name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(held)
+            entry = folder / source.entry
+            description = probe(entry)
+            slide = fetched.enter_context(open_slide(entry))
+            closing.enter_context(fetched.pop_all())
+        return OpenSlide(slide, description)
+
+
+def slide_mpp(source: SlideSource, description: Description) -> float:
+    """Microns per level-0 pixel as the user states it, else as the file does; raises where neither says."""
+    mpp = source.stated_mpp or description.scale.mpp
+    if not mpp:
+        raise SlideScaleUnknown(
+            f"{source.entry} does not say how large its pixels are; pass microns per pixel with the slide",
+            digest=source.digest,
+        )
+    return mpp
+
+
+def _check(source: SlideSource) -> None:
+    if not 1 <= len(source.files) <= MAX_FILES:
+        raise InvalidArgument(f"a slide has 1 to {MAX_FILES} files, not {len(source.files)}")
+    for file in source.files:
+        _check_name(file.name)
+    if source.stated_mpp and not plausible_mpp(source.stated_mpp):
+        raise InvalidArgument(f"{source.stated_mpp} is no scale: microns per pixel lie between 0.01 and 20")
+    expected = slide_digest([(file.name, file.sha256, file.size_bytes) for file in source.files], source.entry)
+    if expected != source.digest:
+        raise InvalidArgument(f"the slide's digest is {expected[:12]}, not {source.digest[:12]}")
+
+
+def _check_name(name: str) -> None:
+    """A name stays below the folder that it is laid in."""
+    parts = PurePosixPath(name).parts
+    if not parts or "\0" in name or "\\" in name or name.startswith("/") or ".." in parts or len(name.encode()) > 512:
+        raise InvalidArgument(f"{name[:80]!r} is no name of a slide's file")
