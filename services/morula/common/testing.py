@@ -171,6 +171,8 @@ def _plan_metadata(grid: Grid, halo_px: int) -> Metadata:
             "region_tile_count": 4,
             "origin_x_px": grid.origin_x_px,
             "origin_y_px": grid.origin_y_px,
+            "width_px": grid.width_px,
+            "height_px": grid.height_px,
         },
         "columns": grid.columns,
         "rows": grid.rows,
