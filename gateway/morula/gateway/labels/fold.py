@@ -1,0 +1,114 @@
+"""What a labelling says, as a fold over its events. Nothing is stored but events; replaying them gives the same.
+
+Kinds of events and their bodies:
+    page_named     place {node_id, leaf}, cells [{row, class_number, shown_class_number}], class_number, version.
+                   A cell's class is its class's number, 0 for odd (seen, none of the page's) or null for not sure;
+                   a page's class is null where the person put the page off.
+    cell_set       row, class_number: the person overrides one cell; null takes back what was said about it.
+    cluster_named  node_id, class_number: names a whole cluster; null takes the name back.
+    undone         seq: the event of this number counts no more.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from morula.common.errors import InvalidArgument
+
+KINDS = ("page_named", "cell_set", "cluster_named", "undone")
+ODD = 0
+
+
+@dataclass(frozen=True)
+class LabelEvent:
+    """One thing that a person said."""
+
+    seq: int
+    kind: str
+    body: Mapping[str, Any]
+    actor: str = ""
+    time: float = 0.0
+
+
+@dataclass(frozen=True)
+class Word:
+    """The last word on a cell: its class's number, ODD, or None for "not sure"."""
+
+    class_number: int | None
+    page: int
+    """Page it was said on, from 1; 0 for a cell set by itself."""
+
+
+@dataclass
+class Labels:
+    """What all events together say."""
+
+    seq: int = 0
+    words: dict[int, Word] = field(default_factory=dict)
+    seen_rows: set[int] = field(default_factory=set)
+    names: dict[int, int] = field(default_factory=dict)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    """Node and leaf of each page so far, pages that were put off among them."""
+    named_page_count: int = 0
+    last: LabelEvent | None = None
+    """The newest event that still counts: what an undo would take back."""
+
+    @property
+    def marks(self) -> dict[int, int]:
+        """Class of each cell that a person gave one."""
+        return {row: word.class_number for row, word in self.words.items() if word.class_number}
+
+    @property
+    def overrides(self) -> set[int]:
+        """Cells whose class was set by itself and not on a page."""
+        return {row for row, word in self.words.items() if word.class_number and word.page == 0}
+
+
+def fold(events: Iterable[LabelEvent]) -> Labels:
+    """State after these events, which come in the order of their numbers."""
+    log = list(events)
+    undone = {event.body["seq"] for event in log if event.kind == "undone"}
+    labels = Labels(seq=log[-1].seq if log else 0)
+    for event in log:
+        if event.kind != "undone" and event.seq not in undone:
+            _APPLY[event.kind](labels, event.body)
+            labels.last = event
+    return labels
+
+
+def _page_named(labels: Labels, body: Mapping[str, Any]) -> None:
+    place = body["place"]
+    labels.places.append((place["node_id"], place["leaf"]))
+    labels.named_page_count += body["class_number"] is not None
+    for cell in body["cells"]:
+        labels.seen_rows.add(cell["row"])
+        labels.words[cell["row"]] = Word(cell["class_number"], page=len(labels.places))
+
+
+def _cell_set(labels: Labels, body: Mapping[str, Any]) -> None:
+    if body["class_number"] is None:
+        labels.words.pop(body["row"], None)
+        return
+    labels.seen_rows.add(body["row"])
+    labels.words[body["row"]] = Word(body["class_number"], page=0)
+
+
+def _cluster_named(labels: Labels, body: Mapping[str, Any]) -> None:
+    if body["class_number"] is None:
+        labels.names.pop(body["node_id"], None)
+    else:
+        labels.names[body["node_id"]] = body["class_number"]
+
+
+_APPLY = {"page_named": _page_named, "cell_set": _cell_set, "cluster_named": _cluster_named}
+
+
+def check_undo(events: Iterable[LabelEvent], seq: int) -> None:
+    """Only an event that is there, counts, and is no undo itself can be taken back."""
+    log = list(events)
+    undone = {event.body["seq"] for event in log if event.kind == "undone"}
+    target = next((event for event in log if event.seq == seq), None)
+    if target is None or target.kind == "undone":
+        raise InvalidArgument(f"Event {seq} is nothing that can be undone.", seq=str(seq))
+    if seq in undone:
+        raise InvalidArgument(f"Event {seq} is undone already.", seq=str(seq))

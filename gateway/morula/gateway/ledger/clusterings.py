@@ -1,0 +1,60 @@
+"""Clusterings, the slides that they cover, and their cuts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select
+
+from morula.common.errors import NotFound
+from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slide
+
+
+def create_clustering(tx: Connection, values: Mapping[str, Any], slides: Sequence[Mapping[str, Any]]) -> str:
+    """Add a job's clustering over these slides, in the order of their rows; a job has one, whoever asks again."""
+    known = tx.execute(select(clustering.c.id).where(clustering.c.job_id == values["job_id"])).scalar_one_or_none()
+    if known is not None:
+        return str(known)
+    clustering_id = new_id()
+    tx.execute(insert(clustering).values(id=clustering_id, created_at=now(), **values))
+    rows = [{"clustering_id": clustering_id, "position": n, **row} for n, row in enumerate(slides)]
+    tx.execute(insert(clustering_slide), rows)
+    return clustering_id
+
+
+def get_clustering(tx: Connection, clustering_id: str) -> RowMapping:
+    """The clustering with this id."""
+    row = tx.execute(select(clustering).where(clustering.c.id == clustering_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no clustering with this id.", clustering_id=clustering_id)
+    return row
+
+
+def list_clusterings(tx: Connection, project_id: str) -> Sequence[RowMapping]:
+    """Clusterings of a project, newest first."""
+    query = select(clustering).where(clustering.c.project_id == project_id).order_by(clustering.c.id.desc())
+    return tx.execute(query).mappings().all()
+
+
+def clustering_slides(tx: Connection, clustering_id: str) -> Sequence[RowMapping]:
+    """Slides of a clustering with their names, in the order of their rows."""
+    joined = clustering_slide.join(slide, slide.c.id == clustering_slide.c.slide_id)
+    query = (
+        select(clustering_slide, slide.c.name, slide.c.digest, slide.c.width_px, slide.c.height_px)
+        .select_from(joined)
+        .where(clustering_slide.c.clustering_id == clustering_id)
+        .order_by(clustering_slide.c.position)
+    )
+    return tx.execute(query).mappings().all()
+
+
+def find_cut(tx: Connection, clustering_id: str, cluster_count: int) -> dict[str, Any] | None:
+    """A cut that was made before."""
+    query = select(cut.c.body).where(cut.c.clustering_id == clustering_id, cut.c.cluster_count == cluster_count)
+    return tx.execute(query).scalar_one_or_none()
+
+
+def keep_cut(tx: Connection, clustering_id: str, cluster_count: int, body: Mapping[str, Any]) -> None:
+    """Keep a cut; the same cut is the same, whoever kept it first."""
+    if find_cut(tx, clustering_id, cluster_count) is None:
+        tx.execute(insert(cut).values(clustering_id=clustering_id, cluster_count=cluster_count, body=dict(body)))

@@ -1,0 +1,37 @@
+"""The log of changes that listeners follow: which subject changed, in an order without gaps."""
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.tables import counter, event
+
+Change = tuple[int, str, str]
+
+
+def announce(tx: Connection, kind: str, subject_id: str) -> None:
+    """Say that a subject changed.
+
+    The number comes from a row that stays locked until the transaction ends, so numbers become visible in order and a
+    listener that has seen n never misses one below it.
+    """
+    number: int = tx.execute(
+        update(counter).where(counter.c.name == "event").values(value=counter.c.value + 1).returning(counter.c.value)
+    ).scalar_one()
+    tx.execute(insert(event).values(seq=number, kind=kind, subject_id=subject_id, time=now()))
+
+
+def changes_after(
+    tx: Connection, seq: int, kind: str | None = None, subject_id: str | None = None, limit: int = 500
+) -> list[Change]:
+    """Changes with a number above `seq`, oldest first."""
+    query = select(event.c.seq, event.c.kind, event.c.subject_id).where(event.c.seq > seq)
+    if kind is not None:
+        query = query.where(event.c.kind == kind)
+    if subject_id is not None:
+        query = query.where(event.c.subject_id == subject_id)
+    return [(row.seq, row.kind, row.subject_id) for row in tx.execute(query.order_by(event.c.seq).limit(limit))]
+
+
+def last_change(tx: Connection) -> int:
+    """Number of the newest change, 0 before the first."""
+    return tx.execute(select(func.coalesce(func.max(event.c.seq), 0))).scalar_one()

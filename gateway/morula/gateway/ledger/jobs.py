@@ -1,0 +1,138 @@
+"""Jobs and their states.
+
+queued -> running -> succeeded | failed
+  |          |
+  +----------+-> cancelling -> cancelled          failed | cancelled -> queued (retry, one attempt more)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+
+from morula.common.errors import Conflict, NotFound
+from morula.gateway.ledger.events import announce
+from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.tables import job, job_file, shard, stage
+
+UNFINISHED = ("queued", "running", "cancelling")
+ENDED_BADLY = ("failed", "cancelled")
+
+
+def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[RowMapping, bool]:
+    """Add a job, or find the one that already did, does or will do the same; True where it is new."""
+    same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(ENDED_BADLY))
+    known = tx.execute(same.order_by(job.c.id.desc()).limit(1)).mappings().one_or_none()
+    if known is not None:
+        return known, False
+    job_id = new_id()
+    fixed = {"state": "queued", "attempt": 1, "kept_tile_count": 0, "failed_tile_count": 0, "created_at": now()}
+    tx.execute(insert(job).values(id=job_id, **fixed, **values))
+    _lay_stages(tx, job_id, stages)
+    announce(tx, "job", job_id)
+    return get_job(tx, job_id), True
+
+
+def _lay_stages(tx: Connection, job_id: str, stages: Sequence[str]) -> None:
+    rows = [
+        {"job_id": job_id, "stage": name, "position": position, "done_count": 0, "busy_s": 0.0, "busy_until": 0.0}
+        for position, name in enumerate(stages)
+    ]
+    tx.execute(insert(stage), rows)
+
+
+def get_job(tx: Connection, job_id: str) -> RowMapping:
+    """The job with this id."""
+    row = tx.execute(select(job).where(job.c.id == job_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no job with this id.", job_id=job_id)
+    return row
+
+
+def list_jobs(tx: Connection, project_id: str, slide_id: str | None = None) -> Sequence[RowMapping]:
+    """Jobs of a project, newest first."""
+    query = select(job).where(job.c.project_id == project_id)
+    if slide_id is not None:
+        query = query.where(job.c.slide_id == slide_id)
+    return tx.execute(query.order_by(job.c.id.desc())).mappings().all()
+
+
+def unfinished_jobs(tx: Connection) -> Sequence[RowMapping]:
+    """Jobs that someone has to carry on with, oldest first."""
+    query = select(job.c.id, job.c.attempt, job.c.state).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id)
+    return tx.execute(query).mappings().all()
+
+
+def job_state(tx: Connection, job_id: str) -> str:
+    """The job's state alone."""
+    return str(tx.execute(select(job.c.state).where(job.c.id == job_id)).scalar_one())
+
+
+def start_job(tx: Connection, job_id: str) -> bool:
+    """Mark a job as running; False where it must not run, because it ended or is to be cancelled."""
+    change = update(job).where(job.c.id == job_id, job.c.state.in_(("queued", "running")))
+    if tx.execute(change.values(state="running", error=None)).rowcount == 0:
+        return False
+    tx.execute(update(job).where(job.c.id == job_id, job.c.started_at.is_(None)).values(started_at=now()))
+    announce(tx, "job", job_id)
+    return True
+
+
+def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
+    """Write down what became known about a job that is under way."""
+    tx.execute(update(job).where(job.c.id == job_id).values(**values))
+    announce(tx, "job", job_id)
+
+
+def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> None:
+    """End a job that is under way; one that ended already stays as it is."""
+    change = update(job).where(job.c.id == job_id, job.c.state.in_(UNFINISHED))
+    ended = tx.execute(change.values(state=state, stage=None, finished_at=now(), **values)).rowcount
+    if ended:
+        announce(tx, "job", job_id)
+
+
+def ask_to_cancel(tx: Connection, job_id: str) -> RowMapping:
+    """Have a job stopped; a conductor sees the state and stops at once, also while it waits for a shard."""
+    row = get_job(tx, job_id)
+    if row["state"] not in UNFINISHED:
+        raise Conflict(f"The job has ended already: it is {row['state']}.", job_id=job_id)
+    tx.execute(update(job).where(job.c.id == job_id, job.c.state.in_(UNFINISHED)).values(state="cancelling"))
+    announce(tx, "job", job_id)
+    return get_job(tx, job_id)
+
+
+def retry_job(tx: Connection, job_id: str) -> RowMapping:
+    """Queue a job once more that failed or was cancelled; it carries on from what it made."""
+    row = get_job(tx, job_id)
+    values = {"state": "queued", "attempt": row["attempt"] + 1, "error": None, "finished_at": None}
+    change = update(job).where(job.c.id == job_id, job.c.state.in_(ENDED_BADLY)).values(**values)
+    if tx.execute(change).rowcount == 0:
+        raise Conflict(f"Only a job that failed or was cancelled can be retried; it is {row['state']}.", job_id=job_id)
+    tx.execute(
+        update(shard).where(shard.c.job_id == job_id, shard.c.state != "done").values(state="queued", attempt_count=0)
+    )
+    announce(tx, "job", job_id)
+    return get_job(tx, job_id)
+
+
+def set_files(tx: Connection, job_id: str, files: Sequence[Mapping[str, Any]]) -> None:
+    """Write down which files a job left, in place of those of an attempt before."""
+    tx.execute(delete(job_file).where(job_file.c.job_id == job_id))
+    if files:
+        tx.execute(insert(job_file), [{"job_id": job_id, **file} for file in files])
+
+
+def job_files(tx: Connection, job_id: str) -> Sequence[RowMapping]:
+    """Files that a job left, by name."""
+    get_job(tx, job_id)
+    query = select(job_file).where(job_file.c.job_id == job_id).order_by(job_file.c.name)
+    return tx.execute(query).mappings().all()
+
+
+def get_file(tx: Connection, job_id: str, name: str) -> RowMapping:
+    """One file that a job left."""
+    row = next((file for file in job_files(tx, job_id) if file["name"] == name), None)
+    if row is None:
+        raise NotFound("The job has no file of this name.", job_id=job_id, name=name)
+    return row

@@ -1,0 +1,78 @@
+"""Label sets: the words of a project for what a cell is."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from morula.common.errors import AlreadyExists, FailedPrecondition, NotFound
+from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.tables import label_class, label_set
+
+NOT_A_CELL = 250
+"""Number of the class that every set has: what the segmenter took for a cell and is none."""
+
+LAST_NUMBER = NOT_A_CELL - 1
+COLOURS = ("#d1495b", "#2e86ab", "#3a9d5d", "#e0a030", "#8b5fbf", "#00a6a6", "#c77dba", "#7a8b2f", "#b5651d", "#5c6bc0")
+DEFAULT_CLASSES = ("Tumour", "Lymphocyte", "Stroma", "Other")
+
+
+def create_label_set(tx: Connection, project_id: str, name: str, classes: Sequence[tuple[str, str | None]]) -> str:
+    """Add a label set with these classes (name, colour) beside "Not a cell"."""
+    set_id = new_id()
+    tx.execute(insert(label_set).values(id=set_id, project_id=project_id, name=name, next_number=1, created_at=now()))
+    own = {"label_set_id": set_id, "number": NOT_A_CELL, "name": "Not a cell", "color": "#9a9a9a"}
+    tx.execute(insert(label_class).values(**own))
+    for class_name, color in classes:
+        add_class(tx, set_id, class_name, color)
+    return set_id
+
+
+def get_label_set(tx: Connection, set_id: str) -> RowMapping:
+    """The label set with this id."""
+    row = tx.execute(select(label_set).where(label_set.c.id == set_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no label set with this id.", label_set_id=set_id)
+    return row
+
+
+def list_label_sets(tx: Connection, project_id: str) -> Sequence[RowMapping]:
+    """Label sets of a project, oldest first: the first is the default."""
+    query = select(label_set).where(label_set.c.project_id == project_id).order_by(label_set.c.id)
+    return tx.execute(query).mappings().all()
+
+
+def list_classes(tx: Connection, set_id: str) -> Sequence[RowMapping]:
+    """Classes of a set by number, "Not a cell" last."""
+    query = select(label_class).where(label_class.c.label_set_id == set_id).order_by(label_class.c.number)
+    return tx.execute(query).mappings().all()
+
+
+def add_class(tx: Connection, set_id: str, name: str, color: str | None) -> int:
+    """Add a class under a number that was never used in this set."""
+    change = update(label_set).where(label_set.c.id == set_id).values(next_number=label_set.c.next_number + 1)
+    following = tx.execute(change.returning(label_set.c.next_number)).scalar_one_or_none()
+    if following is None:
+        raise NotFound("There is no label set with this id.", label_set_id=set_id)
+    number = following - 1
+    if number > LAST_NUMBER:
+        raise FailedPrecondition(f"A label set has at most {LAST_NUMBER} classes.", label_set_id=set_id)
+    values = {"number": number, "name": name, "color": color or COLOURS[(number - 1) % len(COLOURS)]}
+    _write_class(tx, insert(label_class).values(label_set_id=set_id, **values), name)
+    return int(number)
+
+
+def change_class(tx: Connection, set_id: str, number: int, values: dict[str, str]) -> None:
+    """Give a class another name or colour; its number and what was labelled with it stay."""
+    change = update(label_class).where(label_class.c.label_set_id == set_id, label_class.c.number == number)
+    if not any(row["number"] == number for row in list_classes(tx, set_id)):
+        raise NotFound("The label set has no class of this number.", label_set_id=set_id, number=str(number))
+    if values:
+        _write_class(tx, change.values(**values), values.get("name", ""))
+
+
+def _write_class(tx: Connection, statement: object, name: str) -> None:
+    try:
+        tx.execute(statement)  # type: ignore[call-overload]
+    except IntegrityError as error:
+        raise AlreadyExists(f"The label set has a class {name!r} already.") from error

@@ -1,0 +1,98 @@
+"""Labellings and their events: appended, read, never changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from morula.common.errors import NotFound, Stale
+from morula.gateway.labels.fold import LabelEvent
+from morula.gateway.ledger.events import announce
+from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.tables import label_event, label_layer, labelling
+
+
+def create_labelling(tx: Connection, clustering_id: str, label_set_id: str, cluster_count: int) -> str:
+    """Add a labelling without events."""
+    labelling_id = new_id()
+    references = {"clustering_id": clustering_id, "label_set_id": label_set_id}
+    tx.execute(
+        insert(labelling).values(id=labelling_id, seq=0, cluster_count=cluster_count, created_at=now(), **references)
+    )
+    announce(tx, "labelling", labelling_id)
+    return labelling_id
+
+
+def get_labelling(tx: Connection, labelling_id: str) -> RowMapping:
+    """The labelling with this id."""
+    row = tx.execute(select(labelling).where(labelling.c.id == labelling_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no labelling with this id.", labelling_id=labelling_id)
+    return row
+
+
+def list_labellings(tx: Connection, clustering_id: str) -> Sequence[RowMapping]:
+    """Labellings of a clustering, oldest first."""
+    query = select(labelling).where(labelling.c.clustering_id == clustering_id).order_by(labelling.c.id)
+    return tx.execute(query).mappings().all()
+
+
+def set_cut(tx: Connection, labelling_id: str, cluster_count: int) -> None:
+    """Choose the cut that the labelling is looked at with."""
+    get_labelling(tx, labelling_id)
+    tx.execute(update(labelling).where(labelling.c.id == labelling_id).values(cluster_count=cluster_count))
+    announce(tx, "labelling", labelling_id)
+
+
+def append_event(
+    tx: Connection, labelling_id: str, actor: str, kind: str, body: Mapping[str, Any], expected_seq: int | None
+) -> int:
+    """Append an event and return its number; Stale where someone else appended since `expected_seq`.
+
+    The row of the labelling stays locked until the transaction ends, so numbers have no gaps and writers take turns.
+    """
+    change = update(labelling).where(labelling.c.id == labelling_id)
+    if expected_seq is not None:
+        change = change.where(labelling.c.seq == expected_seq)
+    seq = tx.execute(change.values(seq=labelling.c.seq + 1).returning(labelling.c.seq)).scalar_one_or_none()
+    if seq is None:
+        current = get_labelling(tx, labelling_id)["seq"]
+        raise Stale("The labelling has changed since you looked.", seq=str(current), expected_seq=str(expected_seq))
+    values = {"seq": seq, "actor": actor, "time": now(), "kind": kind, "body": dict(body)}
+    tx.execute(insert(label_event).values(labelling_id=labelling_id, **values))
+    announce(tx, "labelling", labelling_id)
+    return int(seq)
+
+
+def list_events(tx: Connection, labelling_id: str) -> list[LabelEvent]:
+    """All events of a labelling, oldest first."""
+    query = select(label_event).where(label_event.c.labelling_id == labelling_id).order_by(label_event.c.seq)
+    rows = tx.execute(query).mappings()
+    return [LabelEvent(row["seq"], row["kind"], row["body"], row["actor"], row["time"]) for row in rows]
+
+
+def keep_layer(
+    tx: Connection, labelling_id: str, seq: int, cluster_count: int, learnt: Mapping[str, Any], learned_s: float
+) -> None:
+    """Keep what was learnt; learning the same twice keeps the first."""
+    address = {"labelling_id": labelling_id, "seq": seq, "cluster_count": cluster_count}
+    known = select(label_layer.c.seq).filter_by(**address)
+    if tx.execute(known).first() is None:
+        tx.execute(insert(label_layer).values(learnt=dict(learnt), learned_s=learned_s, **address))
+        announce(tx, "labelling", labelling_id)
+
+
+def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> RowMapping | None:
+    """The newest thing learnt: under this cut if there is such a one, else under another."""
+    query = select(label_layer).where(label_layer.c.labelling_id == labelling_id)
+    query = query.order_by(label_layer.c.seq.desc(), (label_layer.c.cluster_count == cluster_count).desc()).limit(1)
+    return tx.execute(query).mappings().one_or_none()
+
+
+def get_layer(tx: Connection, labelling_id: str, seq: int) -> RowMapping:
+    """What was learnt from the events up to `seq`; layers of one `seq` are the same under all cuts."""
+    query = select(label_layer).where(label_layer.c.labelling_id == labelling_id, label_layer.c.seq == seq).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound("The labelling has no layers of this version.", labelling_id=labelling_id, version=str(seq))
+    return row

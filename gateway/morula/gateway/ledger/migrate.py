@@ -1,0 +1,50 @@
+"""Brings a database to the schema of this version, and lays what a new one needs."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, insert, select, text
+
+from morula.gateway.ledger.engine import open_engine
+from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.label_sets import DEFAULT_CLASSES, create_label_set
+from morula.gateway.ledger.tables import counter, project
+
+# Any number that nothing else in the database locks.
+MIGRATION_LOCK = 7_265_781
+
+
+def migrate(url: str) -> None:
+    """Run all migrations in one transaction; processes that start at once do it one after the other."""
+    engine = open_engine(url)
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            command.upgrade(migrations(connection), "head")
+            _lay_ground(connection)
+    finally:
+        engine.dispose()
+
+
+def migrations(connection: Connection) -> Config:
+    """Alembic's view of our migrations, on this connection."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _lay_ground(tx: Connection) -> None:
+    if tx.execute(select(project.c.id)).first() is not None:
+        return
+    project_id = new_id()
+    tx.execute(insert(project).values(id=project_id, name="default", created_at=now()))
+    tx.execute(insert(counter).values(name="event", value=0))
+    create_label_set(tx, project_id, "Cells", [(name, None) for name in DEFAULT_CLASSES])
+
+
+def default_project(tx: Connection) -> str:
+    """The project that everything belongs to until there are others."""
+    return str(tx.execute(select(project.c.id).order_by(project.c.id).limit(1)).scalar_one())

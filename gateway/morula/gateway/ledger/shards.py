@@ -1,0 +1,87 @@
+"""Progress of a job: its stages, and every piece of work of each stage."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, case, func, insert, select, update
+
+from morula.gateway.ledger.events import announce
+from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.tables import shard, stage
+
+
+def list_stages(tx: Connection, job_ids: Sequence[str]) -> Sequence[RowMapping]:
+    """Stages of these jobs, in order."""
+    query = select(stage).where(stage.c.job_id.in_(job_ids)).order_by(stage.c.job_id, stage.c.position)
+    return tx.execute(query).mappings().all()
+
+
+def list_shards(tx: Connection, job_id: str) -> Sequence[RowMapping]:
+    """Every piece of work of a job."""
+    query = select(shard).where(shard.c.job_id == job_id).order_by(shard.c.stage, shard.c.number)
+    return tx.execute(query).mappings().all()
+
+
+def lay_shards(tx: Connection, job_id: str, name: str, count: int) -> None:
+    """Write down a stage's pieces of work, once; those that are there stay as they are."""
+    known = tx.execute(
+        select(func.count()).select_from(shard).where(shard.c.job_id == job_id, shard.c.stage == name)
+    ).scalar_one()
+    if known == 0 and count > 0:
+        zero = {"state": "queued", "attempt_count": 0, "busy_count": 0, "write_count": 0}
+        tx.execute(insert(shard), [{"job_id": job_id, "stage": name, "number": n, **zero} for n in range(count)])
+    tx.execute(_stage(job_id, name).values(total_count=count))
+
+
+def set_progress(tx: Connection, job_id: str, name: str, done_count: int, total_count: int) -> None:
+    """How far a stage is that reports its progress itself."""
+    tx.execute(_stage(job_id, name).values(done_count=done_count, total_count=total_count))
+    announce(tx, "job", job_id)
+
+
+def start_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
+    """A call is made: it spends an attempt."""
+    count = shard.c.attempt_count + 1
+    tx.execute(_shard(job_id, name, number).values(state="running", attempt_count=count, started_at=now()))
+
+
+def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
+    """The service was busy or away: the piece waits again and the attempt is given back."""
+    tx.execute(
+        _shard(job_id, name, number).values(
+            state="queued", attempt_count=shard.c.attempt_count - 1, busy_count=shard.c.busy_count + 1
+        )
+    )
+
+
+def finish_shard(
+    tx: Connection, job_id: str, name: str, number: int, result: Mapping[str, Any], *, written: bool
+) -> None:
+    """A piece is done, made by a call or found in the store; doing it twice counts it once."""
+    done = _shard(job_id, name, number).where(shard.c.state != "done")
+    writes = shard.c.write_count + (1 if written else 0)
+    values = {"state": "done", "result": dict(result), "write_count": writes, "finished_at": now()}
+    if tx.execute(done.values(**values)).rowcount == 0:
+        return
+    started_at: float = tx.execute(
+        select(shard.c.started_at).where(shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
+    ).scalar_one()
+    counted = _stage(job_id, name).values(done_count=stage.c.done_count + 1)
+    if written:
+        since = case((stage.c.busy_until > started_at, stage.c.busy_until), else_=started_at)
+        counted = counted.values(busy_s=stage.c.busy_s + now() - since, busy_until=now())
+    tx.execute(counted)
+    announce(tx, "job", job_id)
+
+
+def fail_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
+    """A piece ended badly."""
+    tx.execute(_shard(job_id, name, number).values(state="failed", finished_at=now()))
+
+
+def _stage(job_id: str, name: str) -> Any:
+    return update(stage).where(stage.c.job_id == job_id, stage.c.stage == name)
+
+
+def _shard(job_id: str, name: str, number: int) -> Any:
+    return update(shard).where(shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)

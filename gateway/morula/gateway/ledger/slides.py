@@ -1,0 +1,51 @@
+"""Slides and the files that they consist of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select
+
+from morula.common.errors import NotFound
+from morula.gateway.ledger.events import announce
+from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.tables import slide, slide_file
+
+
+def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> RowMapping:
+    """Add a slide with its files."""
+    slide_id = new_id()
+    tx.execute(insert(slide).values(id=slide_id, created_at=now(), **values))
+    tx.execute(insert(slide_file), [{"slide_id": slide_id, **file} for file in files])
+    announce(tx, "slide", slide_id)
+    return get_slide(tx, slide_id)
+
+
+def get_slide(tx: Connection, slide_id: str) -> RowMapping:
+    """The slide with this id."""
+    row = tx.execute(select(slide).where(slide.c.id == slide_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no slide with this id.", slide_id=slide_id)
+    return row
+
+
+def find_slide(tx: Connection, project_id: str, digest: str) -> RowMapping | None:
+    """The project's slide with this digest, if it has one."""
+    query = select(slide).where(slide.c.project_id == project_id, slide.c.digest == digest)
+    return tx.execute(query).mappings().one_or_none()
+
+
+def list_slides(tx: Connection, project_id: str) -> Sequence[RowMapping]:
+    """Slides of a project, newest first."""
+    query = select(slide).where(slide.c.project_id == project_id).order_by(slide.c.id.desc())
+    return tx.execute(query).mappings().all()
+
+
+def slide_files(tx: Connection, slide_id: str) -> Sequence[RowMapping]:
+    """Files of a slide, by name."""
+    query = select(slide_file).where(slide_file.c.slide_id == slide_id).order_by(slide_file.c.name)
+    return tx.execute(query).mappings().all()
+
+
+def object_in_use(tx: Connection, key: str) -> bool:
+    """Whether a slide consists of this object."""
+    return tx.execute(select(slide_file.c.slide_id).where(slide_file.c.key == key).limit(1)).first() is not None

@@ -1,0 +1,253 @@
+"""Every table of the product. What users see lives here; the conductor's engine keeps its own tables elsewhere.
+
+Ids are UUIDv7 strings, so that they sort by age. Times are seconds since 1970. Messages of the contract (references to
+artifacts, results of calls) are stored as JSON objects in the shape that protobuf defines.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, String(36), primary_key=True)
+
+
+project = Table(
+    "project", metadata, _id(), Column("name", Text, nullable=False), Column("created_at", Double, nullable=False)
+)
+
+slide = Table(
+    "slide",
+    metadata,
+    _id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("width_px", BigInteger, nullable=False),
+    Column("height_px", BigInteger, nullable=False),
+    Column("mpp", Double),
+    Column("mpp_assumed", Boolean, nullable=False),
+    Column("objective_power", Double),
+    Column("vendor", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("levels", JSON, nullable=False),
+    Column("stain", Text),
+    Column("tissue", Text),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("project_id", "digest"),
+)
+
+slide_file = Table(
+    "slide_file",
+    metadata,
+    Column("slide_id", ForeignKey("slide.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    _id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("slide_id", ForeignKey("slide.id")),
+    Column("source_job_ids", JSON, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("params_digest", String(64), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("verdict", Text),
+    Column("stage", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("cell_count", BigInteger),
+    Column("tile_count", BigInteger),
+    Column("kept_tile_count", BigInteger, nullable=False),
+    Column("failed_tile_count", BigInteger, nullable=False),
+    Column("settled", JSON),
+    Column("clustering_id", String(36)),
+    Column("labelling_id", String(36)),
+    Column("result_digest", String(64)),
+    Column("error", JSON),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Index("ix_job_params_digest", "params_digest"),
+    Index("ix_job_state", "state"),
+    Index("ix_job_slide_id", "slide_id"),
+)
+
+stage = Table(
+    "stage",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("done_count", BigInteger, nullable=False),
+    Column("total_count", BigInteger),
+    # Seconds in which at least one call of the stage was under way, and until when they are counted.
+    Column("busy_s", Double, nullable=False),
+    Column("busy_until", Double, nullable=False),
+)
+
+shard = Table(
+    "shard",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", Text, nullable=False),
+    # Calls that spent an attempt; calls refused as busy, which spend none; calls that made something.
+    Column("attempt_count", Integer, nullable=False),
+    Column("busy_count", Integer, nullable=False),
+    Column("write_count", Integer, nullable=False),
+    Column("result", JSON),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    ForeignKeyConstraint(["job_id", "stage"], ["stage.job_id", "stage.stage"]),
+    Index("ix_shard_stage_state", "stage", "state"),
+)
+
+job_file = Table(
+    "job_file",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+clustering = Table(
+    "clustering",
+    metadata,
+    _id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("artifacts", JSON, nullable=False),
+    Column("cell_count", BigInteger, nullable=False),
+    Column("leaf_count", Integer, nullable=False),
+    Column("noise_count", BigInteger, nullable=False),
+    Column("cluster_count", Integer, nullable=False),
+    Column("structure_found", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("job_id"),
+)
+
+clustering_slide = Table(
+    "clustering_slide",
+    metadata,
+    Column("clustering_id", ForeignKey("clustering.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("slide_id", ForeignKey("slide.id"), nullable=False),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("row_start", BigInteger, nullable=False),
+    Column("row_stop", BigInteger, nullable=False),
+    Column("slide_mpp", Double, nullable=False),
+    Column("settled", JSON, nullable=False),
+)
+
+cut = Table(
+    "cut",
+    metadata,
+    Column("clustering_id", ForeignKey("clustering.id"), primary_key=True),
+    Column("cluster_count", Integer, primary_key=True),
+    Column("body", JSON, nullable=False),
+)
+
+label_set = Table(
+    "label_set",
+    metadata,
+    _id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    # The number that the next class takes: numbers are never used again.
+    Column("next_number", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+label_class = Table(
+    "label_class",
+    metadata,
+    Column("label_set_id", ForeignKey("label_set.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("color", String(7), nullable=False),
+    UniqueConstraint("label_set_id", "name"),
+)
+
+labelling = Table(
+    "labelling",
+    metadata,
+    _id(),
+    Column("clustering_id", ForeignKey("clustering.id"), nullable=False),
+    Column("label_set_id", ForeignKey("label_set.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("cluster_count", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_labelling_clustering_id", "clustering_id"),
+)
+
+# Append-only: rows are inserted and read, never changed. A labelling's state is a fold over them.
+label_event = Table(
+    "label_event",
+    metadata,
+    Column("labelling_id", ForeignKey("labelling.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+# What was learnt from the events up to `seq` under one cut; it can be learnt again at any time.
+label_layer = Table(
+    "label_layer",
+    metadata,
+    Column("labelling_id", ForeignKey("labelling.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("cluster_count", Integer, primary_key=True),
+    Column("learnt", JSON, nullable=False),
+    Column("learned_s", Double, nullable=False),
+)
+
+# Something changed that a listener may want to look at again.
+event = Table(
+    "event",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", String(36), nullable=False),
+    Column("time", Double, nullable=False),
+)
+
+counter = Table(
+    "counter", metadata, Column("name", String(40), primary_key=True), Column("value", BigInteger, nullable=False)
+)

@@ -1,0 +1,113 @@
+"""Clusters the cells of a slide or a cohort, and publishes the clustering with a labelling to begin with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from morula.common.arrays import read_array, read_json
+from morula.common.keys import digest
+from morula.gateway.ledger import clusterings, jobs, label_sets, labels
+from morula.gateway.pipeline.keys import clustering_keys
+from morula.gateway.pipeline.params import Params
+from morula.gateway.pipeline.slide_job import Tools
+from morula.gateway.pipeline.work import Json, Piece, Workbench
+from morula.gateway.refs import find_ref, from_json, to_json
+from morula.v1.artifact_pb2 import SettledSlide
+from morula.v1.clusterer_pb2 import ClusterCellsRequest, ClusterCellsResult, Clustering, ClusterParams
+
+
+@dataclass(frozen=True)
+class Member:
+    """A slide of a clustering, as its own job left it."""
+
+    slide_id: str
+    job_id: str
+    slide_mpp: float
+    settled: Json
+
+
+async def cluster(tools: Tools, job_id: str, project: str, params: Params, members: Sequence[Member]) -> Json:
+    """The clustering of these slides' cells, rows slide after slide."""
+    bench = Workbench(tools.ledger, tools.store, job_id)
+    settled = [from_json(member.settled, SettledSlide) for member in members]
+    inputs = [ref.key for slide in settled for ref in (slide.index, *(shard.vectors for shard in slide.shards))]
+    scope = settled[0].slide_digest if len(settled) == 1 else digest([slide.index.key for slide in settled])
+    embedder = (params.embedder, params.embedder_revision)
+    keys = clustering_keys(project, scope, inputs, params, embedder)
+    request = ClusterCellsRequest(
+        slides=settled,
+        embedder=params.embedder_ref,
+        params=ClusterParams(leaf_count=params.leaf_count, seed=params.seed, neighbour_count=params.neighbour_count),
+        keys=keys,
+    )
+
+    async def report(done_count: int, total_count: int) -> None:
+        # The last unit is done when its result is written down.
+        await bench.report("cluster", min(done_count, total_count - 1), total_count)
+
+    async def call() -> Json:
+        return to_json(await tools.workers.cluster_cells(request, report))
+
+    def find() -> Json:
+        return to_json(
+            _found(
+                tools, Clustering(**{name: find_ref(tools.store, getattr(keys, f"{name}_key")) for name in _ARTIFACTS})
+            )
+        )
+
+    await bench.lay("cluster", 1)
+    piece = Piece("cluster", 0, [getattr(keys, f"{name}_key") for name in _ARTIFACTS])
+    result = await bench.make(piece, find, call)
+    await bench.report("cluster", 1, 1)
+    return result
+
+
+_ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")
+
+
+def _found(tools: Tools, keys: ClusteringKeys) -> ClusterCellsResult:
+    clustering = Clustering(**{name: find_ref(tools.store, getattr(keys, f"{name}_key")) for name in _ARTIFACTS})
+    tree = read_json(tools.store.get(clustering.tree.key))
+    with tools.store.local_path(clustering.leaf.key) as path:
+        cell_count = len(read_array(path, mmap=True))
+    return ClusterCellsResult(
+        clustering=clustering,
+        cell_count=cell_count,
+        leaf_count=tree["leaf_count"],
+        noise_count=tree["noise_count"],
+        cluster_count=tree["cluster_count"],
+        structure_found=tree["structure"]["found"],
+    )
+
+
+def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]) -> str:
+    """Make the clustering visible, with a labelling by the project's first label set."""
+    job = jobs.get_job(tx, job_id)
+    parsed = from_json(result, ClusterCellsResult)
+    rows: list[dict[str, Any]] = []
+    for member in members:
+        start = rows[-1]["row_stop"] if rows else 0
+        stop = start + from_json(member.settled, SettledSlide).cell_count
+        place = {"row_start": start, "row_stop": stop, "slide_mpp": member.slide_mpp}
+        rows.append({"slide_id": member.slide_id, "job_id": member.job_id, "settled": member.settled, **place})
+    values = {
+        "project_id": job["project_id"],
+        "job_id": job_id,
+        "name": job["name"],
+        "artifacts": to_json(parsed.clustering),
+        "cell_count": parsed.cell_count,
+        "leaf_count": parsed.leaf_count,
+        "noise_count": parsed.noise_count,
+        "cluster_count": parsed.cluster_count,
+        "structure_found": parsed.structure_found,
+    }
+    clustering_id = clusterings.create_clustering(tx, values, rows)
+    known = labels.list_labellings(tx, clustering_id)
+    label_set_id = label_sets.list_label_sets(tx, job["project_id"])[0]["id"]
+    labelling_id = (
+        known[0]["id"] if known else labels.create_labelling(tx, clustering_id, label_set_id, parsed.cluster_count)
+    )
+    jobs.note_job(tx, job_id, clustering_id=clustering_id, labelling_id=labelling_id, cell_count=parsed.cell_count)
+    return clustering_id

@@ -1,0 +1,90 @@
+"""What a job does: its parameters, complete and explicit, so that they can be part of every key."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from morula.common import models
+from morula.common.errors import InvalidArgument, SlideScaleUnknown
+from morula.common.keys import digest
+from morula.v1.artifact_pb2 import ModelRef
+
+PIPELINE_REVISION = "1"
+"""Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
+
+SLIDE_STAGES = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
+COHORT_STAGES = ("cluster", "tables")
+SCALE_RANGE_UM = (0.01, 32.0)
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of a job; a preset fills in those that a request leaves open."""
+
+    preset: str
+    segmenter: str
+    segmenter_revision: str
+    embedder: str
+    embedder_revision: str
+    object_kind: str
+    mpp: float
+    slide_mpp: float
+    shard_tile_count: int
+    tile_px: int = 512
+    halo_px: int = 32
+    region_tile_count: int = 4
+    leaf_count: int = 160
+    neighbour_count: int = 8
+    seed: int = 0
+
+    @property
+    def segmenter_ref(self) -> ModelRef:
+        return ModelRef(name=self.segmenter, revision=self.segmenter_revision)
+
+    @property
+    def embedder_ref(self) -> ModelRef:
+        return ModelRef(name=self.embedder, revision=self.embedder_revision)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+PRESETS: dict[str, dict[str, Any]] = {"default": {"segmenter": "watershed", "embedder": "morphology", "mpp": 0.5}}
+
+
+def make_params(
+    *,
+    preset: str,
+    segmenter: str | None,
+    embedder: str | None,
+    mpp: float | None,
+    stated_mpp: float | None,
+    known_mpp: float | None,
+) -> Params:
+    """Parameters from a request and what is known about the slide."""
+    if preset not in PRESETS:
+        raise InvalidArgument(f"There is no preset {preset!r}; there are: {', '.join(PRESETS)}.")
+    chosen = PRESETS[preset]
+    slide_mpp = stated_mpp or known_mpp
+    if not slide_mpp:
+        raise SlideScaleUnknown(
+            "Neither the slide nor the request says how many microns a pixel is wide: "
+            "pass slide_mpp, for example 0.25 for a slide scanned with a 40x objective."
+        )
+    segmenter_spec = models.find(segmenter or chosen["segmenter"], "segmenter")
+    embedder_spec = models.find(embedder or chosen["embedder"], "embedder")
+    return Params(
+        preset=preset,
+        segmenter=segmenter_spec.name,
+        segmenter_revision=segmenter_spec.revision,
+        embedder=embedder_spec.name,
+        embedder_revision=embedder_spec.revision,
+        object_kind=segmenter_spec.object_kind,
+        mpp=mpp or chosen["mpp"],
+        slide_mpp=slide_mpp,
+        shard_tile_count=segmenter_spec.shard_tile_count,
+    )
+
+
+def params_digest(kind: str, subject: object, params: Params) -> str:
+    """What makes two jobs the same."""
+    return digest({"kind": kind, "subject": subject, "params": params.to_json()})

@@ -1,0 +1,212 @@
+"""The calls that turn a slide into settled cells, each made once; `conductor` strings them together."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from morula.common.errors import SlideUnreadable
+from morula.common.store import Store
+from morula.common.tables import read_metadata
+from morula.gateway.ledger import jobs
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.pipeline.keys import SlideKeys
+from morula.gateway.pipeline.params import Params
+from morula.gateway.pipeline.work import Json, Piece, Workbench
+from morula.gateway.refs import find_ref, from_json, to_json
+from morula.gateway.workers import Workers
+from morula.v1.artifact_pb2 import Calibration, ShardCells, SlideRef
+from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
+from morula.v1.embedder_pb2 import EmbedCellsRequest
+from morula.v1.segmenter_pb2 import SegmentParams, SegmentShardRequest
+from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResponse, TileGrid
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a job works with."""
+
+    ledger: Ledger
+    workers: Workers
+    store: Store
+
+
+class SlideJob:
+    """One slide under one set of parameters."""
+
+    def __init__(self, tools: Tools, job_id: str, project: str, slide: SlideRef, params: Params) -> None:
+        self.job_id = job_id
+        self.slide = slide
+        self.params = params
+        self.keys = SlideKeys(project, slide.digest, params)
+        self._tools = tools
+        self._store = tools.store
+        self._workers = tools.workers
+        self._bench = Workbench(tools.ledger, tools.store, job_id)
+
+    async def plan(self) -> Json:
+        """Find tissue and lay the grid; the plan's numbers as JSON."""
+        await self._bench.lay("plan", 1)
+        params = self.params
+        grid = TileGrid(
+            mpp=params.mpp,
+            tile_px=params.tile_px,
+            halo_px=params.halo_px,
+            region_tile_count=params.region_tile_count,
+        )
+        request = PlanSlideRequest(
+            slide=self.slide, grid=grid, shard_tile_count=params.shard_tile_count, plan_key=self.keys.plan
+        )
+
+        async def call() -> Json:
+            return to_json(await self._workers.plan_slide(request))
+
+        plan = await self._bench.make(Piece("plan", 0, [self.keys.plan]), self._find_plan, call)
+        shard_count = plan.get("shard_count", 0)
+        for stage in ("cut", "segment", "embed"):
+            await self._bench.lay(stage, shard_count)
+        await self._tools.ledger.write(jobs.note_job, self.job_id, tile_count=int(plan.get("tile_count", 0)))
+        return plan
+
+    def _find_plan(self) -> Json:
+        said = self._metadata(self.keys.plan)
+        plan = PlanSlideResponse(
+            plan=find_ref(self._store, self.keys.plan),
+            shard_count=said["shard_count"],
+            tile_count=said["columns"] * said["rows"],
+            candidate_tile_count=said["candidate_tile_count"],
+            mpp=said["mpp"],
+            calibration=from_json(said["calibration"], Calibration),
+        )
+        return to_json(plan)
+
+    async def is_embedded(self, shard: int) -> bool:
+        """Whether the shard is done, so that its pixels are needed no more."""
+        keys = (self.keys.tiles, self.keys.cells, self.keys.vectors, self.keys.morphology)
+        return await self._bench.exists([key(shard) for key in keys])
+
+    async def cut(self, plan: Mapping[str, Any], shard: int, *, pixels_needed: bool) -> Json:
+        """Decode the shard's tiles, judge them, keep the pixels."""
+        tiles_key, pixels_key = self.keys.tiles(shard), self.keys.pixels(shard)
+
+        def find() -> Json:
+            return {name: self._metadata(tiles_key)[name] for name in ("kept", "rejected", "failed")}
+
+        async def call() -> Json:
+            parsed = from_json(plan, PlanSlideResponse)
+            request = CutShardRequest(
+                slide=self.slide, plan=parsed.plan, shard_index=shard, tiles_key=tiles_key, pixels_key=pixels_key
+            )
+            done = await self._workers.cut_shard(request)
+            counts = (done.kept_tile_count, done.rejected_tile_count, done.failed_tile_count)
+            return dict(zip(("kept", "rejected", "failed"), counts, strict=True))
+
+        keys = [tiles_key, pixels_key] if pixels_needed else [tiles_key]
+        return await self._bench.make(Piece("cut", shard, keys), find, call)
+
+    async def segment(self, plan: Mapping[str, Any], shard: int) -> Json:
+        """Find the shard's cells."""
+        cells_key = self.keys.cells(shard)
+
+        def find() -> Json:
+            said = self._metadata(cells_key)
+            return {"cells": said["cell_count"], "truncated": said["truncated_cell_count"]}
+
+        async def call() -> Json:
+            calibration = from_json(plan, PlanSlideResponse).calibration
+            request = SegmentShardRequest(
+                pixels=await self._ref(self.keys.pixels(shard)),
+                tiles=await self._ref(self.keys.tiles(shard)),
+                model=self.params.segmenter_ref,
+                params=SegmentParams(calibration=calibration),
+                cells_key=cells_key,
+            )
+            done = await self._workers.segment_shard(request)
+            return {"cells": done.cell_count, "truncated": done.truncated_cell_count}
+
+        return await self._bench.make(Piece("segment", shard, [cells_key]), find, call)
+
+    async def embed(self, plan: Mapping[str, Any], shard: int) -> Json:
+        """Describe the shard's cells by numbers; its pixels are deleted once that is durable."""
+        vectors_key, morphology_key = self.keys.vectors(shard), self.keys.morphology(shard)
+
+        async def call() -> Json:
+            request = EmbedCellsRequest(
+                pixels=await self._ref(self.keys.pixels(shard)),
+                cells=await self._ref(self.keys.cells(shard)),
+                model=self.params.embedder_ref,
+                calibration=from_json(plan, PlanSlideResponse).calibration,
+                vectors_key=vectors_key,
+                morphology_key=morphology_key,
+            )
+            await self._workers.embed_cells(request)
+            return {}
+
+        done = await self._bench.make(Piece("embed", shard, [vectors_key, morphology_key]), dict, call)
+        await asyncio.to_thread(self._store.delete, self.keys.pixels(shard))
+        return done
+
+    async def count_tiles(self, cut: Sequence[Mapping[str, Any]], max_failed_share: float) -> None:
+        """Add up what the shards say of their tiles; too many that could not be read fail the job."""
+        kept, failed = (sum(shard[name] for shard in cut) for name in ("kept", "failed"))
+        read = sum(shard["kept"] + shard["rejected"] + shard["failed"] for shard in cut)
+        counts = {"kept_tile_count": kept, "failed_tile_count": failed}
+        await self._tools.ledger.write(jobs.note_job, self.job_id, **counts)
+        if failed > max_failed_share * read:
+            raise SlideUnreadable(f"{failed} of {read} tiles could not be read, more than {max_failed_share:.0%}.")
+
+    async def settle(self, plan: Mapping[str, Any], shard_count: int) -> Json:
+        """Decide which cells stay, and number them; the settled slide as JSON."""
+        await self._bench.lay("settle", 1)
+        index_key, outlines_key = self.keys.index(shard_count), self.keys.outlines(shard_count)
+
+        async def call() -> Json:
+            request = SettleCellsRequest(
+                identity=CellIdentity(
+                    slide_digest=self.slide.digest,
+                    object_kind=self.params.object_kind,
+                    model=self.params.segmenter_ref,
+                    mpp=plan["mpp"],
+                    slide_mpp=self.params.slide_mpp,
+                ),
+                shards=await asyncio.to_thread(self._shards, shard_count),
+                index_key=index_key,
+                outlines_key=outlines_key,
+            )
+            return to_json(await self._workers.settle_cells(request, lambda _done, _total: asyncio.sleep(0)))
+
+        def find() -> Json:
+            result = SettleCellsResult()
+            result.settled.slide_digest = self.slide.digest
+            result.settled.index.CopyFrom(find_ref(self._store, index_key))
+            result.settled.outlines.CopyFrom(find_ref(self._store, outlines_key))
+            result.settled.shards.extend(self._shards(shard_count))
+            said = self._metadata(index_key)
+            result.settled.cell_count = said["cell_count"]
+            result.dropped_cell_count = said["dropped"]
+            return to_json(result)
+
+        result = await self._bench.make(Piece("settle", 0, [index_key, outlines_key]), find, call)
+        settled = from_json(result, SettleCellsResult).settled
+        values = {"settled": to_json(settled), "cell_count": settled.cell_count}
+        await self._tools.ledger.write(jobs.note_job, self.job_id, **values)
+        return to_json(settled)
+
+    def _shards(self, shard_count: int) -> list[ShardCells]:
+        return [
+            ShardCells(
+                cells=find_ref(self._store, self.keys.cells(shard)),
+                vectors=find_ref(self._store, self.keys.vectors(shard)),
+                morphology=find_ref(self._store, self.keys.morphology(shard)),
+            )
+            for shard in range(shard_count)
+        ]
+
+    async def _ref(self, key: str) -> Any:
+        return await asyncio.to_thread(find_ref, self._store, key)
+
+    def _metadata(self, key: str) -> Json:
+        with self._store.local_path(key) as path:
+            return read_metadata(pq.read_schema(path))

@@ -1,0 +1,94 @@
+"""Every failure leaves as application/problem+json (RFC 9457): our errors, errors of services, and requests that make
+no sense. What nobody expected is logged in full and told as "internal error" with the id to find it by."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from morula.common.errors import Busy, Internal, InvalidArgument, MorulaError
+from morula.common.telemetry import log
+
+Problem = dict[str, Any]
+
+
+def problem_of(error: MorulaError, trace_id: str | None = None) -> Problem:
+    """The problem document of an error."""
+    document: Problem = {
+        "type": f"urn:morula:problem:{error.reason.lower().replace('_', '-')}",
+        "title": error.title,
+        "status": error.http_status,
+        "detail": error.detail or error.title,
+        "reason": error.reason,
+    }
+    document.update({name: value for name, value in error.metadata.items() if name not in document})
+    if trace_id is not None:
+        document["trace_id"] = trace_id
+    return document
+
+
+def respond(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """A problem as an answer."""
+    return JSONResponse(dict(problem), problem["status"], dict(headers or {}), "application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Have the application answer every failure with a problem."""
+    app.add_exception_handler(MorulaError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unexpected)
+
+
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, MorulaError):
+        raise TypeError("registered for MorulaError only")
+    if isinstance(error, Internal):
+        return await _answer_unexpected(request, error)
+    headers = {"Retry-After": str(max(1, round(error.retry_after_s)))} if isinstance(error, Busy) else None
+    return respond(problem_of(error, _trace_id(request)), headers)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise TypeError("registered for RequestValidationError only")
+    problem = problem_of(InvalidArgument(_summary(error.errors())), _trace_id(request))
+    errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()]
+    return respond({**problem, "status": 422, "errors": errors})
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise TypeError("registered for HTTPException only")
+    problem = {
+        "type": "about:blank",
+        "title": error.detail,
+        "status": error.status_code,
+        "detail": f"{request.method} {request.url.path}: {error.detail}",
+        "reason": f"HTTP_{error.status_code}",
+        "trace_id": _trace_id(request),
+    }
+    return respond(problem, error.headers)
+
+
+async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:
+    trace_id = _trace_id(request)
+    log.error("request failed", trace_id=trace_id, path=request.url.path, exc_info=error)
+    return respond(problem_of(Internal("Something went wrong inside; the log has it under the trace id."), trace_id))
+
+
+def _trace_id(request: Request) -> str:
+    return str(request.scope.setdefault("morula.trace_id", uuid.uuid4().hex))
+
+
+def _summary(errors: Sequence[Any]) -> str:
+    first = errors[0]
+    return f"{_pointer(first['loc']) or 'The request'}: {first['msg']}"
+
+
+def _pointer(location: Sequence[Any]) -> str:
+    return "/".join(str(part) for part in location)

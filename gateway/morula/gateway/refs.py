@@ -1,0 +1,52 @@
+"""References to artifacts and slides, between rows, the store and the contract."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
+
+from morula.common.errors import ArtifactMissing
+from morula.common.store import Store, Stored
+from morula.v1.artifact_pb2 import ObjectRef, SlideFile, SlideRef
+
+M = TypeVar("M", bound=Message)
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """A message as a JSON object for a row."""
+    return MessageToDict(message, preserving_proto_field_name=True)
+
+
+def from_json(stored: Mapping[str, Any], kind: type[M]) -> M:
+    """A message from a row; fields of a newer version are none of ours."""
+    return ParseDict(dict(stored), kind(), ignore_unknown_fields=True)
+
+
+def object_ref(stored: Stored) -> ObjectRef:
+    """The reference that proves which bytes are meant."""
+    return ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+
+def find_ref(store: Store, key: str) -> ObjectRef:
+    """Reference to an object that must be there."""
+    stored = store.stat(key)
+    if stored is None:
+        raise ArtifactMissing("An artifact is gone from the store.", key=key)
+    return object_ref(stored)
+
+
+def slide_ref(slide: Mapping[str, Any], files: Sequence[Mapping[str, Any]], mpp: float | None = None) -> SlideRef:
+    """The slide as services know it; `mpp` is what a request states, else the slide's own counts."""
+    return SlideRef(
+        digest=slide["digest"],
+        entry=slide["entry"],
+        files=[
+            SlideFile(
+                name=file["name"],
+                object=ObjectRef(key=file["key"], sha256=file["sha256"], size_bytes=file["size_bytes"]),
+            )
+            for file in files
+        ],
+        mpp=mpp or 0.0,
+    )

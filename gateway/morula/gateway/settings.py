@@ -1,0 +1,65 @@
+"""Settings of the gateway, read from MORULA_* once, in `__main__`."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GIB = 1024**3
+
+
+class GatewaySettings(BaseSettings):
+    """Where things are, and how much is let in."""
+
+    model_config = SettingsConfigDict(env_prefix="MORULA_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    port: int = 8100
+    database_url: str = "sqlite:///morula.sqlite"
+    """`sqlite:////absolute/path` or `postgresql+psycopg://...`."""
+
+    engine_url: str | None = None
+    """Database of the conductor's engine; on SQLite a file beside the ledger, on PostgreSQL the same database."""
+
+    store_url: str = "file:///var/lib/morula/objects"
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    cache_dir: Path | None = None
+
+    tiler_address: str = "127.0.0.1:9101"
+    segmenter_address: str = "127.0.0.1:9102"
+    embedder_address: str = "127.0.0.1:9103"
+    clusterer_address: str = "127.0.0.1:9104"
+    labeller_address: str = "127.0.0.1:9105"
+    token: SecretStr | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    executor_id: str = "conductor"
+    """Who this conductor is; a conductor that starts under the same name carries on with its work."""
+
+    job_concurrency: int = Field(default=2, ge=1)
+    shards_in_flight: int = Field(default=8, ge=1, le=8)
+    """Shards of one job whose pixels may lie in the store at a time."""
+
+    max_failed_tile_share: float = Field(default=0.01, ge=0, le=1)
+    folders: dict[str, Path] = Field(default_factory=dict)
+    """Folders that slides may be read from by reference, by the name that requests use."""
+
+    scratch: Path | None = None
+    """Where uploads lie until they are in the store; the system's temporary folder where not set."""
+
+    max_upload_bytes: int = 64 * GIB
+    allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
+    log_level: str = "INFO"
+
+    @property
+    def conductor_url(self) -> str:
+        """Database of the conductor's engine."""
+        if self.engine_url is not None:
+            return self.engine_url
+        if self.database_url.startswith("sqlite"):
+            path = Path(self.database_url.removeprefix("sqlite:///"))
+            return f"sqlite:///{path.with_name('engine.sqlite')}"
+        return self.database_url

@@ -1,0 +1,162 @@
+"""The five services as the gateway calls them: typed calls, and one table of how long each may take.
+
+Every failure comes out as a MorulaError. Nothing is retried here beyond what the channel does on UNAVAILABLE: a shard
+waits for a dead or busy service in the pipeline, a person gets an answer at once.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from morula.common.errors import Internal
+from morula.common.rpc import channel, from_rpc_error
+from morula.common.settings import Tls
+from morula.v1 import (
+    clusterer_pb2,
+    clusterer_pb2_grpc,
+    embedder_pb2,
+    embedder_pb2_grpc,
+    labeller_pb2,
+    labeller_pb2_grpc,
+    segmenter_pb2,
+    segmenter_pb2_grpc,
+    tiler_pb2,
+    tiler_pb2_grpc,
+)
+
+T = TypeVar("T")
+Report = Callable[[int, int], Awaitable[None]]
+
+# Calls on shards may take five times what this model's recent shards took here; the first have this long.
+FIRST_SHARD_S = 600.0
+LEAST_SHARD_S = 120.0
+RECENT_COUNT = 20
+
+DEADLINES_S = {
+    "InspectSlide": 60.0,
+    "PlanSlide": 600.0,
+    "RenderRegion": 20.0,
+    "RenderCells": 30.0,
+    "SettleCells": 4 * 3600.0,
+    "ClusterCells": 12 * 3600.0,
+    "CutTree": 5.0,
+    "LearnLabels": 5.0,
+    "NextPage": 5.0,
+    "Check": 2.0,
+}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the services listen."""
+
+    tiler: str
+    segmenter: str
+    embedder: str
+    clusterer: str
+    labeller: str
+
+
+class Workers:
+    """Channels to the services. Belongs to the event loop that it was made on."""
+
+    def __init__(self, addresses: Addresses, *, token: str | None = None, tls: Tls | None = None) -> None:
+        names = ("tiler", "segmenter", "embedder", "clusterer", "labeller")
+        self._channels = {name: channel(getattr(addresses, name), token=token, tls=tls) for name in names}
+        self._tiler = tiler_pb2_grpc.TilerServiceStub(self._channels["tiler"])
+        self._segmenter = segmenter_pb2_grpc.SegmenterServiceStub(self._channels["segmenter"])
+        self._embedder = embedder_pb2_grpc.EmbedderServiceStub(self._channels["embedder"])
+        self._clusterer = clusterer_pb2_grpc.ClustererServiceStub(self._channels["clusterer"])
+        self._labeller = labeller_pb2_grpc.LabellerServiceStub(self._channels["labeller"])
+        self._recent: dict[tuple[str, str], deque[float]] = {}
+
+    async def close(self) -> None:
+        """Close all channels; calls under way are cancelled."""
+        for open_channel in self._channels.values():
+            await open_channel.close()
+
+    async def serving(self) -> dict[str, bool]:
+        """Which services say that they serve."""
+        return {name: await self._serves(open_channel) for name, open_channel in self._channels.items()}
+
+    async def _serves(self, open_channel: grpc.aio.Channel) -> bool:
+        request = health_pb2.HealthCheckRequest()
+        try:
+            answer = await health_pb2_grpc.HealthStub(open_channel).Check(request, timeout=DEADLINES_S["Check"])
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def inspect_slide(self, request: tiler_pb2.InspectSlideRequest) -> tiler_pb2.InspectSlideResponse:
+        return await _call(self._tiler.InspectSlide, request, DEADLINES_S["InspectSlide"])
+
+    async def plan_slide(self, request: tiler_pb2.PlanSlideRequest) -> tiler_pb2.PlanSlideResponse:
+        return await _call(self._tiler.PlanSlide, request, DEADLINES_S["PlanSlide"])
+
+    async def cut_shard(self, request: tiler_pb2.CutShardRequest) -> tiler_pb2.CutShardResponse:
+        return await self._call_shard(self._tiler.CutShard, request, ("CutShard", ""))
+
+    async def segment_shard(self, request: segmenter_pb2.SegmentShardRequest) -> segmenter_pb2.SegmentShardResponse:
+        return await self._call_shard(self._segmenter.SegmentShard, request, ("SegmentShard", request.model.name))
+
+    async def embed_cells(self, request: embedder_pb2.EmbedCellsRequest) -> embedder_pb2.EmbedCellsResponse:
+        return await self._call_shard(self._embedder.EmbedCells, request, ("EmbedCells", request.model.name))
+
+    async def settle_cells(
+        self, request: clusterer_pb2.SettleCellsRequest, report: Report
+    ) -> clusterer_pb2.SettleCellsResult:
+        stream: AsyncIterator[Any] = self._clusterer.SettleCells(request, timeout=DEADLINES_S["SettleCells"])
+        return await _result(stream, report)
+
+    async def cluster_cells(
+        self, request: clusterer_pb2.ClusterCellsRequest, report: Report
+    ) -> clusterer_pb2.ClusterCellsResult:
+        stream = self._clusterer.ClusterCells(request, timeout=DEADLINES_S["ClusterCells"])
+        return await _result(stream, report)
+
+    async def render_region(self, request: tiler_pb2.RenderRegionRequest) -> tiler_pb2.RenderRegionResponse:
+        return await _call(self._tiler.RenderRegion, request, DEADLINES_S["RenderRegion"])
+
+    async def render_cells(self, request: tiler_pb2.RenderCellsRequest) -> tiler_pb2.RenderCellsResponse:
+        return await _call(self._tiler.RenderCells, request, DEADLINES_S["RenderCells"])
+
+    async def cut_tree(self, request: labeller_pb2.CutTreeRequest) -> labeller_pb2.CutTreeResponse:
+        return await _call(self._labeller.CutTree, request, DEADLINES_S["CutTree"])
+
+    async def learn_labels(self, request: labeller_pb2.LearnLabelsRequest) -> labeller_pb2.LearnLabelsResponse:
+        return await _call(self._labeller.LearnLabels, request, DEADLINES_S["LearnLabels"])
+
+    async def next_page(self, request: labeller_pb2.NextPageRequest) -> labeller_pb2.NextPageResponse:
+        return await _call(self._labeller.NextPage, request, DEADLINES_S["NextPage"])
+
+    async def _call_shard(self, method: Callable[..., Awaitable[T]], request: object, kind: tuple[str, str]) -> T:
+        recent = self._recent.setdefault(kind, deque(maxlen=RECENT_COUNT))
+        deadline_s = max(LEAST_SHARD_S, 5 * max(recent)) if recent else FIRST_SHARD_S
+        started = time.monotonic()
+        response = await _call(method, request, deadline_s)
+        recent.append(time.monotonic() - started)
+        return response
+
+
+async def _call(method: Callable[..., Awaitable[T]], request: object, deadline_s: float) -> T:
+    try:
+        return await method(request, timeout=deadline_s)
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
+
+
+async def _result(stream: AsyncIterator[Any], report: Report) -> Any:
+    """The result that ends a stream of progress."""
+    try:
+        async for response in stream:
+            if response.WhichOneof("event") == "result":
+                return response.result
+            await report(response.progress.done_count, response.progress.total_count)
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
+    raise Internal("The service ended its answer without a result.")
