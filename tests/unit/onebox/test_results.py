@@ -1,0 +1,81 @@
+"""A folder of results is whole, or it is not there."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morula.common.keys import slide_digest
+from morula.onebox.failures import Failure, Unreadable
+from morula.onebox.results import MANIFEST, digest_of, fetch, is_finished, slide_parts
+
+FILES = {"cells.parquet": b"cells", "manifest.json": b'{"job": "1"}'}
+REQUEST = {"slide_digest": "d", "mpp": 0.5}
+
+
+class Folder:
+    """Stands where the gateway stands: files of a job from memory."""
+
+    def __init__(self, files: dict[str, bytes], damaged: str = "") -> None:
+        self.files, self.damaged = files, damaged
+
+    def get(self, path: str) -> dict[str, Any]:
+        return {"files": [{"name": n, "sha256": hashlib.sha256(b).hexdigest()} for n, b in self.files.items()]}
+
+    def download(self, path: str, target: Path) -> None:
+        name = path.rsplit("/", 1)[1]
+        target.write_bytes(b"?" if name == self.damaged else self.files[name])
+
+
+def test_fetched_files_are_a_finished_result(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert fetch(Folder(FILES), "1", out, REQUEST) == ["cells.parquet", "manifest.json"]  # type: ignore[arg-type]
+    assert sorted(path.name for path in out.iterdir()) == ["cells.parquet", "manifest.json"]
+    assert is_finished(out, "d", {"mpp": 0.5})
+    assert not is_finished(out, "d", {"mpp": 0.25})
+    assert not is_finished(out, "other", {"mpp": 0.5})
+    (out / "cells.parquet").write_bytes(b"touched")
+    assert not is_finished(out, "d", {"mpp": 0.5})
+
+
+def test_a_damaged_file_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=r"cells\.parquet arrived damaged"):
+        fetch(Folder(FILES, damaged="cells.parquet"), "1", tmp_path / "out", REQUEST)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_leaves_an_earlier_result_as_it_was(tmp_path: Path) -> None:
+    fetch(Folder(FILES), "1", tmp_path, REQUEST)  # type: ignore[arg-type]
+    with pytest.raises(Failure):
+        fetch(Folder({**FILES, "new.parquet": b"n"}, damaged="new.parquet"), "2", tmp_path, REQUEST)  # type: ignore[arg-type]
+    assert is_finished(tmp_path, "d", {"mpp": 0.5})
+
+
+def test_a_foreign_manifest_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text(json.dumps({"name": "an app"}))
+    with pytest.raises(Failure, match="not one of ours"):
+        is_finished(tmp_path, "d", {})
+
+
+def test_parts_of_a_slide(tmp_path: Path) -> None:
+    (tmp_path / "a.svs").write_bytes(b"a")
+    (tmp_path / "b.mrxs").write_bytes(b"b")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "Slidedat.ini").write_bytes(b"ini")
+    assert [part.name for part in slide_parts(tmp_path / "a.svs")] == ["a.svs"]
+    assert [part.name for part in slide_parts(tmp_path / "b.mrxs")] == ["b.mrxs", "b/Slidedat.ini"]
+    assert [part.name for part in slide_parts(tmp_path / "b")] == ["Slidedat.ini"]
+    sha256 = hashlib.sha256(b"a").hexdigest()
+    assert digest_of(slide_parts(tmp_path / "a.svs")) == slide_digest([("a.svs", sha256, 1)], "a.svs")
+
+
+def test_no_slide_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="is not there"):
+        slide_parts(tmp_path / "missing.svs")
+    shutil.rmtree(tmp_path / "empty", ignore_errors=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Unreadable, match="empty folder"):
+        slide_parts(tmp_path / "empty")

@@ -1,0 +1,91 @@
+"""Programs are kept running, and none is left behind."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from morula.onebox.failures import Failure
+from morula.onebox.supervisor import Program, Supervisor
+
+WELL = """
+import os, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+Path(os.environ["FLAG"]).write_text(str(os.getpid()))
+signal.pause()
+"""
+STUBBORN = WELL.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
+BROKEN = "import sys\nsys.exit('the disk is full')\n"
+HOUSE = """
+import os, signal, sys
+from pathlib import Path
+from morula.onebox.supervisor import Program, Supervisor
+flag = Path(os.environ["FLAG"])
+program = Program("well", "well", dict(os.environ), flag.exists, 5)
+with Supervisor([program], flag.parent, print) as supervisor:
+    supervisor.wait_until_healthy(20)
+    print(supervisor.pid("well"), flush=True)
+    signal.pause()
+"""
+
+Make = Callable[..., Program]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Make]:
+    def make(name: str, text: str, stop_s: float = 10) -> Program:
+        (tmp_path / f"{name}.py").write_text(text)
+        flag = tmp_path / f"{name}.flag"
+        environment = os.environ | {"PYTHONPATH": str(tmp_path), "FLAG": str(flag)}
+        return Program(name, name, environment, flag.exists, stop_s)
+
+    yield make
+    for flag in tmp_path.glob("*.flag"):
+        assert not psutil.pid_exists(int(flag.read_text())), f"{flag.stem} was left behind"
+
+
+def test_what_dies_is_started_again(program: Make, tmp_path: Path) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    well = program("well", WELL)
+    with Supervisor([well], tmp_path, said.put) as supervisor:
+        supervisor.wait_until_healthy(20)
+        first = supervisor.pid("well")
+        (tmp_path / "well.flag").unlink()
+        os.kill(first, signal.SIGKILL)
+        assert "was ended by SIGKILL" in said.get(timeout=20)
+        supervisor.wait_until_healthy(20)
+        assert supervisor.pid("well") != first
+
+
+def test_a_program_that_cannot_start_says_why(program: Make, tmp_path: Path) -> None:
+    broken = program("broken", BROKEN)
+    with (
+        pytest.raises(Failure, match="broken does not start: the disk is full"),
+        Supervisor([broken], tmp_path, lambda _: None) as supervisor,
+    ):
+        supervisor.wait_until_healthy(30)
+
+
+def test_the_front_door_stops_first_and_the_stubborn_is_killed(program: Make, tmp_path: Path) -> None:
+    said: list[str] = []
+    programs = [program("stubborn", STUBBORN, stop_s=0.3), program("door", WELL)]
+    with Supervisor(programs, tmp_path, said.append) as supervisor:
+        supervisor.wait_until_healthy(20)
+    assert said == ["stubborn did not stop within 0.3 s and was killed"]
+
+
+def test_no_program_outlives_a_killed_house(program: Make, tmp_path: Path) -> None:
+    well = program("well", WELL)
+    with subprocess.Popen([sys.executable, "-c", HOUSE], env=well.environment, stdout=subprocess.PIPE) as house:
+        assert house.stdout is not None
+        child = psutil.Process(int(house.stdout.readline()))
+        house.kill()
+        house.wait()
+        child.wait(timeout=20)
