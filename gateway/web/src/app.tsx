@@ -1,10 +1,9 @@
+import { BoardRoom } from "./board/board";
 import { Home } from "./jobs/home";
 import { route } from "./route";
 
 export function App() {
   const here = route.value;
-  switch (here.room) {
-    default:
-      return <Home />;
-  }
+  if (here.room === "board") return <BoardRoom id={here.labelling} key={here.labelling} />;
+  return <Home />;
 }

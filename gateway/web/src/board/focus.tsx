@@ -1,0 +1,125 @@
+// The page in focus: one decision at a time.
+
+import { count } from "../format";
+import type { Labelling, Page, Slide } from "../types";
+import { Cells } from "./cells";
+import { type Choice, canAccept, summary, touch } from "./decide";
+import { Facts, Where } from "./facts";
+
+const REASONS: Record<Page["reason"], string> = {
+  largest_cluster: "the largest cluster not yet seen",
+  least_sure: "the model is least sure here",
+  requested: "you asked for this cluster",
+};
+
+interface FocusProps {
+  page: Page;
+  choice: Choice;
+  labelling: Labelling;
+  slide: Slide | undefined;
+  context: boolean;
+  isPast: boolean;
+  busy: boolean;
+  decide: (choice: Choice) => void;
+  accept: () => void;
+  /** A class or "not sure", of the selected cell, else of the page. */
+  answer: (class_number: number | null) => void;
+  release: () => void;
+  view: () => void;
+  setContext: (on: boolean) => void;
+}
+
+export function Focus(props: FocusProps) {
+  const { page, choice, labelling } = props;
+  const cluster = `cluster ${page.place.node_id}`;
+  const heading = `Page ${page.number}`;
+  return (
+    // The pointer takes no focus here: Enter must stay the page's key after a click on a cell.
+    <section
+      class="focus"
+      aria-labelledby="page-title"
+      aria-busy={props.busy}
+      onMouseDown={(event) => event.preventDefault()}
+    >
+      <header>
+        <h1 id="page-title">{heading}</h1>
+        <span class="muted">
+          {page.cells.length} of {count(page.place.cell_count)} cells in {cluster} ·{" "}
+          {props.isPast ? "named before: name it again to change it" : REASONS[page.reason]}
+        </span>
+        <span class="muted push scale">
+          {page.window_um} µm wide{" "}
+          <button type="button" aria-pressed={props.context} onClick={() => props.setContext(!props.context)}>
+            <kbd>Space</kbd> context
+          </button>
+        </span>
+      </header>
+      <div class="seen">
+        <p>{page.sentence}</p>
+        <Cells
+          page={page}
+          choice={choice}
+          classes={labelling.label_set.classes}
+          context={props.context}
+          touch={(row) => props.decide(touch(choice, row))}
+        />
+      </div>
+      <div class="about">
+        <h2>Where {cluster} lies</h2>
+        <Where page={page} slide={props.slide} name={cluster} />
+        <Facts facts={page.facts} />
+      </div>
+      <Answers {...props} />
+      <p class="unseen" role="status">
+        {heading}: {page.cells.length} cells of {cluster}. {summary(page, choice, labelling.label_set.classes)}
+      </p>
+    </section>
+  );
+}
+
+/** While a cell is selected the classes are its own; the words before them say so, and nothing moves. */
+function Answers({ page, choice, labelling, busy, accept, answer, release, view }: FocusProps) {
+  const classes = labelling.label_set.classes;
+  const selected = page.cells.find((cell) => cell.row === choice.selected);
+  const acceptable = canAccept(page, choice);
+  const others = acceptable ? "or all" : choice.marks.size > 0 ? "All others are" : "These are";
+  return (
+    <div class="answers">
+      {acceptable && (
+        <button type="button" class="pick go" disabled={busy} onClick={accept} aria-keyshortcuts="Enter">
+          <kbd>Enter</kbd>
+          {summary(page, choice, classes)}
+        </button>
+      )}
+      <span class="muted whom" role="status">
+        {selected ? `${acceptable ? "cell" : "Cell"} ${selected.letter} is` : others}
+      </span>
+      {classes.map((klass) => (
+        <button
+          key={klass.number}
+          type="button"
+          class="pick"
+          disabled={busy}
+          onClick={() => answer(klass.number)}
+          aria-label={`${selected ? `Cell ${selected.letter}` : "All"}: ${klass.name}`}
+        >
+          {klass.key && <kbd>{klass.key}</kbd>}
+          {klass.name}
+        </button>
+      ))}
+      <span class="push asides">
+        {selected && (
+          <button type="button" onClick={release} aria-keyshortcuts="Escape">
+            <kbd>Esc</kbd> all cells
+          </button>
+        )}
+        <button type="button" onClick={() => answer(null)} disabled={busy} aria-keyshortcuts="N">
+          <kbd>N</kbd> not sure
+        </button>
+        <button type="button" onClick={view} aria-keyshortcuts="V">
+          <kbd>V</kbd> on slide
+        </button>
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,212 @@
+// The panel beside the board: how far the labels reach, the classes, how fine the clusters are.
+import { useState } from "preact/hooks";
+import { count, countOf, percent } from "../format";
+import type { Clustering, Labelling, Page } from "../types";
+import { Dot, isHollow } from "../ui/parts";
+import { Disclaimer } from "../ui/shell";
+
+interface PanelProps {
+  labelling: Labelling;
+  clustering: Clustering;
+  page: Page | null;
+  busy: boolean;
+  cut: (cluster_count: number) => void;
+  addClass: (name: string) => void;
+  renameClass: (number: number, name: string) => void;
+}
+
+export function BoardPanel(props: PanelProps) {
+  const { labelling, clustering } = props;
+  return (
+    <>
+      <Progress labelling={labelling} page={props.page} />
+      <Classes labelling={labelling} add={props.addClass} rename={props.renameClass} />
+      <Granularity labelling={labelling} clustering={clustering} busy={props.busy} cut={props.cut} />
+      <section class="last">
+        <Disclaimer />
+      </section>
+    </>
+  );
+}
+
+function Progress({ labelling, page }: { labelling: Labelling; page: Page | null }) {
+  const share = labelling.cell_count > 0 ? labelling.sure_count / labelling.cell_count : 0;
+  const learned = labelling.version > 0;
+  return (
+    <section>
+      <h2>{learned ? "Labelled by the model" : "Labelled so far"}</h2>
+      <div class="big">
+        {percent(learned ? share : labelled(labelling))}{" "}
+        <small>
+          {learned ? "sure, " : ""}of {countOf(labelling.cell_count, "cell")}
+        </small>
+      </div>
+      <Bar labelling={labelling} />
+      <p class="muted">
+        You have looked at <b class="strong">{countOf(labelling.seen_count, "cell")}</b> on{" "}
+        {countOf(labelling.page_count, "page")}.
+        {page && page.worth > 0 && (
+          <>
+            {" "}
+            This page is worth about <b class="strong">+{percent(page.worth, 1)}</b>.
+          </>
+        )}
+      </p>
+      <p class="tiny after">{heldOutSentence(labelling)}</p>
+    </section>
+  );
+}
+
+function labelled(labelling: Labelling): number {
+  return labelling.cell_count > 0 ? 1 - labelling.unlabelled_count / labelling.cell_count : 0;
+}
+
+export function heldOutSentence(labelling: Labelling): string {
+  const { held_out, spread } = labelling;
+  if (!held_out || held_out.cell_count === 0) {
+    return spread === "none"
+      ? "A model learns as soon as two classes were seen; until then labels stay where you put them."
+      : `${spread === "model" ? "The model spreads" : "Cluster names spread"}; too few pages yet to compare the two.`;
+  }
+  const right = (share: number) => Math.round(100 * share);
+  const verdict = spread === "clusters" ? "Cluster names spread." : "The model spreads.";
+  return `On pages held out the model is right for ${right(held_out.model_accuracy)} of 100 cells, cluster names for ${right(held_out.cluster_accuracy)}. ${verdict}`;
+}
+
+function Bar({ labelling }: { labelling: Labelling }) {
+  const counts = new Map(labelling.class_counts.map((one) => [one.class_number, one.cell_count]));
+  const shown = labelling.label_set.classes.filter((klass) => !isHollow(klass));
+  const words = shown.map((klass) => `${klass.name} ${count(counts.get(klass.number) ?? 0)}`).join(", ");
+  return (
+    <div class="bar" role="img" aria-label={`Cells by class: ${words}`}>
+      {shown.map((klass) => (
+        <i
+          key={klass.number}
+          class="tinted"
+          style={{
+            "--c": klass.color,
+            width: `${(100 * (counts.get(klass.number) ?? 0)) / Math.max(1, labelling.cell_count)}%`,
+          }}
+        />
+      ))}
+    </div>
+  );
+}
+
+interface ClassesProps {
+  labelling: Labelling;
+  add: (name: string) => void;
+  rename: (number: number, name: string) => void;
+}
+
+function Classes({ labelling, add, rename }: ClassesProps) {
+  const [editing, setEditing] = useState(false);
+  const classes = labelling.label_set.classes;
+  const counts = new Map(labelling.class_counts.map((one) => [one.class_number, one.cell_count]));
+  return (
+    <section aria-labelledby="classes-title">
+      <div class="row">
+        <h2 id="classes-title">Classes</h2>
+        <button type="button" class="tiny plain" aria-expanded={editing} onClick={() => setEditing(!editing)}>
+          {editing ? "Done" : "Edit"}
+        </button>
+      </div>
+      <ul class="classes">
+        {classes.map((klass) => (
+          <li key={klass.number}>
+            {klass.key ? <kbd>{klass.key}</kbd> : <span class="keyless" />}
+            <Dot klass={klass} />
+            {editing ? (
+              <NameField
+                label={`Name of class ${klass.name}`}
+                value={klass.name}
+                save={(name) => name !== klass.name && rename(klass.number, name)}
+              />
+            ) : (
+              <span class="name">{klass.name}</span>
+            )}
+            {!editing && <span class="push muted">{count(counts.get(klass.number) ?? 0)}</span>}
+          </li>
+        ))}
+        {(editing || classes.length < 2) && (
+          <li>
+            <span class="keyless" />
+            <NameField label="Name of a new class" value="" placeholder="New class" save={add} />
+          </li>
+        )}
+      </ul>
+    </section>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  value: string;
+  placeholder?: string;
+  save: (name: string) => void;
+}
+
+function NameField({ label, value, placeholder = "", save }: FieldProps) {
+  const commit = (field: HTMLInputElement) => {
+    const name = field.value.trim();
+    if (name) save(name);
+    field.value = value ? name || value : "";
+  };
+  return (
+    <input
+      class="field"
+      aria-label={label}
+      defaultValue={value}
+      placeholder={placeholder}
+      maxLength={60}
+      onKeyDown={(event) => event.key === "Enter" && commit(event.currentTarget)}
+      onBlur={(event) => commit(event.currentTarget)}
+    />
+  );
+}
+
+interface GranularityProps {
+  labelling: Labelling;
+  clustering: Clustering;
+  busy: boolean;
+  cut: (cluster_count: number) => void;
+}
+
+function Granularity({ labelling, clustering, busy, cut }: GranularityProps) {
+  const [held, setHeld] = useState<number | null>(null);
+  const finest = Math.max(2, Math.min(clustering.leaf_count, 250));
+  const shown = held ?? labelling.cluster_count;
+  return (
+    <section>
+      <div class="row">
+        <h2 id="granularity">Granularity</h2>
+        <span class="tiny">{countOf(shown, "cluster")}</span>
+      </div>
+      <input
+        type="range"
+        min={Math.min(2, finest)}
+        max={finest}
+        value={shown}
+        disabled={busy}
+        aria-labelledby="granularity"
+        aria-valuetext={countOf(shown, "cluster")}
+        onInput={(event) => setHeld(Number(event.currentTarget.value))}
+        onChange={(event) => {
+          setHeld(null);
+          cut(Number(event.currentTarget.value));
+        }}
+      />
+      <div class="row tiny">
+        <span>coarse</span>
+        <span>fine</span>
+      </div>
+      <p class="tiny after">{structureSentence(clustering)}</p>
+    </section>
+  );
+}
+
+export function structureSentence(clustering: Pick<Clustering, "structure_found" | "cluster_count">): string {
+  return clustering.structure_found
+    ? `Labels stay where you put them. ${countOf(clustering.cluster_count, "cluster")} is the cut the cells themselves suggest.`
+    : "Labels stay where you put them. These cells form no groups that are steadier than chance: trust pages, not clusters.";
+}

@@ -1,0 +1,64 @@
+// What happens elsewhere: server-sent events while the gateway sends them, polling where it cannot.
+import { useEffect, useRef } from "preact/hooks";
+import { address, api } from "./api";
+import type { Job, Slide } from "./types";
+
+export interface Heard {
+  job?: (job: Job) => void;
+  slide?: (slide: Slide) => void;
+  labelling?: (said: { id: string; seq: number }) => void;
+  /** The stream came back after a break: what was missed has to be read again. */
+  reopened?: () => void;
+}
+
+const POLL_MS = 2000;
+const KINDS = ["job", "slide", "labelling"] as const;
+
+export function useEvents(heard: Heard): void {
+  const latest = useRef(heard);
+  latest.current = heard;
+  useEffect(
+    () =>
+      listen(
+        (kind, data) => hand(latest.current, kind, data),
+        () => latest.current.reopened?.(),
+      ),
+    [],
+  );
+}
+
+type Kind = (typeof KINDS)[number];
+
+function hand(heard: Heard, kind: Kind, data: unknown): void {
+  if (kind === "job") heard.job?.(data as Job);
+  else if (kind === "slide") heard.slide?.(data as Slide);
+  else heard.labelling?.(data as { id: string; seq: number });
+}
+
+function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => void): () => void {
+  let polling: ReturnType<typeof setInterval> | undefined;
+  let broken = false;
+  const source = new EventSource(address("v1/events"));
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => onEvent(kind, JSON.parse((event as MessageEvent<string>).data)));
+  }
+  source.onopen = () => {
+    clearInterval(polling);
+    polling = undefined;
+    if (broken) onReopen();
+    broken = false;
+  };
+  source.onerror = () => {
+    broken = true;
+    polling ??= setInterval(() => void poll(onEvent), POLL_MS);
+  };
+  return () => {
+    clearInterval(polling);
+    source.close();
+  };
+}
+
+async function poll(onEvent: (kind: Kind, data: unknown) => void): Promise<void> {
+  const jobs = await api.jobs().catch(() => []);
+  for (const job of jobs) onEvent("job", job);
+}
