@@ -53,7 +53,7 @@ class Plan:
         """The tiles of a shard, in order of region and tile."""
         if not 0 <= index < self.metadata["shard_count"]:
             raise InvalidArgument(f"the plan has {self.metadata['shard_count']} shards and none numbered {index}")
-        rows = self.table.filter(pa.compute.equal(self.table["shard"], index))
+        rows = self.table.filter(pa.array(self.table["shard"].to_numpy() == index))
         return rows.sort_by([("region", "ascending"), ("tile", "ascending")])
 
 

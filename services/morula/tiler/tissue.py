@@ -131,11 +131,13 @@ class TileJudgement:
 
 def judge_tile(pixels: Pixels, rule: TissueRule) -> TileJudgement:
     """The default gate: enough tissue, not pen, in focus."""
-    grey = _grey(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+    bright = rule.illumination == "bright"
+    # A fluorescent dye shines in one channel, of which luminance would show little: a tenth, if it is blue.
+    grey = _grey(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) if bright else _brightest(pixels)
     mask = rule.mask(pixels)
     tissue_fraction = float(mask.mean())
     focus = laplacian_variance(grey)
-    pen_fraction = float(pen_mask(pixels).mean()) if rule.illumination == "bright" else 0.0
+    pen_fraction = float(pen_mask(pixels).mean()) if bright else 0.0
     verdict: Verdict = "kept"
     if tissue_fraction < rule.min_fraction:
         verdict = "background"
