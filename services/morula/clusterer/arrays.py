@@ -1,0 +1,48 @@
+"""Names of the arrays that all of this package passes around, and how they are walked in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Halves = NDArray[np.float16]
+Rows = NDArray[np.int64]
+Leaves = NDArray[np.uint16]
+Bytes = NDArray[np.uint8]
+
+NOISE = 65535
+"""Leaf of a row that lies too far from every leaf."""
+
+CHUNK_ROWS = 1 << 16
+
+Checkpoint = Callable[[], None]
+"""Raises when nobody waits for the result any more."""
+
+
+def go_on() -> None:
+    """The checkpoint of a call that nobody can cancel."""
+
+
+def chunks(row_count: int) -> Iterator[slice]:
+    """Slices that cover all rows, each small enough to be made wide in memory."""
+    for start in range(0, row_count, CHUNK_ROWS):
+        yield slice(start, min(start + CHUNK_ROWS, row_count))
+
+
+def squared_distances(rows: Floats, centres: Floats) -> Floats:
+    """Squared distance of each row to each centre."""
+    squares = (rows * rows).sum(axis=1)[:, None] + (centres * centres).sum(axis=1)[None, :]
+    apart: Floats = np.maximum(squares - 2.0 * (rows @ centres.T), 0.0)
+    return apart
+
+
+def sample_rows(row_count: int, at_most: int, seed: int) -> Rows:
+    """Rows in ascending order: all, or a seeded draw where there are more than `at_most`."""
+    if row_count <= at_most:
+        return np.arange(row_count, dtype=np.int64)
+    drawn = np.random.default_rng(seed).choice(row_count, size=at_most, replace=False)
+    return np.sort(drawn).astype(np.int64)

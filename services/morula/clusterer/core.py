@@ -1,0 +1,115 @@
+"""Vectors to clusters: leaves, one tree over them, what each node shows, and whether there is structure at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from morula.clusterer import leaves, null_test
+from morula.clusterer.arrays import NOISE, Bytes, Checkpoint, Halves, Leaves, go_on
+from morula.clusterer.describe import described
+from morula.clusterer.features import Features, Projection
+from morula.clusterer.layout import layout
+from morula.clusterer.leaves import LeafModel
+from morula.clusterer.tree import PROPOSED_CLUSTERS, Structure, Tree, ward, whole
+from morula.common.errors import InvalidArgument
+
+STAGES = ("leaves", "assignment", "tree", "structure", "layout")
+
+Report = Callable[[int, int, str], None]
+"""Told how many steps are done, of how many, and which comes now."""
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """Leaf, confidence and layout of each row, and the tree."""
+
+    leaf: Leaves
+    confidence: Bytes
+    layout: Halves
+    tree: Tree
+
+
+def silent(_done: int, _total: int, _stage: str) -> None:
+    """Tells nobody."""
+
+
+def cluster(
+    features: Features, leaf_count: int, seed: int, checkpoint: Checkpoint = go_on, report: Report = silent
+) -> Clustered:
+    """Groups rows. One thread, so that equal rows and seed give equal bytes."""
+    matrix = features.matrix
+    if not len(matrix):
+        raise InvalidArgument("there are no cells to cluster")
+
+    def step(done: int) -> None:
+        checkpoint()
+        report(done, len(STAGES), STAGES[min(done, len(STAGES) - 1)])
+
+    with threadpool_limits(1):
+        step(0)
+        model = leaves.fit(matrix, leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
+        step(1)
+        assigned = leaves.assign(matrix, model, checkpoint)
+        step(2)
+        tree = _grown(features, model, assigned.leaf, seed)
+        step(3)
+        tree = _examined(tree, matrix, assigned.leaf, seed)
+        step(4)
+        return Clustered(assigned.leaf, assigned.confidence, layout(matrix, model.centres, seed), tree)
+
+
+def leaf_model(matrix: Halves, leaf: Leaves, tree: Tree) -> LeafModel:
+    """The leaves of a finished clustering, for cells of another slide."""
+    with threadpool_limits(1):
+        centres, _ = leaves.means(matrix, leaf, tree.leaf_count)
+    return LeafModel(centres, tree.leaf_radii(), tree.variance)
+
+
+def layout_below(matrix: Halves, leaf: Leaves, tree: Tree, node_id: int, seed: int) -> Halves:
+    """Layout of the cells below a node; rows outside are NaN."""
+    below = tree.leaves_below(node_id or tree.root)
+    inside = np.isin(leaf, np.asarray(below, np.uint16))
+    if (node_id or tree.root) == tree.root:
+        inside |= leaf == NOISE
+    result = np.full((len(leaf), 2), np.nan, np.float16)
+    with threadpool_limits(1):
+        centres, _ = leaves.means(matrix, leaf, tree.leaf_count)
+        if inside.any():
+            result[inside] = layout(np.asarray(matrix[inside]), centres[below], seed)
+    return result
+
+
+def _grown(features: Features, model: LeafModel, leaf: Leaves, seed: int) -> Tree:
+    centres, sizes = leaves.means(features.matrix, leaf, len(model.centres))
+    nodes = ward(centres, sizes, model.radii)
+    nodes = described(nodes, features.matrix, leaf, centres, features.names[: features.own_count], seed)
+    projection = features.projection
+    return Tree(
+        nodes=nodes,
+        root=whole(nodes),
+        leaf_count=len(sizes),
+        noise_count=int((leaf == NOISE).sum()),
+        cluster_count=min(PROPOSED_CLUSTERS, len(sizes)),
+        structure=Structure(False, 1.0, 0.0),
+        feature_names=features.names,
+        own_count=features.own_count,
+        variance=model.variance,
+        seed=seed,
+        projection=_stored(projection),
+    )
+
+
+def _stored(projection: Projection | None) -> dict[str, object] | None:
+    if projection is None:
+        return None
+    return {"mean": projection.mean.tolist(), "components": projection.components.tolist()}
+
+
+def _examined(tree: Tree, matrix: Halves, leaf: Leaves, seed: int) -> Tree:
+    structure, supported = null_test.examine(tree, leaf, matrix, seed)
+    nodes = tuple(replace(node, supported=node.id in supported) for node in tree.nodes)
+    return replace(tree, nodes=nodes, structure=structure)

@@ -1,0 +1,232 @@
+"""ClustererService: keys in, keys out; the work is in the cores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from morula.clusterer import core, features, leaves, settle, tables, tree
+from morula.clusterer.arrays import NOISE, Halves, Leaves
+from morula.clusterer.core import Clustered, Report
+from morula.clusterer.progress import with_progress
+from morula.clusterer.refs import key_of, ref_of
+from morula.clusterer.splitting import split
+from morula.common.compute import Checkpoint, Slot
+from morula.common.errors import InvalidArgument, ModelMismatch
+from morula.common.formats import read_array, write_array
+from morula.common.models import resolve
+from morula.common.store import Store, Stored
+from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
+
+DEFAULT_NEIGHBOURS = 8
+MAX_NEIGHBOURS = 64
+
+
+class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
+    """One clustering at a time on its slot."""
+
+    def __init__(self, store: Store, slot: Slot) -> None:
+        self._store = store
+        self._slot = slot
+
+    async def SettleCells(  # noqa: N802 - the contract's name
+        self,
+        request: clusterer_pb2.SettleCellsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> AsyncIterator[clusterer_pb2.SettleCellsResponse]:
+        async for event in with_progress(self._slot, lambda check, report: self._settle(request, check, report)):
+            if isinstance(event, artifact_pb2.Progress):
+                yield clusterer_pb2.SettleCellsResponse(progress=event)
+            else:
+                yield clusterer_pb2.SettleCellsResponse(result=event)
+
+    async def ClusterCells(  # noqa: N802 - the contract's name
+        self,
+        request: clusterer_pb2.ClusterCellsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> AsyncIterator[clusterer_pb2.ClusterCellsResponse]:
+        if not 0 <= request.params.leaf_count <= leaves.MAX_LEAVES:
+            raise InvalidArgument(f"leaf_count must lie in 1 to {leaves.MAX_LEAVES}")
+        async for event in with_progress(self._slot, lambda check, report: self._cluster(request, check, report)):
+            if isinstance(event, artifact_pb2.Progress):
+                yield clusterer_pb2.ClusterCellsResponse(progress=event)
+            else:
+                yield clusterer_pb2.ClusterCellsResponse(result=event)
+
+    async def SplitCluster(  # noqa: N802 - the contract's name
+        self,
+        request: clusterer_pb2.SplitClusterRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> clusterer_pb2.SplitClusterResponse:
+        return await self._slot.run(lambda _: self._split(request))
+
+    async def AssignCells(  # noqa: N802 - the contract's name
+        self,
+        request: clusterer_pb2.AssignCellsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> clusterer_pb2.AssignCellsResponse:
+        return await self._slot.run(lambda checkpoint: self._assign(request, checkpoint))
+
+    async def LayoutCells(  # noqa: N802 - the contract's name
+        self,
+        request: clusterer_pb2.LayoutCellsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> clusterer_pb2.LayoutCellsResponse:
+        return await self._slot.run(lambda _: self._layout(request))
+
+    def _settle(
+        self, request: clusterer_pb2.SettleCellsRequest, checkpoint: Checkpoint, report: Report
+    ) -> clusterer_pb2.SettleCellsResult:
+        index, outlines = self._store.stat(request.index_key), self._store.stat(request.outlines_key)
+        if index is None or outlines is None:
+            index, outlines = self._settled(request, checkpoint, report)
+        cell_count, dropped_count = tables.settled_counts(self._store, (index.key, index.sha256))
+        settled = artifact_pb2.SettledSlide(
+            slide_digest=request.identity.slide_digest,
+            index=ref_of(index),
+            outlines=ref_of(outlines),
+            shards=request.shards,
+            cell_count=cell_count,
+        )
+        return clusterer_pb2.SettleCellsResult(settled=settled, dropped_cell_count=dropped_count)
+
+    def _settled(
+        self, request: clusterer_pb2.SettleCellsRequest, checkpoint: Checkpoint, report: Report
+    ) -> tuple[Stored, Stored]:
+        identity = _identity(request.identity)
+        total = len(request.shards) + 2
+        shards = [tables.no_cells()]
+        for number, shard in enumerate(request.shards):
+            checkpoint()
+            report(number, total, "reading shards")
+            shards.append(tables.shard_cells(self._store, key_of(shard.cells), number))
+        report(total - 2, total, "resolving seams")
+        settled = settle.settle(settle.join(shards), identity)
+        checkpoint()
+        report(total - 1, total, "drawing outlines")
+        outlines = self._store.put(request.outlines_key, tables.outline_bytes(settled, identity))
+        checkpoint()
+        return self._store.put(request.index_key, tables.index_bytes(settled, identity)), outlines
+
+    def _cluster(
+        self, request: clusterer_pb2.ClusterCellsRequest, checkpoint: Checkpoint, report: Report
+    ) -> clusterer_pb2.ClusterCellsResult:
+        scale = _scale(request.embedder)
+        keys = request.keys
+        names = (keys.leaf_key, keys.tree_key, keys.features_key, keys.confidence_key, keys.layout_key)
+        stored = [self._store.stat(name) for name in names]
+        if any(found is None for found in stored):
+            slides = [self._vectors(slide) for slide in request.slides]
+            neighbours = _neighbours(request.params.neighbour_count)
+            with threadpool_limits(1):
+                made = features.build(slides, scale, neighbours)
+            clustered = core.cluster(made, request.params.leaf_count, request.params.seed, checkpoint, report)
+            checkpoint()
+            contents = _contents(clustered, made)
+            stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
+        return self._cluster_result([found for found in stored if found is not None])
+
+    def _cluster_result(self, stored: list[Stored]) -> clusterer_pb2.ClusterCellsResult:
+        """Numbers are those of the artifacts in the store, whoever wrote them."""
+        leaf, grown, matrix, confidence, layout = map(ref_of, stored)
+        with self._store.local_path(*key_of(leaf)) as path:
+            cell_count = len(read_array(path, mmap=True))
+        facts = tree.from_json(self._store.get(*key_of(grown)))
+        return clusterer_pb2.ClusterCellsResult(
+            clustering=clusterer_pb2.Clustering(
+                leaf=leaf, tree=grown, features=matrix, confidence=confidence, layout=layout
+            ),
+            cell_count=cell_count,
+            leaf_count=facts.leaf_count,
+            noise_count=facts.noise_count,
+            cluster_count=facts.cluster_count,
+            structure_found=facts.structure.found,
+        )
+
+    def _split(self, request: clusterer_pb2.SplitClusterRequest) -> clusterer_pb2.SplitClusterResponse:
+        old = self._tree(request.clustering)
+        leaf, parted = split(
+            self._features(request.clustering),
+            self._leaf(request.clustering),
+            old,
+            request.node_id,
+            request.part_count or 2,
+            request.seed,
+        )
+        clustering = clusterer_pb2.Clustering()
+        clustering.CopyFrom(request.clustering)
+        clustering.leaf.CopyFrom(ref_of(self._store.put(request.leaf_key, write_array(leaf))))
+        clustering.tree.CopyFrom(ref_of(self._store.put(request.tree_key, tree.to_json(parted))))
+        return clusterer_pb2.SplitClusterResponse(
+            clustering=clustering, child_ids=parted.node(request.node_id).children
+        )
+
+    def _assign(
+        self, request: clusterer_pb2.AssignCellsRequest, checkpoint: Checkpoint
+    ) -> clusterer_pb2.AssignCellsResponse:
+        leaf, confidence = self._store.stat(request.leaf_key), self._store.stat(request.confidence_key)
+        if leaf is None or confidence is None:
+            grown, matrix = self._tree(request.clustering), self._features(request.clustering)
+            slide, neighbours = self._vectors(request.slide), _neighbours(request.neighbour_count)
+            with threadpool_limits(1):
+                rows = features.apply(slide, _scale(request.embedder), grown.fitted_projection(), neighbours)
+                if rows.shape[1] != matrix.shape[1]:
+                    raise ModelMismatch(f"the clustering has {matrix.shape[1]} features, these cells {rows.shape[1]}")
+                model = core.leaf_model(matrix, self._leaf(request.clustering), grown)
+                assigned = leaves.assign(rows, model, checkpoint)
+            leaf = self._store.put(request.leaf_key, write_array(assigned.leaf))
+            confidence = self._store.put(request.confidence_key, write_array(assigned.confidence))
+        abstained = int(np.count_nonzero(read_array(self._store.get(leaf.key, leaf.sha256)) == NOISE))
+        return clusterer_pb2.AssignCellsResponse(
+            leaf=ref_of(leaf), confidence=ref_of(confidence), abstained_count=abstained
+        )
+
+    def _layout(self, request: clusterer_pb2.LayoutCellsRequest) -> clusterer_pb2.LayoutCellsResponse:
+        stored = self._store.stat(request.layout_key)
+        if stored is None:
+            clustering = request.clustering
+            matrix, leaf, grown = self._features(clustering), self._leaf(clustering), self._tree(clustering)
+            places = core.layout_below(matrix, leaf, grown, request.node_id or grown.root, request.seed)
+            stored = self._store.put(request.layout_key, write_array(places))
+        return clusterer_pb2.LayoutCellsResponse(layout=ref_of(stored))
+
+    def _vectors(self, slide: artifact_pb2.SettledSlide) -> features.SlideVectors:
+        return tables.slide_vectors(self._store, key_of(slide.index), [key_of(shard.vectors) for shard in slide.shards])
+
+    def _tree(self, clustering: clusterer_pb2.Clustering) -> tree.Tree:
+        return tree.from_json(self._store.get(*key_of(clustering.tree)))
+
+    def _leaf(self, clustering: clusterer_pb2.Clustering) -> Leaves:
+        return np.asarray(read_array(self._store.get(*key_of(clustering.leaf))), np.uint16)
+
+    def _features(self, clustering: clusterer_pb2.Clustering) -> Halves:
+        return np.asarray(read_array(self._store.get(*key_of(clustering.features))), np.float16)
+
+
+def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:
+    return (
+        write_array(clustered.leaf),
+        tree.to_json(clustered.tree),
+        write_array(made.matrix),
+        write_array(clustered.confidence),
+        write_array(clustered.layout),
+    )
+
+
+def _identity(message: clusterer_pb2.CellIdentity) -> settle.Identity:
+    model = (message.model.name, message.model.revision)
+    return settle.Identity(message.slide_digest, message.object_kind, model, message.mpp, message.slide_mpp)
+
+
+def _scale(model: artifact_pb2.ModelRef) -> features.Scale:
+    spec = resolve(model.name, model.revision, "embedder")
+    return features.Scale(spec.columns, spec.location, spec.scale)
+
+
+def _neighbours(wanted: int) -> int:
+    """0 is the default, -1 none."""
+    if not -1 <= wanted <= MAX_NEIGHBOURS:
+        raise InvalidArgument(f"neighbour_count must lie in -1 to {MAX_NEIGHBOURS}")
+    return {0: DEFAULT_NEIGHBOURS, -1: 0}.get(wanted, wanted)

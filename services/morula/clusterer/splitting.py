@@ -1,0 +1,90 @@
+"""Dividing one leaf of a finished tree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from morula.clusterer.arrays import Floats, Halves, Leaves, Rows, squared_distances
+from morula.clusterer.describe import facts, leaf_representatives
+from morula.clusterer.leaves import MAX_LEAVES, kmeans
+from morula.clusterer.tree import Node, Tree
+from morula.common.errors import InvalidArgument, NodeAlreadySplit
+
+MAX_PARTS = 16
+
+
+def split(matrix: Halves, leaf: Leaves, tree: Tree, node_id: int, part_count: int, seed: int) -> tuple[Leaves, Tree]:
+    """Divides a leaf's cells by their features. The largest part keeps the leaf's number, the others get new ones.
+
+    No other cell changes its leaf, and numbers stay without gaps.
+    """
+    node = tree.node(node_id)
+    if node.leaf is None:
+        raise NodeAlreadySplit(f"node {node_id} has children already; split one of its leaves", node_id=str(node_id))
+    if not 2 <= part_count <= MAX_PARTS:
+        raise InvalidArgument(f"a leaf is split into 2 to {MAX_PARTS} parts, not {part_count}")
+    if tree.leaf_count + part_count - 1 > MAX_LEAVES:
+        raise InvalidArgument(f"a tree has at most {MAX_LEAVES} leaves")
+    rows = np.flatnonzero(leaf == node.leaf)
+    members = np.asarray(matrix[rows], np.float32)
+    with threadpool_limits(1):
+        part = _parts(members, part_count, seed, node_id)
+    numbers = [node.leaf, *range(tree.leaf_count, tree.leaf_count + part_count - 1)]
+    parted = np.array(leaf, np.uint16)
+    parted[rows] = np.asarray(numbers, np.uint16)[part]
+    first_id = max(tree.by_id) + 1
+    children = tuple(
+        _child(tree, node, first_id + place, number, matrix, rows[part == place], seed)
+        for place, number in enumerate(numbers)
+    )
+    height = min(_height(members, part), _height_above(tree, node))
+    opened = replace(node, leaf=None, radius=0.0, children=tuple(child.id for child in children), height=height)
+    nodes = tuple(opened if other.id == node.id else other for other in tree.nodes) + children
+    return parted, replace(tree, nodes=nodes, leaf_count=tree.leaf_count + part_count - 1)
+
+
+def _parts(members: Floats, part_count: int, seed: int, node_id: int) -> Rows:
+    """The part of each member, the largest part first."""
+    if len(np.unique(members, axis=0)) < part_count:
+        raise InvalidArgument(f"the {len(members)} cells of node {node_id} cannot be told into {part_count} parts")
+    part = squared_distances(members, kmeans(members, part_count, seed)).argmin(axis=1)
+    sizes = np.bincount(part, minlength=part_count)
+    if not sizes.all():
+        raise InvalidArgument(f"the cells of node {node_id} cannot be told into {part_count} parts")
+    rank = np.empty(part_count, np.int64)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(part_count)
+    ranked: Rows = rank[part]
+    return ranked
+
+
+def _child(tree: Tree, node: Node, node_id: int, number: int, matrix: Halves, rows: Rows, seed: int) -> Node:
+    centre = np.asarray(matrix[rows], np.float32).mean(axis=0)
+    return Node(
+        id=node_id,
+        parent=node.id,
+        children=(),
+        height=0.0,
+        cell_count=len(rows),
+        leaf=number,
+        representatives=leaf_representatives(matrix, rows, seed),
+        facts=facts(centre, tree.feature_names[: tree.own_count]),
+        # Whoever was near enough for the whole is near enough for its part.
+        radius=node.radius,
+    )
+
+
+def _height(members: Floats, part: Rows) -> float:
+    """As Ward's: from what a merge of the parts would add to the squared error."""
+    middle = members.mean(axis=0, dtype=np.float64)
+    between = 0.0
+    for number in np.unique(part):
+        inside = members[part == number]
+        between += len(inside) * float(np.square(inside.mean(axis=0, dtype=np.float64) - middle).sum())
+    return round(float(np.sqrt(2.0 * between)), 6)
+
+
+def _height_above(tree: Tree, node: Node) -> float:
+    return tree.node(node.parent).height if node.parent is not None else float("inf")
