@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,7 +236,7 @@ class _Cache:
 
     def __init__(self, folder: Path | None, limit_bytes: int) -> None:
         self._folder = folder
-        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._private: Path | None = None
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -257,8 +259,9 @@ class _Cache:
 
     def _root(self) -> Path:
         if self._private is None:
-            self._private = tempfile.TemporaryDirectory(prefix="morula-cache-", dir=self._folder)
-        return Path(self._private.name)
+            self._private = Path(tempfile.mkdtemp(prefix="morula-cache-", dir=self._folder))
+            weakref.finalize(self, shutil.rmtree, self._private)
+        return self._private
 
     def _evict(self) -> None:
         total = sum(entry.size_bytes for entry in self._entries.values())

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from morula.common.keys import validate_key
 
 CHUNK_BYTES = 1 << 20
 MAX_ARTIFACT_BYTES = 512 << 20
+ABANDONED_S = 24 * 3600
 
 Source = bytes | Path | BinaryIO
 
@@ -96,6 +98,7 @@ class FolderStore:
         self._digests = self._root / ".morula" / "sha256"
         for folder in (self._temporary, self._digests):
             folder.mkdir(parents=True, exist_ok=True)
+        _sweep(self._temporary)
 
     def put(self, key: str, source: Source) -> Stored:
         path = self._path(key)
@@ -262,6 +265,14 @@ def validate_prefix(prefix: str) -> str:
     if prefix:
         validate_key(prefix.removesuffix("/"))
     return prefix
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what writers left that died; a day later none of them can still be at work."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

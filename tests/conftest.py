@@ -1,0 +1,75 @@
+"""Fixtures for all tests: real servers, real data where there is some, small doubles."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from morula.common.store import FolderStore
+from morula.common.testing import temporary_store
+from tests.servers.ceph import S3Server
+from tests.servers.ceph import s3_server as start_s3_server
+from tests.servers.postgres import postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real slides and cells, optional: MORULA_DATA says where, else they lie beside the repository."""
+    folder = Path(os.environ.get("MORULA_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; MORULA_DATA names another folder")
+    return folder
+
+
+@pytest.fixture
+def folder_store() -> Iterator[FolderStore]:
+    with temporary_store() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server on loopback."""
+    with start_s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server) -> str:
+    """Store URL of a fresh bucket; keys are those of `s3_server`."""
+    bucket = f"test-{secrets.token_hex(6)}"
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server.endpoint,
+        aws_access_key_id=s3_server.access_key,
+        aws_secret_access_key=s3_server.secret_key,
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket=bucket)
+    client.close()
+    return s3_server.url(bucket)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a private PostgreSQL server's maintenance database."""
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """URL of a fresh, empty database: `postgresql://...`; SQLAlchemy wants `postgresql+psycopg://`."""
+    import psycopg
+
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres_server.rsplit("/", 1)[0] + f"/{name}"

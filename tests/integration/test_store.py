@@ -1,0 +1,260 @@
+"""One contract for all stores: the folder, and the bucket of a real S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, TooLarge, Unimplemented
+from morula.common.store import FolderStore, Store, Stored, open_store
+from tests.servers.ceph import S3Server
+
+KEY = "project/slide/plan/abc.parquet"
+WRITER_COUNT = 32
+WRITER_BYTES = 64 << 20
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return f"file://{tmp_path}/objects"
+    server: S3Server = request.getfixturevalue("s3_server")
+    url: str = request.getfixturevalue("s3_url")
+    os.environ["MORULA_TEST_S3_KEYS"] = f"{server.access_key}:{server.secret_key}"
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Store:
+    return opened(store_url)
+
+
+def opened(url: str) -> Store:
+    access_key, _, secret_key = os.environ.get("MORULA_TEST_S3_KEYS", "").partition(":")
+    return open_store(url, access_key=access_key, secret_key=secret_key)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sources(content: bytes, folder: Path) -> Iterator[bytes | Path | io.BufferedIOBase]:
+    yield content
+    (folder / "source").write_bytes(content)
+    yield folder / "source"
+    yield io.BytesIO(content)
+
+
+def test_what_is_put_is_what_is_got(store: Store, tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    for number, source in enumerate(sources(content, tmp_path)):
+        key = f"project/slide/plan/{number}.bin"
+        expected = Stored(key, sha256(content), len(content))
+        assert store.put(key, source) == expected  # type: ignore[arg-type] # BytesIO is a binary stream
+        assert store.stat(key) == expected
+        assert store.get(key) == content
+        assert store.get(key, expected.sha256) == content
+        with store.open(key) as stream:
+            assert stream.read(7) == content[:7]
+            assert stream.read() == content[7:]
+        with store.local_path(key, expected.sha256) as path:
+            assert path.read_bytes() == content
+
+
+def test_an_empty_object_is_an_object(store: Store) -> None:
+    assert store.put(KEY, b"") == Stored(KEY, sha256(b""), 0)
+    assert store.get(KEY) == b""
+    assert store.read_range(KEY, 0, 10) == b""
+    with store.local_path(KEY) as path:
+        assert path.read_bytes() == b""
+
+
+def test_the_first_writer_wins(store: Store) -> None:
+    first = store.put(KEY, b"first")
+    assert store.put(KEY, b"second") == first
+    assert store.put_large(KEY, b"third") == first
+    assert store.get(KEY) == b"first"
+
+
+def test_ranges_are_cut_at_the_end(store: Store) -> None:
+    store.put(KEY, b"0123456789")
+    assert store.read_range(KEY, 2, 3) == b"234"
+    assert store.read_range(KEY, 8, 10) == b"89"
+    assert store.read_range(KEY, 10, 1) == b""
+    assert store.read_range(KEY, 99, 1) == b""
+    assert store.read_range(KEY, 0, 0) == b""
+    for start, length in ((-1, 2), (0, -1)):
+        with pytest.raises(InvalidArgument):
+            store.read_range(KEY, start, length)
+
+
+def test_what_is_not_there_is_missing(store: Store) -> None:
+    assert store.stat(KEY) is None
+    store.delete(KEY)
+    for read in (
+        lambda: store.get(KEY),
+        lambda: store.read_range(KEY, 0, 1),
+        lambda: store.read_range(KEY, 0, 0),
+        lambda: store.open(KEY).__enter__(),
+        lambda: store.local_path(KEY).__enter__(),
+    ):
+        with pytest.raises(ArtifactMissing):
+            read()
+
+
+def test_other_bytes_than_expected_are_refused(store: Store) -> None:
+    store.put(KEY, b"these")
+    with pytest.raises(ArtifactChanged):
+        store.get(KEY, sha256(b"those"))
+    with pytest.raises(ArtifactChanged):
+        store.local_path(KEY, sha256(b"those")).__enter__()
+
+
+def test_delete_makes_room_for_another_writer(store: Store) -> None:
+    store.put(KEY, b"old")
+    store.delete(KEY)
+    assert store.stat(KEY) is None
+    store.put(KEY, b"new")
+    assert store.get(KEY) == b"new"
+
+
+def test_list_is_by_prefix_in_key_order(store: Store) -> None:
+    keys = ["a/b/1", "a/b/2", "a/b-c", "a/bc/3", "b/1"]
+    for key in keys:
+        store.put(key, key.encode())
+    assert [stored.key for stored in store.list("")] == sorted(keys)
+    assert [stored.key for stored in store.list("a/b")] == ["a/b-c", "a/b/1", "a/b/2", "a/bc/3"]
+    assert [stored.key for stored in store.list("a/b/")] == ["a/b/1", "a/b/2"]
+    assert list(store.list("c/")) == []
+    assert next(store.list("b/")) == Stored("b/1", sha256(b"b/1"), 3)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "s3://x/y", "a\\b", ".morula/x", "a\n"]
+)
+def test_hostile_keys_are_refused_everywhere(store: Store, key: str) -> None:
+    for use in (
+        lambda: store.put(key, b""),
+        lambda: store.put_large(key, b""),
+        lambda: store.get(key),
+        lambda: store.stat(key),
+        lambda: store.delete(key),
+        lambda: store.read_range(key, 0, 1),
+        lambda: store.open(key).__enter__(),
+        lambda: store.local_path(key).__enter__(),
+    ):
+        with pytest.raises(KeyInvalid):
+            use()
+
+
+def test_keys_may_be_any_text(store: Store) -> None:
+    key = "projekt/Größe 1/schnitt (2)+&=?#%.svs"
+    store.put(key, b"x")
+    assert store.get(key) == b"x"
+    assert [stored.key for stored in store.list("projekt/")] == [key]
+
+
+def test_put_large_takes_more_than_one_part(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("morula.common.s3.PART_BYTES", 5 << 20)
+    content = os.urandom(12 << 20)
+    assert store.put_large(KEY, io.BytesIO(content)) == Stored(KEY, sha256(content), len(content))
+    assert store.get(KEY, sha256(content)) == content
+
+
+def test_a_link_is_read_without_keys_or_refused(store: Store) -> None:
+    store.put(KEY, b"for a while")
+    if isinstance(store, FolderStore):
+        with pytest.raises(Unimplemented):
+            store.presign_get(KEY, 60)
+        return
+    link = store.presign_get(KEY, 60)
+    with urllib.request.urlopen(link, timeout=10) as response:
+        assert response.read() == b"for a while"
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(link.replace("abc", "abd"), timeout=10)
+
+
+def test_an_artifact_has_a_limit_in_a_bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("morula.common.s3.MAX_ARTIFACT_BYTES", 10)
+    if not isinstance(store, FolderStore):
+        with pytest.raises(TooLarge):
+            store.put(KEY, b"12345678901")
+        assert store.stat(KEY) is None
+
+
+_WRITER = """
+import os, sys
+sys.path[:0] = {path!r}
+from tests.integration.test_store import Slow, opened
+opened({url!r}).put({key!r}, Slow())
+"""
+
+
+class Slow(io.RawIOBase):
+    """Says that reading began, then gives bytes until it is killed."""
+
+    def __init__(self) -> None:
+        self.read_count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.read_count += 1
+        if self.read_count == 24:
+            sys.stdout.write("writing\n")
+            sys.stdout.flush()
+        if self.read_count > 24:
+            signal.pause()
+        return b"x" * (1 << 20)
+
+
+def test_a_killed_writer_leaves_nothing_to_be_seen(store: Store, store_url: str) -> None:
+    script = _WRITER.format(path=[*sys.path], url=store_url, key=KEY)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"writing\n"
+        process.kill()
+    assert store.stat(KEY) is None
+    assert list(store.list("")) == []
+    assert store.put(KEY, b"the next one") == Stored(KEY, sha256(b"the next one"), 12)
+
+
+class Prefixed(io.RawIOBase):
+    """64 MiB that differ in their first block only, so that 32 of them do not fill the memory."""
+
+    def __init__(self, number: int, shared: bytes) -> None:
+        self._blocks = iter(
+            [number.to_bytes(4, "big") * (len(shared) // 4), *[shared] * (WRITER_BYTES // len(shared) - 1)]
+        )
+
+    def read(self, size: int = -1) -> bytes:
+        return next(self._blocks, b"")
+
+
+@pytest.mark.slow
+def test_of_32_writers_of_64_mib_one_wins(store_url: str) -> None:
+    shared = os.urandom(1 << 20)
+    together = threading.Barrier(WRITER_COUNT)
+
+    def write(number: int) -> Stored:
+        own = opened(store_url)
+        together.wait()
+        return own.put(KEY, Prefixed(number, shared))  # type: ignore[arg-type] # a binary stream as far as it goes
+
+    with ThreadPoolExecutor(WRITER_COUNT) as writers:
+        results = list(writers.map(write, range(WRITER_COUNT)))
+    assert len(set(results)) == 1
+    content = opened(store_url).get(KEY, results[0].sha256)
+    winner = int.from_bytes(content[:4], "big")
+    assert winner < WRITER_COUNT
+    assert content == winner.to_bytes(4, "big") * (len(shared) // 4) + shared * (WRITER_BYTES // len(shared) - 1)

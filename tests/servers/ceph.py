@@ -1,0 +1,145 @@
+"""A real S3 server on loopback: Ceph's RADOS gateway over one monitor, one manager and one OSD in memory."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.processes import ServerProcess
+from tests.servers.require import free_ports, program, require
+
+INSTALL = "apt-get install ceph-mon ceph-mgr ceph-osd radosgw ceph-common"
+PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool")
+
+# One copy of everything, in memory; the gateway's rubbish is taken away at once, because memory is what it fills.
+_CONFIGURATION = """\
+[global]
+fsid = {cluster}
+mon host = {monitors}
+mon initial members = a
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+ms bind ipv6 = false
+auth cluster required = cephx
+auth service required = cephx
+auth client required = cephx
+keyring = {root}/keyring
+run dir = {root}
+admin socket = {root}/$name.asok
+log file = {root}/$name.log
+pid file = {root}/$name.pid
+mon data = {root}/mon
+mgr data = {root}/mgr
+osd data = {root}/osd
+osd objectstore = memstore
+memstore device bytes = 6442450944
+osd crush chooseleaf type = 0
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 4
+osd class load list = *
+osd class default list = *
+mon warn on pool no redundancy = false
+mon allow pool size one = true
+rgw gc obj min wait = 1
+rgw gc processor period = 2
+[client.rgw.a]
+rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw data = {root}/rgw
+"""
+
+_KEYS = {
+    "mon.": {"mon": "allow *"},
+    "client.admin": {"mon": "allow *", "osd": "allow *", "mgr": "allow *"},
+    "osd.0": {"mon": "allow profile osd", "osd": "allow *", "mgr": "allow profile osd"},
+    "mgr.x": {"mon": "allow profile mgr", "osd": "allow *"},
+    "client.rgw.a": {"mon": "allow rwx", "osd": "allow rwx"},
+}
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """Where the server is, and who may write."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+    def url(self, bucket: str) -> str:
+        return f"s3://{bucket}?endpoint={self.endpoint}"
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """A server, as long as the context lasts."""
+    missing = [name for name in PROGRAMS if not program(name)]
+    require(not missing, f"Ceph ({', '.join(missing)})", INSTALL)
+    root = Path(tempfile.mkdtemp(prefix="mrgw-", dir="/tmp"))
+    try:
+        with ExitStack() as running:
+            yield _start(root, running)
+    finally:
+        shutil.rmtree(root)
+
+
+def _start(root: Path, running: ExitStack) -> S3Server:
+    monitor_port, old_monitor_port, port = free_ports(3)
+    monitors = f"[v2:127.0.0.1:{monitor_port},v1:127.0.0.1:{old_monitor_port}]"
+    cluster = str(uuid.uuid4())
+    for name in ("mon", "mgr", "osd", "rgw"):
+        (root / name).mkdir()
+    configuration = root / "ceph.conf"
+    configuration.write_text(_CONFIGURATION.format(cluster=cluster, monitors=monitors, root=root, port=port))
+    _write_keys(root / "keyring")
+    _run("monmaptool", "--create", "--fsid", cluster, "--addv", "a", monitors, root / "monmap")
+    _run("ceph-mon", "--mkfs", "-i", "a", "--monmap", root / "monmap", "-c", configuration)
+
+    def daemon(*command: str) -> ServerProcess:
+        process = ServerProcess([*command, "-f", "-c", str(configuration)], root / f"{command[0]}.output")
+        running.callback(process.stop, signal.SIGKILL)  # all is in memory: nothing to save
+        return process
+
+    daemon("ceph-mon", "-i", "a")
+    number = _run("ceph", "-c", configuration, "osd", "create").strip()
+    daemon("ceph-mgr", "-i", "x")
+    _run("ceph-osd", "-i", number, "--mkfs", "-c", configuration)
+    _run("ceph", "-c", configuration, "osd", "crush", "add", f"osd.{number}", "1.0", "host=lab", "root=default")
+    daemon("ceph-osd", "-i", number)
+    gateway = daemon("radosgw", "-n", "client.rgw.a")
+    endpoint = f"http://127.0.0.1:{port}"
+    gateway.wait_until(lambda: _answers(endpoint), timeout_s=90)
+    keys = {"--access-key": secrets.token_hex(8), "--secret": secrets.token_hex(16)}
+    user = ["--uid=morula", "--display-name=morula", *(part for pair in keys.items() for part in pair)]
+    _run("radosgw-admin", "-c", configuration, "user", "create", *user)
+    return S3Server(endpoint, keys["--access-key"], keys["--secret"])
+
+
+def _write_keys(keyring: Path) -> None:
+    _run("ceph-authtool", "--create-keyring", keyring)
+    for name, rights in _KEYS.items():
+        caps = [part for service, right in rights.items() for part in ("--cap", service, right)]
+        _run("ceph-authtool", keyring, "-n", name, "--gen-key", *caps)
+
+
+def _run(*command: str | Path) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        with urllib.request.urlopen(endpoint, timeout=2):
+            return True
+    except OSError:
+        return False

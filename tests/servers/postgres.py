@@ -1,0 +1,64 @@
+"""A private PostgreSQL cluster on loopback."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.servers.processes import ServerProcess
+from tests.servers.require import free_ports, program, require
+
+INSTALL = "apt-get install postgresql"
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A server, as long as the context lasts; yields the URL of its database `postgres` without a driver's name."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    initdb, server, isready = (program(name, *folders) for name in ("initdb", "postgres", "pg_isready"))
+    require(initdb and server and isready, "PostgreSQL", INSTALL)
+    assert initdb
+    assert server
+    assert isready
+    options = _unprivileged()
+    # Short and below /tmp: a socket's path has at most 107 bytes, and user postgres must reach it.
+    root = Path(tempfile.mkdtemp(prefix="mpg-", dir="/tmp"))
+    try:
+        if options:
+            os.chown(root, pwd.getpwnam("postgres").pw_uid, -1)
+        create = [initdb, "--auth=trust", "--username=morula", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run([*create, "-D", root / "data"], check=True, capture_output=True, cwd="/", **options)
+        (port,) = free_ports(1)
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": str(root),
+            "fsync": "off",
+            "max_connections": "50",
+        }
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        process = ServerProcess([server, "-D", str(root / "data"), *flags], root / "output", cwd="/", **options)
+        try:
+            check = [isready, "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "morula"]
+            process.wait_until(lambda: subprocess.run(check, check=False).returncode == 0)
+            yield f"postgresql://morula@127.0.0.1:{port}/postgres"
+        finally:
+            process.stop(signal.SIGINT)  # fast: open connections are closed
+    finally:
+        shutil.rmtree(root)
+
+
+def _unprivileged() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}

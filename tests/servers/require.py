@@ -1,0 +1,38 @@
+"""What a test needs beyond the repository: skipped with the command that installs it, or (in CI) a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+
+def require(present: object, what: str, command: str) -> None:
+    """Skips the test where something is missing; fails it where MORULA_REQUIRE=all says that all must be there."""
+    if present:
+        return
+    reason = f"{what} is not installed: {command}"
+    if os.environ.get("MORULA_REQUIRE") == "all":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def program(name: str, *folders: Path) -> str | None:
+    """Path of a program, looked for in folders first."""
+    found = [str(folder / name) for folder in folders if (folder / name).is_file()]
+    return found[0] if found else shutil.which(name)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens on, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
+    finally:
+        for listener in sockets:
+            listener.close()
