@@ -1,9 +1,9 @@
 import { BoardRoom } from "./board/board";
-import { Home } from "./jobs/home";
+import { HomeRoom } from "./jobs/home";
 import { route } from "./route";
 
 export function App() {
   const here = route.value;
   if (here.room === "board") return <BoardRoom id={here.labelling} key={here.labelling} />;
-  return <Home />;
+  return <HomeRoom />;
 }

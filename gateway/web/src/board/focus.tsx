@@ -108,17 +108,18 @@ function Answers({ page, choice, labelling, busy, accept, answer, release, view 
         </button>
       ))}
       <span class="push asides">
-        {selected && (
-          <button type="button" onClick={release} aria-keyshortcuts="Escape">
-            <kbd>Esc</kbd> all cells
-          </button>
-        )}
         <button type="button" onClick={() => answer(null)} disabled={busy} aria-keyshortcuts="N">
           <kbd>N</kbd> not sure
         </button>
-        <button type="button" onClick={view} aria-keyshortcuts="V">
-          <kbd>V</kbd> on slide
-        </button>
+        {selected ? (
+          <button type="button" onClick={release} aria-keyshortcuts="Escape">
+            <kbd>Esc</kbd> let go
+          </button>
+        ) : (
+          <button type="button" onClick={view} aria-keyshortcuts="V">
+            <kbd>V</kbd> on slide
+          </button>
+        )}
       </span>
     </div>
   );

@@ -1,10 +1,169 @@
-import { State } from "../ui/parts";
-import { Disclaimer, homeTab, Shell } from "../ui/shell";
+// Home: slides and their jobs. A slide is dropped, its cells are found, the board opens.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEvents } from "../events";
+import { countOf, percent } from "../format";
+import { useKeys } from "../keys";
+import { Failed, Keys, State } from "../ui/parts";
+import { Disclaimer, homeTab, type KeyHelp, Shell } from "../ui/shell";
+import { SlideRow } from "./row";
+import { Home, type Upload } from "./store";
+import "./jobs.css";
 
-export function Home() {
+const HELP: KeyHelp[] = [
+  { keys: ["N"], does: "choose a new slide" },
+  { keys: ["Tab"], does: "go through slides and their buttons" },
+  { keys: ["Enter"], does: "open what is focused" },
+];
+
+export function HomeRoom() {
+  const home = useMemo(() => new Home(), []);
+  const input = useRef<HTMLInputElement>(null);
+  const [over, setOver] = useState(false);
+  const choose = () => input.current?.click();
+  useEffect(() => {
+    void home.load();
+  }, [home]);
+  useEvents({
+    job: (job) => home.hearJob(job),
+    slide: (slide) => home.hearSlide(slide),
+    reopened: () => void home.load(),
+  });
+  useKeys((key) => {
+    if (key === "n") choose();
+    return key === "n";
+  });
+  useDrop((files) => void home.add(files), setOver);
+
   return (
-    <Shell tabs={[homeTab(true)]} panel={<Disclaimer />} keyline={null} help={[]}>
-      <State title="No slide yet">Choose a whole-slide image.</State>
+    <Shell
+      tabs={[homeTab(true)]}
+      panel={<Add over={over} choose={choose} />}
+      keyline={<Keys names={["N"]}>new slide</Keys>}
+      last={home.slides.value && countOf(home.slides.value.length, "slide")}
+      help={HELP}
+    >
+      <input
+        ref={input}
+        type="file"
+        multiple
+        class="unseen"
+        tabIndex={-1}
+        aria-label="Slide file"
+        onChange={(event) => {
+          void home.add([...(event.currentTarget.files ?? [])]);
+          event.currentTarget.value = "";
+        }}
+      />
+      {home.uploads.value.map((one) => (
+        <UploadRow key={one.id} upload={one} dismiss={() => home.dismiss(one.id)} />
+      ))}
+      <Content home={home} choose={choose} />
     </Shell>
   );
+}
+
+function Add({ over, choose }: { over: boolean; choose: () => void }) {
+  return (
+    <>
+      <section>
+        <h2>A new slide</h2>
+        <button type="button" class={`drop ${over ? "over" : ""}`} onClick={choose}>
+          <svg width="28" height="28" viewBox="0 0 28 28" fill="none" stroke="currentColor" aria-hidden="true">
+            <path
+              stroke-width="1.6"
+              stroke-linecap="round"
+              stroke-linejoin="round"
+              d="M14 18V5m-5 5 5-5 5 5M5 18v5h18v-5"
+            />
+          </svg>
+          <b>Drop a slide here</b>
+          <span class="tiny">or choose a file</span>
+        </button>
+        <p class="tiny after">
+          Whole-slide images that OpenSlide reads, and tiled TIFF. A slide of several files (MRXS, DICOM): choose all of
+          them at once.
+        </p>
+      </section>
+      <section>
+        <h2>What happens</h2>
+        <ol class="steps">
+          <li>Tissue is found, cells are outlined and measured, similar ones come together.</li>
+          <li>You name a few pages of cells; a model labels all others.</li>
+          <li>You look at the slide, correct it, export it.</li>
+        </ol>
+      </section>
+      <section class="last">
+        <Disclaimer />
+      </section>
+    </>
+  );
+}
+
+function Content({ home, choose }: { home: Home; choose: () => void }) {
+  if (home.problem.value) return <Failed problem={home.problem.value} again={() => void home.load()} />;
+  if (!home.slides.value) return <State title="Opening">The slides are being listed.</State>;
+  if (home.rows.value.length === 0 && home.uploads.value.length === 0) {
+    return (
+      <State title="No slide yet" action={{ label: "Choose a slide", act: choose }}>
+        Drop a whole-slide image anywhere on this page. It stays on this machine.
+      </State>
+    );
+  }
+  return (
+    <ul class="slides" aria-label="Slides">
+      {home.rows.value.map((row) => (
+        <SlideRow key={row.slide.id} row={row} home={home} />
+      ))}
+    </ul>
+  );
+}
+
+function UploadRow({ upload, dismiss }: { upload: Upload; dismiss: () => void }) {
+  const { problem } = upload;
+  return (
+    <section class="slide-card uploading" role={problem ? "alert" : "status"} aria-label={`Upload of ${upload.name}`}>
+      <div class="slide-head">
+        <h1>{upload.name}</h1>
+        {problem ? <span class="chip wrong">not taken</span> : <span class="chip calm">uploading</span>}
+        <span class="push" />
+        <button type="button" class="btn" onClick={problem ? dismiss : upload.cancel}>
+          {problem ? "Dismiss" : "Cancel"}
+        </button>
+      </div>
+      {problem ? (
+        <p>
+          <b class="strong">{problem.title}.</b> <span class="muted">{problem.detail}</span>
+        </p>
+      ) : (
+        <div class="meter-line">
+          <progress class="meter" max={1} value={upload.share} aria-label="Sent" />
+          <span class="muted">{upload.share < 1 ? percent(upload.share) : "looking at the file"}</span>
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** The whole page takes a dropped slide. */
+function useDrop(take: (files: File[]) => void, setOver: (over: boolean) => void): void {
+  useEffect(() => {
+    const drag = (event: DragEvent) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      setOver(event.type === "dragover");
+    };
+    const drop = (event: DragEvent) => {
+      event.preventDefault();
+      setOver(false);
+      take([...(event.dataTransfer?.files ?? [])]);
+    };
+    window.addEventListener("dragover", drag);
+    window.addEventListener("dragleave", drag);
+    window.addEventListener("drop", drop);
+    return () => {
+      window.removeEventListener("dragover", drag);
+      window.removeEventListener("dragleave", drag);
+      window.removeEventListener("drop", drop);
+    };
+  }, []);
 }

@@ -1,0 +1,159 @@
+// One slide and what is being done with it.
+import { api } from "../api";
+import { bytes, count, countOf, duration } from "../format";
+import { writeRoute } from "../route";
+import type { Job, Problem, Slide } from "../types";
+import { Stages } from "./stages";
+import { asksForScale, type Home, type Row } from "./store";
+
+export function SlideRow({ row, home }: { row: Row; home: Home }) {
+  const { slide, job, refusal } = row;
+  return (
+    <li class="slide-card" data-slide={slide.id} data-state={job?.state ?? "none"}>
+      <a class="thumb" href={slideAddress(slide, job)} aria-label={`Look at ${slide.name}`}>
+        <img src={api.thumbnail(slide.id, 256)} alt="" loading="lazy" />
+      </a>
+      <div class="slide-body">
+        <div class="slide-head">
+          <h1>{slide.name}</h1>
+          <StateChip job={job} />
+          <span class="push" />
+          <Buttons slide={slide} job={job} home={home} />
+        </div>
+        <p class="tiny">{facts(slide)}</p>
+        {asksForScale(refusal) ? (
+          <ScaleForm start={(mpp) => void home.start(slide.id, mpp)} />
+        ) : (
+          <Outcome job={job} refusal={refusal} />
+        )}
+      </div>
+    </li>
+  );
+}
+
+function slideAddress(slide: Slide, job: Job | null): string {
+  return job?.labelling_id
+    ? writeRoute({ room: "slide", labelling: job.labelling_id, slide: slide.id, at: null })
+    : writeRoute({ room: "look", slide: slide.id });
+}
+
+function facts(slide: Slide): string {
+  const scale =
+    slide.mpp === null ? "scale unknown" : `${slide.mpp.toFixed(3)} µm per px${slide.mpp_assumed ? ", assumed" : ""}`;
+  const size = `${count(slide.width_px)} × ${count(slide.height_px)} px`;
+  return [size, scale, bytes(slide.size_bytes), slide.vendor].filter(Boolean).join(" · ");
+}
+
+const WORDS: Record<Job["state"], string> = {
+  queued: "waiting",
+  running: "working",
+  cancelling: "stopping",
+  succeeded: "ready",
+  failed: "failed",
+  cancelled: "cancelled",
+};
+
+function StateChip({ job }: { job: Job | null }) {
+  if (!job) return <span class="chip none">not looked at</span>;
+  if (job.verdict === "no_tissue") return <span class="chip none">no tissue</span>;
+  if (job.verdict === "no_cells") return <span class="chip none">no cells</span>;
+  const kind = job.state === "failed" ? "wrong" : job.state === "cancelled" ? "none" : "calm";
+  return <span class={`chip ${kind}`}>{WORDS[job.state]}</span>;
+}
+
+function Buttons({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
+  if (!job) {
+    return (
+      <button type="button" class="btn main" onClick={() => void home.start(slide.id)}>
+        Find its cells
+      </button>
+    );
+  }
+  if (job.state === "queued" || job.state === "running" || job.state === "cancelling") {
+    return (
+      <button type="button" class="btn" disabled={job.state === "cancelling"} onClick={() => void home.cancel(job)}>
+        Cancel
+      </button>
+    );
+  }
+  if (job.state !== "succeeded") {
+    return (
+      <button type="button" class="btn" onClick={() => void home.retry(job)}>
+        Try again
+      </button>
+    );
+  }
+  if (!job.labelling_id) return null;
+  return (
+    <>
+      <a class="btn" href={slideAddress(slide, job)}>
+        On the slide
+      </a>
+      <a class="btn main" href={writeRoute({ room: "board", labelling: job.labelling_id })}>
+        Open the board
+      </a>
+    </>
+  );
+}
+
+function Outcome({ job, refusal }: { job: Job | null; refusal: Problem | null }) {
+  if (refusal) return <Refused problem={refusal} hint="" />;
+  if (!job) return null;
+  if (job.state === "failed" && job.error) {
+    return <Refused problem={job.error} hint="Trying again continues from what is done already." />;
+  }
+  if (job.verdict === "no_tissue") {
+    return <p class="muted">No tissue was found, so there are no cells to look for. A very pale stain can hide it.</p>;
+  }
+  if (job.verdict === "no_cells") {
+    return <p class="muted">There is tissue, but no cell was found in it. Is the scale of the slide right?</p>;
+  }
+  if (job.state === "succeeded") return <Done job={job} />;
+  if (job.state === "cancelled") return <p class="muted">Stopped. Trying again continues from what is done already.</p>;
+  return <Stages job={job} />;
+}
+
+function Refused({ problem, hint }: { problem: Problem; hint: string }) {
+  return (
+    <p role="alert">
+      <b class="strong">{problem.title}.</b>{" "}
+      <span class="muted">{[problem.detail, hint].filter(Boolean).join(" ")}</span>
+    </p>
+  );
+}
+
+function Done({ job }: { job: Job }) {
+  const seconds =
+    job.started_at && job.finished_at ? (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000 : null;
+  const failed = job.failed_tile_count ?? 0;
+  const words = [
+    countOf(job.cell_count ?? 0, "cell"),
+    job.kept_tile_count === null ? "" : `${countOf(job.kept_tile_count, "tile")} of tissue`,
+    failed > 0 ? `${countOf(failed, "tile")} could not be read` : "",
+    seconds === null ? "" : duration(seconds),
+  ];
+  return <p class="muted">{words.filter(Boolean).join(" · ")}</p>;
+}
+
+function ScaleForm({ start }: { start: (mpp: number) => void }) {
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const mpp = Number(new FormData(event.currentTarget as HTMLFormElement).get("mpp"));
+    if (mpp > 0) start(mpp);
+  };
+  return (
+    <form class="scale-form" onSubmit={submit}>
+      <p>
+        <b class="strong">How large is a pixel?</b>{" "}
+        <span class="muted">The file does not say. Most scans at 40× have 0.25 µm per pixel, at 20× 0.5.</span>
+      </p>
+      <label>
+        <input class="field" name="mpp" type="number" min="0.05" max="20" step="any" required placeholder="0.25" /> µm
+        per pixel
+      </label>
+      <button type="submit" class="btn main">
+        Start
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,55 @@
+// A job's stages as they go: several run at once, each shows its own share.
+
+import { count, countOf, duration } from "../format";
+import type { Job, Stage, StageProgress } from "../types";
+
+const STAGES: readonly { stage: Stage; name: string; doing: string; unit: string }[] = [
+  { stage: "plan", name: "Tissue", doing: "Looking for tissue", unit: "part" },
+  { stage: "cut", name: "Tiles", doing: "Cutting tiles", unit: "part" },
+  { stage: "segment", name: "Cells", doing: "Outlining cells", unit: "part" },
+  { stage: "embed", name: "Measures", doing: "Measuring cells", unit: "part" },
+  { stage: "settle", name: "One slide", doing: "Joining the parts", unit: "part" },
+  { stage: "cluster", name: "Clusters", doing: "Bringing similar cells together", unit: "step" },
+  { stage: "tables", name: "Tables", doing: "Writing tables", unit: "table" },
+];
+
+function share(progress: StageProgress | undefined): number {
+  return progress && progress.total_count > 0 ? progress.done_count / progress.total_count : 0;
+}
+
+export function Stages({ job }: { job: Job }) {
+  const known = new Map(job.stages.map((one) => [one.stage, one]));
+  return (
+    <div class="stages">
+      <ol>
+        {STAGES.map(({ stage, name }) => (
+          <li
+            key={stage}
+            class={share(known.get(stage)) >= 1 ? "done" : ""}
+            aria-current={job.stage === stage ? "step" : undefined}
+          >
+            <progress class="meter" max={1} value={share(known.get(stage))} aria-label={name} />
+            <span>{name}</span>
+          </li>
+        ))}
+      </ol>
+      <p class="muted" role="status">
+        {sentence(job, known)}
+      </p>
+    </div>
+  );
+}
+
+export function sentence(job: Job, known: ReadonlyMap<Stage, StageProgress>): string {
+  if (job.state === "queued") return "Waiting for its turn";
+  if (job.state === "cancelling") return "Stopping after the part in work";
+  const now = STAGES.find((one) => one.stage === job.stage);
+  if (!now) return "Starting";
+  const progress = known.get(now.stage);
+  const parts =
+    progress && progress.total_count > 1
+      ? `: ${count(progress.done_count)} of ${countOf(progress.total_count, now.unit)}`
+      : "";
+  const spent = job.stages.reduce((sum, one) => sum + (one.seconds ?? 0), 0);
+  return `${now.doing}${parts}${spent > 0 ? ` · ${duration(spent)} of work so far` : ""}`;
+}
