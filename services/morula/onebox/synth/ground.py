@@ -9,7 +9,7 @@ from scipy.spatial import Voronoi
 
 from morula.onebox.synth.noise import Floats, Window, lattice_point, value_noise
 from morula.onebox.synth.textures import MUSCLE_STEPS_PER_PX, Image, Textures, sampled, tiled
-from morula.onebox.synth.tissue import FAT_SPACING_PX, FIBRE_PERIOD_PX, Layout, Tissue, fat_warp, smoothstep
+from morula.onebox.synth.tissue import FAT_JITTER, FAT_SPACING_PX, FIBRE_PERIOD_PX, Layout, Tissue, fat_warp, smoothstep
 
 COARSE_PX, FINE_PX = 8, 4
 STRIPES = 213  # of muscle, to the period: one in 2.4 um
@@ -48,9 +48,11 @@ class Ground:
 
     def paint(self) -> Stains:
         """The stains of the ground, as if tissue were everywhere."""
-        kinds, _ = self.layout.kind(*self._grid(COARSE_PX))
         shape = self.window.shape
         haematoxylin, eosin = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        if self.layout.is_bare(self.window):
+            return haematoxylin, eosin
+        kinds, _ = self.layout.kind(*self._grid(COARSE_PX))
         stroma = self._collagen()
         painters = {Tissue.TUMOUR: lambda: self._tumour(stroma), Tissue.LYMPHOID: self._lymphoid,
                     Tissue.MUSCLE: self._muscle, Tissue.FAT: self._fat}  # fmt: skip
@@ -77,7 +79,8 @@ class Ground:
         inside = smoothstep(-0.03, 0.04, nest)
         torn = 1 - 0.55 * np.exp(-(((nest + 0.05) / 0.03) ** 2))  # nests shrink away from their stroma
         h = 0.15 + 0.025 * self.mottle + 0.02 * self.grain
-        e = 0.33 + 0.05 * self.mottle + 0.03 * self.grain
+        membranes = np.exp(-((self.mottle / 0.14) ** 2))  # where noise crosses zero: a net of thin lines
+        e = 0.30 + 0.05 * self.mottle + 0.03 * self.grain + 0.07 * membranes
         return torn * (inside * h + (1 - inside) * stroma[0]), torn * (inside * e + (1 - inside) * stroma[1])
 
     def _lymphoid(self) -> Stains:
@@ -108,12 +111,12 @@ class Ground:
         ys = np.arange(reach.y0 // (FAT_SPACING_PX * 0.866), reach.y1 // (FAT_SPACING_PX * 0.866) + 1).astype(np.int64)
         xs = np.arange(reach.x0 // FAT_SPACING_PX, reach.x1 // FAT_SPACING_PX + 1).astype(np.int64)
         iy, ix = (a.ravel() for a in np.meshgrid(ys, xs, indexing="ij"))
-        x, y = lattice_point(self.layout.seed, 72, ix, iy, FAT_SPACING_PX, 0.27)
+        x, y = lattice_point(self.layout.seed, 72, ix, iy, FAT_SPACING_PX, FAT_JITTER)
         diagram = Voronoi(np.c_[x - area.x0, y - area.y0])
         ridges = [diagram.vertices[r] for r in diagram.ridge_vertices if min(r) >= 0]
         canvas = np.zeros(area.shape, np.uint8)
         lines = [np.round(r * 16).astype(np.int32) for r in ridges if np.abs(r).max() < 2**24]
-        cv2.polylines(canvas, lines, False, 255, thickness=3, lineType=cv2.LINE_AA, shift=4)
-        straight = cv2.GaussianBlur(canvas, (0, 0), 2.0).astype(np.float32) / 255
+        cv2.polylines(canvas, lines, False, 255, thickness=2, lineType=cv2.LINE_AA, shift=4)
+        straight = cv2.GaussianBlur(canvas, (0, 0), 1.3).astype(np.float32) / 255
         warped = cv2.remap(straight, wx - np.float32(area.x0), wy - np.float32(area.y0), cv2.INTER_LINEAR)
-        return np.asarray(smoothstep(0.10, 0.36, warped + 0.02 * self.mottle), np.float32)
+        return np.asarray(smoothstep(0.12, 0.42, warped + 0.025 * self.mottle), np.float32)

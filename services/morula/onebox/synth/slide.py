@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.onebox.synth import pyramid
-from morula.onebox.synth.cells import HALO_PX, named, settle
 from morula.onebox.synth.noise import Window
-from morula.onebox.synth.paint import MARGIN_PX, Scanner, paint_window
+from morula.onebox.synth.paint import MARGIN_PX, Canvas
 from morula.onebox.synth.pyramid import TILE_PX, Level, Spool
+from morula.onebox.synth.scanner import Scanner
+from morula.onebox.synth.scene import Scene
 from morula.onebox.synth.shapes import Blobs
-from morula.onebox.synth.structures import glands, vessels
 from morula.onebox.synth.textures import Textures
 from morula.onebox.synth.tissue import Layout
 from morula.onebox.synth.truth import TruthWriter
@@ -54,25 +54,17 @@ class Artist:
     """Paints any block of one slide; needs no other block for it."""
 
     def __init__(self, width_px: int, height_px: int, seed: int) -> None:
-        self._layout, self._textures, self._scanner = (
-            Layout(width_px, height_px, seed),
-            Textures.of(seed),
-            Scanner.of(seed),
-        )
+        self._layout = Layout(width_px, height_px, seed)
+        self._textures, self._scanner = Textures.of(seed), Scanner.of(seed)
 
     def block(self, window: Window) -> Block:
-        layout, wide = self._layout, window.grown(HALO_PX)
-        some_glands = glands(layout, wide)
-        some_vessels = vessels(layout, wide, some_glands)
-        cells = settle(layout, wide, some_glands, some_vessels)
-        names = named(cells, layout.width_px)
-        canvas = paint_window(layout, self._textures, window.grown(MARGIN_PX), some_glands, some_vessels, cells, names)
-        rgb = canvas.rgb(self._scanner, np.random.default_rng([layout.seed, window.x0, window.y0]))
-        own = (
-            (cells["x"] >= window.x0) & (cells["x"] < window.x1) & (cells["y"] >= window.y0) & (cells["y"] < window.y1)
-        )
+        scene = Scene.around(self._layout, window)
+        canvas = Canvas(self._layout, self._textures, window.grown(MARGIN_PX))
+        canvas.draw(scene)
+        rgb = canvas.rgb(self._scanner, np.random.default_rng([self._layout.seed, window.x0, window.y0]))
         core = (slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
-        return Block(rgb[core], canvas.instances[core], cells[own], names[own])
+        own = scene.centred_in(window)
+        return Block(rgb[core], canvas.instances[core], scene.cells[own], scene.names[own])
 
 
 def make_slide(out: Path, width_px: int, height_px: int, seed: int, progress: Progress | None = None) -> Truth:

@@ -7,13 +7,13 @@ from morula.onebox.synth.noise import Floats, Lattice, Window, lattice_point
 from morula.onebox.synth.shapes import BLOB_FIELDS, Blobs, outlines, radial, reach, wobble
 from morula.onebox.synth.tissue import Layout, Tissue
 
-HOLLOW = np.dtype([*BLOB_FIELDS, ("wall", "f8"), ("atypical", "?"), ("key", "f8")])
+HOLLOW = np.dtype([*BLOB_FIELDS, ("wall", "f8"), ("atypical", "?"), ("atypia", "f8"), ("mucous", "?"), ("key", "f8")])
 GLAND_SPACING_PX, VESSEL_SPACING_PX = 205.0, 150.0
-REACH_PX = 150  # no gland or vessel reaches farther from its centre
+REACH_PX, VESSEL_REACH_PX = 240, 90  # how far outside a window a centre can lie and matter in it
 _GLANDS, _VESSELS = 20, 21
 
 
-def glands(layout: Layout, window: Window) -> Blobs:
+def glands_near(layout: Layout, window: Window) -> Blobs:
     """Glands that can touch the window: round and regular in gland tissue, crooked and thick-walled in tumour."""
     jitter = 0.13
     sites = Lattice.over(window.grown(REACH_PX), layout.seed, _GLANDS, GLAND_SPACING_PX, jitter)
@@ -22,14 +22,17 @@ def glands(layout: Layout, window: Window) -> Blobs:
     fits = (depth > 45) & (border > 22) & (sites.uniform(8) < np.where(kind == Tissue.GLAND, 0.93, 0.5))
     sites = sites.where(fits & ((kind == Tissue.GLAND) | (kind == Tissue.TUMOUR)))
     found = np.zeros(len(sites.x), HOLLOW)
-    atypical = layout.kind(sites.x, sites.y)[0] == Tissue.TUMOUR
+    diseased = layout.kind(sites.x, sites.y)[0] == Tissue.TUMOUR
+    atypical = sites.uniform(6) < np.where(diseased, 0.72, 0.10)  # neither tissue is pure
+    atypia = np.where(atypical, sites.uniform(7, 0.25, 1.0), sites.uniform(7, 0.0, 0.3))
     room = _nearest_neighbour(layout.seed, sites, jitter) / 2 - 5
     found["x"], found["y"], found["key"], found["atypical"] = sites.x, sites.y, sites.uniform(0), atypical
+    found["atypia"], found["mucous"] = atypia, (sites.uniform(9) < 0.4) & ~atypical
     found["a"] = np.minimum(room, sites.uniform(1, 58, 100)) / 1.08
     found["b"] = found["a"] * sites.uniform(2, 0.62, 1.0)
     found["angle"] = np.pi * sites.uniform(3)
-    found["wall"] = np.where(atypical, sites.uniform(4, 30, 50), sites.uniform(4, 26, 33))
-    wobble(found, sites, np.where(atypical, 0.16, 0.09))
+    found["wall"] = sites.uniform(4, 26, 33) + 16 * atypia * sites.uniform(10)
+    wobble(found, sites, 0.08 + 0.10 * atypia)
     return found
 
 
@@ -43,9 +46,9 @@ def _nearest_neighbour(seed: int, sites: Lattice, jitter: float) -> Floats:
     return nearest
 
 
-def vessels(layout: Layout, window: Window, around: Blobs) -> Blobs:
+def vessels_near(layout: Layout, window: Window, around: Blobs) -> Blobs:
     """Capillaries and a few larger vessels, clear of the glands `around`."""
-    sites = Lattice.over(window.grown(REACH_PX // 2), layout.seed, _VESSELS, VESSEL_SPACING_PX, 0.28)
+    sites = Lattice.over(window.grown(VESSEL_REACH_PX), layout.seed, _VESSELS, VESSEL_SPACING_PX, 0.28)
     kind, border = layout.kind(sites.x, sites.y)
     radius = 9 + 30 * sites.uniform(1) ** 3
     radius = np.minimum(radius, np.where(np.isin(kind, (Tissue.STROMA, Tissue.GLAND)), 60, 13))

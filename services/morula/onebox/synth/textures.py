@@ -15,7 +15,7 @@ MUSCLE_STEPS_PER_PX = 4
 
 @dataclass(frozen=True)
 class Textures:
-    """All of mean 0 and deviation 1, but `muscle`: rows of (distance to the fibre's edge, fibre's tone)."""
+    """Of mean 0 and deviation 1; `muscle` is rows of (distance to the edge, tone), `blood` red cells in [0, 1]."""
 
     fibres: Image
     bundles: Image
@@ -23,6 +23,7 @@ class Textures:
     mottle: Image
     chromatin: Image
     muscle: Image
+    blood: Image
 
     @classmethod
     def of(cls, seed: int) -> "Textures":
@@ -35,6 +36,7 @@ class Textures:
             grain=_blurred(rng, size, 1.1, 1.1),
             mottle=_blurred(rng, size, 4.5, 4.5),
             chromatin=_blurred(rng, 512, 1.25, 1.25),
+            blood=_red_cells(rng, 128),
             muscle=np.stack(across(seed, places), axis=-1).astype(np.float32),
         )
 
@@ -44,6 +46,18 @@ def _blurred(rng: np.random.Generator, size_px: int, along_px: float, across_px:
     noise = np.pad(rng.standard_normal((size_px, size_px), np.float32), pad, mode="wrap")
     smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=along_px, sigmaY=across_px)[pad:-pad, pad:-pad]
     return np.ascontiguousarray((smooth - smooth.mean()) / smooth.std(), np.float32)
+
+
+def _red_cells(rng: np.random.Generator, size_px: int) -> Image:
+    """Crowded discs, paler in the middle, as they lie in a vessel."""
+    picture = np.zeros((size_px, size_px), np.float32)
+    y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
+    for place in rng.uniform(0, size_px, (105, 2)):
+        dy, dx = ((c - p + size_px / 2) % size_px - size_px / 2 for c, p in zip((y, x), place, strict=True))
+        radius = np.hypot(dx, dy * 1.15)
+        cell = np.clip(6.8 - radius, 0, 1) * (0.72 + 0.28 * np.clip(radius / 5, 0, 1))
+        picture = np.maximum(picture, cell * (0.85 + 0.15 * rng.random()))
+    return picture
 
 
 def tiled(texture: Image, x0: int, y0: int, shape: tuple[int, int]) -> Image:

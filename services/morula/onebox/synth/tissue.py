@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.onebox.synth.noise import Floats, fractal, lattice_point, uniform, value_noise
+from morula.onebox.synth.noise import Floats, Window, fractal, lattice_point, uniform, value_noise
 
 FIBRE_PERIOD_PX = 1024  # of the textures that the flows index
-FAT_SPACING_PX = 112.0
+FAT_SPACING_PX, FAT_JITTER = 118.0, 0.36
 
 
 class Tissue(IntEnum):
@@ -52,11 +52,16 @@ class Layout:
         shred = 14 * fractal(self.seed, _EDGE + 50, x, y, 60, 2) + 3 * value_noise(self.seed, _EDGE + 60, x, y, 9)
         return np.asarray((np.maximum(main, piece) + rough) * self._size_px / 2 + shred - self._waterline)
 
+    def is_bare(self, window: Window) -> bool:
+        """Whether nothing but glass lies in the window, with room to spare."""
+        x, y = np.meshgrid(np.arange(window.x0, window.x1 + 16, 16.0), np.arange(window.y0, window.y1 + 16, 16.0))
+        return bool((self.depth(x, y) < -80).all())
+
     def kind(self, x: Any, y: Any) -> tuple[NDArray[np.uint8], Floats]:
         """The tissue of each place and how far inside it the place lies (px)."""
-        warp = 0.16 * self.site_px
-        wx = np.asarray(x) + warp * fractal(self.seed, _WARP, x, y, self.site_px / 2, 3)
-        wy = np.asarray(y) + warp * fractal(self.seed, _WARP + 1, x, y, self.site_px / 2, 3)
+        warp = 0.30 * self.site_px
+        wx = np.asarray(x) + warp * fractal(self.seed, _WARP, x, y, 0.55 * self.site_px, 4)
+        wy = np.asarray(y) + warp * fractal(self.seed, _WARP + 1, x, y, 0.55 * self.site_px, 4)
         cy = np.round(wy / (self.site_px * 0.866)).astype(np.int64)
         cx = np.round(wx / self.site_px).astype(np.int64)
         first, second = np.full(wx.shape, np.inf), np.full(wx.shape, np.inf)
@@ -82,17 +87,18 @@ class Layout:
 
     def collagen(self, x: Any, y: Any) -> tuple[Floats, Floats]:
         """Coordinates along and across the collagen fibres."""
-        return self._flow(x, y, self.flow_angle, _FLOW, 150.0, 420.0)
+        return self._flow(x, y, self.flow_angle, _FLOW, 150.0, 420.0, 7.0)
 
     def muscle(self, x: Any, y: Any) -> tuple[Floats, Floats]:
         """Coordinates along and across the muscle fibres, which run far and straight."""
-        return self._flow(x, y, self.muscle_angle, _FLOW + 4, 110.0, 900.0)
+        return self._flow(x, y, self.muscle_angle, _FLOW + 4, 110.0, 900.0, 0.0)
 
     def _flow(
-        self, x: Any, y: Any, angle: float, stream: int, sway_px: float, scale_px: float
+        self, x: Any, y: Any, angle: float, stream: int, sway_px: float, scale_px: float, crimp_px: float
     ) -> tuple[Floats, Floats]:
         c, s = np.cos(angle), np.sin(angle)
         sway = sway_px * fractal(self.seed, stream, x, y, scale_px, 2)
+        sway = sway + crimp_px * value_noise(self.seed, stream + 2, x, y, 44)
         drift = 0.3 * sway_px * value_noise(self.seed, stream + 1, x, y, scale_px)
         return x * c + y * s + drift, y * c - x * s + sway
 
@@ -120,7 +126,7 @@ def fat_cells(seed: int, x: Any, y: Any) -> tuple[Floats, Floats]:
     wx, wy = fat_warp(seed, x, y)
     cy, cx = np.round(wy / (FAT_SPACING_PX * 0.866)).astype(np.int64), np.round(wx / FAT_SPACING_PX).astype(np.int64)
     around = [(dx, dy) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)]
-    points = [lattice_point(seed, 72, cx + dx, cy + dy, FAT_SPACING_PX, 0.27) for dx, dy in around]
+    points = [lattice_point(seed, 72, cx + dx, cy + dy, FAT_SPACING_PX, FAT_JITTER) for dx, dy in around]
     offsets = np.stack([(sx - wx) + 1j * (sy - wy) for sx, sy in points])
     order = np.argsort(np.abs(offsets), axis=0)[:2]
     near, far = np.take_along_axis(offsets, order, axis=0)
