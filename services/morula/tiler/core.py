@@ -1,8 +1,9 @@
 """How a slide is cut: working scale, windows of source pixels, tiles into regions, regions into shards. Arrays only."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,10 +18,11 @@ LEVEL_TOLERANCE = 0.05
 MIN_UNIT_PX = 32
 MAX_TILE_COUNT = 4_000_000
 BLOCK_PX = 1024
-SPLIT_PX = 256  # An area that cannot be decoded is narrowed down to squares of this side.
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Lines = Sequence[int]
+Place = tuple[int, int, int, int]  # x, y, width, height
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,6 @@ class SourceWindow:
         columns = slice(max(0, round(left)), max(round(left) + 1, round(right)))
         return slice(max(0, round(top)), max(round(top) + 1, round(bottom))), columns
 
-    def blocks(self, side: int) -> Iterator[tuple["SourceWindow", int, int]]:
-        """The window in squares of at most `side`, each with its place inside."""
-        for v in range(0, self.height, side):
-            for u in range(0, self.width, side):
-                yield self.inner(u, v, min(side, self.width - u), min(side, self.height - v)), u, v
-
     def source(self) -> tuple[int, int, int, int]:
         """x, y, width, height in level pixels of the whole units that cover it."""
         (left, columns), (top, rows) = self._units(self.u, self.width), self._units(self.v, self.height)
@@ -215,35 +211,57 @@ def _ceil(position: float) -> int:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A window's pixels, and the parts (u, v, width, height inside it) that could not be read and are white."""
+    """Pixels, and the parts of them (x, y, width, height) that could not be read and are white."""
 
     pixels: Pixels
-    unreadable: tuple[tuple[int, int, int, int], ...]
+    unreadable: tuple[Place, ...]
 
     def is_unreadable(self, place: tuple[slice, slice]) -> bool:
         rows, columns = place
         return any(
-            u < columns.stop and u + width > columns.start and v < rows.stop and v + height > rows.start
-            for u, v, width, height in self.unreadable
+            x < columns.stop and x + width > columns.start and y < rows.stop and y + height > rows.start
+            for x, y, width, height in self.unreadable
         )
 
 
-def decode(window: SourceWindow, read: Callable[[int, int, int, int, int], Pixels]) -> Decoded:
-    """Reads a window block by block; a block that fails is read again in quarters, so that little is lost to it."""
-    pixels = blank(window.width, window.height)
-    unreadable = []
-    waiting = [(block, u, v, BLOCK_PX) for block, u, v in window.blocks(BLOCK_PX)]
+def salvage(
+    size: tuple[int, int], read: Callable[[int, int, int, int], Pixels], block_px: int, lines: tuple[Lines, Lines]
+) -> Decoded:
+    """Reads an area block by block; a block that fails is read again in parts, split at `lines` (x, then y)."""
+    pixels, unreadable = blank(*size), []
+    waiting = [
+        (place, False) for place in _parts((0, 0, *size), range(0, size[0], block_px), range(0, size[1], block_px))
+    ]
     while waiting:
-        block, u, v, side = waiting.pop()
+        place, is_part = waiting.pop()
+        x, y, width, height = place
         try:
-            source = read(block.scale.level, *block.source())
-            pixels[v : v + block.height, u : u + block.width] = block.resample(source)
+            pixels[y : y + height, x : x + width] = read(*place)
         except SlideUnreadable:
-            if side <= SPLIT_PX:
-                unreadable.append((u, v, block.width, block.height))
+            if is_part:
+                unreadable.append(place)
             else:
-                waiting += [(part, u + i, v + j, side // 2) for part, i, j in block.blocks(side // 2)]
+                waiting += [(part, True) for part in _parts(place, *lines)]
     return Decoded(pixels, tuple(unreadable))
+
+
+def _parts(place: Place, x_lines: Lines, y_lines: Lines) -> list[Place]:
+    """A rectangle cut along lines."""
+    x, y, width, height = place
+    columns = [x, *(line for line in x_lines if x < line < x + width), x + width]
+    rows = [y, *(line for line in y_lines if y < line < y + height), y + height]
+    return [(i, j, k - i, m - j) for j, m in pairwise(rows) for i, k in pairwise(columns)]
+
+
+def decode(window: SourceWindow, tile_px: int, read: Callable[[int, int, int, int, int], Pixels]) -> Decoded:
+    """The pixels of a window; tiles that cannot be read are white."""
+
+    def part(u: int, v: int, width: int, height: int) -> Pixels:
+        inner = window.inner(u, v, width, height)
+        return inner.resample(read(window.scale.level, *inner.source()))
+
+    lines = (range(-window.u % tile_px, window.width, tile_px), range(-window.v % tile_px, window.height, tile_px))
+    return salvage((window.width, window.height), part, BLOCK_PX, lines)
 
 
 def spread(tiles: Numbers, count: int) -> Numbers:

@@ -82,7 +82,7 @@ def _regions(
         checkpoint()
         members = [Tile(int(tile), plan.grid.core(int(tile))) for tile in numbers[regions == region]]
         window = _window(plan, members)
-        decoded = core.decode(window, slide.read)
+        decoded = core.decode(window, plan.grid.tile_px, slide.read)
         for tile in members:
             judged[tile.number] = _judge(decoded, window.place(tile.core), plan.rule)
         kept = [tile for tile in members if judged[tile.number].verdict == "kept"]

@@ -14,6 +14,7 @@ from morula.tiler.slide import Pixels, Slide
 from morula.tiler.tissue import TissueRule, box_fractions, find_rule, tissue_mask
 
 OVERVIEW_PX = 2048
+OVERVIEW_PART_PX = 64
 SAMPLE_COUNT = 200
 SAMPLE_PX = 128
 
@@ -50,9 +51,12 @@ def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest,
     grid = core.lay_grid(scale, slide_mpp, (slide.width_px, slide.height_px), wanted.tile_px, origin)
     overview, downsample = read_overview(slide)
     checkpoint()
-    rule = find_rule(overview)
+    rule = find_rule(overview.pixels)
+    mask = tissue_mask(overview.pixels, rule)
+    for x, y, width, height in overview.unreadable:
+        mask[y : y + height, x : x + width] = True  # To be tried and counted, not taken for background.
     cores = grid.cores()
-    fractions = box_fractions(tissue_mask(overview, rule), cores, downsample)
+    fractions = box_fractions(mask, cores, downsample)
     candidates = fractions >= rule.min_fraction
     side = core.region_side(wanted.region_tile_count, wanted.shard_tile_count, wanted.tile_px, wanted.halo_px)
     groups = core.group_tiles(grid, candidates, side, wanted.shard_tile_count)
@@ -94,11 +98,16 @@ def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest,
     return formats.write_plan(columns, metadata)
 
 
-def read_overview(slide: Slide) -> tuple[Pixels, float]:
+def read_overview(slide: Slide) -> tuple[core.Decoded, float]:
     """The whole slide in at most 2048 px, and how many level-0 pixels make one of its own."""
     downsample = max(1.0, max(slide.width_px, slide.height_px) / OVERVIEW_PX)
-    width, height = max(1, int(slide.width_px / downsample)), max(1, int(slide.height_px / downsample))
-    return slide.read_scaled(0.0, 0.0, downsample, width, height), downsample
+    size = (max(1, int(slide.width_px / downsample)), max(1, int(slide.height_px / downsample)))
+
+    def part(x: int, y: int, width: int, height: int) -> Pixels:
+        return slide.read_scaled(x * downsample, y * downsample, downsample, width, height)
+
+    lines = (range(0, size[0], OVERVIEW_PART_PX), range(0, size[1], OVERVIEW_PART_PX))
+    return core.salvage(size, part, OVERVIEW_PX, lines), downsample
 
 
 def _sample(
