@@ -39,6 +39,7 @@ class House:
     """Everything that runs, and the door to it."""
 
     url: str
+    folder: DataFolder
     supervisor: Supervisor
 
     def client(self) -> Client:
@@ -55,7 +56,7 @@ def open_house(folder: DataFolder, verb: Verb, *, port: int, notify: Callable[[s
         programs = [_service(name, addresses[name], folder) for name in SERVICES]
         with Supervisor([*programs, _gateway(addresses, url, port, folder)], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
-            yield House(url, supervisor)
+            yield House(url, folder, supervisor)
 
 
 def free_port(wanted: int | None) -> int:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from morula.common.keys import slide_digest
+from morula.gateway.uploads import entry_of
 from morula.onebox.client import Client, Json, Part
 from morula.onebox.failures import Failure, Unreadable
 
@@ -23,7 +24,7 @@ SIBLING_FORMATS = {".vms", ".vmu"}
 
 
 def slide_parts(slide: Path) -> list[Part]:
-    """All files of a slide, the entry first; a folder is a slide of all its files (DICOM)."""
+    """All files of a slide; a folder is a slide of all its files (DICOM)."""
     if not slide.exists():
         raise Unreadable(f"{slide} is not there; check the path")
     if slide.is_dir():
@@ -42,7 +43,8 @@ def slide_parts(slide: Path) -> list[Part]:
 
 def digest_of(parts: list[Part]) -> str:
     """The slide's digest, as the gateway will compute it."""
-    return slide_digest([(part.name, _sha256(part.path), part.path.stat().st_size) for part in parts], parts[0].name)
+    files = [(part.name, _sha256(part.path), part.path.stat().st_size) for part in parts]
+    return slide_digest(files, entry_of([part.name for part in parts]))
 
 
 def is_finished(out: Path, digest: str, params: Mapping[str, object]) -> bool:

@@ -25,10 +25,10 @@ class Scanner:
     @classmethod
     def of(cls, seed: int) -> "Scanner":
         draw = uniform(seed, 110, np.arange(16))
-        vectors = np.stack([HAEMATOXYLIN, EOSIN]) + 0.05 * (draw[:6].reshape(2, 3) - 0.5)
+        vectors = np.stack([HAEMATOXYLIN, EOSIN]) + 0.08 * (draw[:6].reshape(2, 3) - 0.5)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        strength = np.array([0.86 + 0.28 * draw[6], 0.80 + 0.34 * draw[7]])[:, None]
-        glass = 240 + 6 * draw[8:11]
+        strength = np.array([0.84 + 0.32 * draw[6], 0.78 + 0.40 * draw[7]])[:, None]
+        glass = 240 + 5 * draw[13] + 3 * draw[8:11]
         return cls(
             (vectors * strength).astype(np.float32), glass.astype(np.float32), 0.6 + 0.2 * draw[11], 1.3 + draw[12]
         )

@@ -1,6 +1,7 @@
 """Small periodic textures, made once per slide and read at places that flows and hashes choose."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ class Textures:
     blood: Image
 
     @classmethod
+    @lru_cache(maxsize=2)
     def of(cls, seed: int) -> "Textures":
         rng = np.random.default_rng([seed, 1])
         size = FIBRE_PERIOD_PX

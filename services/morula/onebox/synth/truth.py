@@ -14,6 +14,8 @@ from morula.onebox.synth.cells import CLASSES
 from morula.onebox.synth.noise import Floats
 from morula.onebox.synth.shapes import Blobs, outlines
 
+_GRID = 32  # vertices lie on this part of a pixel: finer says nothing and does not compress
+
 
 def schema(width_px: int, height_px: int) -> pa.Schema:
     column = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None, "bbox": [0, 0, width_px, height_px]}
@@ -24,7 +26,7 @@ def schema(width_px: int, height_px: int) -> pa.Schema:
 
 
 def rows(cells: Blobs, names: NDArray[np.uint32], like: pa.Schema) -> pa.Table:
-    polygons = shapely.polygons(outlines(cells))
+    polygons = shapely.polygons(np.round(outlines(cells) * _GRID) / _GRID)
     centroids: Floats = shapely.get_coordinates(shapely.centroid(polygons))
     classes = np.array(CLASSES)[cells["kind"]]
     columns = [centroids[:, 0], centroids[:, 1], classes, names.astype(np.int64), shapely.to_wkb(polygons)]

@@ -1,0 +1,53 @@
+"""A whole house per session, and slides that are painted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from morula.onebox.client import Client
+from morula.onebox.folder import DataFolder
+from morula.onebox.house import House, any_port, open_house
+from morula.onebox.synth import Truth, make_slide
+
+Paint = Callable[[int, int, int], Truth]
+
+
+@pytest.fixture(scope="session")
+def paint(tmp_path_factory: pytest.TempPathFactory) -> Paint:
+    """Paints a synthetic slide, or finds it: (width, height, seed)."""
+    folder = tmp_path_factory.mktemp("slides")
+
+    def painted(width_px: int, height_px: int, seed: int) -> Truth:
+        truth = Truth.beside(folder / f"synth-{width_px}-{height_px}-{seed}.tiff")
+        return truth if truth.slide.exists() else make_slide(truth.slide, width_px, height_px, seed)
+
+    return painted
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Everything running on a folder that was empty."""
+    folder = DataFolder(tmp_path_factory.mktemp("house"))
+    said: list[str] = []
+    with open_house(folder, "demo", port=any_port(), notify=said.append) as opened:
+        yield opened
+    assert not said, "something died, or did not stop"
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[Client]:
+    with house.client() as opened:
+        yield opened
+
+
+def write_blank(path: Path, side_px: int, *, mpp: float | None) -> Path:
+    """A white slide; without a scale where none is given."""
+    scale = {} if mpp is None else {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
+    white = np.full((side_px, side_px, 3), 244, dtype=np.uint8)
+    tifffile.imwrite(path, white, tile=(256, 256), photometric="rgb", compression="adobe_deflate", **scale)
+    return path

@@ -1,0 +1,51 @@
+"""What is no slide, or half of one, is refused with a reason and leaves nothing; the server lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from morula.common.errors import MorulaError, SlideScaleUnknown
+from morula.onebox.client import Client, Part
+from morula.onebox.demo.flow import last_state, run_slide
+from morula.onebox.house import House
+from morula.onebox.results import slide_parts
+from tests.e2e.conftest import write_blank
+
+
+def slides(client: Client) -> set[str]:
+    return {slide["id"] for slide in client.get("/v1/slides")["slides"]}
+
+
+def files(house: House) -> set[Path]:
+    return {path for top in (house.folder.objects, house.folder.scratch) for path in top.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["unopenable.tiff", "unreadable.svs", "broken.svs"])
+def test_a_broken_slide_is_refused(house: House, client: Client, data_dir: Path, name: str) -> None:
+    before = slides(client), files(house)
+    with pytest.raises(MorulaError) as refused:
+        client.upload([Part(name, data_dir / "slides" / "broken" / name)])
+    assert refused.value.reason == "SLIDE_UNREADABLE"
+    assert (slides(client), files(house)) == before
+
+
+@pytest.mark.parametrize("name", ["small.svs", "boxes.tiff", "boxes_dcm", "highdicom_sm_image.dcm"])
+def test_a_tiny_valid_slide_is_accepted(client: Client, data_dir: Path, name: str) -> None:
+    slide = client.upload(slide_parts(data_dir / "slides" / "broken" / name))
+    assert slide["width_px"] > 0
+    assert slide["id"] in slides(client)
+
+
+def test_a_job_without_a_scale_says_how_to_pass_it(client: Client, tmp_path: Path) -> None:
+    slide = client.upload([Part("no-scale.tiff", write_blank(tmp_path / "no-scale.tiff", 512, mpp=None))])
+    with pytest.raises(SlideScaleUnknown, match="slide_mpp"):
+        client.post("/v1/jobs", {"slide_id": slide["id"]})
+    job = client.post("/v1/jobs", {"slide_id": slide["id"], "slide_mpp": 0.5})
+    assert last_state(client.watch(job["id"]))["state"] == "succeeded"
+
+
+def test_no_tissue_is_an_answer(client: Client, tmp_path: Path) -> None:
+    job = run_slide(client, write_blank(tmp_path / "white.tiff", 2048, mpp=0.5))
+    assert (job["state"], job["verdict"], job["cell_count"] or 0) == ("succeeded", "no_tissue", 0)

@@ -1,0 +1,79 @@
+"""kill -9 mid-job changes nothing: the same digest, and no finished piece of work is done again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from morula.onebox.client import Client, Json, Part
+from morula.onebox.demo.flow import last_state
+from morula.onebox.folder import DataFolder
+from morula.onebox.house import House, any_port, open_house
+from tests.e2e.conftest import Paint
+
+# Several shards, so that a kill finds some done and some not.
+WIDTH_PX, HEIGHT_PX, SEED = 8192, 3072, 770_010
+Piece = tuple[str, int]
+
+
+@contextmanager
+def running(folder: DataFolder) -> Iterator[tuple[House, Client, list[str]]]:
+    said: list[str] = []
+    with open_house(folder, "demo", port=any_port(), notify=said.append) as house, house.client() as client:
+        yield house, client, said
+
+
+def submit(client: Client, slide: Path) -> Json:
+    stored = client.upload([Part(slide.name, slide)])
+    return client.post("/v1/jobs", {"slide_id": stored["id"]})
+
+
+def finished_pieces(folder: DataFolder) -> dict[Piece, tuple[int, int]]:
+    """Attempts and writes of every piece that is done."""
+    query = "SELECT stage, number, attempt_count, write_count FROM shard WHERE state = 'done'"
+    with closing(sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True)) as database:
+        return {(stage, number): (attempts, writes) for stage, number, attempts, writes in database.execute(query)}
+
+
+def wait_until_half_done(client: Client, job_id: str, stage_name: str) -> None:
+    for job in client.watch(job_id):
+        for stage in job["stages"]:
+            if stage["stage"] == stage_name and 0 < stage["done_count"] < stage["total_count"]:
+                return
+    pytest.fail(f"{stage_name} went from nothing to done at once: the slide is too small for this test")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(paint: Paint, tmp_path_factory: pytest.TempPathFactory) -> Json:
+    slide = paint(WIDTH_PX, HEIGHT_PX, SEED).slide
+    with running(DataFolder(tmp_path_factory.mktemp("undisturbed"))) as (_, client, said):
+        job = last_state(client.watch(submit(client, slide)["id"]))
+    assert job["state"] == "succeeded", job["error"]
+    assert not said
+    return job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["gateway", "segmenter"])
+def test_kill_9_mid_job(victim: str, undisturbed: Json, paint: Paint, tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    with running(folder) as (house, client, said):
+        job_id = submit(client, paint(WIDTH_PX, HEIGHT_PX, SEED).slide)["id"]
+        wait_until_half_done(client, job_id, "segment")
+        os.kill(house.supervisor.pid(victim), signal.SIGKILL)
+        before = finished_pieces(folder)
+        job = last_state(client.watch(job_id))
+    segment = next(stage for stage in job["stages"] if stage["stage"] == "segment")
+    assert 0 < sum(stage == "segment" for stage, _ in before) < segment["total_count"]
+    assert [line.split(" ", 1)[0] for line in said] == [victim]
+    assert job["state"] == "succeeded", job["error"]
+    assert job["result_digest"] == undisturbed["result_digest"]
+    after = finished_pieces(folder)
+    assert {piece: after[piece] for piece in before} == before
+    assert all(writes == 1 for _, writes in after.values())
