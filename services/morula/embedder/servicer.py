@@ -1,0 +1,72 @@
+"""EmbedderService: keys in, keys out; the work is in `core`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
+
+from morula.common.compute import Checkpoint, Slot
+from morula.common.errors import ArtifactInvalid
+from morula.common.formats import read_array, read_cells, write_array, write_morphology
+from morula.common.models import ModelSpec, resolve
+from morula.common.pixels import read_regions
+from morula.common.store import Store, Stored
+from morula.embedder import core
+
+
+class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
+    """Runs one shard at a time on its slot."""
+
+    def __init__(self, store: Store, slot: Slot) -> None:
+        self._store = store
+        self._slot = slot
+
+    async def EmbedCells(  # noqa: N802 - the contract's name
+        self, request: embedder_pb2.EmbedCellsRequest, context: object
+    ) -> embedder_pb2.EmbedCellsResponse:
+        spec = resolve(request.model.name, request.model.revision, "embedder")
+        return await self._slot.run(lambda checkpoint: self._embed(request, spec, checkpoint))
+
+    def _embed(
+        self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint
+    ) -> embedder_pb2.EmbedCellsResponse:
+        vectors, morphology = self._store.stat(request.vectors_key), self._store.stat(request.morphology_key)
+        if vectors is None or morphology is None:
+            columns = self._columns(request, core.measured(spec.columns), checkpoint)
+            metadata = {"model": {"name": spec.name, "revision": spec.revision}}
+            morphology = self._store.put(request.morphology_key, write_morphology(columns, metadata))
+            vectors = self._store.put(request.vectors_key, write_array(core.vectors(columns, spec.columns)))
+        shape = read_array(self._store.get(vectors.key, vectors.sha256)).shape
+        return embedder_pb2.EmbedCellsResponse(
+            vectors=_reference(vectors),
+            morphology=_reference(morphology),
+            cell_count=shape[0],
+            dimension_count=shape[1],
+        )
+
+    def _columns(
+        self, request: embedder_pb2.EmbedCellsRequest, names: list[str], checkpoint: Checkpoint
+    ) -> core.Columns:
+        """Morphology of all cells, in the order of their table."""
+        table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=["geometry", "region"])
+        region_of = table["region"].to_numpy()
+        columns = {name: np.full(table.num_rows, np.nan) for name in names}
+        embedded = np.zeros(table.num_rows, bool)
+        with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
+            for region in read_regions(path):
+                checkpoint()
+                rows = np.flatnonzero(region_of == region.index)
+                if rows.size == 0:
+                    continue
+                part = core.embed_region(region, table.take(pa.array(rows)), request.calibration.stain_matrix)
+                for name in names:
+                    columns[name][rows] = part[name]
+                embedded[rows] = True
+        if not embedded.all():
+            raise ArtifactInvalid(f"{int((~embedded).sum())} cells lie in regions whose pixels are not in the shard")
+        return columns
+
+
+def _reference(stored: Stored) -> artifact_pb2.ObjectRef:
+    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)

@@ -1,0 +1,124 @@
+"""From pixels to the cells of a shard: outlines, owners, seams and states. Which model looks is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from morula.common.formats import CELLS_SCHEMA
+from morula.common.geometry import Grid
+from morula.common.pixels import Region
+from morula.segmenter.instances import Instances, Model, Wanted
+from morula.segmenter.polygons import separate, trace
+
+# Two regions see a cell at their seam a little differently; so near to it both report the cell, and settling chooses.
+SEAM_PX = 3
+CELLS_COLUMNS = CELLS_SCHEMA.names
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The cells of an image, in its px: label k + 1 is row k of everything else."""
+
+    labels: NDArray[np.int32]
+    polygons: NDArray[np.object_]
+    scores: NDArray[np.float32]
+    centroids: NDArray[np.float64]
+    areas_px: NDArray[np.int64]
+
+    def diameters_um(self, mpp: float) -> NDArray[np.float64]:
+        """Diameters of discs of the same area."""
+        return np.sqrt(4 / np.pi * self.areas_px) * mpp
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The slide's tiles, the squares of `side` tiles that are regions, and which tiles of each region were kept."""
+
+    grid: Grid
+    side: int
+    kept: Mapping[int, NDArray[np.int64]]
+
+
+def outline(instances: Instances) -> Outlines:
+    """Whole outlines of what a model found: one piece per object, on pixel edges, with its centroid."""
+    labels = separate(instances.labels)
+    present = np.flatnonzero(np.bincount(instances.labels.ravel())[1:])
+    flat = np.flatnonzero(labels)
+    cell = labels.ravel()[flat] - 1
+    areas = np.bincount(cell, minlength=present.size)
+    row, column = np.divmod(flat, labels.shape[1])
+    x = np.bincount(cell, column + 0.5, present.size) / np.maximum(areas, 1)
+    y = np.bincount(cell, row + 0.5, present.size) / np.maximum(areas, 1)
+    return Outlines(labels, trace(labels), instances.scores[present], np.stack([x, y], axis=1), areas)
+
+
+def segment_region(region: Region, layout: Layout, model: Model, wanted: Wanted) -> Columns:
+    """Columns of the table of cells: the cells that this region's kept tiles own, and candidates at its seams."""
+    cells = outline(model(region.pixels, region.mpp, wanted))
+    origin = np.array([region.x_px, region.y_px])
+    x, y = (origin + cells.centroids * region.downsample).T
+    tile, seam, written = _owners(x, y, region, layout)
+    rows = np.flatnonzero(written)
+    rows = rows[np.lexsort((x[rows], y[rows], tile[rows]))]
+    working = shapely.bounds(cells.polygons[rows])
+    boxes = working * region.downsample + np.tile(origin, 2)
+    level_0 = shapely.transform(cells.polygons[rows], lambda xy: origin + xy * region.downsample)
+    return {
+        "x_px": x[rows],
+        "y_px": y[rows],
+        **dict(zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), boxes.T, strict=True)),
+        "geometry": shapely.to_wkb(level_0),
+        "score": cells.scores[rows],
+        "state": _states(working, boxes, region, layout.grid),
+        "tile": tile[rows],
+        "region": np.full(rows.size, region.index),
+        "seam": seam[rows],
+        "area_um2": cells.areas_px[rows] * region.mpp**2,
+    }
+
+
+def join(parts: Sequence[Columns]) -> Columns:
+    """One table of the regions' tables, by region."""
+    empty = np.empty(0, object)
+    return {name: np.concatenate([part[name] for part in parts] or [empty]) for name in CELLS_COLUMNS}
+
+
+def median_diameter_um(diameters_um: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
+    """Median, and of how many; 0 where there is none."""
+    found = np.concatenate([np.empty(0), *diameters_um])
+    return (float(np.median(found)), found.size) if found.size else (0.0, 0)
+
+
+def _owners(
+    x: NDArray[np.float64], y: NDArray[np.float64], region: Region, layout: Layout
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tile of each centroid, whether it is at a seam, and whether this region reports it."""
+    near = SEAM_PX * region.downsample
+    offsets = [(dx, dy) for dy in (0, -near, near) for dx in (0, -near, near)]
+    around = np.stack([layout.grid.tiles_at(x + dx, y + dy) for dx, dy in offsets])
+    kept = np.isin(around, layout.kept[region.index])
+    squares = layout.grid.regions_of(around, layout.side)
+    tile, mine = around[0], squares[0] == layout.grid.regions_of(layout.kept[region.index][:1], layout.side)
+    at_seam = ((squares != squares[0]) & (around >= 0)).any(axis=0) & (tile >= 0)
+    written = np.where(mine, kept[0], at_seam & kept.any(axis=0))
+    return tile, at_seam, written
+
+
+def _states(working: NDArray[np.float64], boxes: NDArray[np.float64], region: Region, grid: Grid) -> NDArray[np.str_]:
+    """A cell that the region's frame cuts is truncated, unless it is the slide that ends there."""
+    height, width = region.pixels.shape[:2]
+    at_frame = np.concatenate([working[:, :2] <= 0, working[:, 2:] >= (width, height)], axis=1)
+    # The slide need not end on a working px.
+    pixel = region.downsample
+    at_slide_edge = np.concatenate(
+        [boxes[:, :2] < pixel, boxes[:, 2:] > np.array([grid.width_px, grid.height_px]) - pixel], axis=1
+    )
+    cut = (at_frame & ~at_slide_edge).any(axis=1)
+    return np.where(cut, "truncated", np.where(at_slide_edge.any(axis=1), "slide_edge", "whole"))

@@ -1,0 +1,42 @@
+"""What a model is asked and what it answers. A model is one file with one function of this form, and one row in `MODELS`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a look at the whole slide found: percentiles of its colours over tissue, its stains. Empty where unknown."""
+
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    stain_matrix: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for, in microns. Zero is the model's own default."""
+
+    diameter_um: float = 0.0
+    min_area_um2: float = 0.0
+    calibration: Calibration = Calibration()
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Objects of an image: label k of `labels` is an object with score `scores[k - 1]`, 0 to 1."""
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+
+class Model(Protocol):
+    """Finds objects in RGB pixels of `mpp` microns; the same pixels give the same objects."""
+
+    def __call__(self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances: ...

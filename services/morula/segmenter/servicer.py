@@ -1,0 +1,120 @@
+"""SegmenterService: keys in, keys out; the work is in `core`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
+
+from morula.common.compute import Checkpoint, Slot
+from morula.common.errors import ArtifactInvalid, ModelUnavailable
+from morula.common.formats import Metadata, read_cells, read_metadata, read_tiles, write_cells
+from morula.common.geometry import Grid
+from morula.common.models import resolve
+from morula.common.pixels import read_pixels_metadata, read_regions
+from morula.common.store import Store, Stored
+from morula.segmenter import core
+from morula.segmenter.backends import MODELS
+from morula.segmenter.instances import Calibration, Model, Wanted
+
+
+class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
+    """Runs one shard at a time on its slot."""
+
+    def __init__(self, store: Store, slot: Slot, models: Mapping[str, Model] = MODELS) -> None:
+        self._store = store
+        self._slot = slot
+        self._models = models
+
+    async def MeasureObjects(  # noqa: N802 - the contract's name
+        self, request: segmenter_pb2.MeasureObjectsRequest, context: object
+    ) -> segmenter_pb2.MeasureObjectsResponse:
+        model, wanted = self._model(request.model), Wanted(calibration=_calibration(request.calibration))
+        return await self._slot.run(lambda checkpoint: self._measure(request.pixels, model, wanted, checkpoint))
+
+    async def SegmentShard(  # noqa: N802 - the contract's name
+        self, request: segmenter_pb2.SegmentShardRequest, context: object
+    ) -> segmenter_pb2.SegmentShardResponse:
+        model = self._model(request.model)
+        return await self._slot.run(lambda checkpoint: self._segment(request, model, checkpoint))
+
+    def _model(self, wanted: artifact_pb2.ModelRef) -> Model:
+        spec = resolve(wanted.name, wanted.revision, "segmenter")
+        if spec.name not in self._models:
+            raise ModelUnavailable(f"this segmenter does not run {spec.name!r}", model=spec.name)
+        return self._models[spec.name]
+
+    def _measure(
+        self, pixels: artifact_pb2.ObjectRef, model: Model, wanted: Wanted, checkpoint: Checkpoint
+    ) -> segmenter_pb2.MeasureObjectsResponse:
+        diameters = []
+        with self._store.local_path(pixels.key, pixels.sha256) as path:
+            for region in read_regions(path):
+                checkpoint()
+                found = core.outline(model(region.pixels, region.mpp, wanted))
+                diameters.append(found.diameters_um(region.mpp))
+        diameter_um, object_count = core.median_diameter_um(diameters)
+        return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
+
+    def _segment(
+        self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint
+    ) -> segmenter_pb2.SegmentShardResponse:
+        stored = self._store.stat(request.cells_key)
+        if stored is None:
+            stored = self._store.put(request.cells_key, self._cells(request, model, checkpoint))
+        return self._response(stored)
+
+    def _cells(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> bytes:
+        layout = _layout(read_tiles(self._store.get(request.tiles.key, request.tiles.sha256)))
+        wanted = Wanted(
+            diameter_um=request.params.diameter_um,
+            min_area_um2=request.params.min_area_um2,
+            calibration=_calibration(request.params.calibration),
+        )
+        parts = []
+        with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
+            metadata = read_pixels_metadata(path)
+            for region in read_regions(path):
+                checkpoint()
+                parts.append(core.segment_region(region, layout, model, wanted))
+        checkpoint()
+        return write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
+
+    def _response(self, stored: Stored) -> segmenter_pb2.SegmentShardResponse:
+        """Counts are those of the table that lies in the store, whoever wrote it."""
+        metadata = read_metadata(read_cells(self._store.get(stored.key, stored.sha256), columns=["tile"]))
+        return segmenter_pb2.SegmentShardResponse(
+            cells=artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes),
+            cell_count=metadata["cell_count"],
+            truncated_cell_count=metadata["truncated_cell_count"],
+        )
+
+
+def _layout(tiles: pa.Table) -> core.Layout:
+    metadata = read_metadata(tiles)
+    try:
+        laid = metadata["grid"]
+        places = [laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px")]
+        grid = Grid(*places, metadata["mpp"], metadata["slide_mpp"], laid["width_px"], laid["height_px"])
+        side = int(laid["region_tile_count"])
+    except (KeyError, TypeError) as error:
+        raise ArtifactInvalid(f"the tiles do not say how their grid lies: {error}") from error
+    kept = tiles.filter(pc.equal(tiles["verdict"].cast(pa.string()), "kept"))
+    numbers, regions = kept["tile"].to_numpy(), kept["region"].to_numpy()
+    return core.Layout(grid, side, {int(region): numbers[regions == region] for region in set(regions)})
+
+
+def _cells_metadata(pixels: Metadata, model: artifact_pb2.ModelRef, parts: list[core.Columns]) -> dict[str, Any]:
+    return {
+        **{name: pixels[name] for name in ("mpp", "slide_mpp", "downsample")},
+        "model": {"name": model.name, "revision": model.revision},
+        "cell_count": sum(part["tile"].size for part in parts),
+        "truncated_cell_count": sum(int((part["state"] == "truncated").sum()) for part in parts),
+    }
+
+
+def _calibration(message: artifact_pb2.Calibration) -> Calibration:
+    return Calibration(low=tuple(message.low), high=tuple(message.high), stain_matrix=tuple(message.stain_matrix))

@@ -1,0 +1,171 @@
+"""SegmenterService over a real channel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import numpy as np
+import pytest
+import shapely
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
+from numpy.typing import NDArray
+
+from morula.common.compute import Slot
+from morula.common.formats import read_cells, read_metadata, read_tiles, write_tiles
+from morula.common.models import find
+from morula.common.pixels import RegionPieces, encode_pieces, read_pixels_metadata, write_regions
+from morula.common.rpc import from_rpc_error
+from morula.common.store import FolderStore
+from morula.common.testing import FakeShard, fake_shard, running, temporary_store
+from morula.segmenter.instances import Instances, Wanted
+from morula.segmenter.servicer import SegmenterServicer
+
+WATERSHED = find("watershed", "segmenter")
+CELLS_KEY = "p/s/cells/a.parquet"
+
+
+@pytest.fixture
+def store() -> Iterator[FolderStore]:
+    with temporary_store() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shard() -> FakeShard:
+    return fake_shard()
+
+
+@pytest.fixture
+async def stub(store: FolderStore) -> AsyncIterator[segmenter_pb2_grpc.SegmenterServiceStub]:
+    slot = Slot("segmenter")
+    async with running(SegmenterServicer(store, slot)) as channel:
+        yield segmenter_pb2_grpc.SegmenterServiceStub(channel)
+    slot.close()
+
+
+def put(store: FolderStore, key: str, content: bytes) -> artifact_pb2.ObjectRef:
+    stored = store.put(key, content)
+    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+
+def request_for(store: FolderStore, shard: FakeShard, pixels: bytes | None = None, tiles: bytes | None = None):  # type: ignore[no-untyped-def]
+    stains = shard.metadata["calibration"]["stain_matrix"]
+    return segmenter_pb2.SegmentShardRequest(
+        pixels=put(store, "p/s/pixels/a.arrow", pixels or shard.pixels),
+        tiles=put(store, "p/s/tiles/a.parquet", tiles or shard.tiles),
+        model=artifact_pb2.ModelRef(name="watershed", revision=WATERSHED.revision),
+        params=segmenter_pb2.SegmentParams(calibration=artifact_pb2.Calibration(stain_matrix=stains)),
+        cells_key=CELLS_KEY,
+    )
+
+
+def painted(shard: FakeShard, image: NDArray[np.uint8]) -> bytes:
+    """The shard's pixels with another picture in place of the drawn one."""
+    metadata = read_pixels_metadata(shard.pixels)
+    return write_regions([RegionPieces(0, -32.0, -32.0, 576, 576, encode_pieces(image, "raw"))], metadata)
+
+
+async def test_cells_are_where_they_were_drawn(stub, store, shard) -> None:  # type: ignore[no-untyped-def]
+    response = await stub.SegmentShard(request_for(store, shard))
+    cells = read_cells(store.get(response.cells.key, response.cells.sha256))
+    assert cells.num_rows == response.cell_count == len(shard.nuclei.x_px)
+    drawn = shard.nuclei.label[cells["y_px"].to_numpy().astype(int), cells["x_px"].to_numpy().astype(int)]
+    assert sorted(drawn) == list(range(1, len(drawn) + 1))
+    polygons = shapely.from_wkb(cells["geometry"].to_numpy())
+    assert shapely.is_valid(polygons).all()
+    assert np.allclose(shapely.area(polygons) * 0.25, cells["area_um2"].to_numpy())
+    assert set(cells["state"].to_pylist()) == {"whole"}
+    assert not any(cells["seam"].to_pylist())
+    order = list(zip(*(cells[name].to_pylist() for name in ("region", "tile", "y_px", "x_px")), strict=True))
+    assert order == sorted(order)
+    assert read_metadata(cells)["model"] == {"name": "watershed", "revision": WATERSHED.revision}
+
+
+async def test_a_key_that_exists_is_not_made_again(store: FolderStore, shard: FakeShard) -> None:
+    calls = 0
+
+    def counted(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances:
+        nonlocal calls
+        calls += 1
+        return Instances(np.zeros(pixels.shape[:2], np.int32), np.empty(0, np.float32))
+
+    async with running(SegmenterServicer(store, Slot("s"), {"watershed": counted})) as channel:
+        stub = segmenter_pb2_grpc.SegmenterServiceStub(channel)
+        first = await stub.SegmentShard(request_for(store, shard))
+        second = await stub.SegmentShard(request_for(store, shard))
+    assert first == second
+    assert first.cell_count == 0
+    assert calls == 1
+
+
+@pytest.mark.parametrize("change", [{"revision": "0" * 64}, {"name": "cellpose-sam"}])
+async def test_an_unknown_model_is_never_substituted(stub, store, shard, change) -> None:  # type: ignore[no-untyped-def]
+    request = request_for(store, shard)
+    for name, value in change.items():
+        setattr(request.model, name, value)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.SegmentShard(request)
+    assert from_rpc_error(caught.value).reason == "MODEL_UNAVAILABLE"
+    assert store.stat(CELLS_KEY) is None
+
+
+async def test_pixels_of_other_bytes_are_refused(stub, store, shard) -> None:  # type: ignore[no-untyped-def]
+    request = request_for(store, shard)
+    request.pixels.sha256 = "0" * 64
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.SegmentShard(request)
+    assert from_rpc_error(caught.value).reason == "ARTIFACT_CHANGED"
+
+
+async def test_a_cancelled_call_writes_nothing(store: FolderStore, shard: FakeShard) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def waiting(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances:
+        started.set()
+        assert go_on.wait(10)
+        return Instances(np.zeros(pixels.shape[:2], np.int32), np.empty(0, np.float32))
+
+    slot = Slot("s")
+    async with running(SegmenterServicer(store, slot, {"watershed": waiting})) as channel:
+        call = segmenter_pb2_grpc.SegmenterServiceStub(channel).SegmentShard(request_for(store, shard), timeout=0.5)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert started.is_set()
+        await _stopped(slot, go_on)
+    assert store.stat(CELLS_KEY) is None
+
+
+async def _stopped(slot: Slot, go_on: threading.Event) -> None:
+    """Lets the work go on and waits for the slot's thread to leave it."""
+    go_on.set()
+    await slot.run(lambda checkpoint: None)
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+async def test_one_colour_has_no_cells(stub, store, shard, shade) -> None:  # type: ignore[no-untyped-def]
+    pixels = painted(shard, np.full((576, 576, 3), shade, np.uint8))
+    assert (await stub.SegmentShard(request_for(store, shard, pixels))).cell_count == 0
+
+
+async def test_a_shard_without_kept_tiles_has_no_cells(stub, store, shard) -> None:  # type: ignore[no-untyped-def]
+    table = read_tiles(shard.tiles)
+    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    tiles = write_tiles(columns | {"verdict": ["blurred"] * table.num_rows}, read_metadata(table))
+    pixels = write_regions([], read_pixels_metadata(shard.pixels))
+    response = await stub.SegmentShard(request_for(store, shard, pixels, tiles))
+    assert response.cell_count == 0
+    assert read_cells(store.get(CELLS_KEY)).num_rows == 0
+
+
+async def test_objects_are_measured(stub, store, shard) -> None:  # type: ignore[no-untyped-def]
+    shard_request = request_for(store, shard)
+    measured = await stub.MeasureObjects(
+        segmenter_pb2.MeasureObjectsRequest(
+            pixels=shard_request.pixels, model=shard_request.model, calibration=shard_request.params.calibration
+        )
+    )
+    assert measured.object_count == len(shard.nuclei.x_px)
+    assert measured.diameter_um == pytest.approx(np.median(shard.nuclei.radius_px), rel=0.15)
