@@ -25,7 +25,8 @@ interface ShellProps {
   keyline: ComponentChildren;
   last?: ComponentChildren;
   help: KeyHelp[];
-  mainClass?: string;
+  /** The room fills the page and its panel floats above it. */
+  floating?: boolean;
   children: ComponentChildren;
 }
 
@@ -44,7 +45,7 @@ export function labellingTabs(labelling: string, room: "board" | "slide"): Tab[]
 
 export function Shell(props: ShellProps) {
   return (
-    <div class="shell">
+    <div class={`shell ${props.floating ? "floating" : ""}`}>
       <header class="top">
         <a class="brand" href={writeRoute({ room: "home" })}>
           <Mark />
@@ -66,7 +67,7 @@ export function Shell(props: ShellProps) {
       <aside class="panel" aria-label="Panel">
         {props.panel}
       </aside>
-      <main class={props.mainClass}>{props.children}</main>
+      <main>{props.children}</main>
       <footer class="keyline">
         {props.keyline}
         <button type="button" onClick={() => (helpOpen.value = true)}>

@@ -1,0 +1,170 @@
+// One slide, and if it is labelled: the classes of its cells, counted and coloured, corrected one by one.
+import { computed, signal } from "@preact/signals";
+import { api, asProblem, ProblemError } from "../api";
+import { classOfNode, effectiveClasses, effectiveLabel, type Said, type Source } from "../labels";
+import type { Clustering, ClusteringSlide, Klass, Labelling, Problem, Slide } from "../types";
+import { type Colouring, paletteOf } from "./palette";
+
+export class SlideScene {
+  readonly slide = signal<Slide | null>(null);
+  readonly clustering = signal<Clustering | null>(null);
+  readonly labelling = signal<Labelling | null>(null);
+  readonly problem = signal<Problem | null>(null);
+  readonly notice = signal<string | null>(null);
+  readonly busy = signal(false);
+  readonly hidden = signal<ReadonlySet<number>>(new Set());
+  readonly byConfidence = signal(false);
+  readonly selected = signal<number | null>(null);
+  private readonly leaf = signal<Uint16Array>(new Uint16Array());
+  private readonly nodeOfLeaf = signal<readonly number[]>([]);
+  private readonly classLayer = signal<Uint8Array>(new Uint8Array());
+  private readonly confidenceLayer = signal<Uint8Array | null>(null);
+
+  readonly part = computed<ClusteringSlide | null>(
+    () => this.clustering.value?.slides.find((one) => one.slide_id === this.slide.value?.id) ?? null,
+  );
+  readonly klasses = computed<readonly Klass[]>(() => this.labelling.value?.label_set.classes ?? []);
+  private readonly said = computed<Said | null>(() => this.everythingSaid());
+  private readonly classes = computed(() => {
+    const [said, part] = [this.said.value, this.part.value];
+    return said && part ? effectiveClasses(part.row_stop, said) : new Uint8Array();
+  });
+  readonly counts = computed(() => {
+    const counts = new Uint32Array(256);
+    for (const number of this.classes.value) counts[number] = (counts[number] ?? 0) + 1;
+    return counts;
+  });
+  readonly colouring = computed<Colouring>(() => ({
+    palette: paletteOf(this.klasses.value, this.hidden.value),
+    classes: this.classes.value,
+    confidence: this.byConfidence.value ? this.confidenceLayer.value : null,
+    row_start: this.part.value?.row_start ?? 0,
+  }));
+
+  constructor(
+    readonly labellingId: string | null,
+    private readonly slideId: string | null,
+  ) {}
+
+  async load(): Promise<void> {
+    this.problem.value = null;
+    try {
+      if (this.labellingId === null) this.slide.value = await api.slide(this.slideId ?? "");
+      else await this.loadLabelled(this.labellingId);
+    } catch (error) {
+      this.problem.value = asProblem(error);
+    }
+  }
+
+  private async loadLabelled(id: string): Promise<void> {
+    const labelling = await api.labelling(id);
+    const clustering = await api.clustering(labelling.clustering_id);
+    const part = clustering.slides.find((one) => one.slide_id === this.slideId) ?? clustering.slides[0];
+    if (!part) throw new ProblemError({ title: "This clustering holds no slide", status: 404 });
+    this.clustering.value = clustering;
+    const [slide, leaf] = await Promise.all([
+      api.slide(part.slide_id),
+      api.leaves(clustering.id, part.row_start, part.row_stop),
+    ]);
+    this.leaf.value = leaf;
+    await this.take(labelling, part);
+    this.slide.value = slide;
+  }
+
+  /** Layers are fetched anew only where the labelling has a new version of them. */
+  private async take(labelling: Labelling, part: ClusteringSlide): Promise<void> {
+    const before = this.labelling.value;
+    const { row_start, row_stop } = part;
+    const layersChanged = labelling.version !== before?.version && labelling.version > 0;
+    const [classes, confidence, cut] = await Promise.all([
+      layersChanged ? api.layer(labelling.id, labelling.version, "class", row_start, row_stop) : this.classLayer.value,
+      layersChanged && this.byConfidence.value
+        ? api.layer(labelling.id, labelling.version, "confidence", row_start, row_stop)
+        : layersChanged
+          ? null
+          : this.confidenceLayer.value,
+      labelling.cluster_count === before?.cluster_count
+        ? { node_of_leaf: this.nodeOfLeaf.value }
+        : api.cut(labelling.id),
+    ]);
+    this.classLayer.value = labelling.version > 0 ? classes : new Uint8Array();
+    this.confidenceLayer.value = confidence;
+    this.nodeOfLeaf.value = [...cut.node_of_leaf];
+    this.labelling.value = labelling;
+  }
+
+  private everythingSaid(): Said | null {
+    const [labelling, part] = [this.labelling.value, this.part.value];
+    if (!labelling || !part) return null;
+    return {
+      spread: labelling.spread,
+      marks: new Map(labelling.marks),
+      class_layer: this.classLayer.value,
+      leaf: this.leaf.value,
+      node_of_leaf: this.nodeOfLeaf.value,
+      class_of_node: classOfNode(labelling.cluster_names),
+      row_start: part.row_start,
+    };
+  }
+
+  labelOf(row: number): [Klass | null, Source] {
+    const said = this.said.value;
+    if (!said) return [null, "none"];
+    const [number, source] = effectiveLabel(row, said);
+    return [this.klasses.value.find((one) => one.number === number) ?? null, source];
+  }
+
+  toggle(class_number: number): void {
+    const hidden = new Set(this.hidden.value);
+    if (!hidden.delete(class_number)) hidden.add(class_number);
+    this.hidden.value = hidden;
+  }
+
+  async showConfidence(on: boolean): Promise<void> {
+    this.byConfidence.value = on;
+    const [labelling, part] = [this.labelling.value, this.part.value];
+    if (!on || this.confidenceLayer.value || !labelling || !part || labelling.version === 0) return;
+    this.confidenceLayer.value = await api.layer(
+      labelling.id,
+      labelling.version,
+      "confidence",
+      part.row_start,
+      part.row_stop,
+    );
+  }
+
+  setClass(class_number: number | null): Promise<void> {
+    const row = this.selected.value;
+    if (row === null) return Promise.resolve();
+    return this.say((seq) => api.say(this.labellingId ?? "", { kind: "cell_set", body: { row, class_number } }, seq));
+  }
+
+  undo(): Promise<void> {
+    const last = this.labelling.value?.last_event;
+    if (!last || !this.labelling.value?.can_undo) return Promise.resolve();
+    return this.say((seq) => api.say(this.labellingId ?? "", { kind: "undone", body: { seq: last.seq } }, seq));
+  }
+
+  /** Another window, or the board, said something. */
+  async hear(seq: number): Promise<void> {
+    const part = this.part.value;
+    if (this.busy.value || !part || !this.labellingId || seq <= (this.labelling.value?.seq ?? 0)) return;
+    await this.take(await api.labelling(this.labellingId), part);
+  }
+
+  private async say(send: (expected_seq: number) => Promise<Labelling>): Promise<void> {
+    const [before, part] = [this.labelling.value, this.part.value];
+    if (!before || !part || this.busy.value) return;
+    this.busy.value = true;
+    this.notice.value = null;
+    try {
+      await this.take(await send(before.seq), part);
+    } catch (error) {
+      const problem = asProblem(error);
+      this.notice.value = problem.status === 412 ? "Labelled elsewhere meanwhile: loaded again" : problem.title;
+      if (problem.status === 412) await this.take(await api.labelling(before.id), part);
+    } finally {
+      this.busy.value = false;
+    }
+  }
+}

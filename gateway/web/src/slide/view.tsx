@@ -1,0 +1,150 @@
+// The canvas: keeps deck.gl's picture in step with the camera, the tiles and the labels.
+import { Deck, OrthographicView } from "@deck.gl/core";
+import { effect, type Signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { Slide } from "../types";
+import { Blocks, cellAt, outlineOf } from "./blocks";
+import { bounded, boxOf, type Camera, onSlide, type Size, wholeSlide } from "./camera";
+import { CellLayers, OUTLINES_ZOOM, POINTS_ZOOM, selectionLayers, tileLayers } from "./layers";
+import type { SlideScene } from "./store";
+import { Tiles, tileZoom } from "./tiles";
+
+interface Props {
+  scene: SlideScene;
+  slide: Slide;
+  camera: Signal<Camera | null>;
+  size: Signal<Size>;
+}
+
+const CLICK_REACH = 6;
+
+export function SlideView({ scene, slide, camera, size }: Props) {
+  const holder = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const parent = holder.current;
+    if (!parent) return;
+    const picture = new Picture(parent, scene, slide, camera, size);
+    return () => picture.close();
+  }, [scene, slide, camera, size]);
+  return <div class="canvas" ref={holder} />;
+}
+
+class Picture {
+  private readonly deck: Deck<OrthographicView>;
+  private readonly tiles: Tiles;
+  private readonly blocks: Blocks | null;
+  private readonly cells = new CellLayers();
+  private readonly watcher: ResizeObserver;
+  private readonly stopDrawing: () => void;
+  private frame = 0;
+
+  constructor(
+    private readonly parent: HTMLDivElement,
+    private readonly scene: SlideScene,
+    private readonly slide: Slide,
+    private readonly camera: Signal<Camera | null>,
+    private readonly size: Signal<Size>,
+  ) {
+    this.measure();
+    camera.value ??= wholeSlide(slide, size.value);
+    this.tiles = new Tiles(slide, () => this.redraw());
+    this.blocks = this.openBlocks();
+    this.deck = this.makeDeck();
+    this.watcher = new ResizeObserver(() => this.measure());
+    this.watcher.observe(parent);
+    this.stopDrawing = effect(() => this.follow());
+  }
+
+  private openBlocks(): Blocks | null {
+    const clustering = this.scene.clustering.value;
+    if (!clustering) return null;
+    const blocks = new Blocks(clustering.id, this.slide.id, () => this.redraw());
+    blocks.open().then(
+      () => this.redraw(),
+      (error: unknown) => {
+        this.scene.notice.value = `The cells could not be fetched: ${String(error)}`;
+      },
+    );
+    return blocks;
+  }
+
+  private makeDeck(): Deck<OrthographicView> {
+    return new Deck({
+      parent: this.parent,
+      views: new OrthographicView({ id: "slide", flipY: true }),
+      viewState: this.viewState(),
+      controller: { keyboard: false, inertia: 200, scrollZoom: { speed: 0.012, smooth: false }, dragRotate: false },
+      pickingRadius: 0,
+      getCursor: ({ isDragging }) => (isDragging ? "grabbing" : "crosshair"),
+      onViewStateChange: ({ viewState }) => this.moved(viewState as ReturnType<Picture["viewState"]>),
+      onClick: ({ x, y }) => this.clicked(x, y),
+      layers: [],
+    });
+  }
+
+  private viewState() {
+    const { x_px, y_px, zoom } = this.camera.value ?? wholeSlide(this.slide, this.size.value);
+    return { target: [x_px, y_px, 0] as [number, number, number], zoom };
+  }
+
+  private moved({ target, zoom }: { target: [number, number, number]; zoom: number | [number, number] }): void {
+    const near = Array.isArray(zoom) ? zoom[0] : zoom;
+    this.camera.value = bounded({ x_px: target[0], y_px: target[1], zoom: near }, this.slide, this.size.value);
+  }
+
+  private clicked(screen_x: number, screen_y: number): void {
+    const camera = this.camera.value;
+    if (!camera || !this.blocks) return;
+    const [x, y] = onSlide(camera, this.size.value, screen_x, screen_y);
+    const reach_px = Math.max(4, CLICK_REACH / 2 ** camera.zoom);
+    const near = this.blocks.shown([x - reach_px, y - reach_px, x + reach_px, y + reach_px]);
+    this.scene.selected.value = cellAt(near, x, y, reach_px);
+  }
+
+  private measure(): void {
+    const { clientWidth: width, clientHeight: height } = this.parent;
+    if (width > 0) this.size.value = { width, height };
+  }
+
+  /** Runs again whenever a signal that it reads changes. */
+  private follow(): void {
+    const camera = this.camera.value;
+    if (!camera) return;
+    this.size.value;
+    this.scene.colouring.value;
+    this.scene.selected.value;
+    this.redraw();
+  }
+
+  private redraw(): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  private draw(): void {
+    const camera = this.camera.value;
+    if (!camera) return;
+    const box = boxOf(camera, this.size.value);
+    const zoom = tileZoom(camera, this.slide, window.devicePixelRatio);
+    this.tiles.want(box, zoom);
+    const near = camera.zoom >= OUTLINES_ZOOM;
+    this.blocks?.want(box, near);
+    const blocks = camera.zoom < POINTS_ZOOM ? (this.blocks?.all() ?? []) : (this.blocks?.shown(box) ?? []);
+    const cells = this.blocks ? this.cells.draw(blocks, camera.zoom, this.scene.colouring.value, this.slide) : [];
+    const selected = this.scene.selected.value;
+    const outline = selected === null ? null : (blocks.map((one) => outlineOf(one, selected)).find(Boolean) ?? null);
+    this.deck.setProps({
+      viewState: this.viewState(),
+      layers: [...tileLayers(this.tiles.shown(box, zoom)), ...cells, ...selectionLayers(outline)],
+    });
+  }
+
+  close(): void {
+    cancelAnimationFrame(this.frame);
+    this.stopDrawing();
+    this.watcher.disconnect();
+    this.tiles.close();
+    this.blocks?.close();
+    this.deck.finalize();
+  }
+}
