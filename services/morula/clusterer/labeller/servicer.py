@@ -1,0 +1,220 @@
+"""LabellerService: keys in, keys out, while a person waits; the work is in `learn` and `pages`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from morula.clusterer import tree
+from morula.clusterer.arrays import Bytes, Halves, Leaves, Rows
+from morula.clusterer.labeller import learn, logistic, pages
+from morula.clusterer.labeller.cache import Cache
+from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board, Learnt
+from morula.clusterer.labeller.names import Seen
+from morula.clusterer.refs import key_of, ref_of
+from morula.common.compute import Slot
+from morula.common.errors import ArtifactInvalid, InvalidArgument
+from morula.common.formats import read_array, write_json
+from morula.common.store import Store
+from morula.v1 import artifact_pb2, clusterer_pb2, labeller_pb2, labeller_pb2_grpc
+
+MAPPED_CLUSTERINGS = 4
+LARGEST_CLASS = 250
+
+_SPREADS = {
+    "none": labeller_pb2.SPREAD_UNSPECIFIED,
+    "model": labeller_pb2.SPREAD_MODEL,
+    "clusters": labeller_pb2.SPREAD_CLUSTERS,
+}
+_REASONS = {
+    "largest_cluster": labeller_pb2.PAGE_REASON_LARGEST_CLUSTER,
+    "least_sure": labeller_pb2.PAGE_REASON_LEAST_SURE,
+    "requested": labeller_pb2.PAGE_REASON_REQUESTED,
+}
+
+
+@dataclass(frozen=True)
+class _Clustering:
+    """A clustering's artifacts, features mapped and not read."""
+
+    matrix: Halves
+    leaf: Leaves
+    tree: tree.Tree
+
+
+class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
+    """Answers one call at a time on a slot of its own; `threads` is how many a matrix product may use."""
+
+    def __init__(self, store: Store, slot: Slot, threads: int = 1) -> None:
+        self._store = store
+        self._slot = slot
+        self._threads = threads
+        self._cache: Cache[_Clustering] = Cache(MAPPED_CLUSTERINGS)
+
+    async def CutTree(  # noqa: N802 - the contract's name
+        self,
+        request: labeller_pb2.CutTreeRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> labeller_pb2.CutTreeResponse:
+        return await self._slot.run(lambda _: self._cut(request))
+
+    async def LearnLabels(  # noqa: N802 - the contract's name
+        self,
+        request: labeller_pb2.LearnLabelsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> labeller_pb2.LearnLabelsResponse:
+        return await self._slot.run(lambda _: self._learn(request))
+
+    async def NextPage(  # noqa: N802 - the contract's name
+        self,
+        request: labeller_pb2.NextPageRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> labeller_pb2.NextPageResponse:
+        return await self._slot.run(lambda _: self._next_page(request))
+
+    def _cut(self, request: labeller_pb2.CutTreeRequest) -> labeller_pb2.CutTreeResponse:
+        if request.cluster_count < 0:
+            raise InvalidArgument("cluster_count must not be negative")
+        grown = tree.from_json(self._store.get(*key_of(request.tree)))
+        count = request.cluster_count or grown.cluster_count
+        nodes = sorted(map(grown.node, grown.cut_nodes(count)), key=lambda node: (-node.cell_count, node.id))
+        summaries = [
+            labeller_pb2.ClusterSummary(
+                node_id=node.id,
+                cell_count=node.cell_count,
+                representative_rows=node.representatives,
+                supported=node.supported,
+            )
+            for node in nodes
+        ]
+        return labeller_pb2.CutTreeResponse(node_of_leaf=grown.node_of_leaf(count), clusters=summaries)
+
+    def _learn(self, request: labeller_pb2.LearnLabelsRequest) -> labeller_pb2.LearnLabelsResponse:
+        named = {name.node_id: name.class_number for name in request.names}
+        sure = _confidence(request.sure_confidence or SURE_CONFIDENCE)
+        with self._board(request.clustering, request.node_of_leaf) as board, threadpool_limits(self._threads):
+            seen = _seen(request.seen, len(board.leaf))
+            for node_id in named:
+                board.tree.node(node_id)
+            learnt = learn.learn(board, seen, named, sure, _confidence(request.abstain_confidence))
+        response = labeller_pb2.LearnLabelsResponse(
+            held_out=labeller_pb2.HeldOut(**vars(learnt.held_out)),
+            spread=_SPREADS[learnt.spread],
+            effective_names=[
+                labeller_pb2.ClusterName(node_id=node, class_number=number) for node, number in learnt.names.items()
+            ],
+            sure_count=learnt.sure_count,
+            class_counts=[
+                labeller_pb2.ClassCount(class_number=number, cell_count=count)
+                for number, count in learnt.class_counts.items()
+            ],
+        )
+        self._store_layers(request, learnt, response)
+        return response
+
+    def _store_layers(
+        self,
+        request: labeller_pb2.LearnLabelsRequest,
+        learnt: Learnt,
+        response: labeller_pb2.LearnLabelsResponse,
+    ) -> None:
+        if learnt.model is None or learnt.classes is None or learnt.confidence is None:
+            return
+        model = write_json(logistic.as_json(learnt.model))
+        response.model.CopyFrom(ref_of(self._store.put(request.model_key, model)))
+        response.confidence_layer.CopyFrom(ref_of(self._store.put(request.confidence_key, learnt.confidence.tobytes())))
+        response.class_layer.CopyFrom(ref_of(self._store.put(request.class_key, learnt.classes.tobytes())))
+
+    def _next_page(self, request: labeller_pb2.NextPageRequest) -> labeller_pb2.NextPageResponse:
+        if not 0 <= request.cell_count <= pages.PAGE_CELLS:
+            raise InvalidArgument(f"a page has 1 to {pages.PAGE_CELLS} cells")
+        wish = pages.Wish(
+            cell_count=request.cell_count or pages.PAGE_CELLS,
+            node_id=request.node_id,
+            sure_confidence=_confidence(request.sure_confidence or SURE_CONFIDENCE),
+            seed=request.seed,
+        )
+        past = [(place.node_id, place.leaf) for place in request.past]
+        with self._board(request.clustering, request.node_of_leaf) as board:
+            seen_rows = _rows(request.seen_rows, len(board.leaf))
+            page = pages.next_page(board, self._layers(request, len(board.leaf)), seen_rows, past, wish)
+        return labeller_pb2.NextPageResponse() if page is None else _page(page)
+
+    def _layers(self, request: labeller_pb2.NextPageRequest, row_count: int) -> pages.Layers | None:
+        if not (request.class_layer.key and request.confidence_layer.key):
+            return None
+        return pages.Layers(
+            self._layer(request.class_layer, row_count), self._layer(request.confidence_layer, row_count)
+        )
+
+    def _layer(self, ref: artifact_pb2.ObjectRef, row_count: int) -> Bytes:
+        layer = np.frombuffer(self._store.get(*key_of(ref)), np.uint8)
+        if len(layer) != row_count:
+            raise ArtifactInvalid(f"{ref.key} has {len(layer)} rows, the clustering has {row_count}")
+        return layer
+
+    @contextmanager
+    def _board(self, clustering: clusterer_pb2.Clustering, node_of_leaf: Sequence[int]) -> Iterator[Board]:
+        refs = (clustering.features, clustering.leaf, clustering.tree)
+        key = ("/".join(ref.key for ref in refs), "/".join(ref.sha256 for ref in refs))
+        with self._cache.open(key, lambda: self._opened(clustering)) as held:
+            if len(node_of_leaf) != held.tree.leaf_count:
+                raise InvalidArgument(f"the cut names {len(node_of_leaf)} leaves, the tree has {held.tree.leaf_count}")
+            for node_id in set(node_of_leaf):
+                held.tree.node(node_id)
+            yield Board(held.matrix, held.leaf, held.tree, np.asarray(node_of_leaf, np.int64))
+
+    @contextmanager
+    def _opened(self, clustering: clusterer_pb2.Clustering) -> Iterator[_Clustering]:
+        grown = tree.from_json(self._store.get(*key_of(clustering.tree)))
+        leaf = read_array(self._store.get(*key_of(clustering.leaf)))
+        with self._features(clustering.features) as matrix:
+            if leaf.ndim != 1 or len(leaf) != len(matrix):
+                raise ArtifactInvalid(f"{len(leaf)} leaves and {len(matrix)} features do not belong together")
+            yield _Clustering(matrix, np.asarray(leaf, np.uint16), grown)
+
+    @contextmanager
+    def _features(self, ref: artifact_pb2.ObjectRef) -> Iterator[Halves]:
+        with self._store.local_path(*key_of(ref)) as path:
+            matrix = read_array(path, mmap=True)
+            if matrix.ndim != 2 or matrix.dtype != np.float16:
+                raise ArtifactInvalid(f"{ref.key} holds {matrix.dtype} of shape {matrix.shape}, not features")
+            yield matrix
+
+
+def _seen(cells: Sequence[labeller_pb2.SeenCell], row_count: int) -> Seen:
+    rows = _rows([cell.row for cell in cells], row_count)
+    if len(np.unique(rows)) != len(rows):
+        raise InvalidArgument("a row was seen twice: only the last word counts")
+    classes, groups, numbers = (
+        np.asarray([getattr(cell, name) for cell in cells], np.int64) for name in ("class_number", "group", "page")
+    )
+    if len(classes) and classes.max() > LARGEST_CLASS:
+        raise InvalidArgument(f"classes are numbered 1 to {LARGEST_CLASS}")
+    return Seen(rows, classes, groups, numbers)
+
+
+def _rows(rows: Sequence[int], row_count: int) -> Rows:
+    found = np.asarray(rows, np.int64)
+    if len(found) and not (found.min() >= 0 and found.max() < row_count):
+        raise InvalidArgument(f"rows must lie in 0 to {row_count - 1}")
+    return found
+
+
+def _confidence(value: float) -> float:
+    if not 0.0 <= value <= 1.0:
+        raise InvalidArgument("a confidence lies in 0 to 1")
+    return value
+
+
+def _page(page: pages.Page) -> labeller_pb2.NextPageResponse:
+    cells = [
+        labeller_pb2.PageCell(row=int(row), class_number=int(number), confidence=float(confidence))
+        for row, number, confidence in zip(page.rows, page.classes, page.confidence, strict=True)
+    ]
+    place = labeller_pb2.PagePlace(node_id=page.place[0], leaf=page.place[1])
+    return labeller_pb2.NextPageResponse(cells=cells, place=place, worth=page.worth, reason=_REASONS[page.reason])
