@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import openslide
 import tifffile
@@ -91,10 +92,10 @@ class _OpenSlideSlide(Slide):
 
 
 def _on_white(rgba: Pixels) -> Pixels:
-    alpha = rgba[..., 3:]
-    if alpha.min(initial=255) == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    opaque = alpha.astype(np.uint16)
+    alpha = cv2.extractChannel(rgba, 3)
+    if np.asarray(alpha).min(initial=255) == 255:
+        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
+    opaque = rgba[..., 3:].astype(np.uint16)
     mixed = (rgba[..., :3] * opaque + 255 * (255 - opaque) + 127) // 255
     return mixed.astype(np.uint8)
 

@@ -96,7 +96,7 @@ def test_the_gate_names_its_reason() -> None:
     assert kept.tissue_fraction is not None
     assert kept.tissue_fraction > 0.95
     assert judge_tile(background(256, 256), BRIGHT).verdict == "background"
-    assert judge_tile(cv2.GaussianBlur(tissue, (0, 0), 9), BRIGHT).verdict == "blurred"
+    assert judge_tile(np.asarray(cv2.GaussianBlur(tissue, (0, 0), 9), np.uint8), BRIGHT).verdict == "blurred"
     pen = tissue.copy()
     pen[:128] = (20, 40, 200)
     marked = judge_tile(pen, BRIGHT)
@@ -116,7 +116,7 @@ def stained(haematoxylin: tuple[float, ...], eosin: tuple[float, ...], count: in
     amounts[count // 3 : 2 * count // 3, 1] *= 0.05
     unit = [np.array(stain) / np.linalg.norm(stain) for stain in (haematoxylin, eosin)]
     density = amounts[:, :1] * unit[0] + amounts[:, 1:] * unit[1] + 0.03
-    return np.clip(255 * 10**-density, 0, 255).round().astype(np.uint8)
+    return np.asarray(np.clip(255 * 10**-density, 0, 255).round(), np.uint8)
 
 
 @pytest.mark.parametrize("turned", [(HAEMATOXYLIN, EOSIN), ((0.60, 0.72, 0.35), (0.22, 0.95, 0.25))])
