@@ -61,7 +61,7 @@ export class CellLayers {
       length: one.middles.length / 2,
       attributes: {
         getPosition: { value: one.middles, size: 2 },
-        getFillColor: { value: middleColours(one, colouring), size: 4 },
+        getFillColor: { value: middleColours(one, colouring), size: 4, normalized: true },
       },
     }));
     return new ScatterplotLayer({
@@ -81,7 +81,7 @@ export class CellLayers {
       startIndices: starts,
       attributes: {
         getPath: { value: one.outlines, size: 2 },
-        getColor: { value: outlineColours(one, colouring), size: 4 },
+        getColor: { value: outlineColours(one, colouring), size: 4, normalized: true },
       },
     }));
     return new PathLayer({

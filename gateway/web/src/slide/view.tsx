@@ -16,7 +16,9 @@ interface Props {
   size: Signal<Size>;
 }
 
+/** How far from a cell's middle a click may be, in screen pixels; farther than DRAG_PX it was no click. */
 const CLICK_REACH = 6;
+const DRAG_PX = 5;
 
 export function SlideView({ scene, slide, camera, size }: Props) {
   const holder = useRef<HTMLDivElement>(null);
@@ -53,6 +55,7 @@ class Picture {
     this.watcher = new ResizeObserver(() => this.measure());
     this.watcher.observe(parent);
     this.stopDrawing = effect(() => this.follow());
+    this.watchClicks();
   }
 
   private openBlocks(): Blocks | null {
@@ -77,7 +80,6 @@ class Picture {
       pickingRadius: 0,
       getCursor: ({ isDragging }) => (isDragging ? "grabbing" : "crosshair"),
       onViewStateChange: ({ viewState }) => this.moved(viewState as ReturnType<Picture["viewState"]>),
-      onClick: ({ x, y }) => this.clicked(x, y),
       layers: [],
     });
   }
@@ -90,6 +92,19 @@ class Picture {
   private moved({ target, zoom }: { target: [number, number, number]; zoom: number | [number, number] }): void {
     const near = Array.isArray(zoom) ? zoom[0] : zoom;
     this.camera.value = bounded({ x_px: target[0], y_px: target[1], zoom: near }, this.slide, this.size.value);
+  }
+
+  /** deck.gl's own click waits for a second one; a person who labels should not. */
+  private watchClicks(): void {
+    let down = { x: 0, y: 0 };
+    this.parent.addEventListener("pointerdown", ({ clientX: x, clientY: y }) => {
+      down = { x, y };
+    });
+    this.parent.addEventListener("click", (event) => {
+      const moved = Math.hypot(event.clientX - down.x, event.clientY - down.y);
+      const frame = this.parent.getBoundingClientRect();
+      if (moved < DRAG_PX) this.clicked(event.clientX - frame.left, event.clientY - frame.top);
+    });
   }
 
   private clicked(screen_x: number, screen_y: number): void {
