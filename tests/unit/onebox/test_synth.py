@@ -85,7 +85,7 @@ def test_nuclei_are_darker_than_what_is_around(made: Truth) -> None:
 
 
 def test_every_class_is_there_and_none_rules(tmp_path: Path) -> None:
-    table = pq.read_table(make_slide(tmp_path / "s.tiff", 2048, 2048, seed=1).cells)
+    table = pq.read_table(make_slide(tmp_path / "s.tiff", 1536, 1536, seed=3).cells)
     classes, counts = np.unique(table["class"].to_numpy(zero_copy_only=False), return_counts=True)
     assert set(classes) == set(CLASSES)
     assert counts.max() < 0.5 * counts.sum()
@@ -93,7 +93,7 @@ def test_every_class_is_there_and_none_rules(tmp_path: Path) -> None:
 
 def test_same_arguments_same_bytes_other_seed_other_slide(tmp_path: Path) -> None:
     first, again, other = (
-        make_slide(tmp_path / f"{n}.tiff", 300, 260, seed) for n, seed in (("a", 5), ("b", 5), ("c", 6))
+        make_slide(tmp_path / f"{n}.tiff", 300, 260, seed) for n, seed in (("a", 3), ("b", 3), ("c", 4))
     )
     for name in ("slide", "cells", "instances"):
         assert getattr(first, name).read_bytes() == getattr(again, name).read_bytes()
@@ -101,14 +101,14 @@ def test_same_arguments_same_bytes_other_seed_other_slide(tmp_path: Path) -> Non
 
 
 def test_blocks_need_no_neighbour_and_fit_it() -> None:
-    artist = Artist(1600, 1024, 7)
-    left, right = artist.block(Window(0, 0, 1024, 1024)), artist.block(Window(512, 0, 1536, 1024))
+    artist = Artist(1100, 1100, 3)
+    left, right = artist.block(Window(256, 256, 768, 768)), artist.block(Window(512, 256, 1024, 768))
     mine = left.cells["x"] >= 512
-    theirs = right.cells["x"] < 1024
+    theirs = right.cells["x"] < 768
     assert set(left.names[mine]) == set(right.names[theirs])
     assert mine.sum() > 100
-    assert np.array_equal(left.instances[:, 512:], right.instances[:, :512])
-    difference = np.abs(left.rgb[:, 512:].astype(float) - right.rgb[:, :512])
+    assert np.array_equal(left.instances[:, 256:], right.instances[:, :256])
+    difference = np.abs(left.rgb[:, 256:].astype(float) - right.rgb[:, :256])
     assert difference.mean() < 4  # the scanner's noise alone
 
 
@@ -133,11 +133,11 @@ def test_leaves_nothing_behind_when_stopped(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_slide(tmp_path / "s.tiff", 300, 300, 0, progress=stop)
+        make_slide(tmp_path / "s.tiff", 300, 300, 3, progress=stop)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_tells_how_far_it_is(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    make_slide(tmp_path / "s.tiff", 1100, 300, 0, progress=lambda done, total: seen.append((done, total)))
+    make_slide(tmp_path / "s.tiff", 1100, 300, 3, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]

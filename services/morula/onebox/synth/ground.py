@@ -68,7 +68,7 @@ class Ground:
         u, v = self.layout.collagen(*self._grid(COARSE_PX))
         fibres = sampled(self.textures.fibres, self._periodic(u), self._periodic(v))
         bundles = sampled(self.textures.bundles, self._periodic(0.8 * u), self._periodic(0.8 * v))
-        loose = self.field(lambda x, y: value_noise(self.layout.seed, 80, x, y, 190))
+        loose = self.field(lambda x, y: value_noise(self.layout.seed, 180, x, y, 190))
         packed = 0.55 * fibres + 0.75 * bundles - 0.55 * loose
         body = 0.16 + 0.84 * smoothstep(-1.35, -0.35, packed)
         eosin = (0.40 + 0.07 * fibres + 0.08 * bundles + 0.03 * self.grain) * body

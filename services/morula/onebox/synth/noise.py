@@ -34,9 +34,21 @@ def value_noise(seed: int, stream: int, x: Any, y: Any, scale_px: float) -> Floa
     ix, iy = np.floor(gx).astype(np.int64), np.floor(gy).astype(np.int64)
     tx, ty = gx - ix, gy - iy
     sx, sy = tx**3 * (tx * (6 * tx - 15) + 10), ty**3 * (ty * (6 * ty - 15) + 10)
-    top = uniform(seed, stream, ix, iy) * (1 - sx) + uniform(seed, stream, ix + 1, iy) * sx
-    low = uniform(seed, stream, ix, iy + 1) * (1 - sx) + uniform(seed, stream, ix + 1, iy + 1) * sx
+    near, right, below, beyond = _corners(seed, stream, ix, iy)
+    top, low = near * (1 - sx) + right * sx, below * (1 - sx) + beyond * sx
     return np.asarray((top * (1 - sy) + low * sy) * 2 - 1)
+
+
+def _corners(seed: int, stream: int, ix: Ints, iy: Ints) -> tuple[Floats, Floats, Floats, Floats]:
+    """Random numbers of the four lattice nodes around each place; a dense grid of places shares few nodes."""
+    left, top = (int(i.min()) if i.size else 0 for i in (ix, iy))
+    across, down = (int(np.ptp(i)) + 2 if i.size else 2 for i in (ix, iy))
+    if across * down > 4 * ix.size:
+        near, right = uniform(seed, stream, ix, iy), uniform(seed, stream, ix + 1, iy)
+        return near, right, uniform(seed, stream, ix, iy + 1), uniform(seed, stream, ix + 1, iy + 1)
+    nodes = uniform(seed, stream, left + np.arange(across)[None, :], top + np.arange(down)[:, None]).ravel()
+    at = (iy - top) * across + (ix - left)
+    return nodes[at], nodes[at + 1], nodes[at + across], nodes[at + across + 1]
 
 
 def fractal(seed: int, stream: int, x: Any, y: Any, scale_px: float, octaves: int = 3) -> Floats:
