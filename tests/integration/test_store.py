@@ -15,11 +15,22 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import boto3
 import pytest
 
-from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, TooLarge, Unimplemented
+from morula.common.errors import (
+    ArtifactChanged,
+    ArtifactMissing,
+    InvalidArgument,
+    KeyInvalid,
+    PermissionDenied,
+    TooLarge,
+    Unavailable,
+    Unimplemented,
+)
 from morula.common.store import FolderStore, Store, Stored, open_store
 from tests.servers.ceph import S3Server
+from tests.servers.require import free_ports
 
 KEY = "project/slide/plan/abc.parquet"
 WRITER_COUNT = 32
@@ -258,3 +269,43 @@ def test_of_32_writers_of_64_mib_one_wins(store_url: str) -> None:
     winner = int.from_bytes(content[:4], "big")
     assert winner < WRITER_COUNT
     assert content == winner.to_bytes(4, "big") * (len(shared) // 4) + shared * (WRITER_BYTES // len(shared) - 1)
+
+
+def test_an_object_that_others_wrote_is_hashed(s3_server: S3Server, s3_url: str) -> None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server.endpoint,
+        aws_access_key_id=s3_server.access_key,
+        aws_secret_access_key=s3_server.secret_key,
+        region_name="us-east-1",
+    )
+    client.put_object(Bucket=s3_url.removeprefix("s3://").split("?")[0], Key=KEY, Body=b"by others")
+    client.close()
+    store = open_store(s3_url, access_key=s3_server.access_key, secret_key=s3_server.secret_key)
+    assert store.stat(KEY) == Stored(KEY, sha256(b"by others"), 9)
+    assert store.get(KEY) == b"by others"
+
+
+def test_wrong_keys_and_buckets_are_told(s3_server: S3Server, s3_url: str) -> None:
+    wrong = open_store(s3_url, access_key=s3_server.access_key, secret_key="wrong")
+    for use in (
+        lambda: wrong.get(KEY),
+        lambda: wrong.stat(KEY),
+        lambda: list(wrong.list("")),
+        lambda: wrong.put(KEY, b""),
+    ):
+        with pytest.raises(PermissionDenied):
+            use()
+    nowhere = open_store(
+        s3_server.url("no-such-bucket"), access_key=s3_server.access_key, secret_key=s3_server.secret_key
+    )
+    with pytest.raises(Unavailable, match="NoSuchBucket"):
+        nowhere.get(KEY)
+
+
+def test_a_server_that_is_down_is_unavailable() -> None:
+    (port,) = free_ports(1)
+    store = open_store(f"s3://bucket?endpoint=http://127.0.0.1:{port}", access_key="a", secret_key="b")
+    for use in (lambda: store.get(KEY), lambda: list(store.list("")), lambda: store.delete(KEY)):
+        with pytest.raises(Unavailable):
+            use()

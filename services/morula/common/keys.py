@@ -100,13 +100,14 @@ def artifact_key(
 
 def validate_key(key: str) -> str:
     """The key itself, if it is a plain relative path that no store can misunderstand."""
-    problem = _problem(key)
+    problem = key_problem(key)
     if problem:
         raise KeyInvalid(f"key {key[:80]!r} {problem}")
     return key
 
 
-def _problem(key: str) -> str | None:
+def key_problem(key: str) -> str | None:
+    """Why this is no key, in words that follow "the key"; None where it is one."""
     if not key:
         return "is empty"
     try:

@@ -63,6 +63,8 @@ def channel(address: str, *, token: str | None = None, tls: Tls | None = None) -
         ("grpc.per_rpc_retry_buffer_size", 2 * MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
+        # A shard computes for minutes without a byte on the wire.
+        ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
         # Every channel has its own connection: a test's restarted server is not mistaken for the old one.
@@ -73,6 +75,26 @@ def channel(address: str, *, token: str | None = None, tls: Tls | None = None) -
         return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
     credentials = grpc.ssl_channel_credentials(_read(tls.authority), _read(tls.key), _read(tls.certificate))
     return grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
+
+
+class _Health(HealthServicer):  # type: ignore[misc] # it comes without types
+    """Ends its watchers when told to, which the server would otherwise wait for as for any call in flight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended = asyncio.Event()
+
+    def end_watches(self) -> None:
+        self._ended.set()
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - the generated name
+        watch = asyncio.ensure_future(super().Watch(request, context))
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            ended.cancel()
 
 
 class Server:
@@ -89,7 +111,7 @@ class Server:
         self._settings = settings
         self._warm = warm
         self._device_check = device_check
-        self._health = HealthServicer()
+        self._health = _Health()
         self._grpc = grpc.aio.server(interceptors=[ServerInterceptor(settings.bearer)], options=_options(settings))
         self._names = [_register(service, self._grpc).full_name for service in services]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
@@ -112,17 +134,19 @@ class Server:
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Takes no new calls and waits for those in flight."""
-        if self._watch:
-            self._watch.cancel()
-        await self._health.enter_graceful_shutdown()
+        await self._flip()
+        self._health.end_watches()
         await self._grpc.stop(self._settings.grace_s if grace_s is None else grace_s)
 
     async def drain(self) -> None:
         """Tells balancers to look away and gives them time to; calls are still taken."""
+        await self._flip()
+        await asyncio.sleep(self._settings.drain_s)
+
+    async def _flip(self) -> None:
         if self._watch:
             self._watch.cancel()
         await self._health.enter_graceful_shutdown()
-        await asyncio.sleep(self._settings.drain_s)
 
     async def _watch_device(self, check: Callable[[], bool]) -> None:
         while True:

@@ -17,8 +17,7 @@ _DENSITY = (-np.log10((np.arange(256) + 1) / 256)).astype(np.float32)
 
 def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Optical density of red, green and blue."""
-    density: NDArray[np.float32] = cv2.LUT(pixels, _DENSITY)
-    return density
+    return np.asarray(cv2.LUT(pixels, _DENSITY), np.float32)
 
 
 def unmix(density: NDArray[np.float32], stain_matrix: Sequence[float]) -> NDArray[np.float32]:
@@ -29,5 +28,4 @@ def unmix(density: NDArray[np.float32], stain_matrix: Sequence[float]) -> NDArra
     stains = np.asarray(stain_matrix if any(stain_matrix) else FIXED_STAIN_MATRIX, np.float64).reshape(2, 3)
     rest = np.cross(stains[0], stains[1])
     mixing = np.vstack([stains, rest / np.linalg.norm(rest)])
-    amounts: NDArray[np.float32] = cv2.transform(density, np.linalg.inv(mixing).T.astype(np.float32))
-    return amounts
+    return np.asarray(cv2.transform(density, np.linalg.inv(mixing).T.astype(np.float32)), np.float32)

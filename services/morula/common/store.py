@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, Unimplemented
-from morula.common.keys import validate_key
+from morula.common.keys import key_problem, validate_key
 
 CHUNK_BYTES = 1 << 20
 MAX_ARTIFACT_BYTES = 512 << 20
@@ -231,7 +231,9 @@ class FolderStore:
     def _files(self, folder: Path) -> Iterator[Path]:
         for parent, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if not name.startswith(".")]
-            yield from (Path(parent) / name for name in files if not name.startswith("."))
+            paths = (Path(parent) / name for name in files)
+            # What no key can name did not come through this store: links, hidden files.
+            yield from (path for path in paths if not path.is_symlink() and not key_problem(self._key_of(path)))
 
     def _key_of(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

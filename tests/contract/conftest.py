@@ -1,0 +1,38 @@
+"""What contract tests share."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.require import require
+
+
+@pytest.fixture
+def socket_path() -> Iterator[str]:
+    """Short, because a socket's path has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="mo-", dir="/tmp") as folder:
+        yield f"{folder}/s"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `ca.crt`, and `own.crt` with `own.key` for localhost that it signed."""
+    require(shutil.which("openssl"), "openssl", "apt-get install openssl")
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test ca", "-days", "2")
+    openssl("req", *key, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=localhost")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    openssl("x509", "-req", "-in", "own.csr", "-out", "own.crt", *signing)
+    return folder

@@ -1,0 +1,153 @@
+"""A slot lets few in, runs one, and never blocks the event loop."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from morula.common.compute import Checkpoint, Slot, cpu_count
+from morula.common.errors import Busy, Cancelled
+
+WAIT_S = 10
+
+
+@pytest.fixture
+def slot() -> Iterator[Slot]:
+    slot = Slot("segmenter", admit=2)
+    yield slot
+    slot.close()
+
+
+class Held:
+    """Work that says when it began and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.released = threading.Event()
+        self.stopped = threading.Event()
+
+    def __call__(self, checkpoint: Checkpoint) -> str:
+        self.began.set()
+        while not self.released.wait(0.01):
+            try:
+                checkpoint()
+            except Cancelled:
+                self.stopped.set()
+                raise
+        return threading.current_thread().name
+
+
+async def began(work: Held) -> None:
+    assert await asyncio.to_thread(work.began.wait, WAIT_S)
+
+
+async def test_work_runs_in_a_named_thread_of_its_own(slot: Slot) -> None:
+    work = Held()
+    work.released.set()
+    assert (await slot.run(work)).startswith("slot-segmenter")
+    assert slot.inside == 0
+
+
+async def test_who_comes_when_all_places_are_taken_is_told_so_at_once(slot: Slot) -> None:
+    first, second = Held(), Held()
+    running, waiting = asyncio.create_task(slot.run(first)), asyncio.create_task(slot.run(second))
+    await began(first)
+    with pytest.raises(Busy):
+        await slot.run(lambda checkpoint: None)
+    assert not second.began.is_set()
+    first.released.set()
+    await running
+    await began(second)
+    second.released.set()
+    await waiting
+    assert await slot.run(lambda checkpoint: 7) == 7
+
+
+async def test_cancelled_work_stops_at_its_next_checkpoint_and_keeps_its_place_till_then(slot: Slot) -> None:
+    work, next_ = Held(), Held()
+    running = asyncio.create_task(slot.run(work))
+    await began(work)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await asyncio.to_thread(work.stopped.wait, WAIT_S)
+    next_.released.set()
+    await slot.run(next_)
+    assert slot.inside == 0
+
+
+async def test_cancelled_work_that_waits_never_starts(slot: Slot) -> None:
+    first, second = Held(), Held()
+    running, waiting = asyncio.create_task(slot.run(first)), asyncio.create_task(slot.run(second))
+    await began(first)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert slot.inside == 1
+    first.released.set()
+    await running
+    assert not second.began.is_set()
+
+
+async def test_an_error_reaches_the_caller_and_frees_the_place(slot: Slot) -> None:
+    def fail(checkpoint: Checkpoint) -> None:
+        raise RuntimeError("broken")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="broken"):
+            await slot.run(fail)
+
+
+async def test_work_keeps_the_ids_of_its_call(slot: Slot) -> None:
+    with structlog.contextvars.bound_contextvars(job_id="j1"):
+        assert await slot.run(lambda checkpoint: structlog.contextvars.get_contextvars()["job_id"]) == "j1"
+
+
+def test_a_slot_without_places_makes_no_sense() -> None:
+    with pytest.raises(ValueError):
+        Slot("none", admit=0)
+
+
+def membership(folder: Path, text: str) -> Path:
+    path = folder / "membership"
+    path.write_text(text)
+    return path
+
+
+def written(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [("150000 100000", 2), ("20000 100000", 1), ("max 100000", 64)])
+def test_a_v2_quota_binds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cpus: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)))
+    written(tmp_path / "pod" / "cpu.max", quota)
+    written(tmp_path / "pod" / "box" / "cpu.max", "max 100000")
+    assert cpu_count(tmp_path, membership(tmp_path, "0::/pod/box\n")) == cpus
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [("300000", 3), ("-1", 64)])
+def test_a_v1_quota_binds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cpus: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)))
+    written(tmp_path / "cpu,cpuacct" / "box" / "cpu.cfs_quota_us", quota)
+    written(tmp_path / "cpu,cpuacct" / "box" / "cpu.cfs_period_us", "100000")
+    groups = membership(tmp_path, "5:memory:/box\n4:cpu,cpuacct:/box\n")
+    assert cpu_count(tmp_path, groups) == cpus
+
+
+def test_inside_a_container_the_quota_lies_at_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The membership file names the host's path there, which does not exist inside.
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)))
+    written(tmp_path / "cpu" / "cpu.cfs_quota_us", "200000")
+    written(tmp_path / "cpu" / "cpu.cfs_period_us", "100000")
+    assert cpu_count(tmp_path, membership(tmp_path, "4:cpu,cpuacct:/kubepods/x\n")) == 2
+
+
+def test_affinity_binds_where_there_is_no_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 3, 5})
+    assert cpu_count(tmp_path, tmp_path / "none") == 3
+    assert cpu_count() >= 1

@@ -1,0 +1,74 @@
+"""Every log line is JSON and carries the ids of the call it belongs to."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+import structlog
+
+from morula.common.telemetry import bind_call, bind_job, current_ids, serve_metrics
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture(autouse=True)
+def clean_context() -> None:
+    structlog.contextvars.clear_contextvars()
+
+
+def test_ids_of_a_call_go_on_with_the_calls_it_makes() -> None:
+    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "x-job-id": "job-1"}
+    assert bind_call(headers) == TRACE
+    sent = current_ids()
+    assert sent["x-job-id"] == "job-1"
+    assert sent["traceparent"].split("-")[1] == TRACE
+
+
+def test_a_call_without_a_trace_starts_one() -> None:
+    trace_id = bind_call({})
+    assert len(trace_id) == 32
+    assert trace_id in current_ids()["traceparent"]
+    assert "x-job-id" not in current_ids()
+
+
+@pytest.mark.parametrize("job_id", ["a\nb", "x" * 129, "<script>", ""])
+def test_odd_job_ids_stay_out_of_the_logs(job_id: str) -> None:
+    bind_call({"x-job-id": job_id, "traceparent": "nonsense"})
+    assert "job_id" not in structlog.contextvars.get_contextvars()
+
+
+def test_log_lines_are_json_with_service_and_ids() -> None:
+    script = (
+        "from morula.common.telemetry import bind_job, configure, log\n"
+        "configure('tiler', 'INFO')\n"
+        "bind_job('job-9')\n"
+        "log.debug('unheard')\n"
+        "log.info('cut', tile_count=3)\n"
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('broken')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    cut, broken = (json.loads(line) for line in done.stderr.splitlines())
+    assert (cut["event"], cut["level"], cut["service"], cut["job_id"]) == ("cut", "info", "tiler", "job-9")
+    assert cut["tile_count"] == 3
+    assert broken["exception"][0]["exc_type"] == "ZeroDivisionError"
+
+
+def test_a_job_is_bound_for_what_follows() -> None:
+    bind_job("job-2")
+    assert current_ids()["x-job-id"] == "job-2"
+
+
+def test_metrics_are_served_on_loopback() -> None:
+    server, thread = serve_metrics(0)
+    try:
+        host, port = server.server_address[:2]
+        assert host == "127.0.0.1"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            assert b"python_info" in response.read()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
