@@ -6,7 +6,7 @@ import type { Job, Slide } from "./types";
 export interface Heard {
   job?: (job: Job) => void;
   slide?: (slide: Slide) => void;
-  labelling?: (said: { id: string; seq: number }) => void;
+  labelling?: (said: { id: string }) => void;
   /** The stream came back after a break: what was missed has to be read again. */
   reopened?: () => void;
 }
@@ -32,7 +32,7 @@ type Kind = (typeof KINDS)[number];
 function hand(heard: Heard, kind: Kind, data: unknown): void {
   if (kind === "job") heard.job?.(data as Job);
   else if (kind === "slide") heard.slide?.(data as Slide);
-  else heard.labelling?.(data as { id: string; seq: number });
+  else heard.labelling?.(data as { id: string });
 }
 
 function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => void): () => void {

@@ -11,7 +11,7 @@ export type Source = "mark" | "model" | "cluster" | "none";
 /** Everything that decides a label; layers start at `row_start`. */
 export interface Said {
   spread: Spread;
-  marks: ReadonlyMap<number, number | null>;
+  marks: ReadonlyMap<number, number>;
   class_layer: ArrayLike<number>;
   leaf: ArrayLike<number>;
   node_of_leaf: ArrayLike<number>;

@@ -11,9 +11,8 @@ export interface Slide {
   objective_power: number | null;
   vendor: string;
   size_bytes: number;
-  levels: unknown;
-  stain: string;
-  tissue: string;
+  stain: string | null;
+  tissue: string | null;
   created_at: string;
 }
 
@@ -145,6 +144,8 @@ export interface Labelling {
   clustering_id: string;
   label_set: LabelSet;
   seq: number;
+  /** Events that the numbers rest on; below `seq` while the labeller is behind. */
+  learned_seq: number;
   version: number;
   spread: Spread;
   held_out: HeldOut | null;
@@ -157,7 +158,7 @@ export interface Labelling {
   unlabelled_count: number;
   cluster_names: ClusterName[];
   cluster_count: number;
-  marks: [number, number | null][];
+  marks: [number, number][];
   learned_s: number | null;
   last_event: { seq: number; kind: string; sentence: string } | null;
   can_undo: boolean;

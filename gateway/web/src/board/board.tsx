@@ -31,7 +31,7 @@ export function BoardRoom({ id }: { id: string }) {
   useEffect(() => {
     void board.load();
   }, [board]);
-  useEvents({ labelling: (said) => said.id === id && void board.hear(said.seq) });
+  useEvents({ labelling: (said) => said.id === id && void board.hear() });
 
   const labelling = board.labelling.value;
   const name = board.clustering.value?.name;

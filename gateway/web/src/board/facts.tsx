@@ -7,7 +7,7 @@ import type { Fact, Page, Slide } from "../types";
 export function Where({ page, slide, name }: { page: Page; slide: Slide | undefined; name: string }) {
   if (!slide) return null;
   const { width_px, height_px } = slide;
-  const radius_px = 0.0125 * Math.max(width_px, (height_px * 248) / 220);
+  const radius_px = 0.0125 * Math.max(width_px, (height_px * 248) / 188);
   return (
     <div class="where">
       <div class="map" style={{ aspectRatio: `${width_px} / ${height_px}` }}>
@@ -44,10 +44,32 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
+const SHOWN = 4;
+
+/** Share of the slide's cells below the mark, from the histogram it is drawn on. */
+export function rank({ histogram, position }: Pick<Fact, "histogram" | "position">): number {
+  const at = position * histogram.length;
+  const below = histogram.reduce((sum, value, bin) => sum + value * Math.min(1, Math.max(0, at - bin)), 0);
+  return (
+    below /
+    Math.max(
+      1e-9,
+      histogram.reduce((sum, value) => sum + value, 0),
+    )
+  );
+}
+
+/** Numbers are few: the measures in which these cells differ most from the others. */
+export function mostTelling(facts: readonly Fact[]): Fact[] {
+  const telling = (fact: Fact) => Math.abs(rank(fact) - 0.5);
+  const chosen = new Set([...facts].sort((a, b) => telling(b) - telling(a)).slice(0, SHOWN));
+  return facts.filter((fact) => chosen.has(fact));
+}
+
 export function Facts({ facts }: { facts: readonly Fact[] }) {
   return (
     <dl class="facts">
-      {facts.map((fact) => {
+      {mostTelling(facts).map((fact) => {
         const at = Math.min(1, Math.max(0, fact.position)) * WIDTH;
         return (
           <div key={fact.name}>

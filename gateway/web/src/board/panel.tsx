@@ -4,6 +4,7 @@ import { count, countOf, percent } from "../format";
 import type { Clustering, Labelling, Page } from "../types";
 import { Dot, isHollow } from "../ui/parts";
 import { Disclaimer } from "../ui/shell";
+import { heldOutSentence, structureSentence } from "./words";
 
 interface PanelProps {
   labelling: Labelling;
@@ -59,18 +60,6 @@ function Progress({ labelling, page }: { labelling: Labelling; page: Page | null
 
 function labelled(labelling: Labelling): number {
   return labelling.cell_count > 0 ? 1 - labelling.unlabelled_count / labelling.cell_count : 0;
-}
-
-export function heldOutSentence(labelling: Labelling): string {
-  const { held_out, spread } = labelling;
-  if (!held_out || held_out.cell_count === 0) {
-    return spread === "none"
-      ? "A model learns as soon as two classes were seen; until then labels stay where you put them."
-      : `${spread === "model" ? "The model spreads" : "Cluster names spread"}; too few pages yet to compare the two.`;
-  }
-  const right = (share: number) => Math.round(100 * share);
-  const verdict = spread === "clusters" ? "Cluster names spread." : "The model spreads.";
-  return `On pages held out the model is right for ${right(held_out.model_accuracy)} of 100 cells, cluster names for ${right(held_out.cluster_accuracy)}. ${verdict}`;
 }
 
 function Bar({ labelling }: { labelling: Labelling }) {
@@ -203,10 +192,4 @@ function Granularity({ labelling, clustering, busy, cut }: GranularityProps) {
       <p class="tiny after">{structureSentence(clustering)}</p>
     </section>
   );
-}
-
-export function structureSentence(clustering: Pick<Clustering, "structure_found" | "cluster_count">): string {
-  return clustering.structure_found
-    ? `Labels stay where you put them. ${countOf(clustering.cluster_count, "cluster")} is the cut the cells themselves suggest.`
-    : "Labels stay where you put them. These cells form no groups that are steadier than chance: trust pages, not clusters.";
 }

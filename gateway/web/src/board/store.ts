@@ -169,9 +169,11 @@ export class Board {
     });
   }
 
-  /** Another window said something. */
-  async hear(seq: number): Promise<void> {
-    if (this.busy.value || seq <= (this.labelling.value?.seq ?? 0)) return;
-    this.labelling.value = await api.labelling(this.id);
+  /** Another window said something, or the labeller caught up. */
+  async hear(): Promise<void> {
+    const before = this.labelling.value;
+    if (this.busy.value || !before) return;
+    const now = await api.labelling(this.id).catch(() => before);
+    if (!this.busy.value && now.seq >= before.seq) this.labelling.value = now;
   }
 }

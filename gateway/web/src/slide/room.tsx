@@ -52,8 +52,8 @@ export function SlideRoom({ labelling, slide, at }: Props) {
     scene.selected.value = at?.row ?? null;
     void scene.load();
   }, [scene, at]);
-  useEvents({ labelling: (said) => said.id === labelling && void scene.hear(said.seq) });
-  useKeys((key) => moves(key, scene, camera, size.value) || says(key, scene));
+  useEvents({ labelling: (said) => said.id === labelling && void scene.hear() });
+  useKeys((key) => says(key, scene) || moves(key, scene, camera, size.value));
 
   const shown = scene.slide.value;
   return (

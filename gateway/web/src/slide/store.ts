@@ -145,11 +145,12 @@ export class SlideScene {
     return this.say((seq) => api.say(this.labellingId ?? "", { kind: "undone", body: { seq: last.seq } }, seq));
   }
 
-  /** Another window, or the board, said something. */
-  async hear(seq: number): Promise<void> {
-    const part = this.part.value;
-    if (this.busy.value || !part || !this.labellingId || seq <= (this.labelling.value?.seq ?? 0)) return;
-    await this.take(await api.labelling(this.labellingId), part);
+  /** Another window said something, or the labeller caught up. */
+  async hear(): Promise<void> {
+    const [before, part] = [this.labelling.value, this.part.value];
+    if (this.busy.value || !part || !before) return;
+    const now = await api.labelling(before.id).catch(() => before);
+    if (!this.busy.value && now.seq >= before.seq) await this.take(now, part);
   }
 
   private async say(send: (expected_seq: number) => Promise<Labelling>): Promise<void> {

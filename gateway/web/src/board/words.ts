@@ -1,0 +1,21 @@
+// Sentences of the panel: what spreads and why, whether there are groups at all.
+import { countOf } from "../format";
+import type { Clustering, Labelling } from "../types";
+
+export function heldOutSentence(labelling: Labelling): string {
+  const { held_out, spread } = labelling;
+  if (!held_out || held_out.cell_count === 0) {
+    return spread === "none"
+      ? "A model learns as soon as two classes were seen; until then labels stay where you put them."
+      : `${spread === "model" ? "The model spreads" : "Cluster names spread"}; too few pages yet to compare the two.`;
+  }
+  const right = (share: number) => Math.round(100 * share);
+  const verdict = spread === "clusters" ? "Cluster names spread." : "The model spreads.";
+  return `On pages held out the model is right for ${right(held_out.model_accuracy)} of 100 cells, cluster names for ${right(held_out.cluster_accuracy)}. ${verdict}`;
+}
+
+export function structureSentence(clustering: Pick<Clustering, "structure_found" | "cluster_count">): string {
+  return clustering.structure_found
+    ? `Labels stay where you put them. ${countOf(clustering.cluster_count, "cluster")} is the cut the cells themselves suggest.`
+    : "Labels stay where you put them. These cells form no groups that are steadier than chance: trust pages, not clusters.";
+}

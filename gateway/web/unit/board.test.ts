@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { curve, mostTelling, rank } from "../src/board/facts";
+import { heldOutSentence, structureSentence } from "../src/board/words";
+import { bytes, duration, measure } from "../src/format";
+import { sentence } from "../src/jobs/stages";
+import type { Fact, Job, Labelling, StageProgress } from "../src/types";
+
+describe("facts", () => {
+  const flat = Array.from({ length: 24 }, () => 5);
+  const fact = (name: string, position: number) => ({ name, position, histogram: flat }) as Fact;
+
+  test("the rank is the share of cells below the mark", () => {
+    expect(rank({ histogram: flat, position: 0.25 })).toBeCloseTo(0.25);
+    expect(rank({ histogram: [10, 0, 0, 0], position: 0.5 })).toBe(1);
+  });
+  test("the most telling four are shown, in their own order", () => {
+    const facts = [0.5, 0.9, 0.1, 0.55, 0.99, 0.2].map((position, index) => fact(`f${index}`, position));
+    expect(mostTelling(facts).map((one) => one.name)).toEqual(["f1", "f2", "f4", "f5"]);
+  });
+  test("the curve begins and ends on the ground, also where nothing was counted", () => {
+    expect(curve([0, 0, 0])).toMatch(/^M0 15Q.*L100 15$/);
+    expect(curve([0, 0, 0])).not.toContain("NaN");
+  });
+});
+
+describe("sentences", () => {
+  const labelling = { spread: "none", held_out: null } as Labelling;
+
+  test("what spreads is said with its evidence, or that there is none", () => {
+    expect(heldOutSentence(labelling)).toContain("as soon as two classes were seen");
+    const held_out = { model_accuracy: 0.88, cluster_accuracy: 0.71, cell_count: 60 } as Labelling["held_out"];
+    expect(heldOutSentence({ ...labelling, spread: "model", held_out })).toBe(
+      "On pages held out the model is right for 88 of 100 cells, cluster names for 71. The model spreads.",
+    );
+  });
+  test("no structure is said aloud", () => {
+    expect(structureSentence({ structure_found: false, cluster_count: 9 })).toContain("no groups");
+  });
+  test("a running job says what it does and how far it is", () => {
+    const progress: StageProgress = { stage: "segment", done_count: 3, total_count: 8, seconds: 12 };
+    const job = { state: "running", stage: "segment", stages: [progress] } as unknown as Job;
+    expect(sentence(job, new Map([["segment", progress]]))).toBe("Outlining cells: 3 of 8 parts · 12 s of work so far");
+  });
+  test("numbers are short", () => {
+    expect([bytes(1938955), bytes(0), bytes(532)]).toEqual(["1.9 MB", "0 B", "532 B"]);
+    expect([duration(4.21), duration(600)]).toEqual(["4.2 s", "10 min"]);
+    expect([measure(26.23, "µm²"), measure(0.914, ""), measure(1234.5, "")]).toEqual(["26 µm²", "0.91", "1,235"]);
+  });
+});
