@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -55,6 +55,23 @@ def plausible_mpp(mpp: float) -> bool:
     return math.isfinite(mpp) and 0.01 <= mpp <= 20.0
 
 
+class Area(NamedTuple):
+    """A rectangle in pixels of a level."""
+
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
+class StoredTile:
+    """A tile as the file holds it; `jpeg` is None where it cannot be handed on as it is."""
+
+    area: Area
+    jpeg: bytes | None
+
+
 class Slide(abc.ABC):
     """One open slide. Safe to read from several threads."""
 
@@ -80,6 +97,10 @@ class Slide(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None: ...
+
+    def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:  # noqa: ARG002 - others need them
+        """The level's own JPEG tiles that a rectangle touches; None where the level is not stored so."""
+        return None
 
     def __enter__(self) -> Self:
         return self
@@ -132,6 +153,28 @@ class Slide(abc.ABC):
 
 def blank(width_px: int, height_px: int) -> Pixels:
     return np.full((height_px, width_px, 3), WHITE, np.uint8)
+
+
+def paste(out: Pixels, segment: Pixels, left: int, top: int) -> None:
+    """Copies the part of `segment` that falls into `out` when its corner lies at (left, top)."""
+    height, width = segment.shape[:2]
+    y0, y1 = max(top, 0), min(top + height, out.shape[0])
+    x0, x1 = max(left, 0), min(left + width, out.shape[1])
+    if y0 < y1 and x0 < x1:
+        out[y0:y1, x0:x1] = segment[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, in one line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def number_of(text: str | None) -> float:
+    """A number from a file's properties, 0 where it holds none."""
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
 
 
 def _reduced(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -15,7 +15,8 @@ from morula.common.testing import draw_tissue, write_slide
 from morula.tiler import readers
 from morula.tiler.probe import describe, probe
 from morula.tiler.readers import open_slide
-from morula.tiler.slide import Level, Pixels, Scale, Slide, blank, scale_of
+from morula.tiler.slide import Level, Pixels, Scale, Slide, blank, paste, scale_of
+from morula.tiler.tiff import TiffSlide
 
 SLIDES = Path(os.environ.get("MORULA_DATA", "../shared/data")) / "slides"
 
@@ -32,7 +33,7 @@ class ArraySlide(Slide):
     def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
         self.read_levels.append(level)
         out = blank(width_px, height_px)
-        readers._paste(out, self.pixels[level], -x_px, -y_px)
+        paste(out, self.pixels[level], -x_px, -y_px)
         return out
 
     def close(self) -> None: ...
@@ -95,7 +96,7 @@ def test_beyond_the_edge_is_white() -> None:
 
 def written(path: Path, pixels: Pixels, **options: object) -> Slide:
     tifffile.imwrite(path, pixels, **options)  # type: ignore[arg-type]
-    return readers._TiffSlide(path)
+    return TiffSlide(path)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_pixels_that_would_be_shown_wrongly_are_refused(
 ) -> None:
     tifffile.imwrite(tmp_path / "odd.tiff", pixels, **options)  # type: ignore[arg-type]
     with pytest.raises(SlideUnreadable, match=words):
-        readers._TiffSlide(tmp_path / "odd.tiff")
+        TiffSlide(tmp_path / "odd.tiff")
 
 
 def test_scale_of_ome_and_of_resolution_tags(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_single_pixel_is_a_slide(tmp_path: Path) -> None:
 def test_both_readers_see_the_same(tmp_path: Path) -> None:
     path = tmp_path / "slide.tiff"
     write_slide(path, 900, 700)
-    with open_slide(path) as one, readers._TiffSlide(path) as other:
+    with readers.OpenSlideSlide(path) as one, TiffSlide(path) as other:
         assert one.vendor == "generic-tiff"
         assert one.scale.mpp == pytest.approx(other.scale.mpp)
         assert [level.downsample for level in one.levels] == [level.downsample for level in other.levels]
@@ -190,7 +191,7 @@ def test_a_slide_stays_readable_after_a_tile_that_is_not(tmp_path: Path) -> None
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(b"\xff" * 200)
-    for slide in (open_slide(path), readers._TiffSlide(path)):
+    for slide in (readers.OpenSlideSlide(path), TiffSlide(path)):
         with slide:
             with pytest.raises(SlideUnreadable):
                 slide.read(0, 0, 0, 64, 64)
@@ -201,8 +202,8 @@ def test_transparent_pixels_are_white() -> None:
     rgba = np.zeros((2, 2, 4), np.uint8)
     rgba[0, 0] = (10, 20, 30, 255)
     rgba[0, 1] = (100, 100, 100, 128)
-    np.testing.assert_array_equal(readers._on_white(rgba)[0], [[10, 20, 30], [177, 177, 177]])
-    assert readers._on_white(rgba)[1].min() == 255
+    np.testing.assert_array_equal(readers.on_white(rgba)[0], [[10, 20, 30], [177, 177, 177]])
+    assert readers.on_white(rgba)[1].min() == 255
 
 
 def test_a_reader_that_crashes_or_hangs_costs_only_its_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +227,7 @@ def slides() -> Path:
 
 def test_tiff_reader_equals_openslide_on_real_pyramids(slides: Path) -> None:
     for path in sorted((slides / "derived").glob("*.tiff")):
-        with open_slide(path) as one, readers._TiffSlide(path) as other:
+        with readers.OpenSlideSlide(path) as one, TiffSlide(path) as other:
             assert other.scale.mpp == pytest.approx(one.scale.mpp)
             box = (0, 0, 0, one.width_px, one.height_px)
             np.testing.assert_array_equal(one.read(*box), other.read(*box))

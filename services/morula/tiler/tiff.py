@@ -1,0 +1,198 @@
+"""TIFF without OpenSlide: its index by tifffile, its tiles by imagecodecs, each decoded once while it is in use."""
+
+import contextlib
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from morula.common.errors import SlideUnreadable
+from morula.tiler.slide import (
+    Area,
+    Level,
+    Pixels,
+    Scale,
+    Slide,
+    StoredTile,
+    blank,
+    first_line,
+    number_of,
+    paste,
+    scale_of,
+)
+
+SEGMENT_CACHE_BYTES = 64 << 20
+SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
+TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+# Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
+ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+
+
+class TiffSlide(Slide):
+    """Tiled or plain TIFF with 8-bit RGB or grey pixels, OME-TIFF among them.
+
+    `vendor` and `scale` are what a reader that knows the format better says, else the file's own tags.
+    """
+
+    def __init__(self, path: Path, vendor: str = "", scale: Scale | None = None) -> None:
+        with contextlib.ExitStack() as opened:
+            tiff = opened.enter_context(tifffile.TiffFile(path))
+            series = max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+            self._pages = [level.keyframe for level in series.levels]
+            for page in self._pages:
+                _check(page)
+            base = self._pages[0]
+            levels = tuple(
+                Level(
+                    page.imagewidth,
+                    page.imagelength,
+                    (base.imagewidth / page.imagewidth + base.imagelength / page.imagelength) / 2,
+                )
+                for page in self._pages
+            )
+            own_vendor = "ome-tiff" if tiff.is_ome else "plain-tiff"
+            super().__init__(vendor or own_vendor, scale or _tiff_scale(tiff, base), levels)
+            self._path = path
+            self._file = os.open(path, os.O_RDONLY)
+            opened.callback(os.close, self._file)
+            self._segments = _SegmentCache()
+            self.is_sparse = any(0 in page.databytecounts for page in self._pages)
+            self._opened = opened.pop_all()
+
+    def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
+        out = blank(width_px, height_px)
+        tall, wide = self._pages[level].chunks[:2]
+        for index, row, column in self._touched(level, Area(x_px, y_px, width_px, height_px)):
+            paste(out, self._segment(level, index), column * wide - x_px, row * tall - y_px)
+        return out
+
+    def _segment(self, level: int, index: int) -> Pixels:
+        found = self._segments.get((level, index))
+        if found is None:
+            found = self._decoded(level, index)
+            self._segments.put((level, index), found)
+        return found
+
+    def _encoded(self, level: int, index: int) -> bytes | None:
+        """The bytes of one tile or strip; None where a sparse file holds none."""
+        page = self._pages[level]
+        offset, length = page.dataoffsets[index], page.databytecounts[index]
+        encoded = os.pread(self._file, length, offset) if length else None
+        if encoded is not None and len(encoded) < length:
+            raise SlideUnreadable(f"{self._path.name} ends in the middle of piece {index}", name=self._path.name)
+        return encoded
+
+    def _decoded(self, level: int, index: int) -> Pixels:
+        """One tile or strip as RGB, cut to the level's edge; white where there is none."""
+        page, encoded = self._pages[level], self._encoded(level, index)
+        try:
+            decoded, place, shape = page.decode(encoded, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)
+        except Exception as error:
+            detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
+            raise SlideUnreadable(detail, name=self._path.name) from error
+        height, width = min(shape[1], page.imagelength - place[2]), min(shape[2], page.imagewidth - place[3])
+        if decoded is None:
+            return blank(width, height)
+        return _as_rgb(decoded[0, :height, :width], page.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+
+    def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:
+        page = self._pages[level]
+        if page.compression != tifffile.COMPRESSION.JPEG or not page.is_tiled or page.samplesperpixel != 3:
+            return None
+        return self._jpeg_tiles(level, area)
+
+    def _jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile]:
+        page = self._pages[level]
+        tall, wide = page.chunks[0], page.chunks[1]
+        colour = ADOBE_RGB if page.photometric == tifffile.PHOTOMETRIC.RGB else b""
+        tables = (page.jpegtables or b"")[2:-2]  # Without the marks of a picture's start and end.
+        for index, row, column in self._touched(level, area):
+            encoded = self._encoded(level, index)
+            whole = (column + 1) * wide <= page.imagewidth and (row + 1) * tall <= page.imagelength
+            jpeg = encoded[:2] + colour + tables + encoded[2:] if encoded and whole else None
+            yield StoredTile(Area(column * wide, row * tall, wide, tall), jpeg)
+
+    def _touched(self, level: int, area: Area) -> Iterator[tuple[int, int, int]]:
+        """Index, row and column of the tiles or strips that a rectangle touches."""
+        page = self._pages[level]
+        tall, wide = page.chunks[0], page.chunks[1]
+        across = -(-page.imagewidth // wide)
+        for row in range(max(0, area.y_px) // tall, -(-min(area.y_px + area.height_px, page.imagelength) // tall)):
+            for column in range(max(0, area.x_px) // wide, -(-min(area.x_px + area.width_px, page.imagewidth) // wide)):
+                yield row * across + column, row, column
+
+    def close(self) -> None:
+        self._opened.close()
+
+
+def _check(page: Any) -> None:
+    """Refuses what this reader would show wrongly rather than guess."""
+    readable = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR, tifffile.PHOTOMETRIC.MINISBLACK}
+    readable.add(tifffile.PHOTOMETRIC.MINISWHITE)
+    if page.dtype != np.uint8:
+        raise SlideUnreadable(f"its pixels are {page.dtype}, only 8-bit pixels can be read")
+    if page.photometric not in readable or page.samplesperpixel not in (1, 3, 4):
+        raise SlideUnreadable(f"{page.samplesperpixel} samples of {page.photometric!r} are neither RGB nor grey")
+    if page.samplesperpixel > 1 and page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
+        raise SlideUnreadable("its colours lie in separate planes")
+    if page.imagedepth != 1:
+        raise SlideUnreadable("it is a volume, not a slide")
+    if page.chunks[0] * page.chunks[1] * page.samplesperpixel > SEGMENT_LIMIT_BYTES:
+        raise SlideUnreadable("it is stored in one piece that is too large; save it as a tiled TIFF")
+
+
+def _tiff_scale(tiff: tifffile.TiffFile, page: Any) -> Scale:
+    """OME-XML's physical size of a pixel, else the resolution tags."""
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", tiff.ome_metadata or "")
+    if pixels is not None:
+        attributes = dict(re.findall(r'(\w+)="([^"]*)"', pixels.group()))
+        x, y = (
+            number_of(attributes.get(f"PhysicalSize{axis}"))
+            * TO_MICRON.get(attributes.get(f"PhysicalSize{axis}Unit", "µm"), 0.0)
+            for axis in "XY"
+        )
+        stated = scale_of(x, y, 0.0)
+        if stated.mpp:
+            return stated
+    tags = page.tags
+    if "XResolution" not in tags or "YResolution" not in tags:
+        return Scale()
+    x, y = page.get_resolution(tifffile.RESUNIT.MICROMETER)
+    return scale_of(1 / x, 1 / y, 0.0) if x > 0 and y > 0 else Scale()
+
+
+def _as_rgb(pixels: Any, inverted: bool) -> Pixels:
+    if pixels.shape[-1] == 1:
+        grey = 255 - pixels if inverted else pixels
+        return np.repeat(grey, 3, axis=-1)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+class _SegmentCache:
+    """The decoded tiles or strips that were used last, up to a number of bytes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, int]) -> Pixels | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: tuple[int, int], segment: Pixels) -> None:
+        with self._lock:
+            if key in self._kept:
+                return
+            self._kept[key] = segment
+            self._bytes += segment.nbytes
+            while self._bytes > SEGMENT_CACHE_BYTES and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
