@@ -5,8 +5,9 @@ stretch holds fewer cells than an equal stretch on either side. One cloud whose 
 uniform body, a gradient) has no valley along any axis in any tube; a curved filament has none between pieces that
 touch. So a split of the tree counts as supported only if the *nearest* pairs of pieces across it all show a valley.
 
-Axis, tube and stretches are chosen on one half of the rows, cells are counted on the other half: where there is no
-valley, each of the two counts is at most as lopsided as a fair coin's. No tables, no simulation, any number of columns.
+Axis, tube and stretches are chosen on one half of the rows, cells are counted on the other half. Without a valley the
+mean density of the middle stretch is at least that of one of the others, whatever their lengths: one of the two
+binomial tests then holds its level. No tables, no simulation, any number of columns.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ ROWS = 20_000
 PIECES = 16
 PAIRS = 2
 LEVEL = 0.02
-STRETCH = 0.25
-"""Length of a stretch, in distances between the two pieces."""
+VALLEYS = (0.2, 0.4)
+"""Lengths of the middle stretch that are tried, in distances between the two pieces."""
+SIDES = (0.25, 0.5, 1.0)
+"""Lengths of the stretches on either side."""
 BEYOND = 1.0
 """How far beyond a piece's centre its side's stretch may lie, in the same unit."""
 TUBE = 0.9
@@ -42,6 +45,10 @@ class Verdict:
     """Share of a valley's cells that are missing, by the shallower side; 0 where there is no valley."""
 
 
+Stretch = tuple[float, float]
+"""Start and length."""
+
+
 @dataclass(frozen=True)
 class _Stretches:
     """Tube and places of the three stretches, found on the first half."""
@@ -50,9 +57,9 @@ class _Stretches:
     axis: Doubles
     length: float
     radius: float
-    left: float
-    valley: float
-    right: float
+    left: Stretch
+    valley: Stretch
+    right: Stretch
 
 
 def examine(tree: Tree, leaf: Leaves, matrix: Floats | np.ndarray, seed: int) -> tuple[Structure, frozenset[int]]:
@@ -97,14 +104,14 @@ class Halved:
         stretches = self._choose(a, b)
         if stretches is None:
             return Verdict(1.0, 0.0)
-        along = _along(self._count, stretches.origin, stretches.axis, stretches.length, stretches.radius)
-        left, valley, right = (
-            int(((along >= start) & (along < start + STRETCH)).sum())
-            for start in (stretches.left, stretches.valley, stretches.right)
-        )
-        shallower = min(left, right)
-        p_value = max(float(binom.cdf(valley, valley + side, 0.5)) for side in (left, right))
-        return Verdict(p_value, max(0.0, 1.0 - valley / shallower) if shallower else 0.0)
+        along = np.sort(_along(self._count, stretches.origin, stretches.axis, stretches.length, stretches.radius))
+        valley = int(_held(along, *stretches.valley))
+        p_values, depths = [], []
+        for side in (stretches.left, stretches.right):
+            held, ratio = int(_held(along, *side)), stretches.valley[1] / side[1]
+            p_values.append(float(binom.cdf(valley, valley + held, ratio / (1.0 + ratio))))
+            depths.append(1.0 - valley / (held * ratio) if held else 0.0)
+        return Verdict(max(p_values), max(0.0, min(depths)))
 
     def _choose(self, a: int, b: int) -> _Stretches | None:
         origin, axis = self._centres[a], self._centres[b] - self._centres[a]
@@ -114,30 +121,43 @@ class Halved:
         axis = axis / length
         members = self._fit[(self._fit_piece == a) | (self._fit_piece == b)]
         radius = float(np.quantile(_across(members, origin, axis), TUBE))
-        along = _along(self._fit, origin, axis, length, radius)
-        starts = np.arange(-BEYOND, 1.0 + BEYOND - STRETCH + STEP / 2, STEP)
-        sorted_along = np.sort(along)
-        held = np.searchsorted(sorted_along, starts + STRETCH) - np.searchsorted(sorted_along, starts)
-        return _deepest(starts, held, origin, axis, length, radius)
+        along = np.sort(_along(self._fit, origin, axis, length, radius))
+        left, valley, right = _deepest(along)
+        return _Stretches(origin, axis, length, radius, left, valley, right)
 
 
-def _deepest(
-    starts: Doubles, held: Rows, origin: Doubles, axis: Doubles, length: float, radius: float
-) -> _Stretches | None:
-    """The valley whose shallower side rises highest above it, by the normal score of the two counts."""
-    best: tuple[float, int, int, int] | None = None
-    apart = round(STRETCH / STEP)
-    for valley in np.flatnonzero((starts >= 0.1) & (starts + STRETCH <= 0.9)):
-        before, after = np.arange(0, valley - apart + 1), np.arange(valley + apart, len(starts))
-        left, right = int(before[held[before].argmax()]), int(after[held[after].argmax()])
-        side = min(int(held[left]), int(held[right]))
-        score = (side - int(held[valley])) / np.sqrt(side + int(held[valley]) + 1.0)
-        if best is None or score > best[0]:
-            best = (score, left, int(valley), right)
-    if best is None:
-        return None
-    places = [float(starts[place]) for place in best[1:]]
-    return _Stretches(origin, axis, length, radius, *places)
+def _deepest(along: Doubles) -> tuple[Stretch, Stretch, Stretch]:
+    """The valley whose weaker side stands highest above it, by the normal score of its count against what is held."""
+    best, found = -np.inf, ((0.0, 0.25), (0.25, 0.2), (0.75, 0.25))
+    for length in VALLEYS:
+        for start in np.arange(0.1, 0.9 - length + STEP / 2, STEP):
+            held = float(_held(along, float(start), length))
+            left = _strongest(along, held, length, -BEYOND, start)
+            right = _strongest(along, held, length, start + length, 1.0 + BEYOND)
+            if min(left[0], right[0]) > best:
+                best, found = min(left[0], right[0]), (left[1], (float(start), length), right[1])
+    return found
+
+
+def _strongest(along: Doubles, valley: float, length: float, low: float, high: float) -> tuple[float, Stretch]:
+    """The stretch between two places that most exceeds the valley, and its score."""
+    best: tuple[float, Stretch] = (-np.inf, (low, SIDES[0]))
+    for side in SIDES:
+        starts = np.arange(low, high - side + STEP / 2, STEP)
+        if not len(starts):
+            continue
+        held = _held(along, starts, side)
+        share = side / (side + length)
+        scores = (held - share * (held + valley)) / np.sqrt(share * (1 - share) * (held + valley) + 1.0)
+        place = int(scores.argmax())
+        best = max(best, (float(scores[place]), (float(starts[place]), side)))
+    return best
+
+
+def _held(along: Doubles, start: float | Doubles, length: float) -> Rows:
+    """Cells in a stretch of sorted places."""
+    held: Rows = np.searchsorted(along, start + length) - np.searchsorted(along, start)
+    return held
 
 
 def _across(rows: Doubles, origin: Doubles, axis: Doubles) -> Doubles:

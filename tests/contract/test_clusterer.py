@@ -1,0 +1,239 @@
+"""The clusterer over a real channel: cells settled once, clusters by key, progress and then one result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from morula.clusterer import tree
+from morula.clusterer.servicer import ClustererServicer
+from morula.common import errors, formats
+from morula.common.compute import Slot
+from morula.common.models import find
+from morula.common.rpc import from_rpc_error
+from morula.common.store import FolderStore, Stored
+from morula.common.testing import fake_shard, running
+from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
+
+SPEC = find("morphology", "embedder")
+EMBEDDER = artifact_pb2.ModelRef(name=SPEC.name, revision=SPEC.revision)
+IDENTITY = clusterer_pb2.CellIdentity(
+    slide_digest="0" * 64,
+    object_kind="nucleus",
+    model=artifact_pb2.ModelRef(name="watershed", revision="0" * 64),
+    mpp=0.5,
+    slide_mpp=0.5,
+)
+
+
+def ref(stored: Stored) -> artifact_pb2.ObjectRef:
+    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+
+def shelved_shards(store: FolderStore) -> list[artifact_pb2.ShardCells]:
+    """One shard, whose cells are of two kinds that lie far apart in every column."""
+    rng = np.random.default_rng(0)
+    cells = fake_shard(size_px=1024).cells
+    count = formats.read_metadata(formats.read_cells(cells))["cell_count"]
+    kind = rng.integers(0, 2, (count, 1)) * 4.0 - 2.0
+    vectors = np.asarray(SPEC.location) + np.asarray(SPEC.scale) * (kind + rng.normal(0, 0.3, (count, 1)))
+    named = dict(zip(SPEC.columns, vectors.T, strict=True))
+    return [
+        artifact_pb2.ShardCells(
+            cells=ref(store.put("p/s/cells/0.parquet", cells)),
+            vectors=ref(store.put("p/s/vectors/0.npy", formats.write_array(vectors.astype(np.float16)))),
+            morphology=ref(store.put("p/s/morphology/0.parquet", formats.write_morphology(named, {}))),
+        )
+    ]
+
+
+def keys(name: str = "a") -> clusterer_pb2.ClusteringKeys:
+    return clusterer_pb2.ClusteringKeys(
+        leaf_key=f"p/c/leaf/{name}.npy",
+        tree_key=f"p/c/tree/{name}.json",
+        features_key=f"p/c/features/{name}.npy",
+        confidence_key=f"p/c/confidence/{name}.npy",
+        layout_key=f"p/c/layout/{name}.npy",
+    )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A clusterer that runs, its store and the shards of a slide in it."""
+
+    stub: Any
+    store: FolderStore
+    slot: Slot
+    shards: list[artifact_pb2.ShardCells]
+
+    async def settle(self, **changes: Any) -> clusterer_pb2.SettleCellsResult:
+        fields = {
+            "identity": IDENTITY,
+            "shards": self.shards,
+            "index_key": "p/s/index/a.parquet",
+            "outlines_key": "p/s/outlines/a.arrow",
+        }
+        request = clusterer_pb2.SettleCellsRequest(**{**fields, **changes})
+        return (await events(self.stub.SettleCells(request)))[-1].result
+
+    async def cluster(self, settled: artifact_pb2.SettledSlide, name: str = "a") -> clusterer_pb2.ClusterCellsResult:
+        return (await events(self.stub.ClusterCells(request_for(settled, name))))[-1].result
+
+    def array(self, ref: artifact_pb2.ObjectRef) -> np.ndarray:
+        return formats.read_array(self.store.get(ref.key, ref.sha256))
+
+
+def request_for(settled: artifact_pb2.SettledSlide, name: str = "a") -> clusterer_pb2.ClusterCellsRequest:
+    return clusterer_pb2.ClusterCellsRequest(
+        slides=[settled], embedder=EMBEDDER, params=clusterer_pb2.ClusterParams(seed=3), keys=keys(name)
+    )
+
+
+async def events(call: Any) -> list[Any]:
+    return [event async for event in call]
+
+
+@asynccontextmanager
+async def clusterer(store: FolderStore) -> AsyncIterator[Bench]:
+    slot = Slot("clusterer")
+    async with running(ClustererServicer(store, slot)) as channel:
+        yield Bench(clusterer_pb2_grpc.ClustererServiceStub(channel), store, slot, shelved_shards(store))
+    slot.close()
+
+
+async def test_settles_clusters_and_says_how_far_it_is(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        result = await bench.settle()
+        settled = result.settled
+        index = formats.read_index(folder_store.get(settled.index.key, settled.index.sha256))
+        assert settled.cell_count == index.num_rows > 100
+        assert len(set(index["cell_id"].to_pylist())) == index.num_rows
+        assert formats.read_outlines(folder_store.get(settled.outlines.key)).num_rows == index.num_rows
+
+        told = await events(bench.stub.ClusterCells(request_for(settled)))
+        assert [event.WhichOneof("event") for event in told] == ["progress"] * (len(told) - 1) + ["result"]
+        assert told[0].progress.total_count > 1
+        made = told[-1].result
+        assert made.cell_count == settled.cell_count
+        assert made.structure_found
+        clustering = made.clustering
+        leaf, features = bench.array(clustering.leaf), bench.array(clustering.features)
+        assert leaf.dtype == np.uint16
+        assert features.dtype == np.float16
+        assert features.shape == (settled.cell_count, 2 * len(SPEC.columns))
+        assert bench.array(clustering.layout).shape == (settled.cell_count, 2)
+        assert bench.array(clustering.confidence).dtype == np.uint8
+        grown = tree.from_json(folder_store.get(clustering.tree.key))
+        assert (grown.leaf_count, grown.noise_count) == (made.leaf_count, made.noise_count)
+
+
+async def test_calls_can_be_repeated_and_are_equal_by_the_byte(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        settled = (await bench.settle()).settled
+        assert (await bench.settle()).settled == settled
+        first, again = await bench.cluster(settled), await bench.cluster(settled)
+        assert first == again
+        elsewhere = await bench.cluster(settled, "b")
+        for one, other in zip(digests(first.clustering), digests(elsewhere.clustering), strict=True):
+            assert one == other
+
+
+def digests(clustering: clusterer_pb2.Clustering) -> list[str]:
+    return [getattr(clustering, name).sha256 for name in ("leaf", "tree", "features", "confidence", "layout")]
+
+
+async def test_a_slide_without_tissue_settles_to_nothing_and_cannot_be_clustered(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        settled = (await bench.settle(shards=[])).settled
+        assert settled.cell_count == 0
+        settled.shards.extend(bench.shards)
+        with pytest.raises(grpc.RpcError) as failure:
+            await bench.cluster(settled)
+        assert isinstance(from_rpc_error(failure.value), errors.InvalidArgument)
+
+
+async def test_splits_a_leaf_and_refuses_to_split_it_again(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        made = await bench.cluster((await bench.settle()).settled)
+        before = bench.array(made.clustering.leaf)
+        wanted = clusterer_pb2.SplitClusterRequest(
+            clustering=made.clustering, node_id=1, part_count=3, leaf_key="p/c/leaf/s.npy", tree_key="p/c/tree/s.json"
+        )
+        split = await bench.stub.SplitCluster(wanted)
+        after = bench.array(split.clustering.leaf)
+        assert len(split.child_ids) == 3
+        assert np.array_equal(before[before != 0], after[before != 0])
+        assert set(after[before == 0]) == {0, made.leaf_count, made.leaf_count + 1}
+        wanted.clustering.CopyFrom(split.clustering)
+        with pytest.raises(grpc.RpcError) as failure:
+            await bench.stub.SplitCluster(wanted)
+        assert isinstance(from_rpc_error(failure.value), errors.NodeAlreadySplit)
+
+
+async def test_assigns_its_own_cells_and_abstains_from_strangers(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        settled = (await bench.settle()).settled
+        made = await bench.cluster(settled)
+        wanted = clusterer_pb2.AssignCellsRequest(
+            clustering=made.clustering,
+            slide=settled,
+            embedder=EMBEDDER,
+            leaf_key="p/c/leaf/o.npy",
+            confidence_key="p/c/confidence/o.npy",
+        )
+        own = await bench.stub.AssignCells(wanted)
+        assert np.mean(bench.array(own.leaf) == bench.array(made.clustering.leaf)) > 0.98
+        # Cells of which nothing is known but that they are between the two kinds.
+        for number, shard in enumerate(settled.shards):
+            count = len(bench.array(shard.vectors))
+            strange = np.tile(np.asarray(SPEC.location, np.float16), (count, 1))
+            stored = folder_store.put(f"p/t/vectors/{number}.npy", formats.write_array(strange))
+            wanted.slide.shards[number].vectors.CopyFrom(ref(stored))
+        wanted.leaf_key, wanted.confidence_key = "p/t/leaf/o.npy", "p/t/confidence/o.npy"
+        strangers = await bench.stub.AssignCells(wanted)
+        assert strangers.abstained_count == settled.cell_count
+        assert not bench.array(strangers.confidence).any()
+
+
+async def test_lays_out_the_cells_below_a_node(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        made = await bench.cluster((await bench.settle()).settled)
+        wanted = clusterer_pb2.LayoutCellsRequest(
+            clustering=made.clustering, node_id=2, layout_key="p/c/layout/below.npy"
+        )
+        places = bench.array((await bench.stub.LayoutCells(wanted)).layout)
+        inside = bench.array(made.clustering.leaf) == 1
+        assert np.isfinite(places[inside]).all()
+        assert np.isnan(places[~inside]).all()
+
+
+async def test_refuses_an_unknown_model_and_missing_fields(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        wanted = request_for((await bench.settle()).settled)
+        wanted.embedder.revision = "f" * 64
+        with pytest.raises(grpc.RpcError) as failure:
+            await events(bench.stub.ClusterCells(wanted))
+        assert isinstance(from_rpc_error(failure.value), errors.ModelUnavailable)
+        with pytest.raises(grpc.RpcError) as failure:
+            await events(bench.stub.SettleCells(clusterer_pb2.SettleCellsRequest()))
+        assert isinstance(from_rpc_error(failure.value), errors.MissingField)
+
+
+async def test_a_cancelled_clustering_leaves_its_place(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        settled = (await bench.settle()).settled
+        call = bench.stub.ClusterCells(request_for(settled))
+        async for event in call:
+            assert event.WhichOneof("event") == "progress"
+            break
+        call.cancel()
+        async with asyncio.timeout(20):
+            result = await bench.cluster(settled, "b")
+        assert result.cell_count == settled.cell_count
