@@ -15,12 +15,15 @@ M = TypeVar("M", bound=Message)
 
 def to_json(message: Message) -> dict[str, Any]:
     """A message as a JSON object for a row."""
-    return MessageToDict(message, preserving_proto_field_name=True)
+    stored: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    return stored
 
 
 def from_json(stored: Mapping[str, Any], kind: type[M]) -> M:
     """A message from a row; fields of a newer version are none of ours."""
-    return ParseDict(dict(stored), kind(), ignore_unknown_fields=True)
+    message: M = kind()
+    ParseDict(dict(stored), message, ignore_unknown_fields=True)
+    return message
 
 
 def object_ref(stored: Stored) -> ObjectRef:

@@ -78,7 +78,7 @@ class Workers:
     async def close(self) -> None:
         """Close all channels; calls under way are cancelled."""
         for open_channel in self._channels.values():
-            await open_channel.close()
+            await open_channel.close(None)
 
     async def serving(self) -> dict[str, bool]:
         """Which services say that they serve."""
@@ -111,13 +111,15 @@ class Workers:
         self, request: clusterer_pb2.SettleCellsRequest, report: Report
     ) -> clusterer_pb2.SettleCellsResult:
         stream: AsyncIterator[Any] = self._clusterer.SettleCells(request, timeout=DEADLINES_S["SettleCells"])
-        return await _result(stream, report)
+        result: clusterer_pb2.SettleCellsResult = await _result(stream, report)
+        return result
 
     async def cluster_cells(
         self, request: clusterer_pb2.ClusterCellsRequest, report: Report
     ) -> clusterer_pb2.ClusterCellsResult:
         stream = self._clusterer.ClusterCells(request, timeout=DEADLINES_S["ClusterCells"])
-        return await _result(stream, report)
+        result: clusterer_pb2.ClusterCellsResult = await _result(stream, report)
+        return result
 
     async def render_region(self, request: tiler_pb2.RenderRegionRequest) -> tiler_pb2.RenderRegionResponse:
         return await _call(self._tiler.RenderRegion, request, DEADLINES_S["RenderRegion"])

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, insert, select
 
 from morula.common.errors import NotFound
 from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.rows import Row, every, first
 from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slide
 
 
@@ -22,21 +23,21 @@ def create_clustering(tx: Connection, values: Mapping[str, Any], slides: Sequenc
     return clustering_id
 
 
-def get_clustering(tx: Connection, clustering_id: str) -> RowMapping:
+def get_clustering(tx: Connection, clustering_id: str) -> Row:
     """The clustering with this id."""
-    row = tx.execute(select(clustering).where(clustering.c.id == clustering_id)).mappings().one_or_none()
+    row = first(tx, select(clustering).where(clustering.c.id == clustering_id))
     if row is None:
         raise NotFound("There is no clustering with this id.", clustering_id=clustering_id)
     return row
 
 
-def list_clusterings(tx: Connection, project_id: str) -> Sequence[RowMapping]:
+def list_clusterings(tx: Connection, project_id: str) -> list[Row]:
     """Clusterings of a project, newest first."""
     query = select(clustering).where(clustering.c.project_id == project_id).order_by(clustering.c.id.desc())
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
-def clustering_slides(tx: Connection, clustering_id: str) -> Sequence[RowMapping]:
+def clustering_slides(tx: Connection, clustering_id: str) -> list[Row]:
     """Slides of a clustering with their names, in the order of their rows."""
     joined = clustering_slide.join(slide, slide.c.id == clustering_slide.c.slide_id)
     query = (
@@ -45,7 +46,7 @@ def clustering_slides(tx: Connection, clustering_id: str) -> Sequence[RowMapping
         .where(clustering_slide.c.clustering_id == clustering_id)
         .order_by(clustering_slide.c.position)
     )
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
 def find_cut(tx: Connection, clustering_id: str, cluster_count: int) -> dict[str, Any] | None:

@@ -8,21 +8,22 @@ queued -> running -> succeeded | failed
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from morula.common.errors import Conflict, NotFound
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.rows import Row, every, first
 from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
 ENDED_BADLY = ("failed", "cancelled")
 
 
-def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[RowMapping, bool]:
+def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[Row, bool]:
     """Add a job, or find the one that already did, does or will do the same; True where it is new."""
     same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(ENDED_BADLY))
-    known = tx.execute(same.order_by(job.c.id.desc()).limit(1)).mappings().one_or_none()
+    known = first(tx, same.order_by(job.c.id.desc()).limit(1))
     if known is not None:
         return known, False
     job_id = new_id()
@@ -41,26 +42,26 @@ def _lay_stages(tx: Connection, job_id: str, stages: Sequence[str]) -> None:
     tx.execute(insert(stage), rows)
 
 
-def get_job(tx: Connection, job_id: str) -> RowMapping:
+def get_job(tx: Connection, job_id: str) -> Row:
     """The job with this id."""
-    row = tx.execute(select(job).where(job.c.id == job_id)).mappings().one_or_none()
+    row = first(tx, select(job).where(job.c.id == job_id))
     if row is None:
         raise NotFound("There is no job with this id.", job_id=job_id)
     return row
 
 
-def list_jobs(tx: Connection, project_id: str, slide_id: str | None = None) -> Sequence[RowMapping]:
+def list_jobs(tx: Connection, project_id: str, slide_id: str | None = None) -> list[Row]:
     """Jobs of a project, newest first."""
     query = select(job).where(job.c.project_id == project_id)
     if slide_id is not None:
         query = query.where(job.c.slide_id == slide_id)
-    return tx.execute(query.order_by(job.c.id.desc())).mappings().all()
+    return every(tx, query.order_by(job.c.id.desc()))
 
 
-def unfinished_jobs(tx: Connection) -> Sequence[RowMapping]:
+def unfinished_jobs(tx: Connection) -> list[Row]:
     """Jobs that someone has to carry on with, oldest first."""
     query = select(job.c.id, job.c.attempt, job.c.state).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
 def job_state(tx: Connection, job_id: str) -> str:
@@ -92,7 +93,7 @@ def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> 
         announce(tx, "job", job_id)
 
 
-def ask_to_cancel(tx: Connection, job_id: str) -> RowMapping:
+def ask_to_cancel(tx: Connection, job_id: str) -> Row:
     """Have a job stopped; a conductor sees the state and stops at once, also while it waits for a shard."""
     row = get_job(tx, job_id)
     if row["state"] not in UNFINISHED:
@@ -102,7 +103,7 @@ def ask_to_cancel(tx: Connection, job_id: str) -> RowMapping:
     return get_job(tx, job_id)
 
 
-def retry_job(tx: Connection, job_id: str) -> RowMapping:
+def retry_job(tx: Connection, job_id: str) -> Row:
     """Queue a job once more that failed or was cancelled; it carries on from what it made."""
     row = get_job(tx, job_id)
     values = {"state": "queued", "attempt": row["attempt"] + 1, "error": None, "finished_at": None}
@@ -123,14 +124,14 @@ def set_files(tx: Connection, job_id: str, files: Sequence[Mapping[str, Any]]) -
         tx.execute(insert(job_file), [{"job_id": job_id, **file} for file in files])
 
 
-def job_files(tx: Connection, job_id: str) -> Sequence[RowMapping]:
+def job_files(tx: Connection, job_id: str) -> list[Row]:
     """Files that a job left, by name."""
     get_job(tx, job_id)
     query = select(job_file).where(job_file.c.job_id == job_id).order_by(job_file.c.name)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
-def get_file(tx: Connection, job_id: str, name: str) -> RowMapping:
+def get_file(tx: Connection, job_id: str, name: str) -> Row:
     """One file that a job left."""
     row = next((file for file in job_files(tx, job_id) if file["name"] == name), None)
     if row is None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import AlreadyExists, FailedPrecondition, NotFound
 from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.rows import Row, every, first
 from morula.gateway.ledger.tables import label_class, label_set
 
 NOT_A_CELL = 250
@@ -28,24 +29,24 @@ def create_label_set(tx: Connection, project_id: str, name: str, classes: Sequen
     return set_id
 
 
-def get_label_set(tx: Connection, set_id: str) -> RowMapping:
+def get_label_set(tx: Connection, set_id: str) -> Row:
     """The label set with this id."""
-    row = tx.execute(select(label_set).where(label_set.c.id == set_id)).mappings().one_or_none()
+    row = first(tx, select(label_set).where(label_set.c.id == set_id))
     if row is None:
         raise NotFound("There is no label set with this id.", label_set_id=set_id)
     return row
 
 
-def list_label_sets(tx: Connection, project_id: str) -> Sequence[RowMapping]:
+def list_label_sets(tx: Connection, project_id: str) -> list[Row]:
     """Label sets of a project, oldest first: the first is the default."""
     query = select(label_set).where(label_set.c.project_id == project_id).order_by(label_set.c.id)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
-def list_classes(tx: Connection, set_id: str) -> Sequence[RowMapping]:
+def list_classes(tx: Connection, set_id: str) -> list[Row]:
     """Classes of a set by number, "Not a cell" last."""
     query = select(label_class).where(label_class.c.label_set_id == set_id).order_by(label_class.c.number)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
 def add_class(tx: Connection, set_id: str, name: str, color: str | None) -> int:

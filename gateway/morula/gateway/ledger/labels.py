@@ -1,14 +1,15 @@
 """Labellings and their events: appended, read, never changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from morula.common.errors import NotFound, Stale
 from morula.gateway.labels.fold import LabelEvent
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.rows import Row, every, first
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 
@@ -23,18 +24,18 @@ def create_labelling(tx: Connection, clustering_id: str, label_set_id: str, clus
     return labelling_id
 
 
-def get_labelling(tx: Connection, labelling_id: str) -> RowMapping:
+def get_labelling(tx: Connection, labelling_id: str) -> Row:
     """The labelling with this id."""
-    row = tx.execute(select(labelling).where(labelling.c.id == labelling_id)).mappings().one_or_none()
+    row = first(tx, select(labelling).where(labelling.c.id == labelling_id))
     if row is None:
         raise NotFound("There is no labelling with this id.", labelling_id=labelling_id)
     return row
 
 
-def list_labellings(tx: Connection, clustering_id: str) -> Sequence[RowMapping]:
+def list_labellings(tx: Connection, clustering_id: str) -> list[Row]:
     """Labellings of a clustering, oldest first."""
     query = select(labelling).where(labelling.c.clustering_id == clustering_id).order_by(labelling.c.id)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
 def set_cut(tx: Connection, labelling_id: str, cluster_count: int) -> None:
@@ -82,17 +83,17 @@ def keep_layer(
         announce(tx, "labelling", labelling_id)
 
 
-def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> RowMapping | None:
+def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> Row | None:
     """The newest thing learnt: under this cut if there is such a one, else under another."""
     query = select(label_layer).where(label_layer.c.labelling_id == labelling_id)
     query = query.order_by(label_layer.c.seq.desc(), (label_layer.c.cluster_count == cluster_count).desc()).limit(1)
-    return tx.execute(query).mappings().one_or_none()
+    return first(tx, query)
 
 
-def get_layer(tx: Connection, labelling_id: str, seq: int) -> RowMapping:
+def get_layer(tx: Connection, labelling_id: str, seq: int) -> Row:
     """What was learnt from the events up to `seq`; layers of one `seq` are the same under all cuts."""
     query = select(label_layer).where(label_layer.c.labelling_id == labelling_id, label_layer.c.seq == seq).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
+    row = first(tx, query)
     if row is None:
         raise NotFound("The labelling has no layers of this version.", labelling_id=labelling_id, version=str(seq))
     return row

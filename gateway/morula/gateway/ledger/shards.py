@@ -3,23 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.rows import Row, every
 from morula.gateway.ledger.tables import shard, stage
 
 
-def list_stages(tx: Connection, job_ids: Sequence[str]) -> Sequence[RowMapping]:
+def list_stages(tx: Connection, job_ids: Sequence[str]) -> list[Row]:
     """Stages of these jobs, in order."""
     query = select(stage).where(stage.c.job_id.in_(job_ids)).order_by(stage.c.job_id, stage.c.position)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
-def list_shards(tx: Connection, job_id: str) -> Sequence[RowMapping]:
+def list_shards(tx: Connection, job_id: str) -> list[Row]:
     """Every piece of work of a job."""
     query = select(shard).where(shard.c.job_id == job_id).order_by(shard.c.stage, shard.c.number)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
 def lay_shards(tx: Connection, job_id: str, name: str, count: int) -> None:

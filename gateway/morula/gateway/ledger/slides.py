@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, insert, select
 
 from morula.common.errors import NotFound
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.rows import Row, every, first
 from morula.gateway.ledger.tables import slide, slide_file
 
 
-def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> RowMapping:
+def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Row:
     """Add a slide with its files."""
     slide_id = new_id()
     tx.execute(insert(slide).values(id=slide_id, created_at=now(), **values))
@@ -20,30 +21,30 @@ def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapp
     return get_slide(tx, slide_id)
 
 
-def get_slide(tx: Connection, slide_id: str) -> RowMapping:
+def get_slide(tx: Connection, slide_id: str) -> Row:
     """The slide with this id."""
-    row = tx.execute(select(slide).where(slide.c.id == slide_id)).mappings().one_or_none()
+    row = first(tx, select(slide).where(slide.c.id == slide_id))
     if row is None:
         raise NotFound("There is no slide with this id.", slide_id=slide_id)
     return row
 
 
-def find_slide(tx: Connection, project_id: str, digest: str) -> RowMapping | None:
+def find_slide(tx: Connection, project_id: str, digest: str) -> Row | None:
     """The project's slide with this digest, if it has one."""
     query = select(slide).where(slide.c.project_id == project_id, slide.c.digest == digest)
-    return tx.execute(query).mappings().one_or_none()
+    return first(tx, query)
 
 
-def list_slides(tx: Connection, project_id: str) -> Sequence[RowMapping]:
+def list_slides(tx: Connection, project_id: str) -> list[Row]:
     """Slides of a project, newest first."""
     query = select(slide).where(slide.c.project_id == project_id).order_by(slide.c.id.desc())
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
-def slide_files(tx: Connection, slide_id: str) -> Sequence[RowMapping]:
+def slide_files(tx: Connection, slide_id: str) -> list[Row]:
     """Files of a slide, by name."""
     query = select(slide_file).where(slide_file.c.slide_id == slide_id).order_by(slide_file.c.name)
-    return tx.execute(query).mappings().all()
+    return every(tx, query)
 
 
 def object_in_use(tx: Connection, key: str) -> bool:

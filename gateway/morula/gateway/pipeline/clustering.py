@@ -15,7 +15,13 @@ from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.pipeline.work import Json, Piece, Workbench
 from morula.gateway.refs import find_ref, from_json, to_json
 from morula.v1.artifact_pb2 import SettledSlide
-from morula.v1.clusterer_pb2 import ClusterCellsRequest, ClusterCellsResult, Clustering, ClusterParams
+from morula.v1.clusterer_pb2 import (
+    ClusterCellsRequest,
+    ClusterCellsResult,
+    Clustering,
+    ClusteringKeys,
+    ClusterParams,
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,7 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
         return to_json(await tools.workers.cluster_cells(request, report))
 
     def find() -> Json:
-        return to_json(
-            _found(
-                tools, Clustering(**{name: find_ref(tools.store, getattr(keys, f"{name}_key")) for name in _ARTIFACTS})
-            )
-        )
+        return to_json(_found(tools, keys))
 
     await bench.lay("cluster", 1)
     piece = Piece("cluster", 0, [getattr(keys, f"{name}_key") for name in _ARTIFACTS])

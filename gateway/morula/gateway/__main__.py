@@ -1,0 +1,70 @@
+"""`python -m morula.gateway [all|migrate]`: brings the database up to date, then serves the API and conducts jobs."""
+
+import argparse
+
+import uvicorn
+
+from morula.common.settings import Tls
+from morula.common.store import open_store
+from morula.common.telemetry import configure
+from morula.gateway.app import create_app
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.migrate import migrate
+from morula.gateway.settings import GatewaySettings
+from morula.gateway.workers import Addresses, Workers
+
+# Streams of events never end by themselves; whoever listens connects again.
+STOP_S = 2
+
+
+def main() -> None:
+    """Read the settings and run."""
+    parser = argparse.ArgumentParser(prog="morula.gateway")
+    parser.add_argument("what", nargs="?", choices=("all", "migrate"), default="all")
+    what = parser.parse_args().what
+    settings = GatewaySettings()
+    configure("gateway", settings.log_level)
+    migrate(settings.database_url)
+    if what == "all":
+        serve(settings)
+
+
+def serve(settings: GatewaySettings) -> None:
+    """Serve until told to stop."""
+    store = open_store(
+        settings.store_url,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        cache_dir=settings.cache_dir,
+    )
+    ledger = Ledger(settings.database_url)
+    try:
+        uvicorn.run(
+            create_app(settings, ledger, lambda: connect(settings), store),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_S,
+        )
+    finally:
+        ledger.close()
+
+
+def connect(settings: GatewaySettings) -> Workers:
+    """Channels to the services that the settings name."""
+    addresses = Addresses(
+        tiler=settings.tiler_address,
+        segmenter=settings.segmenter_address,
+        embedder=settings.embedder_address,
+        clusterer=settings.clusterer_address,
+        labeller=settings.labeller_address,
+    )
+    certificates = (settings.tls_cert, settings.tls_key, settings.tls_ca)
+    tls = Tls(*certificates) if any(certificates) else None
+    return Workers(addresses, token=settings.token.get_secret_value() if settings.token else None, tls=tls)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Clusterings: cohorts asked for, clusters of a cut, arrays for drawing, cells in view, pictures of cells."""
+
+import asyncio
+import hashlib
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
+
+from morula.common.errors import FailedPrecondition, InvalidArgument
+from morula.common.geometry import BLOCK_PX
+from morula.gateway.api.jobs import job_answer
+from morula.gateway.blocks import block_bytes, cells_in_box
+from morula.gateway.house import Here, House
+from morula.gateway.labels.effective import NOISE
+from morula.gateway.labels.learning import Cut
+from morula.gateway.labels.paging import describe, rows_of_place
+from morula.gateway.ledger import clusterings, jobs
+from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
+from morula.gateway.pipeline.params import COHORT_STAGES, Params, params_digest
+from morula.gateway.ranges import array_offset, send_bytes, send_object
+from morula.gateway.schemas import (
+    Block,
+    Blocks,
+    Cells,
+    Cluster,
+    Clustering,
+    Clusterings,
+    ClusteringSlide,
+    Clusters,
+    CohortRequest,
+    Job,
+)
+from morula.gateway.views import ClusteringView
+
+router = APIRouter(prefix="/v1/clusterings", tags=["clusterings"])
+
+REPRESENTATIVE_COUNT = 9
+
+
+@router.post("", status_code=202, response_model=Job)
+async def create_cohort(body: CohortRequest, response: Response, here: Here) -> Job:
+    """Have the cells of several finished jobs clustered together."""
+    row, created = await here.ledger.write(_create_cohort, here.project, body)
+    response.status_code = 202 if created else 200
+    response.headers["Location"] = f"/v1/jobs/{row}"
+    return await here.ledger.read(job_answer, row)
+
+
+def _create_cohort(tx: Connection, project: str, body: CohortRequest) -> tuple[str, bool]:
+    sources = [jobs.get_job(tx, job_id) for job_id in body.job_ids]
+    for source in sources:
+        if source["kind"] != "slide" or source["verdict"] != "cells":
+            raise FailedPrecondition("A cohort is of jobs that found cells on a slide.", job_id=source["id"])
+    if len({source["slide_id"] for source in sources}) != len(sources):
+        raise InvalidArgument("A slide is in the cohort twice.")
+    params = Params(**sources[0]["params"])
+    if any(Params(**source["params"]).embedder_ref != params.embedder_ref for source in sources):
+        raise FailedPrecondition("The jobs were embedded by different models.")
+    values = {
+        "project_id": project,
+        "kind": "cohort",
+        "slide_id": None,
+        "source_job_ids": body.job_ids,
+        "name": body.name or f"{len(sources)} slides",
+        "params": params.to_json(),
+        "params_digest": params_digest("cohort", body.job_ids, params),
+    }
+    row, created = jobs.create_job(tx, values, COHORT_STAGES)
+    return row["id"], created
+
+
+@router.get("", response_model=Clusterings)
+async def list_clusterings(here: Here) -> Clusterings:
+    """Clusterings, newest first."""
+    rows = await here.ledger.read(clusterings.list_clusterings, here.project)
+    return Clusterings(clusterings=[await _answer(here, row["id"]) for row in rows])
+
+
+@router.get("/{clustering_id}", response_model=Clustering)
+async def get_clustering(clustering_id: str, here: Here) -> Clustering:
+    """One clustering."""
+    return await _answer(here, clustering_id)
+
+
+async def _answer(here: House, clustering_id: str) -> Clustering:
+    row = await here.ledger.read(clusterings.get_clustering, clustering_id)
+    slides = await here.ledger.read(clusterings.clustering_slides, clustering_id)
+    view = await here.views.get(clustering_id)
+    members = [ClusteringSlide.model_validate({**slide, "mpp": slide["slide_mpp"]}) for slide in slides]
+    return Clustering.model_validate({**row, "slides": members, "feature_names": view.feature_names})
+
+
+@router.get("/{clustering_id}/clusters", response_model=Clusters)
+async def list_clusters(clustering_id: str, here: Here, count: Annotated[int, Query(ge=0, le=4096)] = 0) -> Clusters:
+    """The tree cut into `count` clusters (0: as many as it proposes), largest first."""
+    view = await here.views.get(clustering_id)
+    cut = await here.labelling.learning.cut(view, count or view.cluster_count)
+    return await asyncio.to_thread(_clusters, view, cut, count or view.cluster_count)
+
+
+def _clusters(view: ClusteringView, cut: Cut, count: int) -> Clusters:
+    shown = {cluster["node_id"]: cluster["rows"][:REPRESENTATIVE_COUNT] for cluster in cut.clusters}
+    pictures = {one.row: one for one in cell_pictures(view, [row for rows in shown.values() for row in rows])}
+    return Clusters(
+        clusters=[
+            Cluster(
+                node_id=cluster["node_id"],
+                cell_count=cluster["cell_count"],
+                supported=cluster["supported"],
+                name_class=None,
+                sentence=describe(view, rows_of_place(view, cut, cluster["node_id"], NOISE))[1],
+                representatives=[pictures[row] for row in shown[cluster["node_id"]]],
+            )
+            for cluster in cut.clusters
+        ],
+        node_of_leaf=list(cut.node_of_leaf),
+        count=count,
+    )
+
+
+@router.get("/{clustering_id}/layers/{layer}", response_class=Response)
+async def get_layer(
+    clustering_id: str, layer: Literal["leaf", "layout", "confidence"], request: Request, here: Here
+) -> Response:
+    """An array in row order, little-endian and without a header: uint16 leaf, two fp16 layout, uint8 confidence."""
+    ref = getattr((await here.views.get(clustering_id)).artifacts, layer)
+    skip = await array_offset(here.store, ref)
+    return await send_object(request, here.store, ref, "application/octet-stream", skip=skip)
+
+
+@router.get("/{clustering_id}/cells", response_model=Cells)
+async def list_cells(
+    clustering_id: str,
+    here: Here,
+    bbox: str,
+    slide_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=20000)] = 2000,
+) -> Cells:
+    """Cells whose centroid lies in a box of the slide (x0,y0,x1,y1 at level 0)."""
+    view = await here.views.get(clustering_id)
+    return await asyncio.to_thread(cells_in_box, view, view.slide(slide_id), bbox, limit)
+
+
+@router.get("/{clustering_id}/blocks", response_model=Blocks)
+async def list_blocks(clustering_id: str, here: Here, slide_id: str | None = None) -> Blocks:
+    """Squares of the slide that hold cells, in the order of their rows."""
+    slide = (await here.views.get(clustering_id)).slide(slide_id)
+    found = []
+    for number, (block_x, block_y, start, stop) in enumerate(slide.blocks):
+        place = {"x_px": block_x * BLOCK_PX, "y_px": block_y * BLOCK_PX}
+        rows = {"row_start": slide.row_start + start, "row_stop": slide.row_start + stop}
+        found.append(Block(number=number, **place, **rows))
+    return Blocks(block_px=BLOCK_PX, blocks=found)
+
+
+@router.get("/{clustering_id}/blocks/{number}", response_class=Response)
+async def get_block(
+    clustering_id: str, number: int, request: Request, here: Here, slide_id: str | None = None
+) -> Response:
+    """Cells of one square as numbers: row_start, row_count, vertex_count, 0; centroids; offsets; vertices."""
+    view = await here.views.get(clustering_id)
+    slide = view.slide(slide_id)
+    body = await asyncio.to_thread(block_bytes, slide, number)
+    etag = f"{slide.settled.outlines.sha256}-{slide.row_start}-{number}"
+    return send_bytes(request, body, "application/octet-stream", etag)
+
+
+@router.get("/{clustering_id}/sheet.jpeg", response_class=Response)
+async def get_sheet(
+    clustering_id: str,
+    request: Request,
+    here: Here,
+    rows: Annotated[str, Query(max_length=4096)],
+    slide_id: str | None = None,
+    window_um: Annotated[float, Query(ge=4.0, le=512.0, allow_inf_nan=False)] = WINDOW_UM,
+    cell_px: Annotated[int, Query(ge=16, le=512)] = CELL_PX,
+) -> Response:
+    """Pictures of cells, from left to right, then from top to bottom."""
+    view = await here.views.get(clustering_id)
+    slide = view.slide(slide_id)
+    wanted = SheetRequest(slide, rows, window_um, cell_px)
+    jpeg = await render_sheet(here.ledger, here.workers, here.store, view, slide, wanted)
+    return send_bytes(request, jpeg, "image/jpeg", hashlib.sha256(jpeg).hexdigest())

@@ -1,0 +1,102 @@
+"""What people take away: the labels of every cell, as GeoJSON for QuPath and as a table."""
+
+import asyncio
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.background import BackgroundTask
+
+from morula.common.store import Store
+from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
+from morula.gateway.house import Here
+from morula.gateway.label_schemas import LabelSet
+from morula.gateway.labels.effective import NOT_SURE, SOURCES, Effective
+from morula.gateway.labels.learning import Snapshot
+from morula.gateway.views import ClusteringView
+
+Confidence = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+router = APIRouter(prefix="/v1/labellings", tags=["exports"])
+
+
+@router.get("/{labelling_id}/cells.geojson.gz", response_class=Response)
+async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = None) -> Response:
+    """Cells of a slide with their labels, as QuPath reads them."""
+    snapshot, view, found = await here.labelling.effective(labelling_id)
+    label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
+    slide = view.slide(slide_id)
+    confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view)
+    names = {one.number: Classification(one.name, one.color) for one in label_set.classes}
+
+    def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
+        measurements = {"Leaf": float(view.leaf[row]), "Confidence": round(float(confidence[row]), 3)}
+        return names.get(int(found.classes[row])), measurements
+
+    chunks = gzipped(feature_collection(slide, describe))
+    headers = {"Content-Disposition": 'attachment; filename="cells.geojson.gz"'}
+    return StreamingResponse(chunks, media_type="application/gzip", headers=headers)
+
+
+@router.get("/{labelling_id}/labels.parquet", response_class=Response)
+async def export_labels(labelling_id: str, here: Here) -> Response:
+    """Label of every cell, where it comes from, and how sure the model is."""
+    snapshot, view, found = await here.labelling.effective(labelling_id)
+    label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
+    confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view)
+    path = await asyncio.to_thread(_write_labels, view, snapshot, found, label_set, confidence)
+    return FileResponse(
+        path,
+        media_type="application/vnd.apache.parquet",
+        filename="labels.parquet",
+        background=BackgroundTask(path.unlink),
+    )
+
+
+def _write_labels(
+    view: ClusteringView,
+    snapshot: Snapshot,
+    found: Effective,
+    label_set: LabelSet,
+    confidence: Confidence,
+) -> Path:
+    names = {one.number: one.name for one in label_set.classes}
+    numbers = np.where(found.classes == NOT_SURE, 0, found.classes)
+    sources = [SOURCES[source] for source in found.sources.tolist()]
+    for row in snapshot.labels.overrides:
+        sources[row] = "override"
+    table = pa.table(
+        {
+            "cell_id": pa.array(_cell_ids(view)),
+            "class_number": pa.array(numbers),
+            "class_name": pa.array([names.get(number) for number in numbers.tolist()], pa.string()),
+            "source": pa.array(sources),
+            "confidence": pa.array(confidence),
+        }
+    )
+    with tempfile.NamedTemporaryFile(prefix="morula-labels-", suffix=".parquet", delete=False) as sink:
+        pq.write_table(table, sink, compression="zstd")
+    return Path(sink.name)
+
+
+def _cell_ids(view: ClusteringView) -> Iterator[str]:
+    for slide in view.slides:
+        for cell_id in slide.cell_ids(np.arange(len(slide.x_px))):
+            yield str(uuid.UUID(bytes=cell_id))
+
+
+def _confidence(store: Store, snapshot: Snapshot, view: ClusteringView) -> Confidence:
+    """The model's confidence in each row's class, 0 where there is no model; what a person said is certain."""
+    confidence: Confidence = np.zeros(view.cell_count, np.float32)
+    if snapshot.learnt.has_layers:
+        ref = snapshot.learnt.answer.confidence_layer
+        confidence = np.divide(np.frombuffer(store.get(ref.key, ref.sha256), np.uint8), 255, dtype=np.float32)
+    for row in snapshot.labels.marks:
+        confidence[row] = 1.0
+    return confidence

@@ -1,0 +1,60 @@
+"""Whether the gateway lives, whether everything behind it answers, which version it is, and its numbers."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from sqlalchemy import Connection, func, select
+
+from morula.common import models
+from morula.gateway.house import Here
+from morula.gateway.ledger.tables import job, shard
+from morula.gateway.pipeline.params import PIPELINE_REVISION
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def get_health() -> dict[str, str]:
+    """The process lives."""
+    return {"state": "alive"}
+
+
+@router.get("/readyz")
+async def get_readiness(here: Here) -> JSONResponse:
+    """The database and all services answer."""
+    await here.ledger.read(_touch)
+    serving = await here.workers.serving()
+    ready = all(serving.values())
+    return JSONResponse({"state": "ready" if ready else "not ready", "services": serving}, 200 if ready else 503)
+
+
+@router.get("/version")
+async def get_version() -> dict[str, Any]:
+    """Version of the program, of the pipeline and of every model."""
+    rows = [{"name": spec.name, "task": spec.task, "revision": spec.revision} for spec in models.REGISTRY]
+    return {"version": version("morula"), "pipeline_revision": PIPELINE_REVISION, "models": rows}
+
+
+@router.get("/metrics", response_class=Response)
+async def get_metrics(here: Here) -> Response:
+    """Numbers for Prometheus."""
+    counts = await here.ledger.read(_counts)
+    lines = [f"morula_{name}{{{labels}}} {value}" for name, labels, value in counts]
+    own = "# TYPE morula_jobs gauge\n# TYPE morula_shards gauge\n" + "\n".join([*lines, ""])
+    return Response(generate_latest(REGISTRY) + own.encode(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _touch(tx: Connection) -> None:
+    tx.execute(select(1)).scalar_one()
+
+
+def _counts(tx: Connection) -> list[tuple[str, str, object]]:
+    jobs = tx.execute(select(job.c.state, func.count()).group_by(job.c.state)).all()
+    shards = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
+    return [
+        *(("jobs", f'state="{state}"', count) for state, count in jobs),
+        *(("shards", f'stage="{stage}",state="{state}"', count) for stage, state, count in shards),
+    ]

@@ -1,0 +1,113 @@
+"""Jobs: asked for, followed, stopped, tried again, and the files that they leave."""
+
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from morula.gateway.house import Here
+from morula.gateway.ledger import jobs, shards, slides
+from morula.gateway.ledger.rows import Row
+from morula.gateway.pipeline.params import SLIDE_STAGES, make_params, params_digest
+from morula.gateway.ranges import send_object
+from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, StageProgress
+from morula.v1.artifact_pb2 import ObjectRef
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application/json", "gz": "application/gzip"}
+
+
+@router.post("", status_code=202, response_model=Job)
+async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
+    """Have a slide worked on. The same again is the same job, unless that one failed."""
+    slide = await here.ledger.read(slides.get_slide, body.slide_id)
+    params = make_params(
+        preset=body.preset,
+        segmenter=body.segmenter,
+        embedder=body.embedder,
+        mpp=body.mpp,
+        stated_mpp=body.slide_mpp,
+        known_mpp=slide["mpp"],
+    )
+    values = {
+        "project_id": here.project,
+        "kind": "slide",
+        "slide_id": slide["id"],
+        "source_job_ids": [],
+        "name": slide["name"],
+        "params": params.to_json(),
+        "params_digest": params_digest("slide", slide["id"], params),
+    }
+    row, created = await here.ledger.write(jobs.create_job, values, SLIDE_STAGES)
+    response.status_code = 202 if created else 200
+    response.headers["Location"] = f"/v1/jobs/{row['id']}"
+    return await here.ledger.read(job_answer, row["id"])
+
+
+@router.get("", response_model=Jobs)
+async def list_jobs(here: Here, slide_id: str | None = None) -> Jobs:
+    """Jobs, newest first."""
+    return await here.ledger.read(_jobs_answer, here.project, slide_id)
+
+
+@router.get("/{job_id}", response_model=Job)
+async def get_job(job_id: str, here: Here) -> Job:
+    """One job."""
+    return await here.ledger.read(job_answer, job_id)
+
+
+@router.post("/{job_id}/cancel", status_code=202, response_model=Job)
+async def cancel_job(job_id: str, here: Here) -> Job:
+    """Have a job stopped."""
+    await here.ledger.write(jobs.ask_to_cancel, job_id)
+    return await here.ledger.read(job_answer, job_id)
+
+
+@router.post("/{job_id}/retry", status_code=202, response_model=Job)
+async def retry_job(job_id: str, here: Here) -> Job:
+    """Have a job that failed or was cancelled carried on with."""
+    await here.ledger.write(jobs.retry_job, job_id)
+    return await here.ledger.read(job_answer, job_id)
+
+
+@router.get("/{job_id}/files", response_model=JobFiles)
+async def list_files(job_id: str, here: Here) -> JobFiles:
+    """Files that the job left."""
+    rows = await here.ledger.read(jobs.job_files, job_id)
+    return JobFiles(files=[JobFile.model_validate(dict(row)) for row in rows])
+
+
+@router.get("/{job_id}/files/{name}", response_class=Response)
+async def get_file(job_id: str, name: str, request: Request, here: Here) -> Response:
+    """One file that the job left."""
+    row = await here.ledger.read(jobs.get_file, job_id, name)
+    ref = ObjectRef(key=row["key"], sha256=row["sha256"], size_bytes=row["size_bytes"])
+    media_type = MEDIA_TYPES[row["name"].rpartition(".")[2]]
+    return await send_object(request, here.store, ref, media_type, filename=row["name"])
+
+
+def job_answer(tx: Connection, job_id: str) -> Job:
+    """The job with its stages."""
+    return _answers(tx, [jobs.get_job(tx, job_id)])[0]
+
+
+def _jobs_answer(tx: Connection, project: str, slide_id: str | None) -> Jobs:
+    return Jobs(jobs=_answers(tx, jobs.list_jobs(tx, project, slide_id)))
+
+
+def _answers(tx: Connection, rows: list[Row]) -> list[Job]:
+    stages: dict[str, list[StageProgress]] = {row["id"]: [] for row in rows}
+    for stage in shards.list_stages(tx, list(stages)):
+        stages[stage["job_id"]].append(
+            StageProgress(
+                stage=stage["stage"],
+                done_count=stage["done_count"],
+                total_count=stage["total_count"] or 0,
+                seconds=round(stage["busy_s"], 3),
+            )
+        )
+    names = {row["slide_id"]: slides.get_slide(tx, row["slide_id"])["name"] for row in rows if row["slide_id"]}
+    return [
+        Job.model_validate({**row, "slide_name": names.get(row["slide_id"]), "stages": stages[row["id"]]})
+        for row in rows
+    ]

@@ -1,0 +1,160 @@
+"""Labellings: what was said, what it comes to, and the next page."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from morula.common.errors import InvalidArgument, NotFound
+from morula.gateway.house import Here, House
+from morula.gateway.label_schemas import (
+    BODIES,
+    Cut,
+    CutRequest,
+    Event,
+    Events,
+    Labellings,
+    NewEvent,
+    NewLabelling,
+    Page,
+    State,
+)
+from morula.gateway.labels.fold import check_undo
+from morula.gateway.labels.learning import Snapshot
+from morula.gateway.ledger import clusterings, label_sets, labels
+from morula.gateway.ranges import send_object
+from morula.gateway.refs import from_json
+from morula.gateway.views import ClusteringView
+from morula.v1.labeller_pb2 import LearnLabelsResponse
+
+router = APIRouter(prefix="/v1/labellings", tags=["labellings"])
+
+
+@router.post("", status_code=201, response_model=State)
+async def create_labelling(body: NewLabelling, response: Response, here: Here) -> State:
+    """Begin a labelling of a clustering."""
+    labelling_id = await here.ledger.write(_create, here.project, body)
+    response.headers["Location"] = f"/v1/labellings/{labelling_id}"
+    return await here.labelling.state(labelling_id)
+
+
+def _create(tx: Connection, project: str, body: NewLabelling) -> str:
+    clustering = clusterings.get_clustering(tx, body.clustering_id)
+    label_set_id = body.label_set_id or label_sets.list_label_sets(tx, project)[0]["id"]
+    label_sets.get_label_set(tx, label_set_id)
+    return labels.create_labelling(tx, clustering["id"], label_set_id, clustering["cluster_count"])
+
+
+@router.get("", response_model=Labellings)
+async def list_labellings(clustering_id: str, here: Here) -> Labellings:
+    """Labellings of a clustering, oldest first."""
+    rows = await here.ledger.read(labels.list_labellings, clustering_id)
+    return Labellings(labellings=[await here.labelling.state(row["id"]) for row in rows])
+
+
+@router.get("/{labelling_id}", response_model=State)
+async def get_labelling(labelling_id: str, here: Here) -> State:
+    """A labelling as it is now."""
+    return await here.labelling.state(labelling_id)
+
+
+@router.get("/{labelling_id}/page", response_model=Page, responses={204: {"description": "Every cell was seen."}})
+async def get_page(
+    labelling_id: str,
+    here: Here,
+    node_id: Annotated[int, Query(ge=0, lt=2**32)] = 0,
+    cell_count: Annotated[int, Query(ge=1, le=12)] = 12,
+) -> Page | Response:
+    """The page of cells that is worth most, or the best one of a cluster."""
+    page = await here.paging.next_page(labelling_id, node_id, cell_count)
+    return page if page is not None else Response(status_code=204)
+
+
+@router.post("/{labelling_id}/events", status_code=201, response_model=State)
+async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
+    """Say something. It is durable once this answers, also where the labeller is away."""
+    snapshot = await here.labelling.learning.snapshot(labelling_id)
+    said = await _check(here, snapshot, body)
+    await here.ledger.write(_append, labelling_id, body, said)
+    await here.labelling.learning.learn(labelling_id)
+    return await here.labelling.state(labelling_id)
+
+
+def _append(tx: Connection, labelling_id: str, event: NewEvent, body: dict[str, Any]) -> int:
+    seq = labels.append_event(tx, labelling_id, event.actor, event.kind, body, event.expected_seq)
+    if event.kind == "undone":
+        # After the append, whose lock keeps others from undoing the same at the same time.
+        check_undo([one for one in labels.list_events(tx, labelling_id) if one.seq < seq], body["seq"])
+    return seq
+
+
+async def _check(here: House, snapshot: Snapshot, event: NewEvent) -> dict[str, Any]:
+    """The body as it is stored; refused where it names a row, class or node that there is not."""
+    try:
+        body = BODIES[event.kind].model_validate(event.body).model_dump()
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**one, "loc": ("body", "body", *one["loc"])} for one in error.errors()]
+        ) from error
+    view = await here.views.get(snapshot.row["clustering_id"])
+    label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
+    numbers = {one.number for one in label_set.classes}
+    wrong = _unknown(body, view, numbers)
+    if wrong is not None:
+        raise RequestValidationError([{"loc": ("body", "body"), "msg": wrong, "type": "value_error"}])
+    return body
+
+
+def _unknown(body: dict[str, Any], view: ClusteringView, numbers: set[int]) -> str | None:
+    cells = body.get("cells", [body])
+    rows = [cell["row"] for cell in cells if "row" in cell]
+    classes = [one.get("class_number") for one in (body, *cells)]
+    nodes = [one["node_id"] for one in (body, body.get("place", {})) if "node_id" in one]
+    if any(row >= view.cell_count for row in rows):
+        return f"the clustering has the rows 0 to {view.cell_count - 1}"
+    if any(number not in numbers for number in classes if number):
+        return "the label set has no class of this number"
+    if any(node not in view.nodes for node in nodes):
+        return "the clustering has no node of this id"
+    return None
+
+
+@router.get("/{labelling_id}/events", response_model=Events)
+async def list_events(labelling_id: str, here: Here) -> Events:
+    """Everything that was said, oldest first."""
+    snapshot = await here.labelling.learning.snapshot(labelling_id)
+    return Events(events=[Event.model_validate(event) for event in snapshot.events])
+
+
+@router.get("/{labelling_id}/cut", response_model=Cut)
+async def get_cut(labelling_id: str, here: Here) -> Cut:
+    """The cut that the labelling is looked at with."""
+    return await here.labelling.shown_cut(labelling_id)
+
+
+@router.put("/{labelling_id}/cut", response_model=Cut)
+async def set_cut(labelling_id: str, body: CutRequest, here: Here) -> Cut:
+    """Look at the labelling with another number of clusters. No label changes."""
+    snapshot = await here.labelling.learning.snapshot(labelling_id)
+    view = await here.views.get(snapshot.row["clustering_id"])
+    if body.cluster_count > view.leaf_count:
+        raise InvalidArgument(f"The clustering has {view.leaf_count} leaves, so no more clusters.")
+    await here.labelling.learning.cut(view, body.cluster_count)
+    await here.ledger.write(labels.set_cut, labelling_id, body.cluster_count)
+    await here.labelling.learning.learn(labelling_id)
+    return await here.labelling.shown_cut(labelling_id)
+
+
+@router.get("/{labelling_id}/layers/{version}/{layer}", response_class=Response)
+async def get_layer(
+    labelling_id: str, version: int, layer: Literal["class", "confidence"], request: Request, here: Here
+) -> Response:
+    """One byte for each row: its class by the model (0 none, 255 not sure), or the model's confidence in it."""
+    row = await here.ledger.read(labels.get_layer, labelling_id, version)
+    learnt = from_json(row["learnt"], LearnLabelsResponse)
+    ref = learnt.class_layer if layer == "class" else learnt.confidence_layer
+    if not ref.key:
+        raise NotFound("Nothing was learnt yet: the model needs cells of two classes.", version=str(version))
+    return await send_object(request, here.store, ref, "application/octet-stream")

@@ -1,0 +1,126 @@
+"""Slides: taken in, listed, looked at."""
+
+import asyncio
+import math
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from morula.common.errors import InvalidArgument, NotFound
+from morula.gateway import uploads
+from morula.gateway.house import Here, House
+from morula.gateway.intake import Description
+from morula.gateway.ledger import slides
+from morula.gateway.ranges import send_bytes
+from morula.gateway.refs import slide_ref
+from morula.gateway.schemas import Slide, SlideFields, SlideReference, Slides
+from morula.v1.tiler_pb2 import RenderRegionRequest
+
+router = APIRouter(prefix="/v1/slides", tags=["slides"])
+
+TILE_PX = 512
+THUMBNAIL_LIMIT_PX = 2048
+
+
+@router.post("", status_code=201, response_model=Slide)
+async def create_slide(request: Request, response: Response, here: Here) -> Slide:
+    """Take a slide in: an upload (multipart, `file` one or more times) or a reference (JSON, `path` or `key`)."""
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("application/json"):
+        slide, created = await _by_reference(request, here)
+    else:
+        slide, created = await _by_upload(request, content_type, here)
+    response.status_code = 201 if created else 200
+    response.headers["Location"] = f"/v1/slides/{slide.id}"
+    return slide
+
+
+async def _by_upload(request: Request, content_type: str, here: House) -> tuple[Slide, bool]:
+    declared = request.headers.get("content-length", "0")
+    length = int(declared) if declared.isdecimal() else 0
+    upload = await uploads.receive(request.stream(), content_type, length, here.settings.scratch)
+    try:
+        said = _checked(SlideFields, {name: value for name, value in upload.fields.items() if value})
+        row, created = await here.intake.take_files(upload.parts, Description(**said.model_dump()))
+    finally:
+        await asyncio.to_thread(upload.discard)
+    return Slide.model_validate(dict(row)), created
+
+
+async def _by_reference(request: Request, here: House) -> tuple[Slide, bool]:
+    try:
+        reference = SlideReference.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    said = Description(**reference.model_dump(exclude={"path", "key"}))
+    if (reference.path is None) == (reference.key is None):
+        raise InvalidArgument("Name the slide by its path below a named folder, or by its key in the store.")
+    if reference.path is not None:
+        parts = await asyncio.to_thread(uploads.refer, here.settings.folders, reference.path)
+        row, created = await here.intake.take_files(parts, said)
+    else:
+        row, created = await here.intake.take_key(str(reference.key), said)
+    return Slide.model_validate(dict(row)), created
+
+
+def _checked(kind: type[SlideFields], fields: dict[str, str]) -> SlideFields:
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+@router.get("", response_model=Slides)
+async def list_slides(here: Here) -> Slides:
+    """All slides, newest first."""
+    rows = await here.ledger.read(slides.list_slides, here.project)
+    return Slides(slides=[Slide.model_validate(dict(row)) for row in rows])
+
+
+@router.get("/{slide_id}", response_model=Slide)
+async def get_slide(slide_id: str, here: Here) -> Slide:
+    """One slide."""
+    return Slide.model_validate(dict(await here.ledger.read(slides.get_slide, slide_id)))
+
+
+@router.get("/{slide_id}/tiles/{zoom}/{column}_{row}.jpeg", response_class=Response)
+async def get_tile(slide_id: str, zoom: int, column: int, row: int, request: Request, here: Here) -> Response:
+    """A picture of 512 px; one of its pixels is 2**zoom level-0 pixels wide."""
+    slide = await here.ledger.read(slides.get_slide, slide_id)
+    side_px = TILE_PX * 2**zoom if 0 <= zoom <= 20 else 0
+    inside = side_px and 0 <= column * side_px < slide["width_px"] and 0 <= row * side_px < slide["height_px"]
+    if not inside:
+        raise NotFound("The slide has no tile there.", slide_id=slide_id)
+    etag = f"{slide['digest']}-{zoom}-{column}-{row}"
+    if request.headers.get("if-none-match") == f'"{etag}"':
+        return send_bytes(request, b"", "image/jpeg", etag)
+    width_px = min(TILE_PX, math.ceil((slide["width_px"] - column * side_px) / 2**zoom))
+    height_px = min(TILE_PX, math.ceil((slide["height_px"] - row * side_px) / 2**zoom))
+    place = RenderRegionRequest(
+        x_px=column * side_px, y_px=row * side_px, width_px=width_px, height_px=height_px, downsample=2.0**zoom
+    )
+    return send_bytes(request, await _render(here, slide_id, place), "image/jpeg", etag)
+
+
+@router.get("/{slide_id}/thumbnail.jpeg", response_class=Response)
+async def get_thumbnail(slide_id: str, request: Request, here: Here, max_px: int = 512) -> Response:
+    """The whole slide in one small picture."""
+    if not 16 <= max_px <= THUMBNAIL_LIMIT_PX:
+        raise InvalidArgument(f"max_px is 16 to {THUMBNAIL_LIMIT_PX}, not {max_px}.")
+    slide = await here.ledger.read(slides.get_slide, slide_id)
+    downsample = max(1.0, max(slide["width_px"], slide["height_px"]) / max_px)
+    place = RenderRegionRequest(
+        width_px=max(1, round(slide["width_px"] / downsample)),
+        height_px=max(1, round(slide["height_px"] / downsample)),
+        downsample=downsample,
+    )
+    etag = f"{slide['digest']}-thumbnail-{max_px}"
+    return send_bytes(request, await _render(here, slide_id, place), "image/jpeg", etag)
+
+
+async def _render(here: House, slide_id: str, place: RenderRegionRequest) -> bytes:
+    slide = await here.ledger.read(slides.get_slide, slide_id)
+    files = await here.ledger.read(slides.slide_files, slide_id)
+    place.slide.CopyFrom(slide_ref(slide, files))
+    return bytes((await here.workers.render_region(place)).jpeg)

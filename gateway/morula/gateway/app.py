@@ -1,0 +1,90 @@
+"""The application: endpoints over a ledger, a store and five services."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+
+from morula.common.store import Store
+from morula.gateway import problems
+from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
+from morula.gateway.conductor import Conductor
+from morula.gateway.guard import Guard
+from morula.gateway.house import House
+from morula.gateway.intake import Intake
+from morula.gateway.labels.learning import Learning
+from morula.gateway.labels.paging import Paging
+from morula.gateway.labels.service import Labelling
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.migrate import default_project
+from morula.gateway.listeners import Listeners
+from morula.gateway.settings import GatewaySettings
+from morula.gateway.views import Views
+from morula.gateway.workers import Workers
+
+STATIC = Path(__file__).parent / "static"
+ROUTERS = (health, slides, jobs, events, clusterings, label_sets, labellings, exports)
+
+
+def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
+    """The application. `connect` opens the channels to the services on the loop that the application runs on."""
+    app = FastAPI(
+        title="Morula",
+        version=version("morula"),
+        description="Whole-slide images in, labelled cells out. For research and education.",
+        lifespan=lambda app: _live(app, settings, ledger, connect, store),
+        generate_unique_id_function=_operation_id,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
+    problems.install(app)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    if STATIC.is_dir():
+        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+    return app
+
+
+@asynccontextmanager
+async def _live(
+    app: FastAPI, settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store
+) -> AsyncIterator[None]:
+    """Everything that lives as long as the application; closed in the opposite order."""
+    workers = connect()
+    views = Views(ledger, store)
+    learning = Learning(ledger, workers, views)
+    listeners = Listeners(ledger)
+    project = await ledger.read(default_project)
+    app.state.house = House(
+        settings=settings,
+        project=project,
+        ledger=ledger,
+        workers=workers,
+        store=store,
+        intake=Intake(ledger, workers, store, project),
+        views=views,
+        labelling=Labelling(ledger, store, views, learning),
+        paging=Paging(workers, views, learning),
+        listeners=listeners,
+    )
+    watch = asyncio.create_task(listeners.run(), name="listeners")
+    try:
+        async with Conductor(settings, ledger, workers, store):
+            yield
+    finally:
+        await listeners.close()
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+        await learning.close()
+        await workers.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

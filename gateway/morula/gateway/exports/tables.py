@@ -1,0 +1,164 @@
+"""The tables that a job leaves: tiles, cells, assignments. Written in row groups, never as a whole in memory."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from morula.common.arrays import write_json
+from morula.common.store import Store
+from morula.common.tables import TILES_SCHEMA, read_cells, read_metadata, read_morphology, read_plan, read_tiles
+from morula.gateway.views import ClusteringView, SlideRows
+from morula.v1.artifact_pb2 import ObjectRef, SettledSlide, ShardCells
+
+BATCH_ROWS = 1 << 16
+OPEN_SHARDS = 8
+NOISE_CLUSTER = 0
+"""Cluster of a cell that is in none; nodes are numbered from 1."""
+
+CELL_COLUMNS = (
+    "x_px",
+    "y_px",
+    "x_min_px",
+    "y_min_px",
+    "x_max_px",
+    "y_max_px",
+    "geometry",
+    "score",
+    "state",
+    "area_um2",
+)
+
+
+def write_job_tiles(store: Store, plan_key: str, tile_keys: Sequence[str], path: Path) -> pa.Table:
+    """Every tile of the grid with its verdict: those that shards judged, the others as background."""
+    with store.local_path(plan_key) as plan_path:
+        plan = read_plan(plan_path)
+    judged = [read_tiles(store.get(key)) for key in tile_keys]
+    metadata = read_metadata(plan)
+    seen = pa.concat_tables([_plain(table) for table in judged]) if judged else TILES_SCHEMA.empty_table()
+    unseen = plan.filter(pc.invert(pc.is_in(plan["tile"], seen["tile"].combine_chunks())))
+    count = unseen.num_rows
+    columns = {
+        field.name: unseen[field.name] if field.name in unseen.column_names else pa.nulls(count, field.type)
+        for field in TILES_SCHEMA
+    }
+    columns["verdict"] = pa.array(["background"] * count, pa.string()).dictionary_encode()
+    rest = pa.table([columns[field.name].cast(field.type) for field in TILES_SCHEMA], schema=TILES_SCHEMA)
+    tiles = pa.concat_tables([seen.unify_dictionaries(), rest]).sort_by("tile")
+    said = {"slide_digest": metadata["slide_digest"], "mpp": metadata["mpp"], "slide_mpp": metadata["slide_mpp"]}
+    pq.write_table(tiles.replace_schema_metadata(_metadata(said)), path, compression="zstd")
+    return tiles
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    return pa.table([table[field.name].cast(field.type) for field in TILES_SCHEMA], schema=TILES_SCHEMA)
+
+
+def write_job_cells(store: Store, settled: SettledSlide, slide: SlideRows, path: Path) -> None:
+    """Every cell with its polygon and morphology as GeoParquet, in row order."""
+    reader = _ShardReader(store, settled.shards)
+    writer: pq.ParquetWriter | None = None
+    for batch in _cell_batches(slide, reader):
+        if writer is None:
+            writer = pq.ParquetWriter(path, batch.schema.with_metadata(_geo_metadata(slide)), compression="zstd")
+        writer.write_table(batch)
+    if writer is not None:
+        writer.close()
+
+
+def _cell_batches(slide: SlideRows, reader: "_ShardReader") -> Iterator[pa.Table]:
+    count = slide.row_stop - slide.row_start
+    for start in range(0, count, BATCH_ROWS):
+        rows = np.arange(start, min(start + BATCH_ROWS, count))
+        cells = reader.take(slide.shard[rows], slide.shard_row[rows])
+        yield cells.add_column(0, "cell_id", pa.array(_texts(slide.cell_ids(rows))))
+
+
+class _ShardReader:
+    """Cells with morphology by (shard, row); a few shards are kept open, because rows of a block share theirs."""
+
+    def __init__(self, store: Store, shards: Sequence[ShardCells]) -> None:
+        self._store = store
+        self._shards = shards
+        self.table = lru_cache(OPEN_SHARDS)(self._table)
+
+    def _table(self, number: int) -> pa.Table:
+        shard = self._shards[number]
+        with self._path(shard.cells) as path:
+            cells = read_cells(path).select(CELL_COLUMNS)
+        with self._path(shard.morphology) as path:
+            morphology = read_morphology(path)
+        for name in morphology.column_names:
+            if name not in CELL_COLUMNS:
+                cells = cells.append_column(name, morphology[name])
+        return cells
+
+    def take(self, shard: np.ndarray[Any, Any], row: np.ndarray[Any, Any]) -> pa.Table:
+        """These rows, in their order."""
+        parts, places = [], []
+        for number in np.unique(shard):
+            mine = np.flatnonzero(shard == number)
+            parts.append(self.table(int(number)).take(row[mine]))
+            places.append(mine)
+        order = np.argsort(np.concatenate(places))
+        return pa.concat_tables(parts).unify_dictionaries().take(order).replace_schema_metadata(None)
+
+    def _path(self, ref: ObjectRef) -> Any:
+        return self._store.local_path(ref.key, ref.sha256)
+
+
+def write_empty_cells(path: Path) -> None:
+    """The table of cells of a slide that has none."""
+    kinds = {"geometry": pa.binary(), "state": pa.string(), "score": pa.float32(), "area_um2": pa.float32()}
+    fields = [
+        pa.field("cell_id", pa.string()),
+        *(pa.field(name, kinds.get(name, pa.float64())) for name in CELL_COLUMNS),
+    ]
+    pq.write_table(pa.schema(fields, _geo_metadata(None)).empty_table(), path, compression="zstd")
+
+
+def write_assignments(view: ClusteringView | None, node_of_leaf: Sequence[int], confidence: Any, path: Path) -> None:
+    """Cluster of each cell in the proposed cut, its leaf, and how sure it is there."""
+    schema = pa.schema(
+        [("cell_id", pa.string()), ("cluster_id", pa.int32()), ("leaf", pa.uint16()), ("confidence", pa.float32())]
+    )
+    if view is None:
+        pq.write_table(schema.empty_table(), path, compression="zstd")
+        return
+    clusters = clusters_of_rows(view, node_of_leaf)
+    ids = [text for slide in view.slides for text in _texts(slide.cell_ids(np.arange(len(slide.x_px))))]
+    columns = [
+        pa.array(ids),
+        pa.array(clusters),
+        pa.array(view.leaf),
+        pa.array(np.asarray(confidence, np.float32) / 255),
+    ]
+    pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
+
+
+def clusters_of_rows(view: ClusteringView, node_of_leaf: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Node of each row in a cut, NOISE_CLUSTER where it is in none."""
+    nodes = np.array([*node_of_leaf, NOISE_CLUSTER], np.int32)
+    return nodes[np.minimum(view.leaf, len(node_of_leaf))]
+
+
+def _texts(ids: Sequence[bytes]) -> list[str]:
+    return [str(uuid.UUID(bytes=cell_id)) for cell_id in ids]
+
+
+def _metadata(said: dict[str, Any]) -> dict[bytes, bytes]:
+    return {b"morula": write_json(said)}
+
+
+def _geo_metadata(slide: SlideRows | None) -> dict[bytes, bytes]:
+    geometry = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None, "edges": "planar"}
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}
+    said = {"slide_digest": slide.digest, "slide_mpp": slide.mpp} if slide is not None else {}
+    return {b"geo": write_json(geo), b"morula": write_json(said)}

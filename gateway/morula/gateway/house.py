@@ -1,0 +1,40 @@
+"""What an application is made of, and how an endpoint gets at it."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from morula.common.store import Store
+from morula.gateway.intake import Intake
+from morula.gateway.labels.paging import Paging
+from morula.gateway.labels.service import Labelling
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.listeners import Listeners
+from morula.gateway.settings import GatewaySettings
+from morula.gateway.views import Views
+from morula.gateway.workers import Workers
+
+
+@dataclass(frozen=True)
+class House:
+    """All that endpoints work with."""
+
+    settings: GatewaySettings
+    project: str
+    ledger: Ledger
+    workers: Workers
+    store: Store
+    intake: Intake
+    views: Views
+    labelling: Labelling
+    paging: Paging
+    listeners: Listeners
+
+
+def _house(connection: HTTPConnection) -> House:
+    return cast(House, connection.app.state.house)
+
+
+Here = Annotated[House, Depends(_house)]

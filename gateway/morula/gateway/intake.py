@@ -1,0 +1,119 @@
+"""Makes a slide of files: into the store, read once by the tiler, and only then a row."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from weakref import WeakValueDictionary
+
+from morula.common.errors import ArtifactMissing, InvalidArgument
+from morula.common.keys import artifact_key, slide_digest
+from morula.common.store import Store
+from morula.gateway.ledger import slides
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.rows import Row
+from morula.gateway.refs import slide_ref
+from morula.gateway.uploads import Part, entry_of
+from morula.gateway.workers import Workers
+from morula.v1.tiler_pb2 import InspectSlideRequest, InspectSlideResponse
+
+FileRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the person says about the slide."""
+
+    name: str | None = None
+    mpp: float | None = None
+    stain: str | None = None
+    tissue: str | None = None
+
+
+class Intake:
+    """Takes slides in, one at a time per digest."""
+
+    def __init__(self, ledger: Ledger, workers: Workers, store: Store, project: str) -> None:
+        self._ledger = ledger
+        self._workers = workers
+        self._store = store
+        self._project = project
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def take_files(self, parts: Sequence[Part], said: Description) -> tuple[Row, bool]:
+        """A slide of these files, which are copied to the store; False where it is there already."""
+        names = [part.name for part in parts]
+        if len(set(names)) != len(names):
+            raise InvalidArgument("Two files of the slide have the same name.")
+        digest = slide_digest([(part.name, part.sha256, part.size_bytes) for part in parts], entry_of(names))
+        rows = [self._row(digest, part) for part in parts]
+        async with self._locks.setdefault(digest, asyncio.Lock()):
+            known = await self._ledger.read(slides.find_slide, self._project, digest)
+            if known is not None:
+                return known, False
+            written: list[str] = []
+            try:
+                for part, row in zip(parts, rows, strict=True):
+                    written.append(row["key"])
+                    await asyncio.to_thread(self._store.put_large, row["key"], part.path)
+                return await self._inspect_and_keep(digest, rows, said), True
+            except BaseException:
+                await self._forget(written)
+                raise
+
+    async def take_key(self, key: str, said: Description) -> tuple[Row, bool]:
+        """A slide that lies in the store already, and stays there whatever it turns out to be."""
+        stored = await asyncio.to_thread(self._store.stat, key)
+        if stored is None:
+            raise ArtifactMissing("There is no such object in the store.", key=key)
+        name = PurePosixPath(key).name
+        digest = slide_digest([(name, stored.sha256, stored.size_bytes)], name)
+        known = await self._ledger.read(slides.find_slide, self._project, digest)
+        if known is not None:
+            return known, False
+        row = {"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes}
+        return await self._inspect_and_keep(digest, [row], said), True
+
+    def _row(self, digest: str, part: Part) -> FileRow:
+        ext = PurePosixPath(part.name).suffix.removeprefix(".").lower()
+        ext = ext if ext.isascii() and ext.isalnum() else "bin"
+        inputs = {"name": part.name, "sha256": part.sha256}
+        key = artifact_key(self._project, digest, "slide", ext, inputs=[], params=inputs)
+        return {"name": part.name, "key": key, "sha256": part.sha256, "size_bytes": part.size_bytes}
+
+    async def _inspect_and_keep(self, digest: str, rows: Sequence[FileRow], said: Description) -> Row:
+        entry = entry_of([row["name"] for row in rows])
+        reference = slide_ref({"digest": digest, "entry": entry}, rows, said.mpp)
+        found = await self._workers.inspect_slide(InspectSlideRequest(slide=reference))
+        values = {
+            "project_id": self._project,
+            "digest": digest,
+            "name": said.name or PurePosixPath(entry).name,
+            "entry": entry,
+            "size_bytes": sum(row["size_bytes"] for row in rows),
+            "stain": said.stain,
+            "tissue": said.tissue,
+            **_optics(found),
+        }
+        return await self._ledger.write(slides.create_slide, values, rows)
+
+    async def _forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if not await self._ledger.read(slides.object_in_use, key):
+                await asyncio.to_thread(self._store.delete, key)
+
+
+def _optics(found: InspectSlideResponse) -> Mapping[str, Any]:
+    return {
+        "width_px": found.width_px,
+        "height_px": found.height_px,
+        "mpp": found.mpp or None,
+        "mpp_assumed": found.mpp_assumed,
+        "objective_power": found.objective_power or None,
+        "vendor": found.vendor,
+        "levels": [
+            {"width_px": level.width_px, "height_px": level.height_px, "downsample": level.downsample}
+            for level in found.levels
+        ],
+    }

@@ -1,0 +1,236 @@
+"""What requests and answers about labels look like."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from morula.gateway.schemas import (
+    Answer,
+    CellPicture,
+    ClassNumber,
+    Colour,
+    Identifier,
+    Name,
+    NodeId,
+    Request,
+    Row,
+    Time,
+)
+
+SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
+
+
+class NewClass(Request):
+    name: Name
+    color: Colour | None = None
+
+
+class NewLabelSet(Request):
+    name: Name
+    classes: Annotated[list[NewClass], Field(max_length=249, default_factory=list)]
+
+
+class ClassChange(Request):
+    name: Name | None = None
+    color: Colour | None = None
+
+
+class LabelClass(Answer):
+    number: int
+    name: str
+    color: str
+    key: str | None
+
+
+class LabelSet(Answer):
+    id: str
+    name: str
+    classes: list[LabelClass]
+
+
+class LabelSets(Answer):
+    label_sets: list[LabelSet]
+
+
+class NewLabelling(Request):
+    clustering_id: Identifier
+    label_set_id: Identifier | None = None
+
+
+class PlaceBody(Request):
+    node_id: NodeId
+    leaf: Annotated[int, Field(ge=0, le=65535, strict=True)]
+    cell_count: Annotated[int, Field(ge=0)] = 0
+
+
+class SeenCellBody(Request):
+    row: Row
+    class_number: Annotated[int, Field(ge=0, le=250, strict=True)] | None
+    shown_class_number: SeenClass | None = None
+
+
+class PageNamed(Request):
+    place: PlaceBody
+    cells: Annotated[list[SeenCellBody], Field(min_length=1, max_length=12)]
+    class_number: ClassNumber | None
+    version: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _each_cell_once(self) -> "PageNamed":
+        if len({cell.row for cell in self.cells}) != len(self.cells):
+            raise ValueError("a cell is on the page twice")
+        return self
+
+
+class CellSet(Request):
+    row: Row
+    class_number: ClassNumber | None
+
+
+class ClusterNamed(Request):
+    node_id: NodeId
+    class_number: ClassNumber | None
+
+
+class Undone(Request):
+    seq: Annotated[int, Field(ge=1, strict=True)]
+
+
+BODIES: dict[str, type[Request]] = {
+    "page_named": PageNamed,
+    "cell_set": CellSet,
+    "cluster_named": ClusterNamed,
+    "undone": Undone,
+}
+
+
+class NewEvent(Request):
+    """Something that a person says; `body` depends on `kind`."""
+
+    kind: Literal["page_named", "cell_set", "cluster_named", "undone"]
+    body: dict[str, Any]
+    expected_seq: Annotated[int, Field(ge=0)] | None = None
+    actor: Name = "local"
+
+
+class Event(Answer):
+    seq: int
+    actor: str
+    time: Time
+    kind: str
+    body: dict[str, Any]
+
+
+class Events(Answer):
+    events: list[Event]
+
+
+class CutRequest(Request):
+    cluster_count: Annotated[int, Field(ge=1, le=4096)]
+
+
+class Cut(Answer):
+    """Node of each leaf, and the class that each node's name gives it."""
+
+    cluster_count: int
+    node_of_leaf: list[int]
+    names: list[dict[str, int]]
+
+
+class HeldOut(Answer):
+    model_macro_f1: float
+    cluster_macro_f1: float
+    constant_macro_f1: float
+    model_accuracy: float
+    cluster_accuracy: float
+    cell_count: int
+
+
+class ClassCount(Answer):
+    class_number: int
+    cell_count: int
+
+
+class NamedCluster(Answer):
+    node_id: int
+    class_number: int
+    explicit: bool
+
+
+class LastEvent(Answer):
+    seq: int
+    kind: str
+    sentence: str
+
+
+class State(Answer):
+    """A labelling as its events leave it, with what was learnt from them."""
+
+    id: str
+    clustering_id: str
+    label_set: LabelSet
+    seq: int
+    learned_seq: int
+    """Events that the numbers below rest on; below `seq` while the labeller is behind."""
+    version: int
+    spread: Literal["none", "model", "clusters"]
+    held_out: HeldOut | None
+    cell_count: int
+    sure_count: int
+    seen_count: int
+    page_count: int
+    mark_count: int
+    class_counts: list[ClassCount]
+    unlabelled_count: int
+    cluster_names: list[NamedCluster]
+    cluster_count: int
+    marks: list[tuple[int, int]]
+    learned_s: float | None
+    last_event: LastEvent | None
+    can_undo: bool
+
+
+class Labellings(Answer):
+    labellings: list[State]
+
+
+class Place(Answer):
+    node_id: int
+    leaf: int
+    cell_count: int
+
+
+class PageCell(CellPicture):
+    letter: str
+    class_number: int | None
+    confidence: float | None
+
+
+class Fact(Answer):
+    """One measure of a page's cells, in units people read, and where it lies among all cells of the slide."""
+
+    name: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    position: float
+    histogram: list[int]
+
+
+class Where(Answer):
+    slide_id: str
+    points: list[tuple[float, float]]
+    thumbnail: str
+
+
+class Page(Answer):
+    number: int
+    place: Place
+    reason: Literal["largest_cluster", "least_sure", "requested"]
+    worth: float
+    sentence: str
+    window_um: float
+    cells: list[PageCell]
+    facts: list[Fact]
+    where: Where

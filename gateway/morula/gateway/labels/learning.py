@@ -1,0 +1,195 @@
+"""Has the labeller learn from a labelling's events, keeps what it learnt, and tries again where it was away."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection
+
+from morula.common.errors import MorulaError
+from morula.common.keys import artifact_key
+from morula.common.telemetry import log
+from morula.gateway.labels.effective import inherit_names
+from morula.gateway.labels.fold import LabelEvent, Labels, fold
+from morula.gateway.ledger import clusterings, labels
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.rows import Row
+from morula.gateway.refs import from_json, to_json
+from morula.gateway.views import ClusteringView, Views
+from morula.gateway.workers import Workers
+from morula.v1.labeller_pb2 import ClusterName, CutTreeRequest, LearnLabelsRequest, LearnLabelsResponse, SeenCell
+
+CATCH_UP_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What was learnt from the events up to `seq`."""
+
+    seq: int
+    answer: LearnLabelsResponse
+    learned_s: float
+
+    @property
+    def has_layers(self) -> bool:
+        return bool(self.answer.class_layer.key)
+
+
+NOTHING = Learnt(0, LearnLabelsResponse(), 0.0)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A labelling as the ledger has it."""
+
+    row: Row
+    events: list[LabelEvent]
+    labels: Labels
+    learnt: Learnt
+
+    @property
+    def is_behind(self) -> bool:
+        return self.learnt.seq < self.labels.seq
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut of the tree: node of each leaf, and its clusters, largest first."""
+
+    node_of_leaf: Sequence[int]
+    clusters: Sequence[Mapping[str, Any]]
+
+    @property
+    def nodes(self) -> list[int]:
+        return sorted(set(self.node_of_leaf))
+
+
+class Learning:
+    """The labeller's side of labellings."""
+
+    def __init__(self, ledger: Ledger, workers: Workers, views: Views) -> None:
+        self._ledger = ledger
+        self._workers = workers
+        self._views = views
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._catching_up: dict[str, asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """Stop trying; whoever looks at a labelling that is behind starts it again."""
+        for task in self._catching_up.values():
+            task.cancel()
+        await asyncio.gather(*self._catching_up.values(), return_exceptions=True)
+
+    async def snapshot(self, labelling_id: str) -> Snapshot:
+        """The labelling as it is now."""
+        return await self._ledger.read(_snapshot, labelling_id)
+
+    async def cut(self, view: ClusteringView, cluster_count: int) -> Cut:
+        """The tree cut into so many clusters; made once."""
+        body = await self._ledger.read(clusterings.find_cut, view.id, cluster_count)
+        if body is None:
+            request = CutTreeRequest(tree=view.artifacts.tree, cluster_count=cluster_count)
+            body = to_json(await self._workers.cut_tree(request))
+            await self._ledger.write(clusterings.keep_cut, view.id, cluster_count, body)
+        clusters = [
+            {
+                "node_id": cluster["node_id"],
+                "cell_count": int(cluster.get("cell_count", 0)),
+                "supported": cluster.get("supported", False),
+                "rows": [int(row) for row in cluster.get("representative_rows", [])],
+            }
+            for cluster in body.get("clusters", [])
+        ]
+        return Cut(body.get("node_of_leaf", []), clusters)
+
+    async def learn(self, labelling_id: str) -> None:
+        """Learn from all events so far, unless that was done; what fails is tried again in the background."""
+        try:
+            await self._learn(labelling_id)
+        except MorulaError as error:
+            log.warning("labeller behind", labelling_id=labelling_id, reason=error.reason, detail=str(error))
+            self.catch_up(labelling_id)
+
+    def catch_up(self, labelling_id: str) -> None:
+        """Keep trying in the background until the labeller has learnt from every event."""
+        if labelling_id not in self._catching_up:
+            task = asyncio.create_task(self._catch_up(labelling_id), name=f"catch-up-{labelling_id}")
+            self._catching_up[labelling_id] = task
+            task.add_done_callback(lambda _: self._catching_up.pop(labelling_id, None))
+
+    async def _catch_up(self, labelling_id: str) -> None:
+        for attempt in range(10**6):
+            await asyncio.sleep(CATCH_UP_PAUSES_S[min(attempt, len(CATCH_UP_PAUSES_S) - 1)])
+            try:
+                await self._learn(labelling_id)
+                return
+            except MorulaError as error:
+                log.warning("labeller still behind", labelling_id=labelling_id, reason=error.reason)
+
+    async def _learn(self, labelling_id: str) -> None:
+        lock = self._locks.setdefault(labelling_id, asyncio.Lock())
+        async with lock:
+            snapshot = await self.snapshot(labelling_id)
+            cluster_count = snapshot.row["cluster_count"]
+            if not snapshot.labels.seq or await self._is_learnt(labelling_id, snapshot.labels.seq, cluster_count):
+                return
+            view = await self._views.get(snapshot.row["clustering_id"])
+            cut = await self.cut(view, cluster_count)
+            started = time.monotonic()
+            answer = await self._workers.learn_labels(_request(view, cut, snapshot.labels))
+            learned_s = time.monotonic() - started
+            await self._ledger.write(
+                labels.keep_layer, labelling_id, snapshot.labels.seq, cluster_count, to_json(answer), learned_s
+            )
+
+    async def _is_learnt(self, labelling_id: str, seq: int, cluster_count: int) -> bool:
+        newest = await self._ledger.read(labels.newest_layer, labelling_id, cluster_count)
+        return newest is not None and newest["seq"] == seq and newest["cluster_count"] == cluster_count
+
+
+def _snapshot(tx: Connection, labelling_id: str) -> Snapshot:
+    row = labels.get_labelling(tx, labelling_id)
+    log_of_events = labels.list_events(tx, labelling_id)
+    newest = labels.newest_layer(tx, labelling_id, row["cluster_count"])
+    learnt = NOTHING
+    if newest is not None:
+        learnt = Learnt(newest["seq"], from_json(newest["learnt"], LearnLabelsResponse), newest["learned_s"])
+    return Snapshot(row, log_of_events, fold(log_of_events), learnt)
+
+
+def _request(view: ClusteringView, cut: Cut, said: Labels) -> LearnLabelsRequest:
+    seen = [
+        SeenCell(row=row, class_number=word.class_number, group=_group(view, row), page=word.page)
+        for row, word in sorted(said.words.items())
+        if word.class_number is not None
+    ]
+    names = inherit_names(said.names, cut.nodes, view.parents)
+    facts = {
+        "seen": [[cell.row, cell.class_number, cell.group, cell.page] for cell in seen],
+        "names": sorted(names.items()),
+        "node_of_leaf": list(cut.node_of_leaf),
+    }
+
+    def key(stage: str, ext: str) -> str:
+        inputs = [view.artifacts.features.key, view.artifacts.leaf.key]
+        return artifact_key(view.project, view.scope, stage, ext, inputs=inputs, params=facts)
+
+    return LearnLabelsRequest(
+        clustering=view.artifacts,
+        node_of_leaf=cut.node_of_leaf,
+        seen=seen,
+        names=[ClusterName(node_id=node, class_number=number) for node, number in sorted(names.items())],
+        class_key=key("class", "bin"),
+        confidence_key=key("label_confidence", "bin"),
+        model_key=key("model", "json"),
+    )
+
+
+def _group(view: ClusteringView, row: int) -> int:
+    """Cells that are held out together: of one slide, or of one tile where there is one slide."""
+    if len(view.slides) > 1:
+        return view.slides.index(view.slide_of(row))
+    return int(view.slides[0].tile[row])

@@ -1,0 +1,109 @@
+"""Pages: which cells to show next, what they have in common, and where they lie."""
+
+import asyncio
+
+import numpy as np
+
+from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
+from morula.gateway.labels.effective import NOISE
+from morula.gateway.labels.facts import MEASURE_COLUMNS, facts, sentence, standings
+from morula.gateway.labels.learning import Cut, Learning, Snapshot
+from morula.gateway.pictures import WINDOW_UM, cell_pictures
+from morula.gateway.views import ClusteringView, Rows, Views
+from morula.gateway.workers import Workers
+from morula.v1.labeller_pb2 import (
+    PAGE_REASON_LARGEST_CLUSTER,
+    PAGE_REASON_LEAST_SURE,
+    NextPageRequest,
+    NextPageResponse,
+    PagePlace,
+)
+
+LETTERS = "ABCDEFGHIJKL"
+POINT_LIMIT = 400
+REASONS = {PAGE_REASON_LARGEST_CLUSTER: "largest_cluster", PAGE_REASON_LEAST_SURE: "least_sure"}
+
+
+class Paging:
+    """Makes pages."""
+
+    def __init__(self, workers: Workers, views: Views, learning: Learning) -> None:
+        self._workers = workers
+        self._views = views
+        self._learning = learning
+
+    async def next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
+        """The page that is worth most, or the best of one cluster; None where everything was seen."""
+        snapshot = await self._learning.snapshot(labelling_id)
+        view = await self._views.get(snapshot.row["clustering_id"])
+        cut = await self._learning.cut(view, snapshot.row["cluster_count"])
+        answer = await self._workers.next_page(_request(snapshot, view, cut, node_id, cell_count))
+        if not answer.cells:
+            return None
+        return await asyncio.to_thread(_page, answer, snapshot, view, cut)
+
+
+def _request(snapshot: Snapshot, view: ClusteringView, cut: Cut, node_id: int, cell_count: int) -> NextPageRequest:
+    request = NextPageRequest(
+        clustering=view.artifacts,
+        node_of_leaf=cut.node_of_leaf,
+        seen_rows=sorted(snapshot.labels.seen_rows),
+        past=[PagePlace(node_id=node, leaf=leaf) for node, leaf in snapshot.labels.places],
+        cell_count=cell_count,
+        node_id=node_id,
+    )
+    if snapshot.learnt.has_layers:
+        request.class_layer.CopyFrom(snapshot.learnt.answer.class_layer)
+        request.confidence_layer.CopyFrom(snapshot.learnt.answer.confidence_layer)
+    return request
+
+
+def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cut: Cut) -> Page:
+    members = rows_of_place(view, cut, answer.place.node_id, answer.place.leaf)
+    told, text = describe(view, members)
+    pictures = cell_pictures(view, [cell.row for cell in answer.cells])
+    return Page(
+        number=len(snapshot.labels.places) + 1,
+        place=Place(node_id=answer.place.node_id, leaf=answer.place.leaf, cell_count=len(members)),
+        reason=REASONS.get(answer.reason, "requested"),
+        worth=answer.worth,
+        sentence=text,
+        window_um=WINDOW_UM,
+        cells=[
+            PageCell(
+                **picture.model_dump(),
+                letter=letter,
+                class_number=cell.class_number or None,
+                confidence=cell.confidence if cell.class_number else None,
+            )
+            for letter, picture, cell in zip(LETTERS, pictures, answer.cells, strict=False)
+        ],
+        facts=told,
+        where=_where(view, members, answer.cells[0].row),
+    )
+
+
+def rows_of_place(view: ClusteringView, cut: Cut, node_id: int, leaf: int) -> Rows:
+    """Rows of a leaf, or of the whole cluster where the place names none."""
+    if leaf != NOISE:
+        return view.rows_in([leaf])
+    return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node == node_id])
+
+
+def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:
+    """What sets these rows apart, as numbers and as a sentence."""
+    columns = view.measures(MEASURE_COLUMNS)
+    found = standings(columns, rows)
+    return facts(columns, found), sentence(found, "slide" if len(view.slides) == 1 else "cohort")
+
+
+def _where(view: ClusteringView, members: Rows, shown_row: int) -> Where:
+    slide = view.slide_of(shown_row)
+    mine = members[(members >= slide.row_start) & (members < slide.row_stop)] - slide.row_start
+    chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), POINT_LIMIT)).astype(np.int64)]
+    points = np.stack([slide.x_px[chosen], slide.y_px[chosen]], axis=1)
+    return Where(
+        slide_id=slide.slide_id,
+        points=[(x, y) for x, y in points.tolist()],
+        thumbnail=f"/v1/slides/{slide.slide_id}/thumbnail.jpeg?max_px=512",
+    )

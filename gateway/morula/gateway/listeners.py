@@ -1,0 +1,65 @@
+"""Tells listeners of changes: one task reads the log of events, everyone waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from morula.common.telemetry import log
+from morula.gateway.ledger import events
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.events import Change
+
+POLL_S = 0.25
+POLL_AFTER_FAILURE_S = 2.0
+
+
+class Listeners:
+    """Follows the log from where each listener is."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._grown = asyncio.Condition()
+        self._last = 0
+        self._closed = False
+
+    async def run(self) -> None:
+        """Watch the log until cancelled. Another process may write to it, so it is looked at, not listened to."""
+        while True:
+            pause_s = POLL_S
+            try:
+                last = await self._ledger.read(events.last_change)
+            except SQLAlchemyError as error:
+                log.warning("event log cannot be read", detail=str(error))
+                last, pause_s = self._last, POLL_AFTER_FAILURE_S
+            if last > self._last:
+                async with self._grown:
+                    self._last = last
+                    self._grown.notify_all()
+            await asyncio.sleep(pause_s)
+
+    async def close(self) -> None:
+        """Let all listeners go, so that the server can stop."""
+        async with self._grown:
+            self._closed = True
+            self._grown.notify_all()
+
+    async def newest(self) -> int:
+        """Number of the newest change."""
+        return await self._ledger.read(events.last_change)
+
+    async def follow(
+        self, seq: int, kind: str | None = None, subject_id: str | None = None
+    ) -> AsyncIterator[list[Change]]:
+        """Changes after `seq`, in batches as they come; each subject once per batch, at its newest change."""
+        while not self._closed:
+            # Taken before the look: what is announced after it wakes the wait below.
+            seen = self._last
+            found = await self._ledger.read(events.changes_after, seq, kind, subject_id)
+            if found:
+                seq = found[-1][0]
+                newest = {(change[1], change[2]): change for change in found}
+                yield sorted(newest.values())
+                continue
+            async with self._grown:
+                await self._grown.wait_for(lambda seen=seen: self._closed or self._last > seen)  # type: ignore[misc]

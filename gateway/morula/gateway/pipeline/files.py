@@ -1,0 +1,71 @@
+"""The last stage: files for people, from what the stages before left in the store."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from morula.common.keys import digest
+from morula.gateway.exports.job_files import FileRow, Source, write_files
+from morula.gateway.labels.learning import Learning
+from morula.gateway.ledger import jobs, slides
+from morula.gateway.pipeline.params import Params
+from morula.gateway.pipeline.slide_job import SlideJob, Tools
+from morula.gateway.pipeline.work import Json, Piece, Workbench
+from morula.gateway.refs import from_json
+from morula.gateway.views import Views
+from morula.v1.artifact_pb2 import SettledSlide
+
+SLIDE_FACTS = ("name", "digest", "width_px", "height_px", "mpp", "mpp_assumed", "vendor", "stain", "tissue")
+
+
+async def leave_files(
+    tools: Tools,
+    views: Views,
+    learning: Learning,
+    job: Mapping[str, Any],
+    params: Params,
+    work: SlideJob | None,
+    shard_count: int,
+    clustering_id: str | None,
+) -> str:
+    """Write the job's files; the digest of its result."""
+    bench = Workbench(tools.ledger, tools.store, job["id"])
+    source = await _source(tools, views, learning, job, params, work, shard_count, clustering_id)
+
+    async def call() -> Json:
+        files, result_digest = await asyncio.to_thread(write_files, tools.store, source)
+        return {"files": files, "result_digest": result_digest}
+
+    await bench.lay("tables", 1)
+    # The ledger has the names of files, so they are made whenever a job comes here: each is there or the same again.
+    result = await bench.do(Piece("tables", 0, []), call)
+    files: list[FileRow] = result["files"]
+    await tools.ledger.write(jobs.set_files, job["id"], files)
+    return str(result["result_digest"])
+
+
+async def _source(
+    tools: Tools,
+    views: Views,
+    learning: Learning,
+    job: Mapping[str, Any],
+    params: Params,
+    work: SlideJob | None,
+    shard_count: int,
+    clustering_id: str | None,
+) -> Source:
+    view = await views.get(clustering_id) if clustering_id is not None else None
+    slide = await tools.ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
+    stored = (await tools.ledger.read(jobs.get_job, job["id"]))["settled"]
+    return Source(
+        project=job["project_id"],
+        scope=slide["digest"] if slide is not None else digest(job["source_job_ids"]),
+        params=params,
+        kind=job["kind"],
+        slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
+        plan_key=work.keys.plan if work is not None else None,
+        tile_keys=[work.keys.tiles(shard) for shard in range(shard_count)] if work is not None else [],
+        settled=from_json(stored, SettledSlide) if stored is not None else None,
+        view=view,
+        cut=await learning.cut(view, view.cluster_count) if view is not None else None,
+    )

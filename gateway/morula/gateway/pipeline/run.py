@@ -1,0 +1,175 @@
+"""The whole job, read from top to bottom. The engine behind `Steps` remembers which steps are done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from morula.common.errors import MorulaError
+from morula.common.telemetry import bind_job, log
+from morula.gateway.labels.learning import Learning
+from morula.gateway.ledger import jobs, slides
+from morula.gateway.pipeline.clustering import Member, cluster, publish
+from morula.gateway.pipeline.files import leave_files
+from morula.gateway.pipeline.params import Params
+from morula.gateway.pipeline.slide_job import SlideJob, Tools
+from morula.gateway.pipeline.work import Json
+from morula.gateway.problems import problem_of
+from morula.gateway.refs import slide_ref
+from morula.gateway.views import Views
+
+CANCEL_POLL_S = 0.3
+
+
+class Step(Protocol):
+    """One step, whose result is remembered once it is done."""
+
+    async def __call__(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any: ...
+
+
+class Steps(Protocol):
+    """The engine. Steps are drawn in one fixed order and may run in any."""
+
+    def draw(self) -> Step:
+        """The next step."""
+
+
+class Pipeline:
+    """Runs jobs. Everything that it does can be done again."""
+
+    def __init__(self, tools: Tools, views: Views, learning: Learning, in_flight: int, max_failed_share: float) -> None:
+        self._tools = tools
+        self._views = views
+        self._learning = learning
+        self._in_flight = in_flight
+        self._max_failed_share = max_failed_share
+
+    async def run(self, job_id: str, steps: Steps) -> str:
+        """Run a job to its end, whatever that is; the state that it ends in."""
+        bind_job(job_id)
+        if not await self._tools.ledger.write(jobs.start_job, job_id):
+            return await self._end(job_id, "cancelled")
+        work = asyncio.create_task(self._work(job_id, steps), name=f"job-{job_id}")
+        watch = asyncio.create_task(self._until_cancelled(job_id), name=f"watch-{job_id}")
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                # Cancels the calls under way: services stop at their next checkpoint.
+                work.cancel()
+                await asyncio.wait({work})
+                return await self._end(job_id, "cancelled")
+            work.result()
+            return "succeeded"
+        except MorulaError as error:
+            log.warning("job failed", reason=error.reason, detail=str(error))
+            return await self._end(job_id, "failed", error=problem_of(error))
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            await asyncio.gather(work, watch, return_exceptions=True)
+
+    async def _end(self, job_id: str, state: str, **values: object) -> str:
+        await self._tools.ledger.write(jobs.finish_job, job_id, state, **values)
+        return await self._tools.ledger.read(jobs.job_state, job_id)
+
+    async def _until_cancelled(self, job_id: str) -> None:
+        # Whoever cancels may be another process: the ledger is all that both see.
+        state = ""
+        while state != "cancelling":
+            await asyncio.sleep(CANCEL_POLL_S)
+            state = await self._tools.ledger.read(jobs.job_state, job_id)
+
+    async def _work(self, job_id: str, steps: Steps) -> None:
+        job = await self._tools.ledger.read(jobs.get_job, job_id)
+        params = Params(**job["params"])
+        if job["kind"] == "cohort":
+            await self._cohort(job, params, steps)
+        else:
+            await self._slide(job, params, steps)
+
+    async def _slide(self, job: Mapping[str, Any], params: Params, steps: Steps) -> None:
+        slide = await self._tools.ledger.read(slides.get_slide, job["slide_id"])
+        files = await self._tools.ledger.read(slides.slide_files, job["slide_id"])
+        reference = slide_ref(slide, files, params.slide_mpp)
+        work = SlideJob(self._tools, job["id"], job["project_id"], reference, params)
+
+        await self._enter(job, "plan")
+        plan = await steps.draw()("plan", work.plan)
+        shard_count = plan.get("shard_count", 0)
+        if shard_count == 0:
+            await self._finish(job, params, steps, work, 0, None, "no_tissue")
+            return
+
+        await self._enter(job, "cut")
+        cut = await self._shards(work, plan, shard_count, steps)
+        await work.count_tiles(cut, self._max_failed_share)
+
+        await self._enter(job, "settle")
+        settled = await steps.draw()("settle", lambda: work.settle(plan, shard_count))
+        if not int(settled.get("cell_count", 0)):
+            await self._finish(job, params, steps, work, shard_count, None, "no_cells")
+            return
+
+        member = Member(job["slide_id"], job["id"], params.slide_mpp, settled)
+        await self._finish(job, params, steps, work, shard_count, [member], "cells")
+
+    async def _shards(self, work: SlideJob, plan: Json, shard_count: int, steps: Steps) -> Sequence[Json]:
+        """Every shard through its three stages, a few at a time: that many shards' pixels lie in the store at most."""
+        window = asyncio.Semaphore(self._in_flight)
+        # Drawn before any runs, so that a restarted job finds each step under the number it had.
+        drawn = [(steps.draw(), steps.draw(), steps.draw()) for _ in range(shard_count)]
+
+        async def one(shard: int) -> Json:
+            cut, segment, embed = drawn[shard]
+            async with window:
+                needed = not await work.is_embedded(shard)
+                counts: Json = await cut("cut", lambda: work.cut(plan, shard, pixels_needed=needed))
+                await segment("segment", lambda: work.segment(plan, shard))
+                await embed("embed", lambda: work.embed(plan, shard))
+                return counts
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(shard), name=f"shard-{shard}") for shard in range(shard_count)]
+        return [task.result() for task in tasks]
+
+    async def _cohort(self, job: Mapping[str, Any], params: Params, steps: Steps) -> None:
+        members = await self._tools.ledger.read(_members, job["source_job_ids"])
+        await self._finish(job, params, steps, None, 0, members, "cells")
+
+    async def _finish(
+        self,
+        job: Mapping[str, Any],
+        params: Params,
+        steps: Steps,
+        work: SlideJob | None,
+        shard_count: int,
+        members: Sequence[Member] | None,
+        verdict: str,
+    ) -> None:
+        """Cluster what there is, leave the files, end the job."""
+        clustering_id = None
+        if members is not None:
+            await self._enter(job, "cluster")
+            result = await steps.draw()(
+                "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
+            )
+            clustering_id = await self._tools.ledger.write(publish, job["id"], result, members)
+        await self._enter(job, "tables")
+        result_digest = await steps.draw()(
+            "tables",
+            lambda: leave_files(
+                self._tools, self._views, self._learning, job, params, work, shard_count, clustering_id
+            ),
+        )
+        await self._end(job["id"], "succeeded", verdict=verdict, result_digest=result_digest)
+
+    async def _enter(self, job: Mapping[str, Any], stage: str) -> None:
+        await self._tools.ledger.write(jobs.note_job, job["id"], stage=stage)
+
+
+def _members(tx: Connection, job_ids: Sequence[str]) -> list[Member]:
+    sources = [jobs.get_job(tx, job_id) for job_id in job_ids]
+    return [
+        Member(source["slide_id"], source["id"], source["params"]["slide_mpp"], source["settled"]) for source in sources
+    ]

@@ -1,0 +1,242 @@
+"""What requests and answers look like. Requests are strict: what is not asked for is refused."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Scale = Annotated[float, Field(ge=0.01, le=32.0, allow_inf_nan=False)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Identifier = Annotated[str, Field(min_length=1, max_length=64)]
+Row = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+ClassNumber = Annotated[int, Field(ge=1, le=250, strict=True)]
+NodeId = Annotated[int, Field(ge=1, lt=2**32, strict=True)]
+
+
+def _time(value: object) -> object:
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, float | int) else value
+
+
+Time = Annotated[datetime, BeforeValidator(_time)]
+
+
+class Request(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """An answer's body, made from a row or from values."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, from_attributes=True)
+
+
+class SlideReference(Request):
+    """A slide that is here already: below a named folder, or an object of the store."""
+
+    path: Annotated[str, Field(max_length=1024)] | None = None
+    key: Annotated[str, Field(max_length=1024)] | None = None
+    name: Name | None = None
+    mpp: Scale | None = None
+    stain: Name | None = None
+    tissue: Name | None = None
+
+
+class SlideFields(BaseModel):
+    """Fields of an upload's form beside its files."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name | None = None
+    mpp: Scale | None = None
+    stain: Name | None = None
+    tissue: Name | None = None
+
+
+class Slide(Answer):
+    """A slide."""
+
+    id: str
+    name: str
+    digest: str
+    width_px: int
+    height_px: int
+    mpp: float | None
+    mpp_assumed: bool
+    objective_power: float | None
+    vendor: str
+    size_bytes: int
+    levels: list[dict[str, float]]
+    stain: str | None
+    tissue: str | None
+    created_at: Time
+
+
+class Slides(Answer):
+    slides: list[Slide]
+
+
+class JobRequest(Request):
+    """Which slide to work on, and how; what is left open comes from the preset."""
+
+    slide_id: Identifier
+    preset: Name = "default"
+    segmenter: Name | None = None
+    embedder: Name | None = None
+    mpp: Scale | None = None
+    slide_mpp: Scale | None = None
+
+
+class CohortRequest(Request):
+    """Which finished jobs to cluster together."""
+
+    job_ids: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
+    name: Name | None = None
+
+
+class StageProgress(Answer):
+    """How far a stage is."""
+
+    stage: str
+    done_count: int
+    total_count: int
+    seconds: float
+
+
+class Job(Answer):
+    """A job."""
+
+    id: str
+    slide_id: str | None
+    slide_name: str | None
+    kind: Literal["slide", "cohort"]
+    state: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+    verdict: Literal["cells", "no_tissue", "no_cells"] | None
+    stage: str | None
+    stages: list[StageProgress]
+    params: dict[str, Any]
+    cell_count: int | None
+    tile_count: int | None
+    kept_tile_count: int
+    failed_tile_count: int
+    clustering_id: str | None
+    labelling_id: str | None
+    result_digest: str | None
+    error: dict[str, Any] | None
+    attempt: int
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+
+
+class Jobs(Answer):
+    jobs: list[Job]
+
+
+class JobFile(Answer):
+    """A file that a job left."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class JobFiles(Answer):
+    files: list[JobFile]
+
+
+class ClusteringSlide(Answer):
+    """A slide of a clustering and the rows of its cells."""
+
+    slide_id: str
+    name: str
+    job_id: str
+    row_start: int
+    row_stop: int
+    mpp: float
+
+
+class Clustering(Answer):
+    """A clustering."""
+
+    id: str
+    name: str
+    slides: list[ClusteringSlide]
+    cell_count: int
+    leaf_count: int
+    noise_count: int
+    cluster_count: int
+    structure_found: bool
+    feature_names: list[str]
+    created_at: Time
+
+
+class Clusterings(Answer):
+    clusterings: list[Clustering]
+
+
+class CellPicture(Answer):
+    """Where a cell's picture lies on a sheet, and the cell's outline in the picture's own pixels."""
+
+    row: int
+    slide_id: str
+    x_px: float
+    y_px: float
+    sheet: str
+    column: int
+    line: int
+    column_count: int
+    line_count: int
+    cell_px: int
+    window_um: float
+    outline: list[tuple[float, float]]
+
+
+class Cluster(Answer):
+    """A cluster of a cut."""
+
+    node_id: int
+    cell_count: int
+    supported: bool
+    name_class: int | None
+    sentence: str
+    representatives: list[CellPicture]
+
+
+class Clusters(Answer):
+    clusters: list[Cluster]
+    node_of_leaf: list[int]
+    count: int
+
+
+class Cell(Answer):
+    """A cell with its outline at level 0."""
+
+    row: int
+    cell_id: str
+    x_px: float
+    y_px: float
+    leaf: int
+    outline: list[tuple[float, float]]
+
+
+class Cells(Answer):
+    cells: list[Cell]
+    truncated: bool
+    total_count: int
+
+
+class Block(Answer):
+    """A square of the slide whose cells are a range of rows."""
+
+    number: int
+    x_px: int
+    y_px: int
+    row_start: int
+    row_stop: int
+
+
+class Blocks(Answer):
+    block_px: int
+    blocks: list[Block]

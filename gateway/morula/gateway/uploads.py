@@ -1,0 +1,210 @@
+"""Takes a slide in: bytes go to temporary files while they are hashed, then to the store, then are really read once.
+
+What turns out to be no slide leaves nothing behind: no row, no object, no file.
+"""
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from morula.common.errors import InvalidArgument, TooLarge
+
+FILE_COUNT_LIMIT = 4096
+FIELD_COUNT_LIMIT = 16
+FIELD_BYTES_LIMIT = 4096
+NAME_LIMIT = 255
+SPARE_BYTES = 256 * 1024**2
+
+
+@dataclass
+class Part:
+    """One file of a slide that lies in a temporary file, or by reference where it is."""
+
+    name: str
+    path: Path
+    sha256: str = ""
+    size_bytes: int = 0
+
+
+@dataclass
+class Upload:
+    """What a form brought."""
+
+    folder: Path
+    parts: list[Part] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def discard(self) -> None:
+        """Delete the temporary files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Form:
+    """Receives what the parser finds: fields to memory, files to disk, both bounded."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self._headers: dict[bytes, bytes] = {}
+        self._header_name = b""
+        self._header_value = b""
+        self._sink: BinaryIO | None = None
+        self._hash = hashlib.sha256()
+        self._field = ""
+        self._value = b""
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._headers.clear,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+        }
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        filename = options.get(b"filename")
+        if filename is None:
+            self._begin_field(name)
+        elif name != "file":
+            raise InvalidArgument(f"The form has a file under the name {name!r}; slides go under 'file'.")
+        else:
+            self._begin_file(safe_name(filename.decode("utf-8", "replace")))
+
+    def _begin_field(self, name: str) -> None:
+        if len(self._upload.fields) >= FIELD_COUNT_LIMIT:
+            raise TooLarge(f"The form has more than {FIELD_COUNT_LIMIT} fields.")
+        self._field, self._value = name, b""
+
+    def _begin_file(self, name: str) -> None:
+        parts = self._upload.parts
+        if len(parts) >= FILE_COUNT_LIMIT:
+            raise TooLarge(f"The slide has more than {FILE_COUNT_LIMIT} files.")
+        path = self._upload.folder / str(len(parts))
+        parts.append(Part(name, path))
+        self._hash = hashlib.sha256()
+        self._sink = path.open("xb")
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        chunk = data[start:end]
+        if self._sink is not None:
+            self._sink.write(chunk)
+            self._hash.update(chunk)
+            self._upload.parts[-1].size_bytes += len(chunk)
+            return
+        self._value += chunk
+        if len(self._value) > FIELD_BYTES_LIMIT:
+            raise TooLarge(f"The field {self._field!r} is longer than {FIELD_BYTES_LIMIT} bytes.")
+
+    def _on_part_end(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
+            self._upload.parts[-1].sha256 = self._hash.hexdigest()
+        else:
+            self._upload.fields[self._field] = self._value.decode("utf-8", "replace")
+
+
+async def receive(chunks: AsyncIterator[bytes], content_type: str, length: int, scratch: Path | None) -> Upload:
+    """Read a form as it comes in; whoever gets the upload has to discard it."""
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data" or b"boundary" not in options:
+        raise InvalidArgument("Send the slide as multipart/form-data under 'file', or name it by reference as JSON.")
+    upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=scratch)))
+    form = _Form(upload)
+    try:
+        if shutil.disk_usage(upload.folder).free < 2 * length + SPARE_BYTES:
+            raise TooLarge("There is not enough room on the disk for this slide.")
+        parser = MultipartParser(options[b"boundary"], form.callbacks())  # type: ignore[arg-type]
+        async for chunk in chunks:
+            # Disks are slow at times, and pages of other people must not wait for them.
+            await asyncio.to_thread(parser.write, chunk)
+        parser.finalize()
+        _check(upload)
+    except BaseException as error:
+        form.close()
+        upload.discard()
+        if isinstance(error, ValueError):
+            raise InvalidArgument(f"The form cannot be read: {error}") from error
+        raise
+    return upload
+
+
+def _check(upload: Upload) -> None:
+    if not upload.parts:
+        raise InvalidArgument("The form has no file under 'file'.")
+    if any(not part.sha256 for part in upload.parts):
+        raise InvalidArgument("The form ends in the middle of a file.")
+
+
+def safe_name(name: str) -> str:
+    """A file's name or relative path inside the slide, if it stays inside."""
+    parts = name.replace("\\", "/").split("/")
+    if len(name) > NAME_LIMIT or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+        raise InvalidArgument(f"{name[:80]!r} is no name for a slide's file.")
+    if any(ord(letter) < 32 or letter == "\x7f" for letter in name):
+        raise InvalidArgument("A file's name has letters in it that cannot be shown.")
+    return "/".join(parts)
+
+
+def refer(folders: dict[str, Path], reference: str) -> list[Part]:
+    """Files of a slide below a named folder, read where they lie; nothing outside is reached, by no link either."""
+    folder_name, _, relative = reference.partition("/")
+    if folder_name not in folders:
+        named = ", ".join(sorted(folders)) or "none"
+        raise InvalidArgument(f"There is no folder {folder_name[:80]!r} to read from; there are: {named}.")
+    root = folders[folder_name].resolve()
+    path = (root / safe_name(relative)).resolve()
+    if not path.is_relative_to(root) or not path.is_file():
+        raise InvalidArgument(f"There is no file {relative[:200]!r} in the folder {folder_name!r}.")
+    return [_hashed(Part(name, found)) for name, found in _with_companions(path, root)]
+
+
+def _with_companions(path: Path, root: Path) -> Sequence[tuple[str, Path]]:
+    found = [(path.name, path)]
+    companions = path.with_suffix("")
+    if path.suffix.lower() == ".mrxs" and companions.is_dir():
+        files = sorted(file for file in companions.rglob("*") if file.is_file())
+        if any(not file.resolve().is_relative_to(root) for file in files):
+            raise InvalidArgument("A file of the slide lies outside the folder.")
+        found += [(file.relative_to(path.parent).as_posix(), file) for file in files]
+    return found
+
+
+def _hashed(part: Part) -> Part:
+    with part.path.open("rb") as stream:
+        part.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    part.size_bytes = part.path.stat().st_size
+    return part
+
+
+def entry_of(names: Sequence[str]) -> str:
+    """The file that a reader opens: the only one, the MRXS or VMS index, else the first by name."""
+    with suppress(StopIteration):
+        return next(name for name in sorted(names) if name.lower().endswith((".mrxs", ".vms", ".vmu")))
+    return min(names, key=lambda name: (name.count("/"), name))

@@ -1,0 +1,192 @@
+"""Clusterings as the gateway reads them: rows, places and outlines, opened once and kept for a while."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary, finalize
+
+import numpy as np
+import numpy.typing as npt
+
+from morula.common.arrays import read_array, read_json
+from morula.common.errors import NotFound
+from morula.common.outlines import decode_outline, read_outlines
+from morula.common.store import Store
+from morula.common.tables import read_index, read_metadata, read_morphology
+from morula.gateway.ledger import clusterings
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.refs import from_json
+from morula.v1.artifact_pb2 import SettledSlide
+from morula.v1.clusterer_pb2 import Clustering
+
+KEPT_COUNT = 8
+INDEX_COLUMNS = ["shard", "row", "cell_id", "x_px", "y_px", "tile"]
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+Ring = list[tuple[float, float]]
+
+
+class SlideRows:
+    """Cells of one slide: a range of a clustering's rows."""
+
+    def __init__(self, row: Mapping[str, Any], store: Store, opened: ExitStack) -> None:
+        self.slide_id: str = row["slide_id"]
+        self.job_id: str = row["job_id"]
+        self.digest: str = row["digest"]
+        self.name: str = row["name"]
+        self.mpp: float = row["slide_mpp"]
+        self.row_start: int = row["row_start"]
+        self.row_stop: int = row["row_stop"]
+        self.settled = from_json(row["settled"], SettledSlide)
+        self._store = store
+        index = read_index(_open(store, self.settled.index, opened), INDEX_COLUMNS)
+        self.blocks: list[list[int]] = read_metadata(index)["blocks"]
+        self.x_px: Floats = index["x_px"].to_numpy()
+        self.y_px: Floats = index["y_px"].to_numpy()
+        self.tile: npt.NDArray[np.int32] = index["tile"].to_numpy()
+        self.shard: npt.NDArray[np.int32] = index["shard"].to_numpy()
+        self.shard_row: npt.NDArray[np.int32] = index["row"].to_numpy()
+        self._cell_ids = index["cell_id"]
+        self._outlines_path = _open(store, self.settled.outlines, opened)
+
+    def cell_ids(self, rows: npt.ArrayLike) -> list[bytes]:
+        """Ids of cells, by rows of this slide."""
+        ids: list[bytes] = self._cell_ids.take(np.asarray(rows, np.int64)).to_pylist()
+        return ids
+
+    @cached_property
+    def outlines(self) -> Any:
+        """The table of outlines, mapped and not read."""
+        return read_outlines(self._outlines_path)
+
+    def rings(self, rows: npt.ArrayLike) -> list[Ring]:
+        """Outlines at level 0, by rows of this slide."""
+        found = self.outlines.take(np.asarray(rows, np.int64))
+        columns = (found["outline"].to_pylist(), found["x_px"].to_pylist(), found["y_px"].to_pylist())
+        return [[(x, y) for x, y in decode_outline(*one).tolist()] for one in zip(*columns, strict=True)]
+
+    def measures(self, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """Columns of the cells' morphology in row order; NaN where a shard does not have one."""
+        columns = {name: np.full(len(self.shard), np.nan, np.float32) for name in names}
+        for number, shard in enumerate(self.settled.shards):
+            mine = np.flatnonzero(self.shard == number)
+            with self._store.local_path(shard.morphology.key, shard.morphology.sha256) as path:
+                table = read_morphology(path)
+            for name in set(names) & set(table.column_names):
+                columns[name][mine] = table[name].to_numpy()[self.shard_row[mine]]
+        return columns
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the tree."""
+
+    id: int
+    parent: int | None
+    leaf: int | None
+    cell_count: int
+    representatives: Sequence[int]
+    supported: bool
+
+
+class ClusteringView:
+    """A clustering opened for reading."""
+
+    def __init__(self, row: Mapping[str, Any], slides: Sequence[Mapping[str, Any]], store: Store) -> None:
+        self.id: str = row["id"]
+        self.project: str = row["project_id"]
+        self.cell_count: int = row["cell_count"]
+        self.cluster_count: int = row["cluster_count"]
+        self.leaf_count: int = row["leaf_count"]
+        self.structure_found: bool = row["structure_found"]
+        self.artifacts = from_json(row["artifacts"], Clustering)
+        opened = ExitStack()
+        # Files fetched from a bucket live as long as somebody looks at the clustering.
+        finalize(self, opened.close)
+        self.slides = [SlideRows(slide, store, opened) for slide in slides]
+        self.leaf: npt.NDArray[np.uint16] = read_array(_open(store, self.artifacts.leaf, opened), mmap=True)
+        tree = read_json(store.get(self.artifacts.tree.key, self.artifacts.tree.sha256))
+        self.feature_names: list[str] = tree["feature_names"]
+        self.nodes = {node["id"]: _node(node) for node in tree["nodes"]}
+        self._measures: dict[str, npt.NDArray[np.float32]] = {}
+
+    @property
+    def scope(self) -> str:
+        """The part of keys under which this clustering's artifacts lie."""
+        return self.artifacts.leaf.key.split("/")[1]
+
+    @cached_property
+    def parents(self) -> dict[int, int | None]:
+        """Parent of each node."""
+        return {node.id: node.parent for node in self.nodes.values()}
+
+    def slide_of(self, row: int) -> SlideRows:
+        """The slide that a row belongs to."""
+        return next(slide for slide in self.slides if slide.row_start <= row < slide.row_stop)
+
+    def slide(self, slide_id: str | None) -> SlideRows:
+        """One of the clustering's slides; the only one needs no name."""
+        if slide_id is None and len(self.slides) == 1:
+            return self.slides[0]
+        found = next((slide for slide in self.slides if slide.slide_id == slide_id), None)
+        if found is None:
+            raise NotFound("The clustering has no slide with this id.", slide_id=str(slide_id))
+        return found
+
+    def rows_in(self, leaves: Sequence[int]) -> Rows:
+        """Rows of these leaves."""
+        return np.flatnonzero(np.isin(self.leaf, np.array(leaves, np.uint16)))
+
+    def measures(self, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """Columns of the cells' morphology over all rows."""
+        missing = [name for name in names if name not in self._measures]
+        if missing:
+            parts = [slide.measures(missing) for slide in self.slides]
+            self._measures.update({name: np.concatenate([part[name] for part in parts]) for name in missing})
+        return {name: self._measures[name] for name in names}
+
+
+class Views:
+    """Opens clusterings, each once, and keeps the last few."""
+
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._kept: OrderedDict[str, ClusteringView] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def get(self, clustering_id: str) -> ClusteringView:
+        """The clustering, opened."""
+        lock = self._locks.setdefault(clustering_id, asyncio.Lock())
+        async with lock:
+            view = self._kept.get(clustering_id) or await self._load(clustering_id)
+            self._kept[clustering_id] = view
+            self._kept.move_to_end(clustering_id)
+            while len(self._kept) > KEPT_COUNT:
+                self._kept.popitem(last=False)
+            return view
+
+    async def _load(self, clustering_id: str) -> ClusteringView:
+        row = await self._ledger.read(clusterings.get_clustering, clustering_id)
+        slides = await self._ledger.read(clusterings.clustering_slides, clustering_id)
+        return await asyncio.to_thread(ClusteringView, row, slides, self._store)
+
+
+def _open(store: Store, ref: Any, opened: ExitStack) -> Path:
+    return opened.enter_context(store.local_path(ref.key, ref.sha256))
+
+
+def _node(stored: Mapping[str, Any]) -> Node:
+    return Node(
+        id=stored["id"],
+        parent=stored["parent"],
+        leaf=stored["leaf"],
+        cell_count=stored["cell_count"],
+        representatives=stored["representatives"],
+        supported=stored["supported"],
+    )
