@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from morula.common.errors import ArtifactInvalid
 
 Source = bytes | Path
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever a library says about a damaged file, it is ArtifactInvalid."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, ValueError, OverflowError) as error:
+        raise ArtifactInvalid(f"{what} cannot be read: {str(error)[:200]}") from error
 
 
 def write_json(value: object) -> bytes:
@@ -21,10 +33,8 @@ def write_json(value: object) -> bytes:
 
 
 def read_json(source: Source) -> Any:
-    try:
+    with reading("the JSON"):
         return json.loads(source if isinstance(source, bytes) else source.read_bytes())
-    except ValueError as error:
-        raise ArtifactInvalid("the artifact is no JSON") from error
 
 
 def write_array(array: NDArray[Any]) -> bytes:
@@ -36,13 +46,11 @@ def write_array(array: NDArray[Any]) -> bytes:
 
 def read_array(source: Source, *, mmap: bool = False) -> NDArray[Any]:
     """An .npy array, never a pickle; `mmap` leaves a file's numbers on disk until they are read."""
-    try:
+    with reading("the array"):
         if isinstance(source, Path):
             loaded = np.load(source, allow_pickle=False, mmap_mode="r" if mmap else None)
         else:
             loaded = np.load(io.BytesIO(source), allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
-        raise ArtifactInvalid(f"the artifact is no array: {error}") from error
     if not isinstance(loaded, np.ndarray):
         raise ArtifactInvalid("the artifact is an archive, not an array")
     return loaded

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from morula.common.arrays import Source
-from morula.common.errors import ArtifactInvalid, InvalidArgument
+from morula.common.arrays import Source, reading
+from morula.common.errors import InvalidArgument
 from morula.common.tables import OUTLINES_SCHEMA, check_columns
 
 QUARTERS_PER_PX = 4
@@ -58,13 +58,10 @@ def read_outlines(source: Source, start: int = 0, stop: int | None = None) -> pa
     """Rows `start` to `stop` (half-open); a path is mapped, and only batches in the range are touched."""
     if start < 0 or (stop is not None and stop < start):
         raise InvalidArgument(f"rows {start} to {stop} are no range")
-    try:
-        with _open(source) as stream:
-            reader = pa.ipc.open_file(stream)
-            check_columns(reader.schema, OUTLINES_SCHEMA)
-            batches = _batches(reader, start, stop)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactInvalid(f"the outlines cannot be read: {str(error)[:200]}") from error
+    with reading("the outlines"), _open(source) as stream:
+        reader = pa.ipc.open_file(stream)
+        check_columns(reader.schema, OUTLINES_SCHEMA)
+        batches = _batches(reader, start, stop)
     return pa.Table.from_batches(batches, reader.schema)
 
 
@@ -74,7 +71,7 @@ def _batches(reader: pa.ipc.RecordBatchFileReader, start: int, stop: int | None)
         if stop is not None and first >= stop:
             break
         batch = reader.get_batch(number)
-        batch.validate()
+        batch.validate(full=True)
         low, high = max(start - first, 0), batch.num_rows if stop is None else min(stop - first, batch.num_rows)
         if low < high:
             batches.append(batch.slice(low, high - low))

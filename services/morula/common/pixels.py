@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from morula.common.arrays import Source, write_json
+from morula.common.arrays import Source, reading, write_json
 from morula.common.errors import ArtifactInvalid, InvalidArgument
 from morula.common.tables import METADATA, Metadata, check_columns, read_metadata
 
@@ -24,7 +24,7 @@ Pixels = NDArray[np.uint8]
 Codec = Literal["jpeg", "jxl", "raw"]
 
 WHITE = 255
-MAX_REGION_PX = 16384
+MAX_REGION_PX = 8192
 PIECE_PX = 1024
 
 PIXELS_SCHEMA = pa.schema(
@@ -111,8 +111,24 @@ def _decode(piece: Piece) -> Pixels:
     if piece.codec == "jxl":
         return np.asarray(imagecodecs.jpegxl_decode(piece.data))
     if piece.codec == "jpeg":
+        # Looked at before decoding: a slide's own tile may claim to be small and unfold to gigabytes.
+        if jpeg_size(piece.data) != (piece.width, piece.height):
+            raise ArtifactInvalid(f"a JPEG is {jpeg_size(piece.data)} px, not {(piece.width, piece.height)}")
         return np.asarray(imagecodecs.jpeg8_decode(piece.data))
     raise ArtifactInvalid(f"there is no codec {piece.codec!r}")
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that a JPEG's frame header states; None where it has none."""
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
+        place += 1 if marker == 0xFF else 2 + length
+    return None
 
 
 def write_regions(regions: Iterable[RegionPieces], metadata: Metadata, sink: Path | None = None) -> bytes:
@@ -155,13 +171,11 @@ def read_regions(source: Source) -> Iterator[Region]:
 
 class _Reader:
     def __init__(self, source: Source) -> None:
-        try:
+        with reading("the pixels"):
             self._stream = pa.memory_map(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
             self._file = pa.ipc.open_file(self._stream)
-        except (pa.ArrowException, OSError) as error:
-            raise ArtifactInvalid(f"the pixels cannot be read: {str(error)[:200]}") from error
-        check_columns(self._file.schema, PIXELS_SCHEMA)
-        self.metadata = read_metadata(self._file.schema)
+            check_columns(self._file.schema, PIXELS_SCHEMA)
+            self.metadata = read_metadata(self._file.schema)
         missing = [name for name in _REQUIRED if name not in self.metadata]
         if missing:
             raise ArtifactInvalid(f"the pixels' metadata lacks {', '.join(missing)}")
@@ -175,12 +189,10 @@ class _Reader:
     def regions(self) -> Iterator[RegionPieces]:
         seen: set[int] = set()
         for number in range(self._file.num_record_batches):
-            try:
+            with reading("the pixels"):
                 batch = self._file.get_batch(number)
                 batch.validate(full=True)
                 rows = batch.to_pylist()
-            except (pa.ArrowException, OSError) as error:
-                raise ArtifactInvalid(f"the pixels cannot be read: {str(error)[:200]}") from error
             for region in _grouped(rows):
                 if region.index in seen:
                     raise ArtifactInvalid(f"region {region.index} comes twice")

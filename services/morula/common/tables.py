@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from morula.common.arrays import Source, write_json
+from morula.common.arrays import Source, reading, write_json
 from morula.common.errors import ArtifactInvalid, InvalidArgument
 
 Metadata = dict[str, Any]
@@ -226,12 +226,13 @@ def _write_parquet(
 def _read_parquet(
     source: Source, schema: pa.Schema, required: tuple[str, ...], columns: list[str] | None = None
 ) -> pa.Table:
-    try:
-        with pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source) as file:
-            check_columns(file.schema_arrow, schema)
-            content = file.read(columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactInvalid(f"the table cannot be read: {str(error)[:200]}") from error
+    with (
+        reading("the table"),
+        pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source) as file,
+    ):
+        check_columns(file.schema_arrow, schema)
+        content = file.read(columns=columns)
+        content.validate(full=True)
     _check_metadata(read_metadata(content), required, ArtifactInvalid)
     return content
 
