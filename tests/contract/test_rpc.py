@@ -59,7 +59,10 @@ async def test_what_is_not_implemented_stays_so() -> None:
         stub = tiler_pb2_grpc.TilerServiceStub(client)
         request = tiler_pb2.InspectSlideRequest(slide=render_request().slide)
         assert type(await failure_of(stub.InspectSlide(request, timeout=TIMEOUT_S))) is errors.Unimplemented
-        assert type(await failure_of(client.unary_unary("/morula.v1.X/Y")(b"", timeout=5))) is errors.Unimplemented
+        assert (
+            type(await failure_of(client.unary_unary("/morula.v1.X/Y", None, None)(b"", timeout=5)))
+            is errors.Unimplemented
+        )
 
 
 @pytest.mark.parametrize("failure", [None, errors.ArtifactChanged("other bytes"), RuntimeError("secret")])
@@ -142,7 +145,7 @@ async def test_ids_of_job_and_trace_travel_to_the_service() -> None:
 
 async def test_calls_are_counted_by_method_and_code() -> None:
     def counted(code: str) -> float:
-        return CALLS.labels("/morula.v1.TilerService/RenderRegion", code)._value.get()
+        return float(CALLS.labels("/morula.v1.TilerService/RenderRegion", code)._value.get())
 
     before = counted("OK"), counted("NOT_FOUND"), counted("INTERNAL"), counted("INVALID_ARGUMENT")
     async with running(Tiler(errors.ArtifactMissing(), RuntimeError())) as client:

@@ -37,7 +37,11 @@ from tests.contract.rpc_services import (
 async def test_a_server_is_not_serving_until_it_is_warm(socket_path: str) -> None:
     warmed = threading.Event()
     settings = ServiceSettings(address=f"unix:{socket_path}")
-    server = Server(settings, [Tiler()], warm=lambda: warmed.wait(TIMEOUT_S) and None)
+
+    def warm() -> None:
+        assert warmed.wait(TIMEOUT_S)
+
+    server = Server(settings, [Tiler()], warm=warm)
     starting = asyncio.create_task(server.start())
     try:
         async with channel(settings.address) as client:
@@ -126,9 +130,11 @@ print("ended", flush=True)
 @asynccontextmanager
 async def server_process(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
     script = _PROCESS.format(path=sys.path, address=address)
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    pipe = asyncio.subprocess.PIPE
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MORULA_")}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, env=environment, **pipes)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdin=pipe, stdout=pipe, env=environment
+    )
     try:
         yield process
     finally:
@@ -152,7 +158,7 @@ async def test_sigterm_in_the_middle_of_a_call_loses_nothing(socket_path: str) -
             assert line  # log lines come in between
         process.send_signal(signal.SIGTERM)
         assert (await watch.read()).status == NOT_SERVING
-        assert await watch.read() is grpc.aio.EOF  # the drain is over: no new calls from here on
+        assert await watch.read() is grpc.aio.EOF  # type: ignore[attr-defined] # drained: no new calls
         refused = await failure_of(tiler_pb2_grpc.TilerServiceStub(client).RenderRegion(render_request(), timeout=1))
         assert isinstance(refused, errors.Unavailable | errors.DeadlineExceeded)
         assert not call.done()

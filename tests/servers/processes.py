@@ -24,7 +24,7 @@ class ServerProcess:
         while not ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 tail = self._output.read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{self._process.args} did not come up:\n{tail}")
+                raise RuntimeError(f"{self._process.args!r} did not come up:\n{tail}")
             time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 5.0) -> None:

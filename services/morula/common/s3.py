@@ -259,6 +259,8 @@ class _Cache:
 
     def _root(self) -> Path:
         if self._private is None:
+            if self._folder:
+                self._folder.mkdir(parents=True, exist_ok=True)
             self._private = Path(tempfile.mkdtemp(prefix="morula-cache-", dir=self._folder))
             weakref.finalize(self, shutil.rmtree, self._private)
         return self._private

@@ -159,7 +159,7 @@ class FolderStore:
     def delete(self, key: str) -> None:
         path = self._path(key)
         self._digest_path(key).unlink(missing_ok=True)
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):  # no object
             path.unlink()
 
     def presign_get(self, key: str, expires_s: int) -> str:

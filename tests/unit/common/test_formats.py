@@ -85,7 +85,7 @@ def test_an_index_comes_back() -> None:
 
 
 def test_no_cells_are_a_table_too() -> None:
-    empty = {name: [] for name in INDEX}
+    empty: dict[str, list[object]] = {name: [] for name in INDEX}
     index = formats.read_index(formats.write_index(empty, {**INDEX_METADATA, "cell_count": 0, "blocks": []}))
     assert index.num_rows == 0
 

@@ -58,7 +58,7 @@ def test_regions_come_back_bit_by_bit(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_slide_s_own_jpeg_tiles_are_cut_to_the_region() -> None:
-    jpeg = imagecodecs.jpeg8_encode(picture(64, 64), level=90)
+    jpeg = bytes(imagecodecs.jpeg8_encode(picture(64, 64), level=90))
     shown = imagecodecs.jpeg8_decode(jpeg)
     # The tile begins left of and above the region and ends within it; the rest is beyond the slide.
     content = write_regions([region([Piece(-34, -44, 64, 64, "jpeg", jpeg)])], METADATA)

@@ -72,6 +72,7 @@ def test_a_key_is_no_folder_and_a_folder_is_no_key(tmp_path: Path) -> None:
         with pytest.raises(KeyInvalid):
             store.put(key, b"y")
         assert store.stat(key) is None
+        store.delete(key)
     assert [stored.key for stored in store.list("")] == ["a/b"]
 
 
