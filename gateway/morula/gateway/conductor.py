@@ -56,7 +56,12 @@ class Conductor:
     async def __aenter__(self) -> "Conductor":
         prepare_sqlite(self._settings.conductor_url)
         DBOS(config=_config(self._settings))
-        self._workflow = DBOS.workflow(name="run_job", max_recovery_attempts=None)(self._run)
+
+        # A function of its own, because the engine registers no methods of objects without names.
+        async def run_job(job_id: str) -> str:
+            return await self._run(job_id)
+
+        self._workflow = DBOS.workflow(name="run_job", max_recovery_attempts=None)(run_job)
         # Launched on this loop, so that workflows run on it and may use the channels opened on it.
         DBOS.launch()
         await DBOS.register_queue_async(

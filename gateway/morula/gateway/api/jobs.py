@@ -1,6 +1,5 @@
 """Jobs: asked for, followed, stopped, tried again, and the files that they leave."""
 
-
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 

@@ -10,6 +10,8 @@ from morula.gateway.label_schemas import Fact
 
 BIN_COUNT = 24
 LOW_RANK, HIGH_RANK = 0.3, 0.7
+# A difference that nobody could see is not told, however steady it is.
+LEAST_SHARE = 0.04
 WORD_LIMIT = 3
 
 Columns = Mapping[str, npt.NDArray[np.float32]]
@@ -48,7 +50,15 @@ class Standing:
     rank: float
 
     @property
+    def share(self) -> float:
+        """How far above the median it lies, as a share of the median."""
+        return self.value / self.median - 1 if self.median > 0 else 0.0
+
+    @property
     def word(self) -> str | None:
+        """What these cells are called for it, where it is worth a word."""
+        if abs(self.share) < LEAST_SHARE:
+            return None
         if self.rank <= LOW_RANK:
             return self.measure.low_word
         return self.measure.high_word if self.rank >= HIGH_RANK else None
@@ -76,16 +86,14 @@ def sentence(found: Sequence[Standing], whole: str) -> str:
         return f"Close to the {whole}'s median in size, shape and stain."
     words = [str(one.word) for one in telling]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-    numbers = [text for one in telling if (text := _difference(one))]
-    numbers[:1] = [f"{text} the {whole}'s median" for text in numbers[:1]]
-    return f"{listed[0].upper()}{listed[1:]}{': ' if numbers else ''}{', '.join(numbers)}."
+    numbers = [_difference(one) for one in telling]
+    numbers[0] += f" the {whole}'s median"
+    return f"{listed[0].upper()}{listed[1:]}: {', '.join(numbers)}."
 
 
-def _difference(one: Standing) -> str | None:
-    if one.median <= 0:
-        return None
-    percent = round(100 * (one.value / one.median - 1))
-    return f"{one.measure.name.lower()} {abs(percent)} % {'above' if percent > 0 else 'below'}"
+def _difference(one: Standing) -> str:
+    side = "above" if one.share > 0 else "below"
+    return f"{one.measure.name.lower()} {abs(one.share):.0%} {side}".replace("%", " %")
 
 
 def facts(columns: Columns, found: Sequence[Standing]) -> list[Fact]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from morula.common.errors import NotFound
 from morula.common.store import Store
 from morula.gateway.label_schemas import ClassCount, Cut, HeldOut, LabelClass, LabelSet, LastEvent, NamedCluster, State
 from morula.gateway.labels.effective import NOT_SURE, Effective, Spread, effective, inherit_names, spread_classes
@@ -126,22 +125,13 @@ def _state(
 def _told(event: LabelEvent, label_set: LabelSet) -> LastEvent:
     names = {one.number: one.name for one in label_set.classes}
     body = event.body
-    if event.kind == "page_named":
-        odd = sum(1 for cell in body["cells"] if cell["class_number"] != body["class_number"])
-        called = names.get(body["class_number"], "put off") if body["class_number"] else "put off"
-        text = f"Page {called}: {len(body['cells'])} cells" + (
-            f", {odd} of them otherwise" if odd and body["class_number"] else ""
-        )
+    if event.kind == "page_named" and body["class_number"] is None:
+        text = f"Page put off: {len(body['cells'])} cells"
+    elif event.kind == "page_named":
+        same = sum(1 for cell in body["cells"] if cell["class_number"] == body["class_number"])
+        text = f"Page named {names[body['class_number']]}: {same} of {len(body['cells'])} cells"
     elif event.kind == "cell_set":
         text = f"Cell {body['row']}: {names.get(body['class_number'], 'taken back')}"
     else:
         text = f"Cluster {body['node_id']}: {names.get(body['class_number'], 'name taken back')}"
     return LastEvent(seq=event.seq, kind=event.kind, sentence=text)
-
-
-def class_name(label_set: LabelSet, number: int) -> str:
-    """Name of a class of the set."""
-    found = next((one.name for one in label_set.classes if one.number == number), None)
-    if found is None:
-        raise NotFound("The label set has no class of this number.", number=str(number))
-    return found

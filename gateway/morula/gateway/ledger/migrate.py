@@ -7,12 +7,15 @@ from alembic.config import Config
 from sqlalchemy import Connection, insert, select, text
 
 from morula.gateway.ledger.engine import open_engine
-from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.label_sets import DEFAULT_CLASSES, create_label_set
 from morula.gateway.ledger.tables import counter, project
 
 # Any number that nothing else in the database locks.
 MIGRATION_LOCK = 7_265_781
+
+# Not drawn: it begins every key, and a database that is lost can then be made anew over the artifacts that are there.
+FIRST_PROJECT = "default"
 
 
 def migrate(url: str) -> None:
@@ -39,10 +42,9 @@ def migrations(connection: Connection) -> Config:
 def _lay_ground(tx: Connection) -> None:
     if tx.execute(select(project.c.id)).first() is not None:
         return
-    project_id = new_id()
-    tx.execute(insert(project).values(id=project_id, name="default", created_at=now()))
+    tx.execute(insert(project).values(id=FIRST_PROJECT, name="default", created_at=now()))
     tx.execute(insert(counter).values(name="event", value=0))
-    create_label_set(tx, project_id, "Cells", [(name, None) for name in DEFAULT_CLASSES])
+    create_label_set(tx, FIRST_PROJECT, "Cells", [(name, None) for name in DEFAULT_CLASSES])
 
 
 def default_project(tx: Connection) -> str:
