@@ -7,7 +7,7 @@ import type { Fact, Page, Slide } from "../types";
 export function Where({ page, slide, name }: { page: Page; slide: Slide | undefined; name: string }) {
   if (!slide) return null;
   const { width_px, height_px } = slide;
-  const radius_px = 0.0125 * Math.max(width_px, (height_px * 248) / 188);
+  const radius_px = 0.01 * Math.max(width_px, (height_px * 248) / 188);
   return (
     <div class="where">
       <div class="map" style={{ aspectRatio: `${width_px} / ${height_px}` }}>

@@ -55,7 +55,7 @@ export function Focus(props: FocusProps) {
         </span>
       </header>
       <div class="seen">
-        <p>{page.sentence}</p>
+        <p>{page.sentence.replaceAll(" %", "\u00a0%")}</p>
         <Cells
           page={page}
           choice={choice}

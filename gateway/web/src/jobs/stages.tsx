@@ -17,8 +17,17 @@ function share(progress: StageProgress | undefined): number {
   return progress && progress.total_count > 0 ? progress.done_count / progress.total_count : 0;
 }
 
+/** The stage in work: the one that the job names, or the next one where that is done already. */
+export function current(job: Job, known: ReadonlyMap<Stage, StageProgress>): (typeof STAGES)[number] | undefined {
+  const named = STAGES.findIndex((one) => one.stage === job.stage);
+  return (
+    STAGES.find(({ stage }, index) => index >= named && named >= 0 && share(known.get(stage)) < 1) ?? STAGES[named]
+  );
+}
+
 export function Stages({ job }: { job: Job }) {
   const known = new Map(job.stages.map((one) => [one.stage, one]));
+  const now = current(job, known)?.stage;
   return (
     <div class="stages">
       <ol>
@@ -26,7 +35,7 @@ export function Stages({ job }: { job: Job }) {
           <li
             key={stage}
             class={share(known.get(stage)) >= 1 ? "done" : ""}
-            aria-current={job.stage === stage ? "step" : undefined}
+            aria-current={now === stage ? "step" : undefined}
           >
             <progress class="meter" max={1} value={share(known.get(stage))} aria-label={name} />
             <span>{name}</span>
@@ -43,7 +52,7 @@ export function Stages({ job }: { job: Job }) {
 export function sentence(job: Job, known: ReadonlyMap<Stage, StageProgress>): string {
   if (job.state === "queued") return "Waiting for its turn";
   if (job.state === "cancelling") return "Stopping after the part in work";
-  const now = STAGES.find((one) => one.stage === job.stage);
+  const now = current(job, known);
   if (!now) return "Starting";
   const progress = known.get(now.stage);
   const parts =
