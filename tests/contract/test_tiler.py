@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import imagecodecs
 import numpy as np
+import pyarrow as pa
 import pytest
 import tifffile
 
@@ -89,7 +90,7 @@ async def bench(folder: Path, width_px: int = 1100, height_px: int = 900) -> Asy
         async with running(servicer) as channel:
             slide = reference([("slide.tiff", store.put("p/files/slide.tiff", path))])
             yield Bench(
-                tiler_pb2_grpc.TilerServiceStub(channel),  # type: ignore[no-untyped-call]
+                tiler_pb2_grpc.TilerServiceStub(channel),
                 store,
                 folder,
                 nuclei,
@@ -133,14 +134,27 @@ async def test_kept_pixels_are_the_slides_own(tmp_path: Path) -> None:
         shards = [await tiler.stub.CutShard(tiler.cut_request(plan, index)) for index in range(plan.shard_count)]
         assert sum(shard.kept_tile_count + shard.rejected_tile_count for shard in shards) == plan.candidate_tile_count
         assert sum(shard.failed_tile_count for shard in shards) == 0
+        seen: set[str] = set()
         with open_slide(tiler.folder / "slide.tiff") as slide:
             for shard in shards:
                 content = tiler.store.get(shard.pixels.key, shard.pixels.sha256)
                 assert read_pixels_metadata(content)["halo_px"] == 32
-                for region in read_regions(content):
-                    height, width = region.pixels.shape[:2]
-                    expected = slide.read(0, int(region.x_px), int(region.y_px), width, height)
-                    np.testing.assert_array_equal(region.pixels, expected)
+                seen |= codecs(content)
+                regions = {region.index: region for region in read_regions(content)}
+                for tile in formats.read_tiles(tiler.store.get(shard.tiles.key)).to_pylist():
+                    if tile["verdict"] == "kept":
+                        region = regions[tile["region"]]
+                        left, top = tile["x_px"] - 32, tile["y_px"] - 32
+                        width, height = tile["width_px"] + 64, tile["height_px"] + 64
+                        x, y = left - int(region.x_px), top - int(region.y_px)
+                        seen_here = region.pixels[y : y + height, x : x + width]
+                        np.testing.assert_array_equal(seen_here, slide.read(0, left, top, width, height))
+        assert seen == {"jpeg", "jxl"}, "the slide's own tiles, and pixels at its edge"
+
+
+def codecs(content: bytes) -> set[str]:
+    table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+    return set(table["codec"].to_pylist())
 
 
 async def test_every_kept_tile_lies_in_a_region_with_its_halo(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import cv2
+
 from morula.common import rpc, telemetry
+from morula.common.compute import cpu_count
 from morula.common.settings import ServiceSettings
 from morula.tiler.servicer import TilerServicer
 
@@ -10,6 +13,7 @@ from morula.tiler.servicer import TilerServicer
 def main() -> None:
     settings = ServiceSettings()
     telemetry.configure("tiler", settings.log_level)
+    cv2.setNumThreads(settings.threads or cpu_count())
     servicer = TilerServicer(settings.open_store(), admit=settings.admit)
     try:
         asyncio.run(rpc.serve(settings, [servicer]))

@@ -161,6 +161,13 @@ class SourceWindow:
         columns = slice(max(0, round(left)), max(round(left) + 1, round(right)))
         return slice(max(0, round(top)), max(round(top) + 1, round(bottom))), columns
 
+    def around(self, box: Box, halo_px: int) -> Place:
+        """A level-0 box and its halo as a place in the window's pixels, cut off at the window."""
+        rows, columns = self.place(box)
+        left, top = max(0, columns.start - halo_px), max(0, rows.start - halo_px)
+        right, bottom = min(self.width, columns.stop + halo_px), min(self.height, rows.stop + halo_px)
+        return left, top, right - left, bottom - top
+
     def source(self) -> tuple[int, int, int, int]:
         """x, y, width, height in level pixels of the whole units that cover it."""
         (left, columns), (top, rows) = self._units(self.u, self.width), self._units(self.v, self.height)
@@ -216,6 +223,11 @@ class Decoded:
     pixels: Pixels
     unreadable: tuple[Place, ...]
 
+    def part(self, x: int, y: int, width: int, height: int) -> "Decoded":
+        """A rectangle of it."""
+        moved = tuple((left - x, top - y, wide, tall) for left, top, wide, tall in self.unreadable)
+        return Decoded(self.pixels[y : y + height, x : x + width], moved)
+
     def is_unreadable(self, place: tuple[slice, slice]) -> bool:
         rows, columns = place
         return any(
@@ -225,13 +237,14 @@ class Decoded:
 
 
 def salvage(
-    size: tuple[int, int], read: Callable[[int, int, int, int], Pixels], block_px: int, lines: tuple[Lines, Lines]
+    size: tuple[int, int],
+    read: Callable[[int, int, int, int], Pixels],
+    places: Sequence[Place],
+    lines: tuple[Lines, Lines],
 ) -> Decoded:
-    """Reads an area block by block; a block that fails is read again in parts, split at `lines` (x, then y)."""
+    """Reads these places of an area; one that fails is read again in parts, split at `lines` (x, then y)."""
     pixels, unreadable = blank(*size), []
-    waiting = [
-        (place, False) for place in _parts((0, 0, *size), range(0, size[0], block_px), range(0, size[1], block_px))
-    ]
+    waiting = [(place, False) for place in places]
     while waiting:
         place, is_part = waiting.pop()
         x, y, width, height = place
@@ -245,6 +258,11 @@ def salvage(
     return Decoded(pixels, tuple(unreadable))
 
 
+def blocks(size: tuple[int, int], block_px: int = BLOCK_PX) -> list[Place]:
+    """An area in squares, so that what is read at once stays small."""
+    return _parts((0, 0, *size), range(0, size[0], block_px), range(0, size[1], block_px))
+
+
 def _parts(place: Place, x_lines: Lines, y_lines: Lines) -> list[Place]:
     """A rectangle cut along lines."""
     x, y, width, height = place
@@ -253,15 +271,20 @@ def _parts(place: Place, x_lines: Lines, y_lines: Lines) -> list[Place]:
     return [(i, j, k - i, m - j) for j, m in pairwise(rows) for i, k in pairwise(columns)]
 
 
-def decode(window: SourceWindow, tile_px: int, read: Callable[[int, int, int, int, int], Pixels]) -> Decoded:
-    """The pixels of a window; tiles that cannot be read are white."""
+def decode(
+    window: SourceWindow,
+    tile_px: int,
+    places: Sequence[Place],
+    read: Callable[[int, int, int, int, int], Pixels],
+) -> Decoded:
+    """The pixels of these places of a window; the rest, and tiles that cannot be read, are white."""
 
     def part(u: int, v: int, width: int, height: int) -> Pixels:
         inner = window.inner(u, v, width, height)
         return inner.resample(read(window.scale.level, *inner.source()))
 
     lines = (range(-window.u % tile_px, window.width, tile_px), range(-window.v % tile_px, window.height, tile_px))
-    return salvage((window.width, window.height), part, BLOCK_PX, lines)
+    return salvage((window.width, window.height), part, places, lines)
 
 
 def spread(tiles: Numbers, count: int) -> Numbers:

@@ -12,13 +12,15 @@ from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Box, Grid
-from morula.common.pixels import Piece, RegionPieces, decode_piece, encode_pieces, write_regions
+from morula.common.pixels import RegionPieces, write_regions
 from morula.tiler import core
-from morula.tiler.slide import Area, Pixels, Slide
+from morula.tiler.pieces import pack
+from morula.tiler.slide import Slide
 from morula.tiler.tissue import TileJudgement, TissueRule, judge_tile
 
 Metadata = dict[str, Any]
 PLACE_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region")
+DENSE = 0.75  # Above this share of tiles to read, the tiles' overlapping halos cost more than the gaps between them.
 PIXELS_METADATA = ("mpp", "slide_mpp", "downsample", "calibration", "slide_digest")
 
 
@@ -82,57 +84,29 @@ def _regions(
         checkpoint()
         members = [Tile(int(tile), plan.grid.core(int(tile))) for tile in numbers[regions == region]]
         window = _window(plan, members)
-        decoded = core.decode(window, plan.grid.tile_px, slide.read)
+        places = _places(plan, window, members)
+        decoded = core.decode(window, plan.grid.tile_px, places, slide.read)
         for tile in members:
             judged[tile.number] = _judge(decoded, window.place(tile.core), plan.rule)
         kept = [tile for tile in members if judged[tile.number].verdict == "kept"]
-        if not kept:
-            continue
-        inner = _window(plan, kept)
-        left, top = inner.u - window.u, inner.v - window.v
-        pixels = decoded.pixels[top : top + inner.height, left : left + inner.width]
-        pieces = (None if decoded.unreadable else _stored_pieces(slide, inner, pixels)) or encode_pieces(pixels)
-        yield RegionPieces(int(region), inner.x_px, inner.y_px, inner.width, inner.height, pieces)
+        if kept:
+            inner = _window(plan, kept)
+            pixels = decoded.part(inner.u - window.u, inner.v - window.v, inner.width, inner.height)
+            pieces = pack(slide, inner, _places(plan, inner, kept), pixels)
+            yield RegionPieces(int(region), inner.x_px, inner.y_px, inner.width, inner.height, pieces)
+
+
+def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.Place]:
+    """What of a region is read: all of it, or only its tiles with their halo where they are few."""
+    bounds = plan.grid.bounds([tile.number for tile in tiles])
+    if sum(tile.core.width_px * tile.core.height_px for tile in tiles) >= DENSE * bounds.width_px * bounds.height_px:
+        return core.blocks((window.width, window.height))
+    return [window.around(tile.core, plan.halo_px) for tile in tiles]
 
 
 def _window(plan: Plan, tiles: list[Tile]) -> core.SourceWindow:
     bounds = plan.grid.bounds([tile.number for tile in tiles])
     return core.window_of(bounds, plan.scale, plan.grid, plan.halo_px)
-
-
-def _stored_pieces(slide: Slide, window: core.SourceWindow, pixels: Pixels) -> list[Piece] | None:
-    """The slide's own JPEG tiles untouched, where the window is cut from a level at its own scale; else None.
-
-    They are a tenth as large as pixels packed without loss, and nobody has to pack them.
-    """
-    if window.scale.step != 1:
-        return None
-    area = Area(*window.source())
-    tiles = slide.jpeg_tiles(window.scale.level, area)
-    if tiles is None:
-        return None
-    pieces: list[Piece] = []
-    for tile in tiles:
-        x, y = tile.area.x_px - area.x_px, tile.area.y_px - area.y_px
-        if tile.jpeg is not None:
-            pieces.append(Piece(x, y, tile.area.width_px, tile.area.height_px, "jpeg", tile.jpeg))
-            continue
-        # A tile at the slide's edge holds filling beyond it, which must not be seen.
-        left, top = max(x, 0), max(y, 0)
-        part = pixels[top : y + tile.area.height_px, left : x + tile.area.width_px]
-        pieces += [piece._replace(x=piece.x + left, y=piece.y + top) for piece in encode_pieces(part)]
-    return pieces if _shows(pieces, pixels) else None
-
-
-def _shows(pieces: list[Piece], pixels: Pixels) -> bool:
-    """Whether a JPEG tile taken out of its file decodes to the pixels that it had there; one stands for all."""
-    piece = next((piece for piece in pieces if piece.codec == "jpeg"), None)
-    if piece is None:
-        return True
-    rows = slice(max(piece.y, 0), min(piece.y + piece.height, pixels.shape[0]))
-    columns = slice(max(piece.x, 0), min(piece.x + piece.width, pixels.shape[1]))
-    alone = decode_piece(piece)[rows.start - piece.y :, columns.start - piece.x :]
-    return np.array_equal(alone[: rows.stop - rows.start, : columns.stop - columns.start], pixels[rows, columns])
 
 
 def _judge(decoded: core.Decoded, place: tuple[slice, slice], rule: TissueRule) -> TileJudgement:

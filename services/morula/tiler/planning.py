@@ -14,6 +14,7 @@ from morula.tiler.slide import Pixels, Slide
 from morula.tiler.tissue import TissueRule, box_fractions, find_rule, tissue_mask
 
 OVERVIEW_PX = 2048
+OVERVIEW_BLOCK_PX = 256
 OVERVIEW_PART_PX = 64
 SAMPLE_COUNT = 200
 SAMPLE_PX = 128
@@ -49,8 +50,7 @@ def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest,
     scale = core.choose_scale(slide.levels, slide_mpp, wanted.mpp, wanted.tile_px)
     origin = (wanted.origin_x_px, wanted.origin_y_px)
     grid = core.lay_grid(scale, slide_mpp, (slide.width_px, slide.height_px), wanted.tile_px, origin)
-    overview, downsample = read_overview(slide)
-    checkpoint()
+    overview, downsample = read_overview(slide, checkpoint)
     rule = find_rule(overview.pixels)
     mask = tissue_mask(overview.pixels, rule)
     for x, y, width, height in overview.unreadable:
@@ -98,16 +98,17 @@ def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest,
     return formats.write_plan(columns, metadata)
 
 
-def read_overview(slide: Slide) -> tuple[core.Decoded, float]:
+def read_overview(slide: Slide, checkpoint: Checkpoint) -> tuple[core.Decoded, float]:
     """The whole slide in at most 2048 px, and how many level-0 pixels make one of its own."""
     downsample = max(1.0, max(slide.width_px, slide.height_px) / OVERVIEW_PX)
     size = (max(1, int(slide.width_px / downsample)), max(1, int(slide.height_px / downsample)))
 
     def part(x: int, y: int, width: int, height: int) -> Pixels:
+        checkpoint()
         return slide.read_scaled(x * downsample, y * downsample, downsample, width, height)
 
     lines = (range(0, size[0], OVERVIEW_PART_PX), range(0, size[1], OVERVIEW_PART_PX))
-    return core.salvage(size, part, OVERVIEW_PX, lines), downsample
+    return core.salvage(size, part, core.blocks(size, OVERVIEW_BLOCK_PX), lines), downsample
 
 
 def _sample(

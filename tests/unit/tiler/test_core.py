@@ -51,7 +51,9 @@ def test_windows_of_one_slide_agree_where_they_overlap() -> None:
         return source[y + 200 : y + 200 + height, x + 200 : x + 200 + width]
 
     left, right = (core.window_of(grid.core(tile), scale, grid, 20) for tile in (grid.columns + 1, grid.columns + 2))
-    one, other = (core.decode(window, 128, read).pixels for window in (left, right))
+    one, other = (
+        core.decode(window, 128, core.blocks((window.width, window.height)), read).pixels for window in (left, right)
+    )
     assert left.v == right.v
     shift = right.u - left.u
     np.testing.assert_array_equal(one[:, shift:], other[:, : one.shape[1] - shift])
@@ -121,12 +123,26 @@ def test_what_cannot_be_read_is_lost_tile_by_tile() -> None:
             raise SlideUnreadable("a bad spot")
         return np.zeros((height, width, 3), np.uint8)
 
-    decoded = core.decode(window, 256, read)
+    decoded = core.decode(window, 256, core.blocks((window.width, window.height)), read)
     lost = decoded.pixels[..., 0] == 255
     assert lost.sum() == 256 * 256
     assert lost[32 + 256 : 32 + 512, 32 + 256 : 32 + 512].all()
     assert decoded.is_unreadable(window.place(Box(256, 256, 256, 256)))
     assert not decoded.is_unreadable(window.place(Box(512, 256, 256, 256)))
+
+
+def test_only_the_places_asked_for_are_read() -> None:
+    window = core.SourceWindow(core.WorkingScale(0, 1.0, 1, 1), 0, 0, -32, -32, 4 * 256 + 64, 2 * 256 + 64)
+    areas = []
+
+    def read(_: int, x: int, y: int, width: int, height: int) -> Pixels:
+        areas.append((x, y, width, height))
+        return np.zeros((height, width, 3), np.uint8)
+
+    places = [window.around(Box(256 * column, 256 * row, 256, 256), 32) for column, row in ((0, 0), (3, 1))]
+    decoded = core.decode(window, 256, places, read)
+    assert sorted(areas) == [(-32, -32, 320, 320), (736, 224, 320, 320)]
+    assert (decoded.pixels[..., 0] == 0).sum() == 2 * 320 * 320
 
 
 def test_a_sample_is_spread_and_bounded() -> None:

@@ -5,6 +5,7 @@ import resource
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -15,7 +16,7 @@ from morula.common.testing import draw_tissue, write_slide
 from morula.tiler import readers
 from morula.tiler.probe import describe, probe
 from morula.tiler.readers import open_slide
-from morula.tiler.slide import Level, Pixels, Scale, Slide, blank, paste, scale_of
+from morula.tiler.slide import Area, Level, Pixels, Scale, Slide, blank, paste, scale_of
 from morula.tiler.tiff import TiffSlide
 
 SLIDES = Path(os.environ.get("MORULA_DATA", "../shared/data")) / "slides"
@@ -183,6 +184,67 @@ def test_both_readers_see_the_same(tmp_path: Path) -> None:
             np.testing.assert_array_equal(one.read(*whole), other.read(*whole))
 
 
+def test_openslide_is_left_out_only_where_that_shows_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "slide.tiff"
+    write_slide(path, 500, 400)
+    with open_slide(path) as slide:
+        assert isinstance(slide, TiffSlide)
+        assert slide.vendor == "generic-tiff"
+        assert slide.scale.mpp == pytest.approx(0.5)
+    honest = TiffSlide.read
+
+    def lying(self: TiffSlide, *place: int) -> Pixels:
+        return np.asarray(255 - honest(self, *place), np.uint8)
+
+    monkeypatch.setattr(TiffSlide, "read", lying)
+    with open_slide(path) as slide:
+        assert isinstance(slide, readers.OpenSlideSlide)
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+def test_a_files_own_jpeg_tiles_stand_alone(tmp_path: Path, photometric: str) -> None:
+    pixels = draw_tissue(500, 400)[0]
+    options = {"tile": (128, 128), "compression": "jpeg", "compressionargs": {"level": 90}}
+    if photometric == "rgb":
+        options["compressionargs"] = {"level": 90, "outcolorspace": "rgb"}
+    with written(tmp_path / "a.tiff", pixels, photometric=photometric, **options) as slide:
+        tiles = list(slide.jpeg_tiles(0, Area(100, 200, 400, 100)) or ())
+        assert [tile.area[:2] for tile in tiles] == [(x, y) for y in (128, 256) for x in (0, 128, 256, 384)]
+        for tile in tiles:
+            if tile.area.x_px == 384:
+                assert tile.jpeg is None, "what lies beyond the slide is not handed on"
+            else:
+                assert tile.jpeg is not None
+                np.testing.assert_array_equal(imagecodecs.jpeg8_decode(tile.jpeg), slide.read(0, *tile.area))
+    with written(tmp_path / "b.tiff", pixels, photometric="rgb", tile=(128, 128)) as slide:
+        assert slide.jpeg_tiles(0, Area(0, 0, 10, 10)) is None
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_picture_is_a_slide_without_scale(tmp_path: Path, channels: int) -> None:
+    pixels = draw_tissue(90, 70)[0]
+    opaque = np.full((70, 90, 1), 255, np.uint8)
+    encoded = {1: pixels[..., 0], 2: np.dstack([pixels[..., :1], opaque]), 3: pixels, 4: np.dstack([pixels, opaque])}
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(np.ascontiguousarray(encoded[channels])))
+    expected = pixels if channels > 2 else np.repeat(pixels[..., :1], 3, axis=2)
+    with open_slide(tmp_path / "a.png") as slide:
+        assert (slide.vendor, slide.scale, slide.levels) == ("png", Scale(), (Level(90, 70, 1.0),))
+        np.testing.assert_array_equal(slide.read(0, -5, -5, 95, 75)[5:, 5:], expected)
+
+
+def test_a_jpeg_is_read_and_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
+    jpeg = imagecodecs.jpeg8_encode(draw_tissue(90, 70)[0])
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    with open_slide(tmp_path / "a.jpg") as slide:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, 90, 70), imagecodecs.jpeg8_decode(jpeg))
+    (tmp_path / "b.jpg").write_bytes(jpeg[:20])
+    deep = imagecodecs.png_encode(np.zeros((8, 8, 3), np.uint16))
+    (tmp_path / "c.png").write_bytes(deep)
+    for name in ("b.jpg", "c.png"):
+        with pytest.raises(SlideUnreadable, match=name):
+            open_slide(tmp_path / name)
+
+
 def test_a_slide_stays_readable_after_a_tile_that_is_not(tmp_path: Path) -> None:
     path = tmp_path / "holed.tiff"
     write_slide(path, 900, 700)
@@ -231,6 +293,16 @@ def test_tiff_reader_equals_openslide_on_real_pyramids(slides: Path) -> None:
             assert other.scale.mpp == pytest.approx(one.scale.mpp)
             box = (0, 0, 0, one.width_px, one.height_px)
             np.testing.assert_array_equal(one.read(*box), other.read(*box))
+
+
+def test_real_aperio_tiles_stand_alone(slides: Path) -> None:
+    with open_slide(slides / "real/CMU-1-Small-Region.svs") as slide:
+        assert isinstance(slide, TiffSlide)
+        tiles = list(slide.jpeg_tiles(0, Area(200, 1000, 700, 500)) or ())
+        assert len(tiles) == 4 * 3
+        for tile in tiles:
+            assert tile.jpeg is not None
+            np.testing.assert_array_equal(imagecodecs.jpeg8_decode(tile.jpeg), slide.read(0, *tile.area))
 
 
 def test_real_flat_tiff_that_openslide_refuses_is_read(slides: Path) -> None:
