@@ -45,6 +45,14 @@ def client(house: House) -> Iterator[Client]:
         yield opened
 
 
+def write_mosaic(path: Path, piece: Path, times: int) -> Path:
+    """A large slide in little time: one slide beside and below itself."""
+    picture = np.tile(tifffile.imread(piece, level=0), (times, times, 1))
+    resolution = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, picture, tile=(256, 256), photometric="rgb", compression="jpeg", **resolution)
+    return path
+
+
 def write_blank(path: Path, side_px: int, *, mpp: float | None) -> Path:
     """A white slide; without a scale where none is given."""
     scale = {} if mpp is None else {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}

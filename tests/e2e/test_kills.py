@@ -15,10 +15,10 @@ from morula.onebox.client import Client, Json, Part
 from morula.onebox.demo.flow import last_state
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import House, any_port, open_house
-from tests.e2e.conftest import Paint
+from tests.e2e.conftest import Paint, write_mosaic
 
 # Several shards, so that a kill finds some done and some not.
-WIDTH_PX, HEIGHT_PX, SEED = 8192, 3072, 770_010
+PIECE_PX, TIMES, SEED = 1024, 6, 770_010
 Piece = tuple[str, int]
 
 
@@ -50,8 +50,13 @@ def wait_until_half_done(client: Client, job_id: str, stage_name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(paint: Paint, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    slide = paint(WIDTH_PX, HEIGHT_PX, SEED).slide
+def slide(paint: Paint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    piece = paint(PIECE_PX, PIECE_PX, SEED).slide
+    return write_mosaic(tmp_path_factory.mktemp("mosaic") / "mosaic.tiff", piece, TIMES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Json:
     with running(DataFolder(tmp_path_factory.mktemp("undisturbed"))) as (_, client, said):
         job = last_state(client.watch(submit(client, slide)["id"]))
     assert job["state"] == "succeeded", job["error"]
@@ -61,10 +66,10 @@ def undisturbed(paint: Paint, tmp_path_factory: pytest.TempPathFactory) -> Json:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["gateway", "segmenter"])
-def test_kill_9_mid_job(victim: str, undisturbed: Json, paint: Paint, tmp_path: Path) -> None:
+def test_kill_9_mid_job(victim: str, undisturbed: Json, slide: Path, tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     with running(folder) as (house, client, said):
-        job_id = submit(client, paint(WIDTH_PX, HEIGHT_PX, SEED).slide)["id"]
+        job_id = submit(client, slide)["id"]
         wait_until_half_done(client, job_id, "segment")
         os.kill(house.supervisor.pid(victim), signal.SIGKILL)
         before = finished_pieces(folder)
