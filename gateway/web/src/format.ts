@@ -29,6 +29,7 @@ export function duration(seconds: number): string {
 
 /** Three figures are enough for a measure. */
 export function measure(value: number, unit: string): string {
+  if (unit === "share") return percent(value);
   const magnitude = Math.abs(value);
   const text =
     magnitude >= 100

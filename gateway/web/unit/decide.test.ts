@@ -8,6 +8,7 @@ import {
   named,
   ODD,
   release,
+  shortSummary,
   summary,
   touch,
   UNDECIDED,
@@ -83,6 +84,7 @@ describe("what is said", () => {
   });
   test("the summary counts classes, most first, odd ones last", () => {
     expect(summary(page, marked, classes)).toBe("1 Lymphocyte, 1 Tumour, 1 odd, 1 not sure");
+    expect(shortSummary(page, marked, classes)).toBe("1 Lymphocyte, 1 Tumour, 2 more");
   });
 });
 

@@ -102,6 +102,14 @@ export function summary(page: Page, choice: Choice, classes: readonly Klass[]): 
   return words.map((word) => `${counts.get(word)} ${word}`).join(", ");
 }
 
+/** The same, short enough for a button: two words and how many more. */
+export function shortSummary(page: Page, choice: Choice, classes: readonly Klass[]): string {
+  const parts = summary(page, choice, classes).split(", ");
+  if (parts.length <= 2) return parts.join(", ");
+  const more = parts.slice(2).reduce((sum, part) => sum + Number.parseInt(part, 10), 0);
+  return `${parts.slice(0, 2).join(", ")}, ${more} more`;
+}
+
 export function wordFor(mark: Mark, classes: readonly Klass[]): string {
   if (mark === ODD) return "odd";
   return classes.find((klass) => klass.number === mark)?.name ?? "not sure";

@@ -3,7 +3,7 @@
 import { count } from "../format";
 import type { Labelling, Page, Slide } from "../types";
 import { Cells } from "./cells";
-import { type Choice, canAccept, summary, touch } from "./decide";
+import { type Choice, canAccept, shortSummary, summary, touch } from "./decide";
 import { Facts, Where } from "./facts";
 
 const REASONS: Record<Page["reason"], string> = {
@@ -45,7 +45,11 @@ export function Focus(props: FocusProps) {
         <h1 id="page-title">{heading}</h1>
         <span class="muted">
           {page.cells.length} of {count(page.place.cell_count)} cells in {cluster} ·{" "}
-          {props.isPast ? "named before: name it again to change it" : REASONS[page.reason]}
+          {props.busy
+            ? "learning from what you said…"
+            : props.isPast
+              ? "named before: name it again to change it"
+              : REASONS[page.reason]}
         </span>
         <span class="muted push scale">
           {page.window_um} µm wide{" "}
@@ -86,9 +90,16 @@ function Answers({ page, choice, labelling, busy, accept, answer, release, view 
   return (
     <div class="answers">
       {acceptable && (
-        <button type="button" class="pick go" disabled={busy} onClick={accept} aria-keyshortcuts="Enter">
+        <button
+          type="button"
+          class="pick go"
+          disabled={busy}
+          onClick={accept}
+          title={summary(page, choice, classes)}
+          aria-keyshortcuts="Enter"
+        >
           <kbd>Enter</kbd>
-          {summary(page, choice, classes)}
+          {shortSummary(page, choice, classes)}
         </button>
       )}
       <span class="muted whom" role="status">

@@ -30,12 +30,18 @@ export function BoardPanel(props: PanelProps) {
   );
 }
 
+const TITLES: Record<Labelling["spread"], string> = {
+  none: "Labelled so far",
+  model: "Labelled by the model",
+  clusters: "Labelled by cluster names",
+};
+
 function Progress({ labelling, page }: { labelling: Labelling; page: Page | null }) {
   const share = labelling.cell_count > 0 ? labelling.sure_count / labelling.cell_count : 0;
-  const learned = labelling.version > 0;
+  const learned = labelling.spread === "model";
   return (
     <section>
-      <h2>{learned ? "Labelled by the model" : "Labelled so far"}</h2>
+      <h2>{TITLES[labelling.spread]}</h2>
       <div class="big">
         {percent(learned ? share : labelled(labelling))}{" "}
         <small>
