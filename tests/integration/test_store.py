@@ -38,12 +38,12 @@ WRITER_BYTES = 64 << 20
 
 
 @pytest.fixture(params=["folder", "s3"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "folder":
         return f"file://{tmp_path}/objects"
     server: S3Server = request.getfixturevalue("s3_server")
     url: str = request.getfixturevalue("s3_url")
-    os.environ["MORULA_TEST_S3_KEYS"] = f"{server.access_key}:{server.secret_key}"
+    monkeypatch.setenv("MORULA_TEST_S3_KEYS", f"{server.access_key}:{server.secret_key}")  # read by processes too
     return url
 
 
@@ -240,6 +240,41 @@ def test_a_killed_writer_leaves_nothing_to_be_seen(store: Store, store_url: str)
     assert store.put(KEY, b"the next one") == Stored(KEY, sha256(b"the next one"), 12)
 
 
+_SENDER = """
+import signal, socket, sys
+sys.path[:0] = {path!r}
+from tests.integration.test_store import opened
+send, sent = socket.socket.sendall, 0
+
+def sendall(self, data, *flags):
+    global sent
+    send(self, data, *flags)
+    sent += len(data)
+    if sent > 8 << 20:
+        print("sending", flush=True)
+        signal.pause()
+
+socket.socket.sendall = sendall
+opened({url!r}).put({key!r}, bytes(32 << 20))
+"""
+
+
+def test_a_writer_that_is_killed_while_it_sends_leaves_nothing(
+    s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORULA_TEST_S3_KEYS", f"{s3_server.access_key}:{s3_server.secret_key}")
+    store = opened(s3_url)
+    script = _SENDER.format(path=[*sys.path], url=s3_url, key=KEY)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"sending\n"
+        assert store.stat(KEY) is None
+        process.kill()
+    assert store.stat(KEY) is None
+    assert list(store.list("")) == []
+    assert store.put(KEY, b"the next one") == Stored(KEY, sha256(b"the next one"), 12)
+
+
 class Prefixed(io.RawIOBase):
     """64 MiB that differ in their first block only, so that 32 of them do not fill the memory."""
 
@@ -306,6 +341,6 @@ def test_wrong_keys_and_buckets_are_told(s3_server: S3Server, s3_url: str) -> No
 def test_a_server_that_is_down_is_unavailable() -> None:
     (port,) = free_ports(1)
     store = open_store(f"s3://bucket?endpoint=http://127.0.0.1:{port}", access_key="a", secret_key="b")
-    for use in (lambda: store.get(KEY), lambda: list(store.list("")), lambda: store.delete(KEY)):
+    for use in (lambda: store.get(KEY), lambda: list(store.list(""))):
         with pytest.raises(Unavailable):
             use()
