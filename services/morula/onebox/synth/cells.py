@@ -13,6 +13,8 @@ CELL = np.dtype(
      ("nucleoli", "u1"), ("softness", "f8"), ("cytoplasm", "f8"), ("key", "f8")]
 )  # fmt: skip
 CLASSES = ("epithelial", "tumour", "fibroblast", "endothelial", "lymphocyte", "plasma", "myocyte")
+CROWDED, DEEPEST_OVERLAP_PX = 0.5, 8.0  # share of nuclei that do not mind lying over others, and how far
+FADED = 0.24
 EPITHELIAL, TUMOUR, FIBROBLAST, ENDOTHELIAL, LYMPHOCYTE, PLASMA, MYOCYTE = range(7)
 
 
@@ -60,9 +62,11 @@ def born(lattice: Lattice, kinds: NDArray[np.int64] | int, angle: Floats | float
     cells["cytoplasm"] = table["cytoplasm"] * lattice.uniform(806, 0.6, 1.2)
     cells["priority"], cells["key"] = lattice.uniform(807), lattice.uniform(808)
     cells["gap"] = 2 * gap_px * lattice.uniform(809) - 1.6  # below zero: they touch, and one lies over the other
-    faded = lattice.uniform(820) < 0.09  # half out of the focal plane
-    cells["softness"] = np.where(faded, lattice.uniform(821, 2.5, 4.5), 1.2)
-    cells["tone"] *= np.where(faded, lattice.uniform(822, 0.45, 0.75), 1.0)
+    crowded = lattice.uniform(824) < CROWDED
+    cells["gap"] = np.where(crowded, lattice.uniform(825, -DEEPEST_OVERLAP_PX, -2.0), cells["gap"])
+    faded = lattice.uniform(820) < FADED  # half out of the focal plane
+    cells["softness"] = np.where(faded, lattice.uniform(821, 2.5, 5.0), 1.2)
+    cells["tone"] *= np.where(faded, lattice.uniform(822, 0.24, 0.60), 1.0)
     grazed = np.sqrt(1 - (0.8 * lattice.uniform(823) ** 5) ** 2)  # the knife does not always meet the middle
     cells["a"], cells["b"] = cells["a"] * grazed, np.maximum(cells["b"] * grazed, 2.8)
     wobble(cells, lattice, table["wobble"])

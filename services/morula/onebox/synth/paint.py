@@ -14,6 +14,7 @@ from morula.onebox.synth.shapes import box, radial
 from morula.onebox.synth.textures import Image, Textures, tiled
 from morula.onebox.synth.tissue import Layout, smoothstep
 
+NO_INSTANCE = 0
 MARGIN_PX = 32  # painted around a block so that blur and seams do not show
 
 
@@ -35,6 +36,8 @@ class Canvas:
             self._vessel(vessel)
         for cell in scene.cells[scene.cells["kind"] == PLASMA]:
             self._plasma_body(cell)
+        for smudge in scene.smudges:
+            self._nucleus(smudge, NO_INSTANCE)
         for cell, name in zip(scene.cells, scene.names, strict=True):
             self._nucleus(cell, int(name))
 
