@@ -78,7 +78,7 @@ interface NameProps extends Pick<CardProps, "classes" | "name" | "called"> {
 
 function NameSelect({ id, klass, called, classes, name }: NameProps) {
   const explicit = called?.explicit ? called.class_number : 0;
-  const implied = klass && !called?.explicit ? klass.name : "unlabelled";
+  const implied = klass && !called?.explicit ? `mostly ${klass.name}` : "unlabelled";
   return (
     <select
       class={`chip push ${klass ? "tinted" : "none"}`}
