@@ -4,6 +4,7 @@ import { readRoute, writeRoute } from "../src/route";
 import { cellAt, middlesRange, outlineOf, readBlock } from "../src/slide/blocks";
 import { bounded, boxOf, onSlide, scaleBar, wholeSlide } from "../src/slide/camera";
 import { middleColours, outlineColours, paletteOf } from "../src/slide/palette";
+import { Queue } from "../src/slide/queue";
 import { coarsestZoom, tilesIn, tileZoom } from "../src/slide/tiles";
 import type { Block, Job, Klass, Slide } from "../src/types";
 
@@ -117,4 +118,49 @@ test("a slide's row shows its newest job", () => {
   const jobs = new Map([job("new", "2026-02"), job("old", "2026-01")].map((one) => [one.id, one]));
   const [row] = rowsOf([{ ...slide, created_at: "2026-01" }], jobs, new Map());
   expect(row?.job?.id).toBe("new");
+});
+
+describe("the queue", () => {
+  function wish(name: string, begun: string[]) {
+    let end: (error?: Error) => void = () => {};
+    const fetch = (signal: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        begun.push(name);
+        end = (error) => (error ? reject(error) : resolve());
+        signal.addEventListener("abort", () => reject(new Error("given up")));
+      });
+    return { name, fetch, end: (error?: Error) => end(error) };
+  }
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test("a few at a time, in their order, each once", async () => {
+    const begun: string[] = [];
+    const wishes = ["a", "b", "c"].map((name) => wish(name, begun));
+    const queue = new Queue(2, () => {});
+    queue.want(wishes);
+    expect(begun).toEqual(["a", "b"]);
+    wishes[0]?.end();
+    await turn();
+    queue.want(wishes);
+    expect(begun).toEqual(["a", "b", "c"]);
+  });
+  test("what is wanted no more is given up, without a complaint, and may be wanted again", async () => {
+    const [begun, failed]: [string[], unknown[]] = [[], []];
+    const queue = new Queue(2, (error) => failed.push(error));
+    queue.want([wish("a", begun)]);
+    queue.want([]);
+    await turn();
+    queue.want([wish("a", begun)]);
+    expect([begun, failed]).toEqual([["a", "a"], []]);
+  });
+  test("a failure is told once and not tried again", async () => {
+    const [begun, failed]: [string[], unknown[]] = [[], []];
+    const queue = new Queue(2, (error) => failed.push(error));
+    const bad = wish("a", begun);
+    queue.want([bad]);
+    bad.end(new Error("no"));
+    await turn();
+    queue.want([bad]);
+    expect([begun.length, failed.length]).toEqual([1, 1]);
+  });
 });

@@ -49,7 +49,11 @@ class Picture {
   ) {
     this.measure();
     camera.value ??= wholeSlide(slide, size.value);
-    this.tiles = new Tiles(slide, () => this.redraw());
+    this.tiles = new Tiles(
+      slide,
+      () => this.redraw(),
+      () => this.lack("Some tiles of the slide could not be read; coarser ones stand in for them"),
+    );
     this.blocks = this.openBlocks();
     this.deck = this.makeDeck();
     this.watcher = new ResizeObserver(() => this.measure());
@@ -61,14 +65,14 @@ class Picture {
   private openBlocks(): Blocks | null {
     const clustering = this.scene.clustering.value;
     if (!clustering) return null;
-    const blocks = new Blocks(clustering.id, this.slide.id, () => this.redraw());
-    blocks.open().then(
-      () => this.redraw(),
-      (error: unknown) => {
-        this.scene.notice.value = `The cells could not be fetched: ${String(error)}`;
-      },
-    );
+    const failed = () => this.lack("Some cells could not be fetched; load the page again to try once more");
+    const blocks = new Blocks(clustering.id, this.slide.id, () => this.redraw(), failed);
+    blocks.open().then(() => this.redraw(), failed);
     return blocks;
+  }
+
+  private lack(words: string): void {
+    this.scene.notice.value = words;
   }
 
   private makeDeck(): Deck<OrthographicView> {
