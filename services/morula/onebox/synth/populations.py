@@ -13,11 +13,12 @@ from morula.onebox.synth.cells import (
     TUMOUR,
     born,
 )
+from morula.onebox.synth.fat import cells_at
 from morula.onebox.synth.muscle import snap_to_fibre_edge
 from morula.onebox.synth.noise import Floats, Lattice, Window, value_noise
 from morula.onebox.synth.shapes import Blobs
 from morula.onebox.synth.structures import wall_slots
-from morula.onebox.synth.tissue import Layout, Tissue, fat_cells
+from morula.onebox.synth.tissue import Layout, Tissue
 
 
 def scattered(layout: Layout, window: Window) -> Blobs:
@@ -124,7 +125,7 @@ def _fat(layout: Layout, window: Window) -> Blobs:
     """Nuclei squeezed into the walls between fat cells."""
     points, kind, _ = _scatter(layout, window, 49, 17.0)
     points = points.where(kind == Tissue.FAT)
-    wall, angle = fat_cells(layout.seed, points.x, points.y)
+    _, wall, angle = cells_at(layout.seed, points.x, points.y)
     keep = (wall < 2.2) & (points.uniform(1) < 0.5)
     points, angle = points.where(keep), angle[keep]
     cells = born(points, np.where(points.uniform(2) < 0.6, FIBROBLAST, ENDOTHELIAL), angle, 6.0)
