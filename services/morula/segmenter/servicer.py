@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactInvalid, ModelUnavailable
@@ -19,6 +19,7 @@ from morula.common.store import Store, Stored
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
@@ -30,16 +31,19 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         self._models = models
 
     async def MeasureObjects(  # noqa: N802 - the contract's name
-        self, request: segmenter_pb2.MeasureObjectsRequest, context: object
+        self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
     ) -> segmenter_pb2.MeasureObjectsResponse:
         model, wanted = self._model(request.model), Wanted(calibration=_calibration(request.calibration))
         return await self._slot.run(lambda checkpoint: self._measure(request.pixels, model, wanted, checkpoint))
 
     async def SegmentShard(  # noqa: N802 - the contract's name
-        self, request: segmenter_pb2.SegmentShardRequest, context: object
+        self, request: segmenter_pb2.SegmentShardRequest, _context: object
     ) -> segmenter_pb2.SegmentShardResponse:
         model = self._model(request.model)
-        return await self._slot.run(lambda checkpoint: self._segment(request, model, checkpoint))
+        stored = await asyncio.to_thread(self._store.stat, request.cells_key)
+        if stored is None:
+            stored = await self._slot.run(lambda checkpoint: self._segment(request, model, checkpoint))
+        return await asyncio.to_thread(self._response, stored)
 
     def _model(self, wanted: artifact_pb2.ModelRef) -> Model:
         spec = resolve(wanted.name, wanted.revision, "segmenter")
@@ -59,15 +63,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 
-    def _segment(
-        self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint
-    ) -> segmenter_pb2.SegmentShardResponse:
-        stored = self._store.stat(request.cells_key)
-        if stored is None:
-            stored = self._store.put(request.cells_key, self._cells(request, model, checkpoint))
-        return self._response(stored)
-
-    def _cells(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> bytes:
+    def _segment(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> Stored:
         layout = _layout(read_tiles(self._store.get(request.tiles.key, request.tiles.sha256)))
         wanted = Wanted(
             diameter_um=request.params.diameter_um,
@@ -81,7 +77,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
                 checkpoint()
                 parts.append(core.segment_region(region, layout, model, wanted))
         checkpoint()
-        return write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
+        cells = write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
+        return self._store.put(request.cells_key, cells)
 
     def _response(self, stored: Stored) -> segmenter_pb2.SegmentShardResponse:
         """Counts are those of the table that lies in the store, whoever wrote it."""
@@ -97,8 +94,8 @@ def _layout(tiles: pa.Table) -> core.Layout:
     metadata = read_metadata(tiles)
     try:
         laid = metadata["grid"]
-        places = [laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px")]
-        grid = Grid(*places, metadata["mpp"], metadata["slide_mpp"], laid["width_px"], laid["height_px"])
+        places = {name: laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px", "width_px", "height_px")}
+        grid = Grid(**places, mpp=metadata["mpp"], slide_mpp=metadata["slide_mpp"])
         side = int(laid["region_tile_count"])
     except (KeyError, TypeError) as error:
         raise ArtifactInvalid(f"the tiles do not say how their grid lies: {error}") from error
