@@ -23,9 +23,20 @@ Metadata = dict[str, Any]
 METADATA = b"morula"
 
 STATES = ("whole", "truncated", "slide_edge")
-TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "unreadable")
+TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "poor", "unreadable")
 SLIDE_VERDICTS = ("tissue", "no_tissue")
 NOISE_LEAF = 65535
+
+QUALITY_METRICS = (
+    "mean_intensity",
+    "std_intensity",
+    "bright_fraction",
+    "dark_fraction",
+    "edge_density",
+    "laplacian_variance",
+    "colour_variance",
+)
+"""The reference system's metrics of a tile, of every tile that was read."""
 
 _STATE = pa.dictionary(pa.int8(), pa.string())
 _VERDICT = pa.dictionary(pa.int8(), pa.string())
@@ -48,6 +59,7 @@ _TILE_FIELDS = (
 PLAN_SCHEMA = _schema(
     *_TILE_FIELDS,
     ("tissue_fraction", pa.float32()),
+    ("fold_fraction", pa.float32()),
     ("candidate", pa.bool_()),
     ("region", pa.int32()),
     ("shard", pa.int32()),
@@ -59,8 +71,10 @@ TILES_SCHEMA = _schema(
     ("tissue_fraction", pa.float32()),
     ("focus", pa.float32()),
     ("pen_fraction", pa.float32()),
-    ("mean_intensity", pa.float32()),
+    ("fold_fraction", pa.float32()),
+    *((name, pa.float32()) for name in QUALITY_METRICS),
     ("verdict", _VERDICT),
+    ("reasons", pa.list_(pa.string())),
 )
 
 CELLS_SCHEMA = _schema(

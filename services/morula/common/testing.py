@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.formats import Metadata, write_cells, write_plan, write_tiles
+from morula.common.formats import QUALITY_METRICS, Metadata, write_cells, write_plan, write_tiles
 from morula.common.geometry import Grid
 from morula.common.pixels import RegionPieces, encode_pieces, write_regions
 from morula.common.rpc import Server, channel
@@ -145,11 +145,12 @@ def fake_shard(
         **dict(zip(("x_px", "y_px", "width_px", "height_px"), boxes, strict=True)),
         "region": np.zeros(grid.tile_count, np.int32),
         "tissue_fraction": np.ones(grid.tile_count, np.float32),
+        "fold_fraction": np.zeros(grid.tile_count, np.float32),
     }
     ones = np.ones(grid.tile_count, np.float32)
     plan = write_plan({**place, "candidate": ones > 0, "shard": np.zeros(grid.tile_count, np.int32)}, metadata)
-    metrics = {"focus": ones * 100, "pen_fraction": ones * 0, "mean_intensity": ones * 200}
-    verdict = {"verdict": ["kept"] * grid.tile_count}
+    metrics = {"focus": ones * 100, "pen_fraction": ones * 0, **dict.fromkeys(QUALITY_METRICS, ones)}
+    verdict = {"verdict": ["kept"] * grid.tile_count, "reasons": [[]] * grid.tile_count}
     counts = {"kept": grid.tile_count, "rejected": 0, "failed": 0}
     tiles = write_tiles({**place, **metrics, **verdict}, {**metadata, **counts})
     return FakeShard(

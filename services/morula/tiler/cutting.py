@@ -14,12 +14,13 @@ from morula.common.errors import InvalidArgument
 from morula.common.geometry import Box, Grid
 from morula.common.pixels import RegionPieces, write_regions
 from morula.tiler import core
+from morula.tiler.gates import Gate, TileJudgement, judge_tile
 from morula.tiler.pieces import pack
 from morula.tiler.slide import Slide
-from morula.tiler.tissue import TileJudgement, TissueRule, judge_tile
+from morula.tiler.tissue import TissueRule
 
 Metadata = dict[str, Any]
-PLACE_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region")
+PLAN_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region", "fold_fraction")
 DENSE = 0.75  # Above this share of tiles to read, the tiles' overlapping halos cost more than the gaps between them.
 PIXELS_METADATA = ("mpp", "slide_mpp", "downsample", "calibration", "slide_digest")
 
@@ -61,33 +62,41 @@ class Plan:
 
 @dataclass(frozen=True)
 class Tile:
+    """A tile to read."""
+
     number: int
     core: Box
+    fold_fraction: float
 
 
-def cut_shard(slide: Slide, plan: Plan, shard_index: int, pixels_path: Path, checkpoint: Checkpoint) -> bytes:
+def cut_shard(
+    slide: Slide, plan: Plan, shard_index: int, gate: Gate, pixels_path: Path, checkpoint: Checkpoint
+) -> bytes:
     """Writes the shard's pixels to a file, region by region, and returns its table of tiles."""
     tiles = plan.shard(shard_index)
     judged: dict[int, TileJudgement] = {}
     metadata = {name: plan.metadata[name] for name in PIXELS_METADATA}
     metadata |= {"halo_px": plan.halo_px, "tile_px": plan.grid.tile_px, "shard": shard_index}
-    write_regions(_regions(slide, plan, tiles, judged, checkpoint), metadata, pixels_path)
+    write_regions(_regions(slide, plan, tiles, gate, judged, checkpoint), metadata, pixels_path)
     return _write_tiles(plan, tiles, [judged[tile] for tile in tiles["tile"].to_pylist()])
 
 
 def _regions(
-    slide: Slide, plan: Plan, tiles: pa.Table, judged: dict[int, TileJudgement], checkpoint: Checkpoint
+    slide: Slide, plan: Plan, tiles: pa.Table, gate: Gate, judged: dict[int, TileJudgement], checkpoint: Checkpoint
 ) -> Iterator[RegionPieces]:
     """The shard's regions with kept tiles, one in memory at a time; judges their tiles on the way."""
-    numbers, regions = tiles["tile"].to_numpy(), tiles["region"].to_numpy()
+    numbers, regions, folds = (tiles[name].to_numpy() for name in ("tile", "region", "fold_fraction"))
     for region in np.unique(regions):
         checkpoint()
-        members = [Tile(int(tile), plan.grid.core(int(tile))) for tile in numbers[regions == region]]
+        members = [
+            Tile(int(numbers[row]), plan.grid.core(int(numbers[row])), float(folds[row]))
+            for row in np.flatnonzero(regions == region)
+        ]
         window = _window(plan, members)
         places = _places(plan, window, members)
         decoded = core.decode(window, plan.grid.tile_px, places, slide.read)
         for tile in members:
-            judged[tile.number] = _judge(decoded, window.place(tile.core), plan.rule)
+            judged[tile.number] = _judge(decoded, window.place(tile.core), plan.rule, gate, tile.fold_fraction)
         kept = [tile for tile in members if judged[tile.number].verdict == "kept"]
         if kept:
             inner = _window(plan, kept)
@@ -109,18 +118,22 @@ def _window(plan: Plan, tiles: list[Tile]) -> core.SourceWindow:
     return core.window_of(bounds, plan.scale, plan.grid, plan.halo_px)
 
 
-def _judge(decoded: core.Decoded, place: tuple[slice, slice], rule: TissueRule) -> TileJudgement:
+def _judge(
+    decoded: core.Decoded, place: tuple[slice, slice], rule: TissueRule, gate: Gate, fold_fraction: float
+) -> TileJudgement:
     if decoded.is_unreadable(place):
         return TileJudgement.unreadable()
-    return judge_tile(np.ascontiguousarray(decoded.pixels[place]), rule)
+    return judge_tile(np.ascontiguousarray(decoded.pixels[place]), rule, gate, fold_fraction)
 
 
 def _write_tiles(plan: Plan, tiles: pa.Table, judgements: list[TileJudgement]) -> bytes:
     verdicts = [judgement.verdict for judgement in judgements]
-    columns = {name: tiles[name].combine_chunks() for name in PLACE_COLUMNS}
-    for metric in ("tissue_fraction", "focus", "pen_fraction", "mean_intensity"):
+    columns = {name: tiles[name].combine_chunks() for name in PLAN_COLUMNS}
+    for metric in ("tissue_fraction", "focus", "pen_fraction"):
         columns[metric] = [getattr(judgement, metric) for judgement in judgements]
-    columns["verdict"] = verdicts
+    for metric in formats.QUALITY_METRICS:
+        columns[metric] = [getattr(judgement.quality, metric, None) for judgement in judgements]
+    columns |= {"verdict": verdicts, "reasons": [list(judgement.reasons) for judgement in judgements]}
     kept, failed = verdicts.count("kept"), verdicts.count("unreadable")
     counts = {"kept": kept, "rejected": len(verdicts) - kept - failed, "failed": failed}
     return formats.write_tiles(columns, {**plan.metadata, **counts})

@@ -9,6 +9,7 @@ from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideUnreadable
 from morula.common.geometry import Grid
 from morula.tiler import core
+from morula.tiler.artefacts import fold_mask
 from morula.tiler.calibration import calibrate
 from morula.tiler.slide import Pixels, Slide
 from morula.tiler.tissue import TissueRule, box_fractions, find_rule, tissue_mask
@@ -57,6 +58,7 @@ def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest,
         mask[y : y + height, x : x + width] = True  # To be tried and counted, not taken for background.
     cores = grid.cores()
     fractions = box_fractions(mask, cores, downsample)
+    folds = fold_mask(overview.pixels, mask & (rule.illumination == "bright"), slide_mpp * downsample)
     candidates = fractions >= rule.min_fraction
     side = core.region_side(wanted.region_tile_count, wanted.shard_tile_count, wanted.tile_px, wanted.halo_px)
     groups = core.group_tiles(grid, candidates, side, wanted.shard_tile_count)
@@ -68,6 +70,7 @@ def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest,
         "row": tiles // grid.columns,
         **{name: cores[:, i] for i, name in enumerate(("x_px", "y_px", "width_px", "height_px"))},
         "tissue_fraction": fractions,
+        "fold_fraction": box_fractions(folds, cores, downsample),
         "candidate": candidates,
         "region": groups.region,
         "shard": groups.shard,

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 from morula.common import formats
 from morula.common.compute import Checkpoint, Slot
+from morula.common.errors import InvalidArgument
 from morula.common.store import Store, Stored
 from morula.tiler.cutting import Plan, cut_shard
+from morula.tiler.gates import Gate
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.rendering import render_cells, render_region
 from morula.tiler.shelf import OpenSlide, Shelf, SlideFile, SlideSource, slide_mpp
@@ -59,7 +61,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
         return _planned(stored, formats.read_metadata(formats.read_plan(content)))
 
     async def CutShard(self, request: tiler_pb2.CutShardRequest, _context: Any) -> tiler_pb2.CutShardResponse:  # noqa: N802
-        source = _source(request.slide)
+        source, gate = _source(request.slide), _gate(request.filter)
         held = await asyncio.to_thread(self._held, request)
         if held is None:
 
@@ -67,7 +69,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
                 plan = Plan.read(self._store.get(request.plan.key, request.plan.sha256), opened.slide, source.digest)
                 with tempfile.TemporaryDirectory(prefix="morula-shard-") as folder:
                     path = Path(folder) / "pixels.arrow"
-                    table = cut_shard(opened.slide, plan, request.shard_index, path, checkpoint)
+                    table = cut_shard(opened.slide, plan, request.shard_index, gate, path, checkpoint)
                     pixels = self._store.put(request.pixels_key, path)
                     return self._store.put(request.tiles_key, table), pixels
 
@@ -136,6 +138,17 @@ def _grid(request: tiler_pb2.PlanSlideRequest) -> GridRequest:
         origin_y_px=grid.origin_y_px,
         shard_tile_count=request.shard_tile_count,
     )
+
+
+def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
+    gates: dict[int, Gate] = {
+        tiler_pb2.TILE_GATE_UNSPECIFIED: "default",
+        tiler_pb2.TILE_GATE_DEFAULT: "default",
+        tiler_pb2.TILE_GATE_PAPER: "paper",
+    }
+    if wanted.gate not in gates:
+        raise InvalidArgument(f"there is no gate {wanted.gate}", field="filter.gate")
+    return gates[wanted.gate]
 
 
 def _ref(stored: Stored) -> artifact_pb2.ObjectRef:

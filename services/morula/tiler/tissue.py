@@ -1,7 +1,7 @@
-"""What of a slide is tissue, and what of a tile is worth reading: arrays in, arrays out."""
+"""What of a slide is tissue: arrays in, arrays out."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -23,8 +23,6 @@ SPECK_PX = 9  # Overview areas smaller than this are dust.
 
 MIN_TISSUE_FRACTION = 0.05
 MIN_TISSUE_FRACTION_DARK = 0.01  # Between fluorescent nuclei nothing shines, so sparse tissue covers little.
-MAX_PEN_FRACTION = 0.25
-MIN_FOCUS = 6.0
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,16 @@ class TissueRule:
         On a bright slide the darkest channel counts: every stain absorbs in one of them, pale ones in one only.
         """
         if self.illumination == "dark":
-            return _above(_brightest(pixels), round(self.background))
+            return _above(brightest(pixels), round(self.background))
         contrast = _above(_grey(cv2.bitwise_not(_darkest(pixels))), 255 - round(self.background))
-        contrast[_brightest(pixels) < UNSCANNED_LEVEL] = 0
+        contrast[brightest(pixels) < UNSCANNED_LEVEL] = 0
         return contrast
 
     def mask(self, pixels: Pixels) -> Mask:
         return np.asarray(cv2.medianBlur(self.contrast(pixels), 3) > self.threshold)
 
 
-def _brightest(pixels: Pixels) -> Grey:
+def brightest(pixels: Pixels) -> Grey:
     red, green, blue = cv2.split(pixels)
     return _grey(cv2.max(cv2.max(red, green), blue))
 
@@ -76,10 +74,10 @@ def _grey(image: object) -> Grey:
 
 def find_rule(overview: Pixels) -> TissueRule:
     """Background and threshold of a slide from its overview."""
-    brightest = _brightest(overview)
-    scanned = brightest >= UNSCANNED_LEVEL
-    if not scanned.any() or float(np.median(brightest[scanned])) < DARK_SLIDE_MEDIAN:
-        rule = TissueRule("dark", float(np.percentile(brightest, 10)), 0.0)
+    light = brightest(overview)
+    scanned = light >= UNSCANNED_LEVEL
+    if not scanned.any() or float(np.median(light[scanned])) < DARK_SLIDE_MEDIAN:
+        rule = TissueRule("dark", float(np.percentile(light, 10)), 0.0)
     else:
         darkest = _darkest(overview)[scanned]
         rule = TissueRule("bright", max(200.0, float(np.percentile(darkest, 98))), 0.0)
@@ -109,54 +107,3 @@ def box_fractions(mask: Mask, boxes: npt.NDArray[np.int64], downsample: float) -
     y1 = np.clip(np.ceil((boxes[:, 1] + boxes[:, 3]) / downsample).astype(np.int64), y0 + 1, height)
     inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
     return np.asarray(inside / ((x1 - x0) * (y1 - y0)), np.float32)
-
-
-Verdict = Literal["kept", "background", "blurred", "artefact", "unreadable"]
-
-
-@dataclass(frozen=True)
-class TileJudgement:
-    """Verdict on one tile, and what it rests on; numbers are None where nothing could be read."""
-
-    verdict: Verdict
-    tissue_fraction: float | None
-    focus: float | None
-    pen_fraction: float | None
-    mean_intensity: float | None
-
-    @classmethod
-    def unreadable(cls) -> Self:
-        return cls("unreadable", None, None, None, None)
-
-
-def judge_tile(pixels: Pixels, rule: TissueRule) -> TileJudgement:
-    """The default gate: enough tissue, not pen, in focus."""
-    bright = rule.illumination == "bright"
-    # A fluorescent dye shines in one channel, of which luminance would show little: a tenth, if it is blue.
-    grey = _grey(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) if bright else _brightest(pixels)
-    mask = rule.mask(pixels)
-    tissue_fraction = float(mask.mean())
-    focus = laplacian_variance(grey)
-    pen_fraction = float(pen_mask(pixels).mean()) if bright else 0.0
-    verdict: Verdict = "kept"
-    if tissue_fraction < rule.min_fraction:
-        verdict = "background"
-    elif pen_fraction > MAX_PEN_FRACTION:
-        verdict = "artefact"
-    elif focus < MIN_FOCUS:
-        verdict = "blurred"
-    return TileJudgement(verdict, tissue_fraction, focus, pen_fraction, float(grey.mean()))
-
-
-def laplacian_variance(grey: Grey) -> float:
-    """Sharpness: variance of the Laplacian, in 16 bits (ten times faster than in float and equal)."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    return float(deviation[0, 0]) ** 2
-
-
-def pen_mask(pixels: Pixels) -> Mask:
-    """Marker ink: saturated green to blue, which no stain in use is, or black without colour."""
-    hue, saturation, value = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV))
-    coloured = (saturation > 150) & (hue > 35) & (hue < 118) & (value > 50)
-    black = (value < 45) & (saturation < 90)
-    return np.asarray(coloured | black)

@@ -8,9 +8,7 @@ from morula.common.stain import FIXED_STAIN_MATRIX
 from morula.common.testing import EOSIN, HAEMATOXYLIN, draw_tissue
 from morula.tiler.calibration import calibrate, find_stains
 from morula.tiler.slide import Pixels
-from morula.tiler.tissue import TissueRule, box_fractions, find_rule, judge_tile, laplacian_variance, tissue_mask
-
-BRIGHT = TissueRule("bright", 245.0, 16.0)
+from morula.tiler.tissue import box_fractions, find_rule, tissue_mask
 
 
 def background(width: int, height: int, level: int = 242, seed: int = 1) -> Pixels:
@@ -87,26 +85,6 @@ def test_fractions_of_boxes() -> None:
     mask[:5] = True
     boxes = np.array([[0, 0, 100, 50], [0, 0, 200, 100], [0, 60, 10, 10], [195, 95, 5, 5]])
     np.testing.assert_allclose(box_fractions(mask, boxes, 10.0), [1.0, 0.5, 0.0, 0.0])
-
-
-def test_the_gate_names_its_reason() -> None:
-    tissue = draw_tissue(700, 700)[0][200:456, 200:456]
-    kept = judge_tile(tissue, BRIGHT)
-    assert kept.verdict == "kept"
-    assert kept.tissue_fraction is not None
-    assert kept.tissue_fraction > 0.95
-    assert judge_tile(background(256, 256), BRIGHT).verdict == "background"
-    assert judge_tile(np.asarray(cv2.GaussianBlur(tissue, (0, 0), 9), np.uint8), BRIGHT).verdict == "blurred"
-    pen = tissue.copy()
-    pen[:128] = (20, 40, 200)
-    marked = judge_tile(pen, BRIGHT)
-    assert marked.verdict == "artefact"
-    assert marked.pen_fraction == pytest.approx(0.5, abs=0.02)
-
-
-def test_focus_is_the_plain_variance_of_the_laplacian() -> None:
-    grey = draw_tissue(300, 300)[0][..., 1].copy()
-    assert laplacian_variance(grey) == pytest.approx(cv2.Laplacian(grey, cv2.CV_64F).var(), rel=1e-12)
 
 
 def stained(haematoxylin: tuple[float, ...], eosin: tuple[float, ...], count: int = 20_000) -> Pixels:

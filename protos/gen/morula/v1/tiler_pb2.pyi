@@ -1,12 +1,22 @@
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from morula.v1 import artifact_pb2 as _artifact_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class TileGate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TILE_GATE_UNSPECIFIED: _ClassVar[TileGate]
+    TILE_GATE_DEFAULT: _ClassVar[TileGate]
+    TILE_GATE_PAPER: _ClassVar[TileGate]
+TILE_GATE_UNSPECIFIED: TileGate
+TILE_GATE_DEFAULT: TileGate
+TILE_GATE_PAPER: TileGate
 
 class InspectSlideRequest(_message.Message):
     __slots__ = ("slide",)
@@ -86,19 +96,27 @@ class PlanSlideResponse(_message.Message):
     calibration: _artifact_pb2.Calibration
     def __init__(self, plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_count: _Optional[int] = ..., tile_count: _Optional[int] = ..., candidate_tile_count: _Optional[int] = ..., mpp: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ...) -> None: ...
 
+class TileFilter(_message.Message):
+    __slots__ = ("gate",)
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    gate: TileGate
+    def __init__(self, gate: _Optional[_Union[TileGate, str]] = ...) -> None: ...
+
 class CutShardRequest(_message.Message):
-    __slots__ = ("slide", "plan", "shard_index", "tiles_key", "pixels_key")
+    __slots__ = ("slide", "plan", "shard_index", "tiles_key", "pixels_key", "filter")
     SLIDE_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     SHARD_INDEX_FIELD_NUMBER: _ClassVar[int]
     TILES_KEY_FIELD_NUMBER: _ClassVar[int]
     PIXELS_KEY_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     slide: _artifact_pb2.SlideRef
     plan: _artifact_pb2.ObjectRef
     shard_index: int
     tiles_key: str
     pixels_key: str
-    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_index: _Optional[int] = ..., tiles_key: _Optional[str] = ..., pixels_key: _Optional[str] = ...) -> None: ...
+    filter: TileFilter
+    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_index: _Optional[int] = ..., tiles_key: _Optional[str] = ..., pixels_key: _Optional[str] = ..., filter: _Optional[_Union[TileFilter, _Mapping]] = ...) -> None: ...
 
 class CutShardResponse(_message.Message):
     __slots__ = ("tiles", "pixels", "kept_tile_count", "rejected_tile_count", "failed_tile_count")

@@ -1,0 +1,106 @@
+"""What of the tiles that are read is kept, and why the others are not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import cv2
+import numpy as np
+
+from morula.tiler.artefacts import pen_mask
+from morula.tiler.quality import Quality, Thresholds, laplacian_variance, luminance, measure
+from morula.tiler.slide import Pixels
+from morula.tiler.tissue import TissueRule, brightest
+
+Verdict = Literal["kept", "background", "blurred", "artefact", "poor", "unreadable"]
+Gate = Literal["default", "paper"]
+
+MAX_PEN_FRACTION = 0.25
+MAX_FOLD_FRACTION = 0.25
+MIN_FOCUS = 6.0  # Below it there is nothing but noise.
+# Of stained tissue in focus, the Laplacian's variance is 8 % and more of the grey levels' own; out of focus, 1 %.
+MIN_SHARPNESS = 0.02
+CERTAIN_FOCUS = 30.0  # Above it a tile is sharp also where white around it makes the grey levels vary most.
+PAPER = Thresholds()
+
+
+@dataclass(frozen=True)
+class TileJudgement:
+    """Verdict on one tile, all reasons against it, and what they rest on; None where nothing could be read."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    tissue_fraction: float | None = None
+    focus: float | None = None
+    pen_fraction: float | None = None
+    quality: Quality | None = None
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        return cls("unreadable", ("unreadable",))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a tile when a gate decides."""
+
+    tissue_fraction: float
+    min_tissue_fraction: float
+    focus: float
+    pen_fraction: float
+    fold_fraction: float
+    quality: Quality
+
+
+def judge_tile(pixels: Pixels, rule: TissueRule, gate: Gate = "default", fold_fraction: float = 0.0) -> TileJudgement:
+    """Measures a tile and lets the gate decide; folds are found on the overview, so their share comes along."""
+    grey, half = luminance(pixels), _halved(pixels)
+    quality = measure(pixels, grey)
+    bright = rule.illumination == "bright"
+    evidence = Evidence(
+        tissue_fraction=float(rule.mask(half).mean()),
+        min_tissue_fraction=rule.min_fraction,
+        # A fluorescent dye shines in one channel, of which luminance would show little: a tenth, if it is blue.
+        focus=quality.laplacian_variance if bright else laplacian_variance(brightest(pixels)),
+        pen_fraction=float(pen_mask(half).mean()) if bright else 0.0,
+        fold_fraction=fold_fraction,
+        quality=quality,
+    )
+    verdict, reasons = GATES[gate](evidence)
+    return TileJudgement(
+        verdict, reasons, evidence.tissue_fraction, evidence.focus, evidence.pen_fraction, evidence.quality
+    )
+
+
+def _halved(pixels: Pixels) -> Pixels:
+    """At half the scale: shares of tissue and pen are the same there, for a quarter of the work."""
+    size = (max(1, pixels.shape[1] // 2), max(1, pixels.shape[0] // 2))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _default_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:
+    """Enough tissue, no pen, no fold, in focus."""
+    checks: list[tuple[Verdict, str, bool]] = [
+        ("background", "background", tile.tissue_fraction < tile.min_tissue_fraction),
+        ("artefact", "pen", tile.pen_fraction > MAX_PEN_FRACTION),
+        ("artefact", "fold", tile.fold_fraction > MAX_FOLD_FRACTION),
+        ("blurred", "blurred", tile.focus < MIN_FOCUS or (tile.focus < CERTAIN_FOCUS and not _is_sharp(tile))),
+    ]
+    failed = [(verdict, reason) for verdict, reason, fails in checks if fails]
+    return (failed[0][0] if failed else "kept"), tuple(reason for _, reason in failed)
+
+
+def _is_sharp(tile: Evidence) -> bool:
+    return tile.focus >= MIN_SHARPNESS * tile.quality.std_intensity**2
+
+
+def _paper_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:
+    """The reference's six metrics with its thresholds. They reject fat and cartilage, so they are not the default."""
+    failed = PAPER.failed(tile.quality)
+    return ("poor" if failed else "kept"), failed
+
+
+GATES: dict[Gate, Callable[[Evidence], tuple[Verdict, tuple[str, ...]]]] = {
+    "default": _default_gate,
+    "paper": _paper_gate,
+}
