@@ -17,7 +17,7 @@ INKS = (
     ((0, 180, 91), (4, 255, 255)),
 )
 
-FOLD_SCALE_UM = 4.0  # Folds are looked for at this scale: finer shows no more of them and takes longer.
+FOLD_SCALE_UM = 8.0  # Folds are looked for at this scale: finer shows no more of them and takes longer.
 FOLD_SMOOTHING_UM = 10.0
 FOLD_DENSITY = (
     1.4  # Times the slide's usual density, in every channel: cells in a crowd are dense in red and green only.

@@ -1,5 +1,6 @@
 """How a slide is cut: working scale, windows of source pixels, tiles into regions, regions into shards. Arrays only."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from morula.tiler.slide import Level, Pixels, blank
 LEVEL_TOLERANCE = 0.05
 MIN_UNIT_PX = 32
 MAX_TILE_COUNT = 4_000_000
-BLOCK_PX = 1024
+SOURCE_BLOCK_PX = 4096  # Source pixels along what is read at once: 48 MiB.
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -243,6 +244,9 @@ def salvage(
     lines: tuple[Lines, Lines],
 ) -> Decoded:
     """Reads these places of an area; one that fails is read again in parts, split at `lines` (x, then y)."""
+    if list(places) == [(0, 0, *size)]:
+        with contextlib.suppress(SlideUnreadable):  # It is read again below, in parts.
+            return Decoded(read(*places[0]), ())
     pixels, unreadable = blank(*size), []
     waiting = [(place, False) for place in places]
     while waiting:
@@ -258,7 +262,7 @@ def salvage(
     return Decoded(pixels, tuple(unreadable))
 
 
-def blocks(size: tuple[int, int], block_px: int = BLOCK_PX) -> list[Place]:
+def blocks(size: tuple[int, int], block_px: int) -> list[Place]:
     """An area in squares, so that what is read at once stays small."""
     return _parts((0, 0, *size), range(0, size[0], block_px), range(0, size[1], block_px))
 

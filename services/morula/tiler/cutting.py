@@ -109,7 +109,7 @@ def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[co
     """What of a region is read: all of it, or only its tiles with their halo where they are few."""
     bounds = plan.grid.bounds([tile.number for tile in tiles])
     if sum(tile.core.width_px * tile.core.height_px for tile in tiles) >= DENSE * bounds.width_px * bounds.height_px:
-        return core.blocks((window.width, window.height))
+        return core.blocks((window.width, window.height), max(1, int(core.SOURCE_BLOCK_PX / plan.scale.step)))
     return [window.around(tile.core, plan.halo_px) for tile in tiles]
 
 

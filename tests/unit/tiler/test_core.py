@@ -53,7 +53,8 @@ def test_windows_of_one_slide_agree_where_they_overlap() -> None:
 
     left, right = (core.window_of(grid.core(tile), scale, grid, 20) for tile in (grid.columns + 1, grid.columns + 2))
     one, other = (
-        core.decode(window, 128, core.blocks((window.width, window.height)), read).pixels for window in (left, right)
+        core.decode(window, 128, core.blocks((window.width, window.height), 1024), read).pixels
+        for window in (left, right)
     )
     assert left.v == right.v
     shift = right.u - left.u
@@ -125,7 +126,7 @@ def test_what_cannot_be_read_is_lost_tile_by_tile() -> None:
             raise SlideUnreadable("a bad spot")
         return np.zeros((height, width, 3), np.uint8)
 
-    decoded = core.decode(window, 256, core.blocks((window.width, window.height)), read)
+    decoded = core.decode(window, 256, core.blocks((window.width, window.height), 1024), read)
     lost = decoded.pixels[..., 0] == 255
     assert lost.sum() == 256 * 256
     assert lost[32 + 256 : 32 + 512, 32 + 256 : 32 + 512].all()
