@@ -35,6 +35,7 @@ lint: ## all that is checked without running anything
 bench: setup ## times per stage and what they must hold
 	@$(morula) bench pipeline
 	@$(morula) bench labelling
+	@$(morula) bench tiler
 
 protos: ## write protos/gen from the protos
 	@scripts/setup dev

@@ -23,7 +23,7 @@ Metadata = dict[str, Any]
 METADATA = b"morula"
 
 STATES = ("whole", "truncated", "slide_edge")
-TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "poor", "unreadable")
+TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "poor", "unreadable", "excluded", "unsampled")
 SLIDE_VERDICTS = ("tissue", "no_tissue")
 NOISE_LEAF = 65535
 
@@ -58,9 +58,11 @@ _TILE_FIELDS = (
 
 PLAN_SCHEMA = _schema(
     *_TILE_FIELDS,
+    ("core", pa.string()),
     ("tissue_fraction", pa.float32()),
     ("fold_fraction", pa.float32()),
     ("candidate", pa.bool_()),
+    ("left_out", pa.string()),
     ("region", pa.int32()),
     ("shard", pa.int32()),
 )
@@ -68,6 +70,7 @@ PLAN_SCHEMA = _schema(
 TILES_SCHEMA = _schema(
     *_TILE_FIELDS,
     ("region", pa.int32()),
+    ("core", pa.string()),
     ("tissue_fraction", pa.float32()),
     ("focus", pa.float32()),
     ("pen_fraction", pa.float32()),

@@ -144,11 +144,13 @@ def fake_shard(
         "row": np.arange(grid.tile_count) // grid.columns,
         **dict(zip(("x_px", "y_px", "width_px", "height_px"), boxes, strict=True)),
         "region": np.zeros(grid.tile_count, np.int32),
+        "core": [None] * grid.tile_count,
         "tissue_fraction": np.ones(grid.tile_count, np.float32),
         "fold_fraction": np.zeros(grid.tile_count, np.float32),
     }
     ones = np.ones(grid.tile_count, np.float32)
-    plan = write_plan({**place, "candidate": ones > 0, "shard": np.zeros(grid.tile_count, np.int32)}, metadata)
+    laid = {"candidate": ones > 0, "left_out": [None] * grid.tile_count, "shard": np.zeros(grid.tile_count, np.int32)}
+    plan = write_plan({**place, **laid}, metadata)
     metrics = {"focus": ones * 100, "pen_fraction": ones * 0, **dict.fromkeys(QUALITY_METRICS, ones)}
     verdict = {"verdict": ["kept"] * grid.tile_count, "reasons": [[]] * grid.tile_count}
     counts = {"kept": grid.tile_count, "rejected": 0, "failed": 0}

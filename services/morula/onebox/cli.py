@@ -100,7 +100,7 @@ def synth(
 
 @app.command()
 def bench(
-    stage: Annotated[str, typer.Argument(help="pipeline or labelling.")],
+    stage: Annotated[str, typer.Argument(help="pipeline, labelling or tiler.")],
     as_json: AsJson = False,
 ) -> None:
     """Measure a stage and compare the figures with their bounds."""

@@ -11,16 +11,17 @@ import pyarrow as pa
 from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
-from morula.common.geometry import Box, Grid
+from morula.common.geometry import Grid
 from morula.common.pixels import RegionPieces, write_regions
 from morula.tiler import core
-from morula.tiler.gates import Gate, TileJudgement, judge_tile
+from morula.tiler.gates import Gate, TileJudgement
+from morula.tiler.judging import Tile, judge
 from morula.tiler.pieces import pack
 from morula.tiler.slide import Slide
 from morula.tiler.tissue import TissueRule
 
 Metadata = dict[str, Any]
-PLAN_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region", "fold_fraction")
+PLAN_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region", "core", "fold_fraction")
 DENSE = 0.75  # Above this share of tiles to read, the tiles' overlapping halos cost more than the gaps between them.
 PIXELS_METADATA = ("mpp", "slide_mpp", "downsample", "calibration", "slide_digest")
 
@@ -60,15 +61,6 @@ class Plan:
         return rows.sort_by([("region", "ascending"), ("tile", "ascending")])
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A tile to read."""
-
-    number: int
-    core: Box
-    fold_fraction: float
-
-
 def cut_shard(
     slide: Slide, plan: Plan, shard_index: int, gate: Gate, pixels_path: Path, checkpoint: Checkpoint
 ) -> bytes:
@@ -88,15 +80,13 @@ def _regions(
     numbers, regions, folds = (tiles[name].to_numpy() for name in ("tile", "region", "fold_fraction"))
     for region in np.unique(regions):
         checkpoint()
-        members = [
-            Tile(int(numbers[row]), plan.grid.core(int(numbers[row])), float(folds[row]))
-            for row in np.flatnonzero(regions == region)
-        ]
+        members = [Tile(int(numbers[row]), float(folds[row])) for row in np.flatnonzero(regions == region)]
         window = _window(plan, members)
         places = _places(plan, window, members)
         decoded = core.decode(window, plan.grid.tile_px, places, slide.read)
         for tile in members:
-            judged[tile.number] = _judge(decoded, window.place(tile.core), plan.rule, gate, tile.fold_fraction)
+            place = window.place(plan.grid.core(tile.number))
+            judged[tile.number] = judge(decoded, place, plan.rule, tile, gate)
         kept = [tile for tile in members if judged[tile.number].verdict == "kept"]
         if kept:
             inner = _window(plan, kept)
@@ -108,22 +98,15 @@ def _regions(
 def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.Place]:
     """What of a region is read: all of it, or only its tiles with their halo where they are few."""
     bounds = plan.grid.bounds([tile.number for tile in tiles])
-    if sum(tile.core.width_px * tile.core.height_px for tile in tiles) >= DENSE * bounds.width_px * bounds.height_px:
+    boxes = [plan.grid.core(tile.number) for tile in tiles]
+    if sum(box.width_px * box.height_px for box in boxes) >= DENSE * bounds.width_px * bounds.height_px:
         return core.blocks((window.width, window.height), max(1, int(core.SOURCE_BLOCK_PX / plan.scale.step)))
-    return [window.around(tile.core, plan.halo_px) for tile in tiles]
+    return [window.around(box, plan.halo_px) for box in boxes]
 
 
 def _window(plan: Plan, tiles: list[Tile]) -> core.SourceWindow:
     bounds = plan.grid.bounds([tile.number for tile in tiles])
     return core.window_of(bounds, plan.scale, plan.grid, plan.halo_px)
-
-
-def _judge(
-    decoded: core.Decoded, place: tuple[slice, slice], rule: TissueRule, gate: Gate, fold_fraction: float
-) -> TileJudgement:
-    if decoded.is_unreadable(place):
-        return TileJudgement.unreadable()
-    return judge_tile(np.ascontiguousarray(decoded.pixels[place]), rule, gate, fold_fraction)
 
 
 def _write_tiles(plan: Plan, tiles: pa.Table, judgements: list[TileJudgement]) -> bytes:

@@ -1,22 +1,26 @@
 """PlanSlide: tissue, grid, regions and shards of a slide, as one table."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideUnreadable
 from morula.common.geometry import Grid
 from morula.tiler import core
-from morula.tiler.artefacts import fold_mask
 from morula.tiler.calibration import calibrate
+from morula.tiler.cores import core_of, find_cores
+from morula.tiler.judging import Tile, judge_one
+from morula.tiler.selection import Selection, draw_sample, spread_order, wanted_tiles
 from morula.tiler.slide import Pixels, Slide
-from morula.tiler.tissue import TissueRule, box_fractions, find_rule, tissue_mask
+from morula.tiler.survey import survey_slide
+from morula.tiler.tissue import TissueRule, box_fractions
 
-OVERVIEW_PX = 2048
-OVERVIEW_BLOCK_PX = 256
-OVERVIEW_PART_PX = 64
+Fractions = npt.NDArray[np.float32]
+
 SAMPLE_COUNT = 200
 SAMPLE_PX = 64
 SAMPLE_PIXELS = 200_000  # Percentiles and stains of more pixels are the same.
@@ -47,83 +51,102 @@ class GridRequest:
                 raise InvalidArgument(f"{name} {getattr(self, name)} is out of range", field=name)
 
 
-def plan_slide(slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest, checkpoint: Checkpoint) -> bytes:
+@dataclass(frozen=True)
+class Laid:
+    """A grid over a slide, at the scale that is read."""
+
+    slide: Slide
+    grid: Grid
+    scale: core.WorkingScale
+    rule: TissueRule
+
+
+def plan_slide(
+    slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest, selection: Selection, checkpoint: Checkpoint
+) -> bytes:
     """The plan of a slide, ready for the store."""
     scale = core.choose_scale(slide.levels, slide_mpp, wanted.mpp, wanted.tile_px)
     origin = (wanted.origin_x_px, wanted.origin_y_px)
     grid = core.lay_grid(scale, slide_mpp, (slide.width_px, slide.height_px), wanted.tile_px, origin)
-    overview, downsample = read_overview(slide, checkpoint)
-    rule = find_rule(overview.pixels)
-    mask = tissue_mask(overview.pixels, rule)
-    for x, y, width, height in overview.unreadable:
-        mask[y : y + height, x : x + width] = True  # To be tried and counted, not taken for background.
-    cores = grid.cores()
-    fractions = box_fractions(mask, cores, downsample)
-    folds = fold_mask(overview.pixels, mask & (rule.illumination == "bright"), slide_mpp * downsample)
-    candidates = fractions >= rule.min_fraction
+    survey = survey_slide(slide, slide_mpp, checkpoint)
+    laid = Laid(slide, grid, scale, survey.rule)
+    boxes = grid.cores()
+    tissue, folds = (box_fractions(mask, boxes, survey.downsample) for mask in (survey.tissue, survey.folds))
+    left_out = _left_out(laid, tissue, folds, selection, checkpoint)
+    candidates = left_out == ""
     side = core.region_side(wanted.region_tile_count, wanted.shard_tile_count, wanted.tile_px, wanted.halo_px)
     groups = core.group_tiles(grid, candidates, side, wanted.shard_tile_count)
-    calibration = calibrate(_sample(slide, grid, scale, groups, rule, checkpoint))
+    calibration = calibrate(_sample(laid, groups, checkpoint))
+    um_per_px = slide_mpp * survey.downsample
+    cores = find_cores(survey.tissue, um_per_px, survey.downsample) if selection.find_cores else []
     tiles = np.arange(grid.tile_count)
     columns = {
         "tile": tiles,
         "column": tiles % grid.columns,
         "row": tiles // grid.columns,
-        **{name: cores[:, i] for i, name in enumerate(("x_px", "y_px", "width_px", "height_px"))},
-        "tissue_fraction": fractions,
-        "fold_fraction": box_fractions(folds, cores, downsample),
+        **{name: boxes[:, i] for i, name in enumerate(("x_px", "y_px", "width_px", "height_px"))},
+        "core": core_of(cores, boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] / 2),
+        "tissue_fraction": tissue,
+        "fold_fraction": folds,
         "candidate": candidates,
+        "left_out": [reason or None for reason in left_out.tolist()],
         "region": groups.region,
         "shard": groups.shard,
     }
     metadata = {
         "slide_digest": digest,
         "slide_mpp": slide_mpp,
-        "mpp": grid.mpp,
-        "level": scale.level,
-        "downsample": scale.downsample,
-        "grid": {
-            **asdict(wanted),
-            "region_tile_count": side,
-            "mpp": grid.mpp,
-            "asked_mpp": wanted.mpp,
-            "width_px": grid.width_px,
-            "height_px": grid.height_px,
-        },
-        "columns": grid.columns,
-        "rows": grid.rows,
+        **_laid_metadata(laid, wanted, side),
         "shard_count": groups.shard_count,
         "candidate_tile_count": int(candidates.sum()),
         "calibration": asdict(calibration),
         "verdict": "tissue" if candidates.any() else "no_tissue",
-        "scale": asdict(scale),
-        "tissue_rule": asdict(rule),
+        "tissue_rule": asdict(survey.rule),
+        "cores": [asdict(one) for one in cores],
     }
     return formats.write_plan(columns, metadata)
 
 
-def read_overview(slide: Slide, checkpoint: Checkpoint) -> tuple[core.Decoded, float]:
-    """The whole slide in at most 2048 px, and how many level-0 pixels make one of its own."""
-    downsample = max(1.0, max(slide.width_px, slide.height_px) / OVERVIEW_PX)
-    size = (max(1, int(slide.width_px / downsample)), max(1, int(slide.height_px / downsample)))
+def _laid_metadata(laid: Laid, wanted: GridRequest, side: int) -> dict[str, Any]:
+    grid = laid.grid
+    size = {"width_px": grid.width_px, "height_px": grid.height_px}
+    return {
+        "mpp": grid.mpp,
+        "level": laid.scale.level,
+        "downsample": laid.scale.downsample,
+        "scale": asdict(laid.scale),
+        "grid": asdict(wanted) | size | {"region_tile_count": side, "mpp": grid.mpp, "asked_mpp": wanted.mpp},
+        "columns": grid.columns,
+        "rows": grid.rows,
+    }
 
-    def part(x: int, y: int, width: int, height: int) -> Pixels:
+
+def _left_out(
+    laid: Laid, tissue: Fractions, folds: Fractions, selection: Selection, checkpoint: Checkpoint
+) -> npt.NDArray[np.str_]:
+    """Why each tile is not to be read; empty for those that are."""
+    left_out = np.where(tissue < laid.rule.min_fraction, "background", "").astype("<U10")
+    left_out[~wanted_tiles(laid.grid, selection)] = "excluded"
+    if not selection.sample_tile_count:
+        return left_out
+
+    def is_kept(tile: int) -> bool:
         checkpoint()
-        return slide.read_scaled(x * downsample, y * downsample, downsample, width, height)
+        judgement = judge_one(
+            laid.slide, laid.scale, laid.grid, laid.rule, Tile(tile, float(folds[tile])), selection.gate
+        )
+        return judgement.verdict == "kept"
 
-    lines = (range(0, size[0], OVERVIEW_PART_PX), range(0, size[1], OVERVIEW_PART_PX))
-    return core.salvage(size, part, core.blocks(size, OVERVIEW_BLOCK_PX), lines), downsample
+    order = spread_order(laid.grid, np.flatnonzero(left_out == ""), selection.seed)
+    sampled = draw_sample(order, selection.sample_tile_count, is_kept)
+    left_out[left_out == ""] = "unsampled"
+    left_out[sampled] = ""
+    return left_out
 
 
-def _sample(
-    slide: Slide,
-    grid: Grid,
-    scale: core.WorkingScale,
-    groups: core.Grouping,
-    rule: TissueRule,
-    checkpoint: Checkpoint,
-) -> Pixels:
+def _sample(laid: Laid, groups: core.Grouping, checkpoint: Checkpoint) -> Pixels:
     """Tissue pixels (n x 3) of windows within tiles that are spread over the slide."""
+    grid, scale = laid.grid, laid.scale
     tiles = np.flatnonzero(groups.region >= 0)
     tiles = tiles[np.argsort(groups.region[tiles], kind="stable")]
     found = [np.empty((0, 3), np.uint8)]
@@ -138,9 +161,9 @@ def _sample(
             left // scale.unit_px * scale.unit_px, top // scale.unit_px * scale.unit_px, width, height
         )
         try:
-            pixels = middle.resample(slide.read(scale.level, *middle.source()))
+            pixels = middle.resample(laid.slide.read(scale.level, *middle.source()))
         except SlideUnreadable:
             continue  # Cutting lists this tile as unreadable; colours come from those that are not.
-        found.append(pixels[rule.mask(pixels)])
+        found.append(pixels[laid.rule.mask(pixels)])
     pixels = np.concatenate(found)
     return pixels[:: max(1, len(pixels) // SAMPLE_PIXELS)]

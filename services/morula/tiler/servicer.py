@@ -14,6 +14,7 @@ from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.gates import Gate
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.rendering import render_cells, render_region
+from morula.tiler.selection import Selection
 from morula.tiler.shelf import OpenSlide, Shelf, SlideFile, SlideSource, slide_mpp
 from morula.v1 import artifact_pb2, tiler_pb2, tiler_pb2_grpc
 
@@ -47,13 +48,13 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
     async def PlanSlide(  # noqa: N802
         self, request: tiler_pb2.PlanSlideRequest, _context: Any
     ) -> tiler_pb2.PlanSlideResponse:
-        source, wanted = _source(request.slide), _grid(request)
+        source, wanted, selection = _source(request.slide), _grid(request), _selection(request.selection)
         stored = await asyncio.to_thread(self._store.stat, request.plan_key)
         if stored is None:
 
             def plan(opened: OpenSlide, checkpoint: Checkpoint) -> Stored:
                 mpp = slide_mpp(source, opened.description)
-                content = plan_slide(opened.slide, mpp, source.digest, wanted, checkpoint)
+                content = plan_slide(opened.slide, mpp, source.digest, wanted, selection, checkpoint)
                 return self._store.put(request.plan_key, content)
 
             stored = await self._on_slide(self._work, source, plan)
@@ -140,6 +141,17 @@ def _grid(request: tiler_pb2.PlanSlideRequest) -> GridRequest:
     )
 
 
+def _selection(wanted: tiler_pb2.TileSelection) -> Selection:
+    return Selection(
+        include=wanted.include_geojson,
+        exclude=wanted.exclude_geojson,
+        sample_tile_count=wanted.sample_tile_count,
+        seed=wanted.seed,
+        gate=_gate(wanted.filter),
+        find_cores=wanted.find_cores,
+    )
+
+
 def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
     gates: dict[int, Gate] = {
         tiler_pb2.TILE_GATE_UNSPECIFIED: "default",
@@ -179,4 +191,5 @@ def _planned(stored: Stored, metadata: formats.Metadata) -> tiler_pb2.PlanSlideR
         candidate_tile_count=metadata["candidate_tile_count"],
         mpp=metadata["mpp"],
         calibration=artifact_pb2.Calibration(**metadata["calibration"]),
+        core_count=len(metadata["cores"]),
     )

@@ -106,7 +106,7 @@ class TiffSlide(Slide):
         except Exception as error:
             detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
             raise SlideUnreadable(detail, name=self._path.name) from error
-        return _as_rgb(decoded[0, :height, :width], page.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+        return _as_rgb(np.asarray(decoded)[0, :height, :width], page.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
 
     def _jpeg(self, page: Any, encoded: bytes) -> Pixels:
         """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""

@@ -37,7 +37,7 @@ CELL_COLUMNS = (
 
 
 def write_job_tiles(store: Store, plan_key: str, tile_keys: Sequence[str], path: Path) -> pa.Table:
-    """Every tile of the grid with its verdict: those that shards judged, the others as background."""
+    """Every tile of the grid with its verdict: those that shards judged, the others as the plan left them out."""
     with store.local_path(plan_key) as plan_path:
         plan = read_plan(plan_path)
     judged = [read_tiles(store.get(key)) for key in tile_keys]
@@ -49,7 +49,7 @@ def write_job_tiles(store: Store, plan_key: str, tile_keys: Sequence[str], path:
         field.name: unseen[field.name] if field.name in unseen.column_names else pa.nulls(count, field.type)
         for field in TILES_SCHEMA
     }
-    columns["verdict"] = pa.array(["background"] * count, pa.string()).dictionary_encode()
+    columns["verdict"] = pc.fill_null(unseen["left_out"], "background").combine_chunks().dictionary_encode()
     rest = pa.table([columns[field.name].cast(field.type) for field in TILES_SCHEMA], schema=TILES_SCHEMA)
     tiles = pa.concat_tables([seen.unify_dictionaries(), rest]).sort_by("tile")
     said = {"slide_digest": metadata["slide_digest"], "mpp": metadata["mpp"], "slide_mpp": metadata["slide_mpp"]}

@@ -68,39 +68,59 @@ class TileGrid(_message.Message):
     origin_y_px: int
     def __init__(self, mpp: _Optional[float] = ..., tile_px: _Optional[int] = ..., halo_px: _Optional[int] = ..., region_tile_count: _Optional[int] = ..., origin_x_px: _Optional[int] = ..., origin_y_px: _Optional[int] = ...) -> None: ...
 
+class TileFilter(_message.Message):
+    __slots__ = ("gate",)
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    gate: TileGate
+    def __init__(self, gate: _Optional[_Union[TileGate, str]] = ...) -> None: ...
+
+class TileSelection(_message.Message):
+    __slots__ = ("include_geojson", "exclude_geojson", "sample_tile_count", "seed", "filter", "find_cores")
+    INCLUDE_GEOJSON_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_GEOJSON_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_TILE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    FIND_CORES_FIELD_NUMBER: _ClassVar[int]
+    include_geojson: str
+    exclude_geojson: str
+    sample_tile_count: int
+    seed: int
+    filter: TileFilter
+    find_cores: bool
+    def __init__(self, include_geojson: _Optional[str] = ..., exclude_geojson: _Optional[str] = ..., sample_tile_count: _Optional[int] = ..., seed: _Optional[int] = ..., filter: _Optional[_Union[TileFilter, _Mapping]] = ..., find_cores: _Optional[bool] = ...) -> None: ...
+
 class PlanSlideRequest(_message.Message):
-    __slots__ = ("slide", "grid", "shard_tile_count", "plan_key")
+    __slots__ = ("slide", "grid", "shard_tile_count", "plan_key", "selection")
     SLIDE_FIELD_NUMBER: _ClassVar[int]
     GRID_FIELD_NUMBER: _ClassVar[int]
     SHARD_TILE_COUNT_FIELD_NUMBER: _ClassVar[int]
     PLAN_KEY_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
     slide: _artifact_pb2.SlideRef
     grid: TileGrid
     shard_tile_count: int
     plan_key: str
-    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., grid: _Optional[_Union[TileGrid, _Mapping]] = ..., shard_tile_count: _Optional[int] = ..., plan_key: _Optional[str] = ...) -> None: ...
+    selection: TileSelection
+    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., grid: _Optional[_Union[TileGrid, _Mapping]] = ..., shard_tile_count: _Optional[int] = ..., plan_key: _Optional[str] = ..., selection: _Optional[_Union[TileSelection, _Mapping]] = ...) -> None: ...
 
 class PlanSlideResponse(_message.Message):
-    __slots__ = ("plan", "shard_count", "tile_count", "candidate_tile_count", "mpp", "calibration")
+    __slots__ = ("plan", "shard_count", "tile_count", "candidate_tile_count", "mpp", "calibration", "core_count")
     PLAN_FIELD_NUMBER: _ClassVar[int]
     SHARD_COUNT_FIELD_NUMBER: _ClassVar[int]
     TILE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_TILE_COUNT_FIELD_NUMBER: _ClassVar[int]
     MPP_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    CORE_COUNT_FIELD_NUMBER: _ClassVar[int]
     plan: _artifact_pb2.ObjectRef
     shard_count: int
     tile_count: int
     candidate_tile_count: int
     mpp: float
     calibration: _artifact_pb2.Calibration
-    def __init__(self, plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_count: _Optional[int] = ..., tile_count: _Optional[int] = ..., candidate_tile_count: _Optional[int] = ..., mpp: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ...) -> None: ...
-
-class TileFilter(_message.Message):
-    __slots__ = ("gate",)
-    GATE_FIELD_NUMBER: _ClassVar[int]
-    gate: TileGate
-    def __init__(self, gate: _Optional[_Union[TileGate, str]] = ...) -> None: ...
+    core_count: int
+    def __init__(self, plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_count: _Optional[int] = ..., tile_count: _Optional[int] = ..., candidate_tile_count: _Optional[int] = ..., mpp: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., core_count: _Optional[int] = ...) -> None: ...
 
 class CutShardRequest(_message.Message):
     __slots__ = ("slide", "plan", "shard_index", "tiles_key", "pixels_key", "filter")
