@@ -45,7 +45,7 @@ class Artefacts:
 
     @classmethod
     def of(cls, layout: Layout) -> "Artefacts":
-        size_px = float(min(layout.width_px, layout.height_px))
+        size_px = layout.section_px
         count = 2 + min(6, int(size_px // 4000))
         spots = _spots_in_tissue(layout, 3 * count)
         pens = tuple(_pen(layout, place, k, size_px) for k, place in enumerate(spots[: max(1, count // 2)]))
