@@ -38,7 +38,8 @@ _LEAST_MEAN_CONTRAST_OD = 0.1
 # A gap between crowded nuclei is darker than tissue, and paler than its surroundings at this scale.
 _CROWD_UM = 3.2
 _GAP_OD = 0.012
-# Fluorescence: the 1st percentile of an H&E slide's tissue is never as dark.
+# Light through a slide leaves every channel bright somewhere and one of them never quite dark; fluorescence does not.
+_BRIGHT = 100.0
 _DARK = 16.0
 
 
@@ -71,13 +72,18 @@ def _signal(pixels: NDArray[np.uint8], calibration: Calibration) -> tuple[Image,
 
     On a dark background, brightness over the slide's range, and tissue is everywhere.
     """
-    if len(calibration.low) and max(calibration.low) < _DARK:
+    if _is_dark(calibration):
         low, high = max(calibration.low), max(calibration.high)
         brightness = pixels.max(axis=2).astype(np.float32)
         return np.clip((brightness - low) / max(high - low, 1.0), 0, 1), np.ones(brightness.shape, bool)
     density = optical_density(pixels)
     haematoxylin: Image = unmix(density, calibration.stain_matrix)[..., 0]
     return haematoxylin, cv2.blur(density.mean(axis=2), (3, 3)) > _GLASS_OD
+
+
+def _is_dark(calibration: Calibration) -> bool:
+    known = len(calibration.low) > 0 and len(calibration.high) > 0
+    return known and (min(calibration.high) < _BRIGHT or max(calibration.low) < _DARK)
 
 
 def _levels(smooth: Image, tissue: NDArray[np.bool_], sigma: float) -> tuple[Image, Image]:

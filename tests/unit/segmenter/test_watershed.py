@@ -53,10 +53,12 @@ def test_small_objects_are_left_out_when_asked() -> None:
     assert segment(picture, 0.5, Wanted(min_area_um2=2 * largest, calibration=calibration)).labels.max() == 0
 
 
-def test_on_a_dark_background_bright_is_nucleus() -> None:
+@pytest.mark.parametrize("low", [(5, 5, 5), (0, 0, 28)])
+def test_on_a_dark_background_bright_is_nucleus(low: tuple[int, int, int]) -> None:
     _, nuclei = draw_tissue(320, 320)
     picture = np.where(nuclei.label > 0, 160, 8).astype(np.uint8)[..., None].repeat(3, axis=2)
-    dark = Wanted(calibration=Calibration(low=(5, 5, 5), high=(160, 160, 160)))
+    high = (160, 160, 160) if low[0] else (4, 3, 255)
+    dark = Wanted(calibration=Calibration(low=low, high=high))
     assert f1(nuclei.label, segment(picture, 0.5, dark).labels) > 0.9
 
 
