@@ -74,7 +74,7 @@ def serve(
     from morula.onebox.serve import terminating
 
     with terminating():
-        serve_page(_folder(data), Console(highlight=False), port=port, opens=opens)
+        serve_page(_folder(data), Console(highlight=False, soft_wrap=True), port=port, opens=opens)
 
 
 @app.command()
@@ -187,7 +187,7 @@ def _sentence(summary: dict[str, Any]) -> str:
 
 def _console() -> Console:
     """Where people read progress; results go to standard output."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _print_json(value: dict[str, Any]) -> None:
