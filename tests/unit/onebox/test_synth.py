@@ -1,5 +1,7 @@
 """The synthetic slide: opens, tells the truth, is the same again, and refuses what makes no slide."""
 
+import base64
+import hashlib
 import json
 from itertools import combinations
 from pathlib import Path
@@ -28,6 +30,7 @@ from morula.onebox.synth.cells import CLASSES
 from morula.onebox.synth.fabric import fabric_of
 from morula.onebox.synth.noise import Window
 from morula.onebox.synth.scanner import Scanner
+from morula.onebox.synth.shapes import outlines
 from morula.onebox.synth.slide import Artist, Order
 from morula.onebox.synth.tissue import Layout, Tissue
 
@@ -40,6 +43,14 @@ SHAPE = (
     "solidity",
     "roundness",
     "fill_of_ellipse",
+)
+FROZEN_TRUTH = "f7ab1f74138bd1e41b9029fb0c34cf3b9881cb03e6823d7c062614d62296a1e9"
+FROZEN_PICTURE = (
+    "_x1Pp_4oJn_wMHFyO5{s-{tr9_xJVp_3-oc^7YfNzp#3hwTh$EvcvcF_xJVp;>p#bc#xrIhpKRnrfrO*a*yWK-uLzQn0bh-a*d{P"
+    "kDO+RpIm&VZjG&en&sQ$p?Hn6eVK@2gsN_grCNHhbCIcZlI!E?_VoAU(c6$}iL7jit7nCrV}!`8zW4R__x1Pk?(wI2m9B7&n`ecj"
+    "c$DPS-S_qP_x1Pn^7YoW#J7W;%(=+-_4oJn_xJVp0RjO60s;X60vaqLGe$WaH7fxE0RaL52NDeo6c8#*JuEpcG(R&dLpA~f0|Eg7"
+    "A2}{ULOd}lBr7N(Dk&m2J24+NDgpumRajIpFDo=ND=HrvCL0(qEhaNGEGRZAOG!sAF)21MDk&u(78VjDCLk~{C?zo`1quizJ1;sn"
+    "F(@h}Bq$*%ARIYNJOKg$0RaLQ9~n12GAJk_G&V0hL^&uvG64Ys0s;XK6%i^&I50poK21IX0s;a80RaI4"
 )
 SIDE_PX = 1100  # more than a block, and no multiple of a tile
 
@@ -313,3 +324,29 @@ def test_tells_how_far_it_is(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     make_slide(tmp_path / "s.tiff", 1100, 300, 3, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]
+
+
+@pytest.fixture(scope="module")
+def frozen(flawed: Flawed) -> tuple[NDArray[np.float64], str]:
+    """Brightness and contrast of 8 x 8 fields, as painted; digest of what is told about them."""
+    artist, painted, _ = flawed
+    fields = painted.reshape(8, 128, 8, 128, 3).astype(np.float64)
+    picture = np.stack([fields.mean(axis=(1, 3)), fields.std(axis=(1, 3))])
+    block = artist.block(Window(0, 0, 1024, 1024))
+    told = hashlib.sha256()
+    order = np.argsort(block.names)
+    told.update(block.names[order].astype("<u4").tobytes())
+    told.update(block.cells["kind"][order].astype("u1").tobytes())
+    shapes = [*outlines(block.cells[order]), *(shapely.get_coordinates(r) for _, r in artist.artefacts.regions())]
+    shapes += [shapely.get_coordinates(f.outlines) for f in block.fabric]
+    for shape in shapes:  # to a quarter of a pixel: the last bits of a sine are each machine's own
+        told.update(np.round(shape * 4).astype("<i4").tobytes())
+    return picture, told.hexdigest()
+
+
+def test_the_generator_is_frozen(frozen: tuple[NDArray[np.float64], str]) -> None:
+    """Figures of demo, training and evaluation are of these slides: whoever changes them measures all anew."""
+    picture, told = frozen
+    assert told == FROZEN_TRUTH
+    pinned = np.frombuffer(base64.b85decode(FROZEN_PICTURE), np.uint8).reshape(picture.shape)
+    assert np.abs(picture - pinned).max() < 0.75
