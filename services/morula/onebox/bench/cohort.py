@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.keys import digest
+from morula.common.keys import STAGE_REVISIONS, digest
 from morula.common.models import find
 from morula.onebox.bench.fields import cells_of
 from morula.onebox.failures import Failure
@@ -42,7 +42,8 @@ def load() -> Cohort:
     if not folder.is_dir():
         raise Failure(f"{folder} is not there; MORULA_DATA names the folder that holds brca_m2c")
     models = [find("watershed", "segmenter").revision, find("morphology", "embedder").revision]
-    kept = CACHE / f"brca_m2c_{digest(models)[:16]}.npz"
+    stages = {stage: STAGE_REVISIONS[stage] for stage in ("cells", "vectors", "morphology")}
+    kept = CACHE / f"brca_m2c_{digest([models, stages])[:16]}.npz"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial.npz")
