@@ -90,6 +90,7 @@ def add_labelling(tx: Connection, project: str) -> str:
         "noise_count": 0,
         "cluster_count": 2,
         "structure_found": True,
+        "feature_names": ["log_area_um2"],
     }
     slide = {"slide_id": slides.list_slides(tx, project)[0]["id"], "job_id": job_id, "settled": {}, "slide_mpp": 0.5}
     clustering_id = clusterings.create_clustering(tx, values, [{**slide, "row_start": 0, "row_stop": 10}])

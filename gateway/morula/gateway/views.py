@@ -107,7 +107,6 @@ class ClusteringView:
         self.slides = [SlideRows(slide, store) for slide in slides]
         self.leaf: npt.NDArray[np.uint16] = read_array(store.get(self.artifacts.leaf.key, self.artifacts.leaf.sha256))
         tree = read_json(store.get(self.artifacts.tree.key, self.artifacts.tree.sha256))
-        self.feature_names: list[str] = tree["feature_names"]
         self.nodes = {node["id"]: _node(node) for node in tree["nodes"]}
         self._measures: dict[str, npt.NDArray[np.float32]] = {}
 
