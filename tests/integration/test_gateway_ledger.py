@@ -190,6 +190,15 @@ def test_a_piece_of_work_is_counted_once(ledger: Ledger, project: str) -> None:
         assert cut["busy_s"] >= 0
 
 
+def test_what_is_found_after_an_attempt_was_written_by_it(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+        shards.lay_shards(tx, job_id, "cut", 1)
+        shards.start_shard(tx, job_id, "cut", 0)
+        shards.finish_shard(tx, job_id, "cut", 0, {}, written=False)
+        assert [row["write_count"] for row in shards.list_shards(tx, job_id)] == [1]
+
+
 def test_overlapping_calls_are_not_counted_twice_as_busy(ledger: Ledger, project: str) -> None:
     with ledger.writing() as tx:
         job_id, _ = add_job(tx, project)
