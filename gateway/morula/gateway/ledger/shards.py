@@ -61,7 +61,7 @@ def finish_shard(
 ) -> None:
     """A piece is done, made by a call or found in the store; doing it twice counts it once.
 
-    What is found after an attempt was made by that attempt, whose answer was lost with the conductor that waited for it.
+    What is found after an attempt was made by that attempt, whose answer was lost with the conductor.
     """
     done = _shard(job_id, name, number).where(shard.c.state != "done")
     unheard = case((and_(shard.c.attempt_count > 0, shard.c.write_count == 0), 1), else_=0)
