@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.web.conftest import PATIENCE_MS, OpenPage
@@ -157,16 +161,33 @@ def test_a_cell_is_corrected_on_the_slide(open_page: OpenPage, address: str, lab
     assert [row, 3] not in state(address, labelling)["marks"]
 
 
-def test_the_slide_draws_its_cells(open_page: OpenPage, labelling: str) -> None:
+def still_picture(page: Page) -> npt.NDArray[np.int16]:
+    """The canvas once nothing arrives any more: two pictures in a row are the same."""
+    canvas, before = page.locator(".canvas"), b""
+    for _ in range(60):
+        now = canvas.screenshot()
+        if now == before:
+            return np.asarray(Image.open(io.BytesIO(now)).convert("RGB"), np.int16)
+        before = now
+    raise AssertionError("the slide never came to rest")
+
+
+def test_the_slide_draws_its_cells_and_hides_a_class_that_is_switched_off(open_page: OpenPage, labelling: str) -> None:
     page = open_page(f"/slide/{labelling}")
-    shown = page.get_by_role("region", name="Shown")
-    expect(shown.get_by_role("button", name=re.compile("No class"))).to_be_visible()
+    toggles = page.get_by_role("region", name="Shown").get_by_role("button")
     with page.expect_response(re.compile(r"/blocks/0\?")) as block:
+        expect(toggles.last).to_contain_text("No class")
         page.keyboard.press("+")
         page.keyboard.press("+")
     assert block.value.ok
-    expect(page.locator(".canvas canvas")).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("Scale"))).to_contain_text("µm")
+    with_cells = still_picture(page)
+    for toggle in toggles.all():
+        toggle.click()
+        expect(toggle).to_have_attribute("aria-pressed", "false")
+    bare = still_picture(page)
+    drawn = (np.abs(with_cells - bare).max(axis=2) > 40).mean()
+    assert 0.005 < drawn < 0.3
 
 
 def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, address: str, tmp_path: Path) -> None:

@@ -3,12 +3,10 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary, finalize
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ from morula.common.errors import NotFound
 from morula.common.outlines import decode_outline, read_outlines
 from morula.common.store import Store
 from morula.common.tables import read_index, read_metadata, read_morphology
+from morula.gateway.labels.facts import MEASURE_COLUMNS, Distribution, distribute
 from morula.gateway.ledger import clusterings
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.refs import from_json
@@ -34,7 +33,7 @@ Ring = list[tuple[float, float]]
 class SlideRows:
     """Cells of one slide: a range of a clustering's rows."""
 
-    def __init__(self, row: Mapping[str, Any], store: Store, opened: ExitStack) -> None:
+    def __init__(self, row: Mapping[str, Any], store: Store) -> None:
         self.slide_id: str = row["slide_id"]
         self.job_id: str = row["job_id"]
         self.digest: str = row["digest"]
@@ -44,7 +43,8 @@ class SlideRows:
         self.row_stop: int = row["row_stop"]
         self.settled = from_json(row["settled"], SettledSlide)
         self._store = store
-        index = read_index(_open(store, self.settled.index, opened), INDEX_COLUMNS)
+        with store.local_path(self.settled.index.key, self.settled.index.sha256) as path:
+            index = read_index(path, INDEX_COLUMNS)
         self.blocks: list[list[int]] = read_metadata(index)["blocks"]
         self.x_px: Floats = index["x_px"].to_numpy()
         self.y_px: Floats = index["y_px"].to_numpy()
@@ -52,7 +52,6 @@ class SlideRows:
         self.shard: npt.NDArray[np.int32] = index["shard"].to_numpy()
         self.shard_row: npt.NDArray[np.int32] = index["row"].to_numpy()
         self._cell_ids = index["cell_id"]
-        self._outlines_path = _open(store, self.settled.outlines, opened)
 
     def cell_ids(self, rows: npt.ArrayLike) -> list[bytes]:
         """Ids of cells, by rows of this slide."""
@@ -61,8 +60,9 @@ class SlideRows:
 
     @cached_property
     def outlines(self) -> Any:
-        """The table of outlines, mapped and not read."""
-        return read_outlines(self._outlines_path)
+        """The table of outlines, mapped and not read; a mapping outlives its file's name."""
+        with self._store.local_path(self.settled.outlines.key, self.settled.outlines.sha256) as path:
+            return read_outlines(path)
 
     def rings(self, rows: npt.ArrayLike) -> list[Ring]:
         """Outlines at level 0, by rows of this slide."""
@@ -105,15 +105,10 @@ class ClusteringView:
         self.leaf_count: int = row["leaf_count"]
         self.structure_found: bool = row["structure_found"]
         self.artifacts = from_json(row["artifacts"], Clustering)
-        opened = ExitStack()
-        # Files fetched from a bucket live as long as somebody looks at the clustering.
-        finalize(self, opened.close)
-        self.slides = [SlideRows(slide, store, opened) for slide in slides]
-        self.leaf: npt.NDArray[np.uint16] = read_array(_open(store, self.artifacts.leaf, opened), mmap=True)
+        self.slides = [SlideRows(slide, store) for slide in slides]
+        self.leaf: npt.NDArray[np.uint16] = read_array(store.get(self.artifacts.leaf.key, self.artifacts.leaf.sha256))
         tree = read_json(store.get(self.artifacts.tree.key, self.artifacts.tree.sha256))
-        self.feature_names: list[str] = tree["feature_names"]
         self.nodes = {node["id"]: _node(node) for node in tree["nodes"]}
-        self._measures: dict[str, npt.NDArray[np.float32]] = {}
 
     @property
     def scope(self) -> str:
@@ -142,13 +137,16 @@ class ClusteringView:
         """Rows of these leaves."""
         return np.flatnonzero(np.isin(self.leaf, np.array(leaves, np.uint16)))
 
-    def measures(self, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """Columns of the cells' morphology over all rows."""
-        missing = [name for name in names if name not in self._measures]
-        if missing:
-            parts = [slide.measures(missing) for slide in self.slides]
-            self._measures.update({name: np.concatenate([part[name] for part in parts]) for name in missing})
-        return {name: self._measures[name] for name in names}
+    @cached_property
+    def measures(self) -> dict[str, npt.NDArray[np.float32]]:
+        """What people are told of the cells' morphology, over all rows."""
+        parts = [slide.measures(MEASURE_COLUMNS) for slide in self.slides]
+        return {name: np.concatenate([part[name] for part in parts]) for name in MEASURE_COLUMNS}
+
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """How these are distributed."""
+        return distribute(self.measures)
 
 
 class Views:
@@ -175,10 +173,6 @@ class Views:
         row = await self._ledger.read(clusterings.get_clustering, clustering_id)
         slides = await self._ledger.read(clusterings.clustering_slides, clustering_id)
         return await asyncio.to_thread(ClusteringView, row, slides, self._store)
-
-
-def _open(store: Store, ref: Any, opened: ExitStack) -> Path:
-    return opened.enter_context(store.local_path(ref.key, ref.sha256))
 
 
 def _node(stored: Mapping[str, Any]) -> Node:

@@ -3,7 +3,7 @@ import { rowsOf } from "../src/jobs/store";
 import { readRoute, writeRoute } from "../src/route";
 import { cellAt, middlesRange, outlineOf, readBlock } from "../src/slide/blocks";
 import { bounded, boxOf, onSlide, scaleBar, wholeSlide } from "../src/slide/camera";
-import { middleColours, outlineColours, paletteOf } from "../src/slide/palette";
+import { Density, middleColours, outlineColours, paletteOf } from "../src/slide/palette";
 import { Queue } from "../src/slide/queue";
 import { coarsestZoom, tilesIn, tileZoom } from "../src/slide/tiles";
 import type { Block, Job, Klass, Slide } from "../src/types";
@@ -103,6 +103,30 @@ describe("blocks of cells", () => {
     expect([...points.subarray(20, 23)]).not.toEqual([0xd5, 0x5e, 0x00]);
     expect(middleColours(whole, { ...labels, palette: paletteOf(classes, new Set([1])) })[3]).toBe(0);
   });
+});
+
+test("density counts each block once and is the more opaque the more cells a bin holds", () => {
+  const { block, raw } = twoCells();
+  const one = readBlock(block, raw);
+  const classes: Klass[] = [{ number: 1, name: "Tumour", color: "#d55e00", key: "1" }];
+  const palette = paletteOf(classes, new Set());
+  const density = new Density(2048, 1024, {
+    palette,
+    classes: Uint8Array.from([1, 1]),
+    confidence: null,
+    row_start: 7,
+  });
+  const bin = (x_px: number, y_px: number) => 4 * (Math.floor(y_px / 2) * 1024 + Math.floor(x_px / 2));
+  density.add([one]);
+  const before = density.picture();
+  density.add([one]);
+  expect(density.picture().data[bin(10, 10) + 3]).toBe(before.data[bin(10, 10) + 3]);
+  expect(density.size).toBe(1);
+  expect([before.width, before.height]).toEqual([1024, 512]);
+  expect([...before.data.subarray(bin(10, 10), bin(10, 10) + 3)]).toEqual([0xd5, 0x5e, 0x00]);
+  expect(before.data[bin(100, 100) + 3]).toBe(0);
+  density.add([{ ...one, block: { ...block, number: 1 } }]);
+  expect(density.picture().data[bin(10, 10) + 3]).toBeGreaterThan(before.data[bin(10, 10) + 3] ?? 255);
 });
 
 test("routes survive the trip through the address", () => {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from morula.common.blur import blurred
@@ -26,8 +25,8 @@ _SMOOTHING_UM = 0.42
 _WINDOW_UM = 14.0
 _OPENING_UM = 0.8
 _SEED_SMOOTHING_UM = 0.9
-# How far a nucleus's summit stands above the saddle to the next one, in microns of distance to its edge.
-_SEED_HEIGHT_UM = 0.08
+# A nucleus's summit is the highest within this distance.
+_SEED_REACH_UM = 1.5
 # Below this mean optical density there is glass, which says nothing about the tissue around it.
 _GLASS_OD = 0.06
 # Chromatin darker than tissue by this much is nucleus anyhow, and must not raise the threshold for paler ones.
@@ -39,7 +38,8 @@ _LEAST_MEAN_CONTRAST_OD = 0.1
 # A gap between crowded nuclei is darker than tissue, and paler than its surroundings at this scale.
 _CROWD_UM = 3.2
 _GAP_OD = 0.012
-# Fluorescence: the 1st percentile of an H&E slide's tissue is never as dark.
+# Light through a slide leaves every channel bright somewhere and one of them never quite dark; fluorescence does not.
+_BRIGHT = 100.0
 _DARK = 16.0
 
 
@@ -72,13 +72,18 @@ def _signal(pixels: NDArray[np.uint8], calibration: Calibration) -> tuple[Image,
 
     On a dark background, brightness over the slide's range, and tissue is everywhere.
     """
-    if len(calibration.low) and max(calibration.low) < _DARK:
+    if _is_dark(calibration):
         low, high = max(calibration.low), max(calibration.high)
         brightness = pixels.max(axis=2).astype(np.float32)
         return np.clip((brightness - low) / max(high - low, 1.0), 0, 1), np.ones(brightness.shape, bool)
     density = optical_density(pixels)
     haematoxylin: Image = unmix(density, calibration.stain_matrix)[..., 0]
     return haematoxylin, cv2.blur(density.mean(axis=2), (3, 3)) > _GLASS_OD
+
+
+def _is_dark(calibration: Calibration) -> bool:
+    known = len(calibration.low) > 0 and len(calibration.high) > 0
+    return known and (min(calibration.high) < _BRIGHT or max(calibration.low) < _DARK)
 
 
 def _levels(smooth: Image, tissue: NDArray[np.bool_], sigma: float) -> tuple[Image, Image]:
@@ -96,10 +101,7 @@ def _levels(smooth: Image, tissue: NDArray[np.bool_], sigma: float) -> tuple[Ima
 
 def _cleaned(mask: NDArray[np.bool_], unit: float) -> NDArray[np.bool_]:
     """Without threads and specks, and without the holes that pale chromatin leaves."""
-    radius = _OPENING_UM * unit
-    reach = np.arange(-np.ceil(radius), np.ceil(radius) + 1)
-    disc = (np.add.outer(reach**2, reach**2) <= radius * radius + 0.5).astype(np.uint8)
-    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc)
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _disc(_OPENING_UM * unit))
     _, holes, stats, _ = cv2.connectedComponentsWithStats(1 - opened, connectivity=4)
     filled = stats[:, cv2.CC_STAT_AREA] < _LARGEST_HOLE_UM2 * unit * unit
     filled[0] = True
@@ -107,12 +109,16 @@ def _cleaned(mask: NDArray[np.bool_], unit: float) -> NDArray[np.bool_]:
 
 
 def _split(mask: NDArray[np.bool_], unit: float) -> NDArray[np.int32]:
-    """Touching nuclei apart: every summit of the distance to the edge that stands out above its saddles is one."""
+    """Touching nuclei apart: every summit of the distance to the edge is one."""
     # Where there is no edge at all, the distance to it is not infinite but the image's side.
     distance = np.minimum(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5), max(mask.shape)) / unit
     height = blurred(distance, _SEED_SMOOTHING_UM * unit)
-    flooded = reconstruction(height - _SEED_HEIGHT_UM, height)  # type: ignore[no-untyped-call]
-    # Seeds are where the summits stick out of the surface that is flooded up to their height.
-    _, seeds = cv2.connectedComponents(((height - flooded > 1e-6) & mask).astype(np.uint8), connectivity=8)
+    summits = (height >= cv2.dilate(height, _disc(_SEED_REACH_UM * unit))) & mask
+    _, seeds = cv2.connectedComponents(summits.astype(np.uint8), connectivity=8)
     labels: NDArray[np.int32] = watershed(-height, seeds, mask=mask)  # type: ignore[no-untyped-call]
     return labels
+
+
+def _disc(radius: float) -> NDArray[np.uint8]:
+    reach = np.arange(-np.ceil(radius), np.ceil(radius) + 1)
+    return np.asarray(np.add.outer(reach**2, reach**2) <= radius * radius + 0.5, np.uint8)

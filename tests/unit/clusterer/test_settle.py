@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morula.clusterer import settle
-from morula.clusterer.outlines import simplified
+from morula.clusterer.outlines import outlines
 from morula.clusterer.settle import Cells, Identity
+from morula.common.formats import decode_outline
 from morula.common.geometry import BLOCK_PX
 
 IDENTITY = Identity("0" * 64, "nucleus", ("watershed", "1" * 64), 0.5, 0.25)
@@ -35,6 +36,7 @@ def cells(rows: list[dict[str, object]]) -> Cells:
     )
 
 
+@settings(max_examples=30)
 @given(
     places=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=12, unique=True),
     twins=st.lists(st.tuples(st.integers(0, 11), st.floats(-1.5, 1.5), st.floats(-1.5, 1.5)), max_size=12),
@@ -81,6 +83,7 @@ def test_a_region_that_was_cut_again_gives_each_cell_once() -> None:
     assert settle.resolve(cells(once + again), 1.0).tolist() == [True] * 5 + [False] * 5
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 9000), st.floats(0, 9000)), min_size=1, max_size=60))
 def test_rows_are_runs_of_blocks_sorted_within(places: list[tuple[float, float]]) -> None:
     seen = cells([{"x": x, "y": y, "seam": False} for x, y in places])
@@ -112,12 +115,24 @@ def test_density_counts_others_within_25_um() -> None:
     assert np.allclose(settle.density_per_mm2(x, np.zeros(4), 0.25) * area_mm2, [2, 2, 2, 0], atol=1e-3)
 
 
+def pixel_disc(radius: int) -> shapely.Polygon:
+    """A disc along pixel edges."""
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    inside = rows**2 + columns**2 <= radius**2
+    pixels = [shapely.box(x, y, x + 1, y + 1) for y, x in zip(rows[inside], columns[inside], strict=True)]
+    return shapely.union_all(pixels)
+
+
 def test_outlines_are_lighter_and_faithful() -> None:
-    rows, columns = np.mgrid[0:40, 0:40]
-    disc = (rows - 20) ** 2 + (columns - 20) ** 2 <= 15**2
-    pixels = [shapely.box(column, row, column + 1, row + 1) for row, column in np.argwhere(disc)]
-    full = np.asarray([shapely.union_all(pixels).normalize()], object)
-    light = simplified(full, 1.0)
-    iou = shapely.area(shapely.intersection(full, light)) / shapely.area(shapely.union(full, light))
-    assert iou[0] >= 0.98
-    assert shapely.get_num_coordinates(light)[0] < 0.6 * shapely.get_num_coordinates(full)[0]
+    full = np.asarray([pixel_disc(radius) for radius in (1, 4, 8, 25)], object)
+    rings = outlines(full, np.zeros(4), np.zeros(4))
+    light = [shapely.Polygon(decode_outline(ring, 0.0, 0.0)) for ring in rings]
+    for polygon, lighter in zip(full, light, strict=True):
+        assert lighter.is_valid
+        assert polygon.intersection(lighter).area / polygon.union(lighter).area >= 0.98
+        assert shapely.get_num_coordinates(lighter) <= shapely.get_num_coordinates(polygon)
+    assert shapely.get_num_coordinates(light[3]) < 0.5 * shapely.get_num_coordinates(full[3])
+
+
+def test_no_cells_have_no_outlines() -> None:
+    assert outlines(np.zeros(0, object), np.zeros(0), np.zeros(0)) == []

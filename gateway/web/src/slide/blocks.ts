@@ -5,7 +5,7 @@ import { type Box, overlaps } from "./camera";
 import { Queue } from "./queue";
 
 const HEADER = 16;
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 /** Outlines reach over their block's border. */
 const REACH_PX = 64;
 
@@ -120,7 +120,10 @@ export class Blocks {
 
   want(box: Box, near: boolean): void {
     const inView = this.list.filter((block) => overlaps(this.boxOf(block), box));
-    const lacking = inView.filter((block) => !this.isThere(block, near));
+    const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+    const distance = (block: Block) =>
+      Math.hypot(block.x_px + this.block_px / 2 - x, block.y_px + this.block_px / 2 - y);
+    const lacking = inView.filter((block) => !this.isThere(block, near)).sort((a, b) => distance(a) - distance(b));
     this.queue.want(
       lacking.map((block) => ({
         name: `${block.number}${near ? "" : " middles"}`,

@@ -6,12 +6,13 @@ import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.keys import digest
+from morula.common.keys import STAGE_REVISIONS, digest
 from morula.common.models import find
 from morula.onebox.bench.fields import cells_of
 from morula.onebox.failures import Failure
@@ -42,7 +43,8 @@ def load() -> Cohort:
     if not folder.is_dir():
         raise Failure(f"{folder} is not there; MORULA_DATA names the folder that holds brca_m2c")
     models = [find("watershed", "segmenter").revision, find("morphology", "embedder").revision]
-    kept = CACHE / f"brca_m2c_{digest(models)[:16]}.npz"
+    stages = {stage: STAGE_REVISIONS[stage] for stage in ("cells", "vectors", "morphology")}
+    kept = CACHE / f"brca_m2c_{digest([models, stages])[:16]}.npz"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial.npz")
@@ -54,7 +56,7 @@ def load() -> Cohort:
     return Cohort(**arrays, match_rate=rate)
 
 
-def _measured(folder: Path) -> dict[str, NDArray[np.generic]]:
+def _measured(folder: Path) -> dict[str, Any]:
     points: dict[str, list[tuple[float, float, int]]] = {}
     with (folder / "points.csv").open(encoding="utf-8") as lines:
         for line in csv.DictReader(lines):
@@ -65,7 +67,10 @@ def _measured(folder: Path) -> dict[str, NDArray[np.generic]]:
     numbers = {patient: number for number, patient in enumerate(sorted(set(patient_of.values())))}
     parts, matched = [], 0
     for number, name in enumerate(sorted(patient_of)):
-        picture = cv2.imread(str(folder / "images" / f"{name}.png"), cv2.IMREAD_COLOR)
+        path = folder / "images" / f"{name}.png"
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise Failure(f"{path} is no picture")
         found = cells_of(np.ascontiguousarray(picture[:, :, ::-1]), FIELD_MPP)
         x, y, classes = np.asarray(points[name]).T
         cell = found.match(x, y, WITHIN_UM / FIELD_MPP)

@@ -13,7 +13,6 @@ from morula.onebox.synth.shapes import BLOB_FIELDS, Blobs, box, outlines, radial
 from morula.onebox.synth.textures import Image
 from morula.onebox.synth.tissue import Layout, smoothstep
 
-KINDS = ("pen", "fold", "blur")
 FLAW = np.dtype([*BLOB_FIELDS, ("strength", "f8")])
 OUTLINE_POINTS = 240
 _FOLD_SHIFT_PX = 22  # from where the tissue comes that lies over itself: less than a canvas's margin
@@ -37,15 +36,16 @@ class Artefacts:
     pens: tuple[Pen, ...]
     folds: Blobs
     blurs: Blobs
+    frame: shapely.Polygon
     seed: int
 
     @classmethod
     def none(cls) -> "Artefacts":
-        return cls((), np.zeros(0, FLAW), np.zeros(0, FLAW), 0)
+        return cls((), np.zeros(0, FLAW), np.zeros(0, FLAW), shapely.Polygon(), 0)
 
     @classmethod
     def of(cls, layout: Layout) -> "Artefacts":
-        size_px = float(min(layout.width_px, layout.height_px))
+        size_px = layout.section_px
         count = 2 + min(6, int(size_px // 4000))
         spots = _spots_in_tissue(layout, 3 * count)
         pens = tuple(_pen(layout, place, k, size_px) for k, place in enumerate(spots[: max(1, count // 2)]))
@@ -61,13 +61,14 @@ class Artefacts:
         blurs["b"] = blurs["a"] * (0.6 + 0.4 * draw[1])
         blurs["w3"] = 0.12 * np.exp(2j * np.pi * draw[2])
         blurs["strength"] = 2.5 + (DEFOCUS_STEPS_PX[-1] - 2.5) * draw[4]
-        return cls(pens, folds, blurs, layout.seed)
+        return cls(pens, folds, blurs, shapely.box(0, 0, layout.width_px, layout.height_px), layout.seed)
 
     def regions(self) -> list[tuple[str, shapely.Polygon]]:
-        """(kind, outline) of each."""
-        drawn = [(kind, shape) for kind, flaws in (("fold", self.folds), ("blur", self.blurs)) if len(flaws)
-                 for shape in shapely.polygons(outlines(flaws, OUTLINE_POINTS))]  # fmt: skip
-        return [("pen", pen.outline) for pen in self.pens] + drawn
+        """(kind, outline on the slide) of each."""
+        shapes = [("pen", pen.outline) for pen in self.pens]
+        for kind, flaws in (("fold", self.folds), ("blur", self.blurs)):
+            shapes += [(kind, shapely.Polygon(outline)) for outline in outlines(flaws, OUTLINE_POINTS)]
+        return [(kind, part) for kind, shape in shapes for part in shapely.get_parts(shape & self.frame)]
 
     def fold(self, stains: tuple[Image, Image], window: Window) -> None:
         """Lay the section over itself inside the folds."""
@@ -132,13 +133,12 @@ def _pen(layout: Layout, place: Floats, number: int, size_px: float) -> Pen:
     draw = uniform(layout.seed, _PEN, number, np.arange(6))
     turn = 2 * np.pi * (draw[0] + (0.3 + 0.45 * draw[1]) * np.linspace(0, 1, 80))
     shake = 1 + 0.10 * fractal(layout.seed, _PEN + 4, 40 * turn, np.full(80, 100.0 * number), 60, 3)
-    radius = size_px * (0.10 + 0.10 * draw[2]) * shake
-    line = np.c_[place[0] + radius * np.cos(turn), place[1] + 0.8 * radius * np.sin(turn)]
     width = float(np.clip(size_px * (0.010 + 0.006 * draw[3]), 12, 350))
-    frame = shapely.box(0, 0, layout.width_px, layout.height_px)
-    stroke = shapely.linestrings(line).buffer(width).intersection(frame)
-    largest = max(getattr(stroke, "geoms", [stroke]), key=lambda part: part.area)
-    return Pen(largest, _INKS[int(len(_INKS) * draw[4])] * (0.6 + 0.8 * draw[5]))
+    radius = size_px * (0.10 + 0.10 * draw[2])
+    reach = 1.2 * radius + width  # nearer to the edge than this, part of the ring would be off the glass
+    x, y = np.clip(place, reach, np.array([layout.width_px, layout.height_px]) - reach)
+    line = np.c_[x + radius * shake * np.cos(turn), y + 0.8 * radius * shake * np.sin(turn)]
+    return Pen(shapely.linestrings(line).buffer(width), _INKS[int(len(_INKS) * draw[4])] * (0.6 + 0.8 * draw[5]))
 
 
 def _patch(flaw: Any, window: Window, pad_px: float) -> tuple[tuple[slice, slice] | None, Any, Any]:

@@ -15,6 +15,7 @@ from morula.onebox.synth.tissue import SITE_REACH, Layout, Tissue
 
 KINDS = {Tissue.MUSCLE: "muscle_fibre", Tissue.FAT: "fat_cell"}
 _STEP_PX = 4  # between the places that are looked at: outlines are about so exact
+_GLANCE_PX = 40
 _SMALLEST_PX2 = 400.0
 
 
@@ -42,24 +43,37 @@ def fabric_of(layout: Layout, window: Window) -> Iterator[Fabric]:
 
 
 def _traced(layout: Layout, site: tuple[int, int], tissue: Tissue, at: tuple[float, float]) -> list[shapely.Polygon]:
-    left, right = _span(at[0], SITE_REACH * layout.site_px, layout.width_px)
-    top, bottom = _span(at[1], SITE_REACH * layout.site_px, layout.height_px)
-    if layout.is_bare(Window(left, top, right, bottom)):
+    extent = _extent(layout, site, at)
+    if extent is None:
         return []
-    x, y = np.meshgrid(np.arange(left, right, float(_STEP_PX)), np.arange(top, bottom, float(_STEP_PX)))
+    x, y = _grid(extent, _STEP_PX)
     inside = layout.is_of_site(site, x, y)
-    if not inside.any():
-        return []
     labels = np.zeros(inside.shape, np.int32)
     labels[inside] = np.unique(_names(layout, tissue, x[inside], y[inside]), return_inverse=True)[1] + 1
-    rings = [shapely.Polygon(ring * _STEP_PX + (left, top)) for ring in _rings(labels)]
+    rings = [shapely.Polygon(ring * _STEP_PX + (extent.x0, extent.y0)) for ring in _rings(labels)]
     parts = shapely.get_parts(shapely.buffer(rings, 0))  # a ring that touches itself becomes two
     return [part for part in parts if part.area >= _SMALLEST_PX2]
 
 
-def _span(middle: float, reach: float, end_px: int) -> tuple[int, int]:
-    """From and to, on the slide, from whole steps on."""
-    return int(max(0, middle - reach) // _STEP_PX * _STEP_PX), int(min(end_px, middle + reach))
+def _extent(layout: Layout, site: tuple[int, int], at: tuple[float, float]) -> Window | None:
+    """Where on the slide the site's tissue lies, seen with half-closed eyes; None where there is none."""
+    reach, end = SITE_REACH * layout.site_px, (layout.width_px, layout.height_px)
+    whole = Window(
+        *(int(max(0, c - reach)) for c in at), *(int(min(e, c + reach)) for c, e in zip(at, end, strict=True))
+    )
+    x, y = _grid(whole, _GLANCE_PX)
+    inside = layout.is_of_site(site, x, y)
+    if not inside.any():
+        return None
+    left, right = x[inside].min() - 2 * _GLANCE_PX, x[inside].max() + 2 * _GLANCE_PX
+    top, bottom = y[inside].min() - 2 * _GLANCE_PX, y[inside].max() + 2 * _GLANCE_PX
+    return Window(int(max(0, left)), int(max(0, top)), int(min(end[0], right)), int(min(end[1], bottom)))
+
+
+def _grid(window: Window, step_px: int) -> tuple[Floats, Floats]:
+    x, y = np.arange(window.x0, window.x1, float(step_px)), np.arange(window.y0, window.y1, float(step_px))
+    gx, gy = np.meshgrid(x, y)
+    return gx, gy
 
 
 def _names(layout: Layout, tissue: Tissue, x: Floats, y: Floats) -> Ints:
@@ -77,4 +91,4 @@ def _rings(labels: NDArray[np.int32]) -> Iterator[Floats]:
         mask[rows[places] - top, columns[places] - left] = 1
         for ring in cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
             if len(ring) > 3:
-                yield ring[:, 0] + np.array([left, top], np.float64)
+                yield np.asarray(ring[:, 0] + (left, top), np.float64)

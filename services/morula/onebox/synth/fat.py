@@ -9,8 +9,8 @@ from morula.onebox.synth.noise import Floats, Ints, Window, lattice_point, unifo
 SPACING_PX, JITTER = 118.0, 0.36
 NO_TEAR = -1
 _POINTS, _TEARS = 72, 74  # streams
-_TEAR_SPACING_PX, _TEAR_JITTER = 900.0, 0.1
-_TEAR_LENGTH_PX, _TEAR_WIDTH_PX = 340.0, 75.0  # half of each
+_TEAR_SPACING_PX, _TEAR_JITTER = 980.0, 0.1
+_TEAR_LENGTH_PX, _TEAR_WIDTH_PX = 430.0, 70.0  # half of each
 
 
 def warp(seed: int, x: Any, y: Any) -> tuple[Floats, Floats]:

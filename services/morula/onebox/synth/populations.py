@@ -45,7 +45,7 @@ def gland_walls(layout: Layout, glands: Blobs) -> Blobs:
     tilt = (0.15 + 0.45 * atypia) * points.normal(21)
     cells = born(points, np.where(atypical, TUMOUR, EPITHELIAL), tangent + np.pi / 2 + tilt, 1.0)
     for name in ("a", "b"):  # low grades look nearly like the healthy
-        cells[name] *= np.where(atypical, 0.80 + 0.22 * atypia, 0.96 + 0.25 * atypia)
+        cells[name] *= np.where(atypical, 0.86 + 0.22 * atypia, 0.96 + 0.15 * atypia)
     cells["priority"] += 1
     return cells
 

@@ -51,7 +51,7 @@ class Scanner:
         An objective resolves 0.4 um: pixels finer than that show nothing more, only smaller.
         """
         if zoom > 1:
-            light = cv2.resize(light, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+            light = np.asarray(cv2.resize(light, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR), np.float32)
         seen = cv2.GaussianBlur(light, (0, 0), self.blur_px * zoom)
         grainy = seen + self.noise * rng.standard_normal(seen.shape, np.float32)
         return np.clip(np.round(grainy), 0, 255).astype(np.uint8)

@@ -95,8 +95,8 @@ class Artist:
 
     def __init__(self, order: Order) -> None:
         self.zoom = order.zoom
-        painted_px = (-(-side // self.zoom) for side in (order.width_px, order.height_px))
-        self._layout = Layout(*painted_px, order.seed, order.tissue_fraction)
+        width_px, height_px = -(-order.width_px // self.zoom), -(-order.height_px // self.zoom)
+        self._layout = Layout(width_px, height_px, order.seed, order.tissue_fraction)
         self._textures, self._scanner = Textures.of(order.seed), Scanner.of(order.seed)
         self.artefacts = Artefacts.of(self._layout) if order.artefacts else Artefacts.none()
 

@@ -34,9 +34,10 @@ class Layout:
         self.width_px, self.height_px, self.seed = width_px, height_px, seed
         usual = float(0.54 + 0.12 * uniform(seed, 100)[0])
         self.tissue_fraction = usual if tissue_fraction is None else tissue_fraction
-        covered_px = width_px * height_px * min(1.0, self.tissue_fraction / usual)
-        self.site_px = float(np.clip(np.sqrt(covered_px) / 5.5, 230, 1300))
         self._size_px = float(min(width_px, height_px))
+        shrinking = min(1.0, self.tissue_fraction / usual) ** 0.5
+        self.section_px = shrinking * self._size_px  # about its extent
+        self.site_px = float(np.clip(shrinking * np.sqrt(width_px * height_px) / 5.5, 230, 1300))
         self._shift = int(uniform(seed, 101)[0] * 7)
         self.flow_angle = float(np.pi * uniform(seed, 102)[0])
         self.muscle_angle = float(np.pi * uniform(seed, 103)[0])
