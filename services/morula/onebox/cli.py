@@ -102,6 +102,44 @@ def synth(
 
 
 @app.command()
+def tiles(
+    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    mpp: Annotated[list[float] | None, typer.Option(help="Microns per pixel; give it again for more scales.")] = None,
+    preview: Annotated[Path | None, typer.Option(help="Draw what is kept and why not (.png, .jpg).")] = None,
+    table: Annotated[Path | None, typer.Option(help="Write every tile with its metrics (.parquet).")] = None,
+    gate: Annotated[str, typer.Option(help="Which gate decides: default or paper.")] = "default",
+    tile_px: Annotated[int, typer.Option(min=16, max=4096, help="Side of a tile.")] = 512,
+    origin: Annotated[tuple[int, int], typer.Option(help="Level-0 x and y of the grid's corner.")] = (0, 0),
+    include: Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its polygons.")] = None,
+    exclude: Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")] = None,
+    sample: Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    cores: Annotated[bool, typer.Option(help="Find the cores of a tissue microarray.")] = False,
+    slide_mpp: Annotated[
+        float | None, typer.Option(min=0.01, max=100, help="Microns per pixel of the slide, where it does not say.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which tiles would be kept, and why not the others."""
+    from morula.onebox.progress import counted
+    from morula.onebox.tiles import Request, examine
+
+    request = Request(
+        slide, mpp or [0.5], slide_mpp, tile_px, origin, gate, include, exclude, sample, seed, find_cores=cores
+    )
+    with counted("Reading", _console()) as progress:
+        found = examine(request, preview, table, progress)
+    if as_json:
+        _print_json(found)
+        return
+    for scale in found["scales"]:
+        typer.echo(f"{scale['mpp']:.4g} um/px, {scale['tile_count']} tiles:")
+        _print_table(("verdict", "tiles"), [(word, str(count)) for word, count in scale["verdicts"].items()])
+        written = [scale[name] for name in ("preview", "table") if scale[name]]
+        typer.echo("\n".join(written) or "Draw it with --preview FILE.png.")
+
+
+@app.command()
 def bench(
     stage: Annotated[str, typer.Argument(help="pipeline, labelling or tiler.")],
     as_json: AsJson = False,

@@ -20,7 +20,7 @@ MAX_FOLD_FRACTION = 0.25
 MIN_FOCUS = 6.0  # Below it there is nothing but noise.
 # Of stained tissue in focus, the Laplacian's variance is 8 % and more of the grey levels' own; out of focus, 1 %.
 MIN_SHARPNESS = 0.02
-CERTAIN_FOCUS = 30.0  # Above it a tile is sharp also where white around it makes the grey levels vary most.
+CERTAIN_FOCUS = 45.0  # Above it tissue is sharp however much its grey levels vary.
 PAPER = Thresholds()
 
 
@@ -91,14 +91,17 @@ def _default_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:
         ("background", "background", tile.tissue_fraction < tile.min_tissue_fraction),
         ("artefact", "pen", tile.pen_fraction > MAX_PEN_FRACTION),
         ("artefact", "fold", tile.fold_fraction > MAX_FOLD_FRACTION),
-        ("blurred", "blurred", tile.focus < MIN_FOCUS or (tile.focus < CERTAIN_FOCUS and not _is_sharp(tile))),
+        ("blurred", "blurred", not _is_sharp(tile)),
     ]
     failed = [(verdict, reason) for verdict, reason, fails in checks if fails]
     return (failed[0][0] if failed else "kept"), tuple(reason for _, reason in failed)
 
 
 def _is_sharp(tile: Evidence) -> bool:
-    return tile.focus >= MIN_SHARPNESS * tile.quality.std_intensity**2
+    own = tile.focus / max(tile.tissue_fraction, tile.min_tissue_fraction)  # There is nothing to be sharp beside it.
+    if own >= CERTAIN_FOCUS:
+        return True
+    return own >= MIN_FOCUS and tile.focus >= MIN_SHARPNESS * tile.quality.std_intensity**2
 
 
 def _paper_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:

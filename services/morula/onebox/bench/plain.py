@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,7 +19,7 @@ from morula.common import formats
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.gates import Gate
 from morula.tiler.planning import GridRequest, plan_slide
-from morula.tiler.readers import open_slide
+from morula.tiler.readers import OpenSlideSlide, open_slide
 from morula.tiler.selection import Selection
 from morula.tiler.slide import Slide
 
@@ -46,14 +45,14 @@ class Cut:
 
 def plain_way(path: Path, folder: Path, edge_px: int, count: int, seed: int = 0) -> tuple[Cut, int]:
     """`count` tiles of the grid drawn at random, the plain way, and how many tiles the grid has."""
-    with openslide.OpenSlide(path) as slide:
-        columns, rows = (side // edge_px for side in slide.dimensions)
+    with OpenSlideSlide(path) as slide:
+        columns, rows = slide.width_px // edge_px, slide.height_px // edge_px
         drawn = np.random.default_rng(seed).permutation(columns * rows)[:count]
         began = time.process_time()
         kept = set()
         for tile in map(int, drawn):
             row, column = divmod(tile, columns)
-            picture = slide.read_region((column * edge_px, row * edge_px), 0, (edge_px, edge_px)).convert("RGB")
+            picture = Image.fromarray(slide.read(0, column * edge_px, row * edge_px, edge_px, edge_px))
             if edge_px != TILE_PX:
                 picture = picture.resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
             picture.save(folder / "tile.png")
