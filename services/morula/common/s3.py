@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import tempfile
-import threading
-import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from minio import Minio
 from minio.error import S3Error
 
+from morula.common.cache import DEFAULT_CACHE_BYTES, FileCache
 from morula.common.errors import (
     ArtifactMissing,
     InvalidArgument,
@@ -67,7 +64,7 @@ class S3Store:
         *,
         region: str = "us-east-1",
         cache_dir: Path | None = None,
-        cache_bytes: int = 20 << 30,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -101,7 +98,7 @@ class S3Store:
                 response_checksum_validation="when_required",
             ),
         )
-        self._cache = _Cache(cache_dir, cache_bytes)
+        self._cache = FileCache(cache_dir, cache_bytes)
 
     def put(self, key: str, source: Source) -> Stored:
         existing = self.stat(key)
@@ -229,58 +226,6 @@ class S3Store:
             finally:
                 response.close()
                 response.release_conn()
-
-
-class _Cache:
-    """Downloads by digest in a folder of our own; the least recently used go when it grows too large."""
-
-    def __init__(self, folder: Path | None, limit_bytes: int) -> None:
-        self._folder = folder
-        self._private: Path | None = None
-        self._limit_bytes = limit_bytes
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
-
-    @contextmanager
-    def file(self, sha256: str, download: Callable[[Path], int]) -> Iterator[Path]:
-        with self._lock:
-            entry = self._entries.setdefault(sha256, _Entry(self._root() / sha256))
-            self._entries.move_to_end(sha256)
-            entry.readers += 1
-        try:
-            with entry.lock:
-                if not entry.size_bytes:
-                    entry.size_bytes = download(entry.path) or 1
-            yield entry.path
-        finally:
-            with self._lock:
-                entry.readers -= 1
-                self._evict()
-
-    def _root(self) -> Path:
-        if self._private is None:
-            if self._folder:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            self._private = Path(tempfile.mkdtemp(prefix="morula-cache-", dir=self._folder))
-            weakref.finalize(self, shutil.rmtree, self._private)
-        return self._private
-
-    def _evict(self) -> None:
-        total = sum(entry.size_bytes for entry in self._entries.values())
-        for sha256, entry in list(self._entries.items()):
-            if entry.readers or (entry.size_bytes and total <= self._limit_bytes):
-                continue
-            del self._entries[sha256]
-            entry.path.unlink(missing_ok=True)
-            total -= entry.size_bytes
-
-
-class _Entry:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size_bytes = 0
-        self.readers = 0
-        self.lock = threading.Lock()
 
 
 @contextmanager

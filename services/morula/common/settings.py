@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from morula.common.cache import DEFAULT_CACHE_BYTES
 from morula.common.store import Store, open_store
 
 
@@ -34,6 +35,8 @@ class ServiceSettings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("")
     cache_dir: Path | None = None
     """Where objects of a bucket are kept while they are read as files; a private temporary folder by default."""
+    cache_bytes: int = Field(default=DEFAULT_CACHE_BYTES, gt=0)
+    """How much of them is kept once nobody reads it; the least recently used go first."""
     token: SecretStr | None = None
     """Bearer token that callers must present; none is asked for when it is not set."""
     tls_cert: Path | None = None
@@ -70,4 +73,5 @@ class ServiceSettings(BaseSettings):
             access_key=self.s3_access_key,
             secret_key=self.s3_secret_key.get_secret_value(),
             cache_dir=self.cache_dir,
+            cache_bytes=self.cache_bytes,
         )

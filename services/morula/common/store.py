@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from morula.common.cache import DEFAULT_CACHE_BYTES
 from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, Unimplemented
 from morula.common.keys import key_problem, validate_key
 
@@ -67,7 +68,14 @@ class Store(Protocol):
         """The object as a file to read, while the context lasts."""
 
 
-def open_store(url: str, *, access_key: str = "", secret_key: str = "", cache_dir: Path | None = None) -> Store:
+def open_store(
+    url: str,
+    *,
+    access_key: str = "",
+    secret_key: str = "",
+    cache_dir: Path | None = None,
+    cache_bytes: int = DEFAULT_CACHE_BYTES,
+) -> Store:
     """`file:///absolute/path` or `s3://bucket?endpoint=http://host:port`."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
@@ -79,7 +87,15 @@ def open_store(url: str, *, access_key: str = "", secret_key: str = "", cache_di
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         endpoint = query.get("endpoint", "https://s3.amazonaws.com")
         region = query.get("region", "us-east-1")
-        return S3Store(parts.netloc, endpoint, access_key, secret_key, region=region, cache_dir=cache_dir)
+        return S3Store(
+            parts.netloc,
+            endpoint,
+            access_key,
+            secret_key,
+            region=region,
+            cache_dir=cache_dir,
+            cache_bytes=cache_bytes,
+        )
     raise InvalidArgument(f"{url!r} is no store: say file:///absolute/path or s3://bucket?endpoint=http://host:port")
 
 
