@@ -1,9 +1,11 @@
 """How the pixels of a region are stored: the slide's own JPEG tiles where they are its pixels, else packed anew."""
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from morula.common.errors import SlideUnreadable
 from morula.common.pixels import Piece, decode_piece, encode_pieces
 from morula.tiler.core import Decoded, Place, SourceWindow
 from morula.tiler.slide import Area, Slide, StoredTile
@@ -12,13 +14,22 @@ from morula.tiler.slide import Area, Slide, StoredTile
 def pack(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: Decoded) -> list[Piece]:
     """Lossless pieces of a region. JPEG tiles are a tenth as large as packed pixels, and nobody has to pack them."""
     if window.scale.step == 1 and not decoded.unreadable:
-        area = Area(*window.source())
-        tiles = slide.jpeg_tiles(window.scale.level, area)
-        if tiles is not None:
-            touched = [tile for tile in tiles if _touches(tile.area, area, places)]
-            if _stands_alone(slide, window.scale.level, touched):
-                return _untouched(touched, area, decoded)
+        # A file that is cut short while it is read has its pixels here already, and its bytes no more.
+        with contextlib.suppress(SlideUnreadable):
+            untouched = _untouched(slide, window, places, decoded)
+            if untouched is not None:
+                return untouched
     return encode_pieces(decoded.pixels)
+
+
+def _untouched(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: Decoded) -> list[Piece] | None:
+    """The slide's own tiles, None where it has none that stand alone."""
+    area = Area(*window.source())
+    tiles = slide.jpeg_tiles(window.scale.level, area)
+    if tiles is None:
+        return None
+    touched = [tile for tile in tiles if _touches(tile.area, area, places)]
+    return _handed_on(touched, area, decoded) if _stands_alone(slide, window.scale.level, touched) else None
 
 
 def _touches(tile: Area, area: Area, places: Sequence[Place]) -> bool:
@@ -38,7 +49,7 @@ def _stands_alone(slide: Slide, level: int, tiles: list[StoredTile]) -> bool:
     return np.array_equal(alone, slide.read(level, *tile.area))
 
 
-def _untouched(tiles: list[StoredTile], area: Area, decoded: Decoded) -> list[Piece]:
+def _handed_on(tiles: list[StoredTile], area: Area, decoded: Decoded) -> list[Piece]:
     pieces = []
     for tile in tiles:
         x, y = tile.area.x_px - area.x_px, tile.area.y_px - area.y_px

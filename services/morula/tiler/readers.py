@@ -46,11 +46,16 @@ def _direct(path: Path, slide: "OpenSlideSlide") -> Slide:
         direct = TiffSlide(path, slide.vendor, slide.scale)
     except Exception:  # noqa: BLE001 - whatever tifffile cannot read here, OpenSlide can, and stays in use
         return slide
-    if direct.levels == slide.levels and not direct.is_sparse and _alike(slide, direct):
+    if direct.levels == slide.levels and _shows_holes_as_white(direct) and _alike(slide, direct):
         slide.close()
         return direct
     direct.close()
     return slide
+
+
+def _shows_holes_as_white(slide: TiffSlide) -> bool:
+    """Aperio's missing tiles are painted from the next level, which we leave to OpenSlide."""
+    return not slide.is_sparse or slide.vendor == "generic-tiff"
 
 
 def _alike(one: Slide, other: Slide) -> bool:

@@ -102,6 +102,10 @@ class Slide(abc.ABC):
         """The level's own JPEG tiles that a rectangle touches; None where the level is not stored so."""
         return None
 
+    def is_blank(self, level: int, area: Area) -> bool:  # noqa: ARG002 - others need them
+        """Whether the file says without decoding that nothing was scanned there."""
+        return False
+
     def __enter__(self) -> Self:
         return self
 
@@ -136,12 +140,16 @@ class Slide(abc.ABC):
         whole = max(1, int(step * 1.001))
         rest = step / whole
         if abs(rest - 1.0) * max(width, height) < DIRECT_ERROR_PX:
-            pixels = self.read(level, round(left), round(top), width * whole, height * whole)
-            return _reduced(pixels, width, height)
+            area = Area(round(left), round(top), width * whole, height * whole)
+            return (
+                blank(width, height) if self.is_blank(level, area) else _reduced(self.read(level, *area), width, height)
+            )
         x0, y0 = math.floor(left) - whole, math.floor(top) - whole
         reduced_width, reduced_height = math.ceil(width * rest) + 4, math.ceil(height * rest) + 4
-        pixels = self.read(level, x0, y0, reduced_width * whole, reduced_height * whole)
-        reduced = _reduced(pixels, reduced_width, reduced_height)
+        area = Area(x0, y0, reduced_width * whole, reduced_height * whole)
+        if self.is_blank(level, area):
+            return blank(width, height)
+        reduced = _reduced(self.read(level, *area), reduced_width, reduced_height)
         # Centre of output pixel u lies at left + (u + 0.5) * step of the level; where that is in `reduced`:
         shift_x, shift_y = (left - x0) / whole + 0.5 * rest - 0.5, (top - y0) / whole + 0.5 * rest - 0.5
         affine = np.array([[rest, 0.0, shift_x], [0.0, rest, shift_y]])

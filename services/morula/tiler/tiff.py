@@ -132,6 +132,10 @@ class TiffSlide(Slide):
             jpeg = encoded[:2] + colour + tables + encoded[2:] if encoded and whole else None
             yield StoredTile(Area(column * wide, row * tall, wide, tall), jpeg)
 
+    def is_blank(self, level: int, area: Area) -> bool:
+        lengths = self._pages[level].databytecounts
+        return self.is_sparse and not any(lengths[index] for index, _, _ in self._touched(level, area))
+
     def _touched(self, level: int, area: Area) -> Iterator[tuple[int, int, int]]:
         """Index, row and column of the tiles or strips that a rectangle touches."""
         page = self._pages[level]
