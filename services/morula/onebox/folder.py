@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,13 @@ class DataFolder:
             raise Failure(
                 f"cannot make {error.filename}: {error.strerror}; choose another folder with --data"
             ) from error
+
+    def clear(self) -> None:
+        """Removes everything in the folder, unless somebody uses it."""
+        if self.holder():
+            raise Failure(self._held_message())
+        if self.root.exists():
+            shutil.rmtree(self.root)
 
     @contextmanager
     def locked(self, verb: Verb) -> Iterator[None]:

@@ -42,6 +42,15 @@ def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
     assert folder.holder() is None
 
 
+def test_only_a_folder_that_nobody_uses_is_cleared(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.clear()
+    with folder.locked("demo"), pytest.raises(Failure, match="in use by morula demo"):
+        DataFolder(folder.root).clear()
+    folder.clear()
+    assert not folder.root.exists()
+
+
 def test_kill_9_lets_go(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
