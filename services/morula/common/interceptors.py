@@ -86,8 +86,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] #
                     self._check_token(headers)
                     if isinstance(request, Message):
                         check_required(request)
-                    # Tells a call that died with its service from one that never reached it, and ends the channel's retries.
-                    await context.send_initial_metadata(((ACCEPTED_HEADER, "1"),))
+                    if "x-job-id" in headers:
+                        # The conductor counts calls that died with their service; the channel must not repeat them.
+                        await context.send_initial_metadata(((ACCEPTED_HEADER, "1"),))
                     yield
 
     def _check_token(self, headers: dict[str, str]) -> None:
