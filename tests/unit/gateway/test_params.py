@@ -10,6 +10,7 @@ import pytest
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.gateway.pipeline.keys import SlideKeys, clustering_keys
 from morula.gateway.pipeline.params import Params, make_params, params_digest
+from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
 
 OPEN: dict[str, Any] = {"segmenter": None, "embedder": None, "mpp": None, "stated_mpp": None, "known_mpp": 0.25}
 
@@ -23,6 +24,16 @@ def test_a_preset_fills_in_what_is_left_open() -> None:
     assert (made.segmenter, made.embedder, made.mpp, made.slide_mpp) == ("watershed", "morphology", 0.5, 0.25)
     assert made.segmenter_revision
     assert made.embedder_revision
+
+
+def test_the_paper_s_preset_brings_its_filter() -> None:
+    paper = make_params(preset="paper", **OPEN)
+    assert paper.tile_filter == TileFilter(gate=TILE_GATE_PAPER)
+    assert params().tile_filter == TileFilter(gate=TILE_GATE_DEFAULT)
+    ours, theirs = (SlideKeys("default", "d" * 64, made) for made in (params(), paper))
+    assert ours.plan == theirs.plan
+    assert ours.tiles(0) != theirs.tiles(0)
+    assert ours.pixels(0) != theirs.pixels(0)
 
 
 def test_what_the_person_states_counts_more_than_what_the_slide_says() -> None:

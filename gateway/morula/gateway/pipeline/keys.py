@@ -53,7 +53,12 @@ class SlideKeys:
 
     def _of_plan(self, stage: str, ext: str, shard: int) -> str:
         return artifact_key(
-            self.project, self.slide_digest, stage, ext, inputs=[self.plan], params={"shard_index": shard}
+            self.project,
+            self.slide_digest,
+            stage,
+            ext,
+            inputs=[self.plan],
+            params={"shard_index": shard, "gate": self.params.tile_gate},
         )
 
     def _of_cells(self, stage: str, ext: str, shard: int) -> str:

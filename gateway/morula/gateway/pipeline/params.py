@@ -7,6 +7,7 @@ from morula.common import models
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.v1.artifact_pb2 import ModelRef
+from morula.v1.tiler_pb2 import TileFilter, TileGate
 
 PIPELINE_REVISION = "1"
 """Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
@@ -35,6 +36,8 @@ class Params:
     leaf_count: int = 160
     neighbour_count: int = 8
     seed: int = 0
+    tile_gate: str = "default"
+    """Which tiles that are read are kept: a name of TileGate."""
 
     @property
     def segmenter_ref(self) -> ModelRef:
@@ -44,11 +47,20 @@ class Params:
     def embedder_ref(self) -> ModelRef:
         return ModelRef(name=self.embedder, revision=self.embedder_revision)
 
+    @property
+    def tile_filter(self) -> TileFilter:
+        return TileFilter(gate=TileGate.Value(f"TILE_GATE_{self.tile_gate.upper()}"))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-PRESETS: dict[str, dict[str, Any]] = {"default": {"segmenter": "watershed", "embedder": "morphology", "mpp": 0.5}}
+_DEFAULT: dict[str, Any] = {"segmenter": "watershed", "embedder": "morphology", "mpp": 0.5, "tile_gate": "default"}
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": _DEFAULT,
+    # The published system's filter of tiles; its models are named in the request where they are registered.
+    "paper": {**_DEFAULT, "tile_gate": "paper"},
+}
 
 
 def make_params(
@@ -82,6 +94,7 @@ def make_params(
         mpp=mpp or chosen["mpp"],
         slide_mpp=slide_mpp,
         shard_tile_count=segmenter_spec.shard_tile_count,
+        tile_gate=chosen["tile_gate"],
     )
 
 

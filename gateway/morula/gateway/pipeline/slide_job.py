@@ -97,7 +97,12 @@ class SlideJob:
         async def call() -> Json:
             parsed = from_json(plan, PlanSlideResponse)
             request = CutShardRequest(
-                slide=self.slide, plan=parsed.plan, shard_index=shard, tiles_key=tiles_key, pixels_key=pixels_key
+                slide=self.slide,
+                plan=parsed.plan,
+                shard_index=shard,
+                tiles_key=tiles_key,
+                pixels_key=pixels_key,
+                filter=self.params.tile_filter,
             )
             done = await self._workers.cut_shard(request)
             counts = (done.kept_tile_count, done.rejected_tile_count, done.failed_tile_count)
