@@ -18,7 +18,7 @@ from morula.common.pixels import read_pixels_metadata, read_regions
 from morula.common.store import Store, Stored
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
-from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
@@ -54,7 +54,9 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         with self._store.local_path(pixels.key, pixels.sha256) as path:
             for region in read_regions(path):
                 checkpoint()
-                found = core.outline(model(region.pixels, region.mpp, wanted))
+                if isinstance(model, Sizing):
+                    wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
+                found = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
                 diameters.append(found.diameters_um(region.mpp))
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
@@ -79,7 +81,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             metadata = read_pixels_metadata(path)
             for region in read_regions(path):
                 checkpoint()
-                parts.append(core.segment_region(region, layout, model, wanted))
+                parts.append(core.segment_region(region, layout, model, wanted, checkpoint))
         checkpoint()
         return write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
 
