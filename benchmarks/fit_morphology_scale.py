@@ -55,7 +55,7 @@ def main() -> None:
         "columns": names,
         "location": location.round(5).tolist(),
         "scale": np.maximum((high - low) / 1.349, 1e-4).round(5).tolist(),
-        "fitted_on": f"{len(vectors)} cells of {len(fields)} images: brca_m2c, he_nuclei (TNBC, SCC), CMU-1-Small-Region",
+        "fitted_on": f"{len(vectors)} cells of {len(fields)} images: brca_m2c, he_nuclei, CMU-1-Small-Region",
         "command": "python benchmarks/fit_morphology_scale.py",
     }
     (SCALES / "morphology.json").write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")

@@ -8,7 +8,6 @@ import grpc
 import numpy as np
 import pyarrow as pa
 import pytest
-from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
 from morula.common.compute import Slot
 from morula.common.errors import Cancelled
@@ -18,6 +17,7 @@ from morula.common.rpc import from_rpc_error
 from morula.common.store import FolderStore
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.embedder.servicer import EmbedderServicer
+from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
 MORPHOLOGY = find("morphology", "embedder")
 VECTORS_KEY, MORPHOLOGY_KEY = "p/s/vectors/a.npy", "p/s/morphology/a.parquet"

@@ -9,7 +9,6 @@ import grpc
 import numpy as np
 import pytest
 import shapely
-from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 from numpy.typing import NDArray
 
 from morula.common.compute import Slot
@@ -21,6 +20,7 @@ from morula.common.store import FolderStore
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.segmenter.instances import Instances, Wanted
 from morula.segmenter.servicer import SegmenterServicer
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 WATERSHED = find("watershed", "segmenter")
 CELLS_KEY = "p/s/cells/a.parquet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import tifffile
 
 from morula.onebox.client import Client
-from morula.onebox.folder import DataFolder
+from morula.onebox.folder import DataFolder, Holder
 from morula.onebox.house import House, any_port, open_house
 from morula.onebox.synth import Truth, make_slide
 
@@ -34,7 +35,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Everything running on a folder that was empty."""
     folder = DataFolder(tmp_path_factory.mktemp("house"))
     said: list[str] = []
-    with open_house(folder, "demo", port=any_port(), notify=said.append) as opened:
+    with open_house(folder, "serve", port=any_port(), notify=said.append) as opened:
+        folder.announce(Holder(os.getpid(), "serve", opened.url))
         yield opened
     assert not said, "something died, or did not stop"
 

@@ -6,13 +6,15 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from morula.onebox.client import Client
+from morula.onebox.demo.flow import last_state
+from morula.onebox.house import House
 from tests.e2e.conftest import Paint, write_blank
 
 FILES = {"tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz", "manifest.json"}
@@ -21,20 +23,6 @@ MORULA = (sys.executable, "-m", "morula.onebox")
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*MORULA, *map(str, words)], capture_output=True, text=True, timeout=300, check=False)
-
-
-@contextmanager
-def serving(data: Path) -> Iterator[str]:
-    """The page's address, as the command prints it."""
-    words = [*MORULA, "serve", "--no-open", "--data", str(data)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        try:
-            yield line.split(" ")[3]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.slow
@@ -56,22 +44,54 @@ def test_run_leaves_its_files_and_a_second_run_finishes_at_once(paint: Paint, tm
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
 
 
-def test_an_unreadable_slide_exits_3_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_unreadable_slide_exits_3_and_leaves_nothing(house: House, tmp_path: Path) -> None:
     (tmp_path / "noise.svs").write_bytes(b"no slide at all")
-    ended = run("run", tmp_path / "noise.svs", "--out", tmp_path / "out", "--data", tmp_path / "data")
+    ended = run("run", tmp_path / "noise.svs", "--out", tmp_path / "out", "--data", house.folder.root)
     assert ended.returncode == 3
     assert ended.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_run_submits_to_the_serve_that_has_the_folder(tmp_path: Path) -> None:
-    data, out = tmp_path / "data", tmp_path / "out"
+def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Client, tmp_path: Path) -> None:
     white = write_blank(tmp_path / "white.tiff", 1024, mpp=0.5)
-    with serving(data) as url:
-        assert url.startswith("http://127.0.0.1:")
-        second = run("serve", "--no-open", "--data", data)
+    ended = run("run", white, "--out", tmp_path / "out", "--data", house.folder.root)
+    assert ended.returncode == 0, ended.stderr
+    assert "No tissue" in ended.stdout
+    assert (tmp_path / "out" / "manifest.json").exists()
+    assert "white.tiff" in {slide["name"] for slide in client.get("/v1/slides")["slides"]}
+
+
+def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> None:
+    words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Morula is at http://127.0.0.1:")
+        second = run("serve", "--no-open", "--data", tmp_path)
         assert (second.returncode, "is in use by morula serve" in second.stderr) == (1, True)
-        ended = run("run", white, "--out", out, "--data", data)
-        assert ended.returncode == 0, ended.stderr
-        assert "No tissue" in ended.stdout
-        assert (out / "manifest.json").exists()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert process.stdout.read() == "Stopped.\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_cancels_the_job_and_leaves_nothing(house: House, client: Client, paint: Paint, tmp_path: Path) -> None:
+    slide = paint(2048, 2048, 770_021).slide
+    words = [*MORULA, "run", str(slide), "--out", str(tmp_path / "out"), "--data", str(house.folder.root)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        job_id = _begun(client, slide.name)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == "morula: stopped\n"
+    assert last_state(client.watch(job_id))["state"] == "cancelled"
+    assert not (tmp_path / "out").exists()
+
+
+def _begun(client: Client, slide_name: str) -> str:
+    """Waits until the job of this slide runs; its id."""
+    with httpx.stream("GET", f"{client.url}/v1/events", timeout=60) as events:
+        for _ in events.iter_lines():
+            for job in client.get("/v1/jobs")["jobs"]:
+                if job["slide_name"] == slide_name and job["state"] == "running":
+                    return str(job["id"])
+    pytest.fail("the job never began")

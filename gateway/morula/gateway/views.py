@@ -3,12 +3,10 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary, finalize
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +32,7 @@ Ring = list[tuple[float, float]]
 class SlideRows:
     """Cells of one slide: a range of a clustering's rows."""
 
-    def __init__(self, row: Mapping[str, Any], store: Store, opened: ExitStack) -> None:
+    def __init__(self, row: Mapping[str, Any], store: Store) -> None:
         self.slide_id: str = row["slide_id"]
         self.job_id: str = row["job_id"]
         self.digest: str = row["digest"]
@@ -44,7 +42,8 @@ class SlideRows:
         self.row_stop: int = row["row_stop"]
         self.settled = from_json(row["settled"], SettledSlide)
         self._store = store
-        index = read_index(_open(store, self.settled.index, opened), INDEX_COLUMNS)
+        with store.local_path(self.settled.index.key, self.settled.index.sha256) as path:
+            index = read_index(path, INDEX_COLUMNS)
         self.blocks: list[list[int]] = read_metadata(index)["blocks"]
         self.x_px: Floats = index["x_px"].to_numpy()
         self.y_px: Floats = index["y_px"].to_numpy()
@@ -52,7 +51,6 @@ class SlideRows:
         self.shard: npt.NDArray[np.int32] = index["shard"].to_numpy()
         self.shard_row: npt.NDArray[np.int32] = index["row"].to_numpy()
         self._cell_ids = index["cell_id"]
-        self._outlines_path = _open(store, self.settled.outlines, opened)
 
     def cell_ids(self, rows: npt.ArrayLike) -> list[bytes]:
         """Ids of cells, by rows of this slide."""
@@ -61,8 +59,9 @@ class SlideRows:
 
     @cached_property
     def outlines(self) -> Any:
-        """The table of outlines, mapped and not read."""
-        return read_outlines(self._outlines_path)
+        """The table of outlines, mapped and not read; a mapping outlives its file's name."""
+        with self._store.local_path(self.settled.outlines.key, self.settled.outlines.sha256) as path:
+            return read_outlines(path)
 
     def rings(self, rows: npt.ArrayLike) -> list[Ring]:
         """Outlines at level 0, by rows of this slide."""
@@ -105,11 +104,8 @@ class ClusteringView:
         self.leaf_count: int = row["leaf_count"]
         self.structure_found: bool = row["structure_found"]
         self.artifacts = from_json(row["artifacts"], Clustering)
-        opened = ExitStack()
-        # Files fetched from a bucket live as long as somebody looks at the clustering.
-        finalize(self, opened.close)
-        self.slides = [SlideRows(slide, store, opened) for slide in slides]
-        self.leaf: npt.NDArray[np.uint16] = read_array(_open(store, self.artifacts.leaf, opened), mmap=True)
+        self.slides = [SlideRows(slide, store) for slide in slides]
+        self.leaf: npt.NDArray[np.uint16] = read_array(store.get(self.artifacts.leaf.key, self.artifacts.leaf.sha256))
         tree = read_json(store.get(self.artifacts.tree.key, self.artifacts.tree.sha256))
         self.feature_names: list[str] = tree["feature_names"]
         self.nodes = {node["id"]: _node(node) for node in tree["nodes"]}
@@ -175,10 +171,6 @@ class Views:
         row = await self._ledger.read(clusterings.get_clustering, clustering_id)
         slides = await self._ledger.read(clusterings.clustering_slides, clustering_id)
         return await asyncio.to_thread(ClusteringView, row, slides, self._store)
-
-
-def _open(store: Store, ref: Any, opened: ExitStack) -> Path:
-    return opened.enter_context(store.local_path(ref.key, ref.sha256))
 
 
 def _node(stored: Mapping[str, Any]) -> Node:

@@ -3,7 +3,8 @@ import { rowsOf } from "../src/jobs/store";
 import { readRoute, writeRoute } from "../src/route";
 import { cellAt, middlesRange, outlineOf, readBlock } from "../src/slide/blocks";
 import { bounded, boxOf, onSlide, scaleBar, wholeSlide } from "../src/slide/camera";
-import { middleColours, outlineColours, paletteOf } from "../src/slide/palette";
+import { Density, middleColours, outlineColours, paletteOf } from "../src/slide/palette";
+import { Queue } from "../src/slide/queue";
 import { coarsestZoom, tilesIn, tileZoom } from "../src/slide/tiles";
 import type { Block, Job, Klass, Slide } from "../src/types";
 
@@ -104,6 +105,30 @@ describe("blocks of cells", () => {
   });
 });
 
+test("density counts each block once and is the more opaque the more cells a bin holds", () => {
+  const { block, raw } = twoCells();
+  const one = readBlock(block, raw);
+  const classes: Klass[] = [{ number: 1, name: "Tumour", color: "#d55e00", key: "1" }];
+  const palette = paletteOf(classes, new Set());
+  const density = new Density(2048, 1024, {
+    palette,
+    classes: Uint8Array.from([1, 1]),
+    confidence: null,
+    row_start: 7,
+  });
+  const bin = (x_px: number, y_px: number) => 4 * (Math.floor(y_px / 2) * 1024 + Math.floor(x_px / 2));
+  density.add([one]);
+  const before = density.picture();
+  density.add([one]);
+  expect(density.picture().data[bin(10, 10) + 3]).toBe(before.data[bin(10, 10) + 3]);
+  expect(density.size).toBe(1);
+  expect([before.width, before.height]).toEqual([1024, 512]);
+  expect([...before.data.subarray(bin(10, 10), bin(10, 10) + 3)]).toEqual([0xd5, 0x5e, 0x00]);
+  expect(before.data[bin(100, 100) + 3]).toBe(0);
+  density.add([{ ...one, block: { ...block, number: 1 } }]);
+  expect(density.picture().data[bin(10, 10) + 3]).toBeGreaterThan(before.data[bin(10, 10) + 3] ?? 255);
+});
+
 test("routes survive the trip through the address", () => {
   const at = { x_px: 12, y_px: 34, row: 5 };
   const room = { room: "slide", labelling: "l/1", slide: "s 2", at } as const;
@@ -117,4 +142,49 @@ test("a slide's row shows its newest job", () => {
   const jobs = new Map([job("new", "2026-02"), job("old", "2026-01")].map((one) => [one.id, one]));
   const [row] = rowsOf([{ ...slide, created_at: "2026-01" }], jobs, new Map());
   expect(row?.job?.id).toBe("new");
+});
+
+describe("the queue", () => {
+  function wish(name: string, begun: string[]) {
+    let end: (error?: Error) => void = () => {};
+    const fetch = (signal: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        begun.push(name);
+        end = (error) => (error ? reject(error) : resolve());
+        signal.addEventListener("abort", () => reject(new Error("given up")));
+      });
+    return { name, fetch, end: (error?: Error) => end(error) };
+  }
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test("a few at a time, in their order, each once", async () => {
+    const begun: string[] = [];
+    const wishes = ["a", "b", "c"].map((name) => wish(name, begun));
+    const queue = new Queue(2, () => {});
+    queue.want(wishes);
+    expect(begun).toEqual(["a", "b"]);
+    wishes[0]?.end();
+    await turn();
+    queue.want(wishes);
+    expect(begun).toEqual(["a", "b", "c"]);
+  });
+  test("what is wanted no more is given up, without a complaint, and may be wanted again", async () => {
+    const [begun, failed]: [string[], unknown[]] = [[], []];
+    const queue = new Queue(2, (error) => failed.push(error));
+    queue.want([wish("a", begun)]);
+    queue.want([]);
+    await turn();
+    queue.want([wish("a", begun)]);
+    expect([begun, failed]).toEqual([["a", "a"], []]);
+  });
+  test("a failure is told once and not tried again", async () => {
+    const [begun, failed]: [string[], unknown[]] = [[], []];
+    const queue = new Queue(2, (error) => failed.push(error));
+    const bad = wish("a", begun);
+    queue.want([bad]);
+    bad.end(new Error("no"));
+    await turn();
+    queue.want([bad]);
+    expect([begun.length, failed.length]).toEqual([1, 1]);
+  });
 });

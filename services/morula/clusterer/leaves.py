@@ -25,10 +25,13 @@ from morula.clusterer.arrays import (
 
 ROWS_PER_LEAF = 40
 FEWEST_LEAVES = 8
+FEWEST_ROWS = 4
 DEFAULT_LEAVES = 160
 MAX_LEAVES = 4096
 FIT_ROWS = 25_000
 FIT_ROWS_PER_LEAF = 50
+ROWS_FOR_A_REACH = 8
+"""Members from which a leaf's own reach is measured; smaller ones reach as far as leaves do on the whole."""
 FAR = 6.0
 """Robust standard deviations beyond the median distance at which a row belongs to no leaf."""
 
@@ -52,9 +55,8 @@ class Assigned:
 
 
 def leaf_count_for(row_count: int, at_most: int) -> int:
-    """About 40 rows a leaf, 8 at the least, `at_most` at the most, never more than rows."""
-    wanted = int(np.clip(row_count // ROWS_PER_LEAF, FEWEST_LEAVES, max(1, at_most)))
-    return max(1, min(wanted, at_most, row_count))
+    """About 40 rows a leaf and 8 leaves at the least, but never fewer than 4 rows a leaf, nor more than `at_most`."""
+    return max(1, min(max(row_count // ROWS_PER_LEAF, FEWEST_LEAVES), row_count // FEWEST_ROWS, at_most))
 
 
 def fit(matrix: Halves, at_most: int, seed: int, checkpoint: Checkpoint = go_on) -> LeafModel:
@@ -145,7 +147,7 @@ def _radii(nearest: Rows, distance: Floats, count: int) -> Floats:
     radii = np.full(count, pooled, np.float32)
     for leaf in range(count):
         members = distance[nearest == leaf]
-        if len(members) >= FEWEST_LEAVES:
+        if len(members) >= ROWS_FOR_A_REACH:
             radii[leaf] = max(_reach(members), floor)
     return radii
 

@@ -106,7 +106,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         settled = settle.settle(settle.join(shards), identity)
         checkpoint()
         report(total - 1, total, "drawing outlines")
-        outlines = self._store.put(request.outlines_key, tables.outline_bytes(settled, identity))
+        outlines = self._store.put(request.outlines_key, tables.outline_bytes(settled))
         checkpoint()
         return self._store.put(request.index_key, tables.index_bytes(settled, identity)), outlines
 

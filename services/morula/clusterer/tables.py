@@ -78,10 +78,10 @@ def index_bytes(settled: Settled, identity: Identity) -> bytes:
     return write_index(columns, metadata)
 
 
-def outline_bytes(settled: Settled, identity: Identity) -> bytes:
+def outline_bytes(settled: Settled) -> bytes:
     """The outlines of a slide's cells."""
     cells = settled.cells
-    rings = outlines(cells.polygon, cells.x, cells.y, identity.downsample)
+    rings = outlines(cells.polygon, cells.x, cells.y)
     return write_outlines(cells.x, cells.y, rings)
 
 

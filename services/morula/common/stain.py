@@ -8,8 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from morula.common.errors import InvalidArgument
+
 # Ruifrok and Johnston's haematoxylin and eosin, unit length: what is assumed where a slide's own stains make no sense.
 FIXED_STAIN_MATRIX: tuple[float, ...] = (0.6500, 0.7041, 0.2860, 0.0704, 0.9914, 0.1109)
+
+# Of the angle between two stains that can still be told apart.
+_LEAST_SINE = 0.02
 
 # Density of each 8-bit value against a white of 255; +1 keeps black finite.
 _DENSITY = (-np.log10((np.arange(256) + 1) / 256)).astype(np.float32)
@@ -27,5 +32,8 @@ def unmix(density: NDArray[np.float32], stain_matrix: Sequence[float]) -> NDArra
     """
     stains = np.asarray(stain_matrix if any(stain_matrix) else FIXED_STAIN_MATRIX, np.float64).reshape(2, 3)
     rest = np.cross(stains[0], stains[1])
-    mixing = np.vstack([stains, rest / np.linalg.norm(rest)])
+    length = float(np.linalg.norm(rest))
+    if not length > _LEAST_SINE:
+        raise InvalidArgument("haematoxylin and eosin of the stain matrix are the same colour")
+    mixing = np.vstack([stains, rest / length])
     return np.asarray(cv2.transform(density, np.linalg.inv(mixing).T.astype(np.float32)), np.float32)

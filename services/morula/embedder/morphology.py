@@ -14,9 +14,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from morula.common.blur import blurred
 from morula.common.stain import optical_density, unmix
 
 Floats = NDArray[np.float64]
+Image = NDArray[np.float32]
 
 _INNER_RING_UM = 2.0
 _OUTER_RING_UM = 6.0
@@ -33,20 +35,13 @@ _DENSEST = 2.0
 class _Field:
     """A region's images, in working px."""
 
-    haematoxylin: NDArray[np.float32]
-    eosin: NDArray[np.float32]
-    density: NDArray[np.float32]
+    haematoxylin: Image
+    eosin: Image
+    density: Image
     mpp: float
 
-    def blurred(self, image: NDArray[np.float32], sigma_um: float) -> NDArray[np.float32]:
-        sigma = sigma_um / self.mpp
-        # A wide blur is done on a coarser grid: same values to a percent, a fraction of the time.
-        step = max(1, int(sigma // 4))
-        small = cv2.resize(image, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else image
-        small = cv2.GaussianBlur(small, (0, 0), sigma / step, borderType=cv2.BORDER_REFLECT_101)
-        if step == 1:
-            return small  # type: ignore[no-any-return]
-        return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[no-any-return]
+    def blurred(self, image: Image, sigma_um: float) -> Image:
+        return blurred(image, sigma_um / self.mpp)
 
 
 class _Zone:
@@ -56,21 +51,21 @@ class _Zone:
         self.flat, self.cell, self._cell_count = flat, cell, cell_count
         self.pixel_count = np.bincount(cell, minlength=cell_count)
 
-    def sum(self, values: NDArray[np.float32] | Floats) -> Floats:
-        return np.bincount(self.cell, values, self._cell_count)
+    def sum(self, values: Image | Floats | NDArray[np.int64]) -> Floats:
+        return np.asarray(np.bincount(self.cell, values, self._cell_count), np.float64)
 
-    def mean(self, image: NDArray[np.float32], instead: Floats | float = 0.0) -> Floats:
+    def mean(self, image: Image, instead: Floats | float = 0.0) -> Floats:
         mean = self.sum(image.ravel()[self.flat]) / np.maximum(self.pixel_count, 1)
         return np.where(self.pixel_count > 0, mean, instead)
 
-    def mean_and_std(self, image: NDArray[np.float32], instead: Floats | float = 0.0) -> tuple[Floats, Floats]:
+    def mean_and_std(self, image: Image, instead: Floats | float = 0.0) -> tuple[Floats, Floats]:
         values = image.ravel()[self.flat]
         count = np.maximum(self.pixel_count, 1)
         mean = self.sum(values) / count
         variance = self.sum(np.square(values - mean[self.cell])) / count
         return np.where(self.pixel_count > 0, mean, instead), np.sqrt(variance)
 
-    def percentiles(self, image: NDArray[np.float32], *percents: int) -> list[Floats]:
+    def percentiles(self, image: Image, *percents: int) -> list[Floats]:
         level = np.clip(image.ravel()[self.flat] * (255 / _DENSEST), 0, 255).astype(np.int64)
         ranked = np.sort(self.cell * 256 + level)
         start = np.cumsum(self.pixel_count) - self.pixel_count
@@ -163,7 +158,8 @@ def _chromatin(inside: _Zone, field: _Field, labels: NDArray[np.int32]) -> dict[
     """Texture: how fast density changes, in clumps of about 0.5 and 1.5 um, and where it sits, rim or core."""
     fine = field.blurred(field.haematoxylin, _FINE_UM)
     coarse = field.blurred(field.haematoxylin, _COARSE_UM)
-    gradient = cv2.magnitude(cv2.Sobel(fine, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(fine, cv2.CV_32F, 0, 1) / 8) / field.mpp
+    across, down = (cv2.Sobel(fine, cv2.CV_32F, *axes) / 8 for axes in ((1, 0), (0, 1)))
+    gradient = np.asarray(np.hypot(across, down) / field.mpp, np.float32)
     clumps = np.abs(field.haematoxylin - fine)
     blobs = fine - coarse
     depth = cv2.distanceTransform(_interior(labels), cv2.DIST_L2, 3).ravel()[inside.flat]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pyarrow as pa
-from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactInvalid
@@ -13,6 +14,7 @@ from morula.common.models import ModelSpec, resolve
 from morula.common.pixels import read_regions
 from morula.common.store import Store, Stored
 from morula.embedder import core
+from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
 
 class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
@@ -23,20 +25,25 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         self._slot = slot
 
     async def EmbedCells(  # noqa: N802 - the contract's name
-        self, request: embedder_pb2.EmbedCellsRequest, context: object
+        self, request: embedder_pb2.EmbedCellsRequest, _context: object
     ) -> embedder_pb2.EmbedCellsResponse:
         spec = resolve(request.model.name, request.model.revision, "embedder")
-        return await self._slot.run(lambda checkpoint: self._embed(request, spec, checkpoint))
+        found = [
+            await asyncio.to_thread(self._store.stat, key) for key in (request.vectors_key, request.morphology_key)
+        ]
+        stored = [item for item in found if item]
+        if len(stored) < len(found):
+            stored = await self._slot.run(lambda checkpoint: self._embed(request, spec, checkpoint))
+        return await asyncio.to_thread(self._response, *stored)
 
-    def _embed(
-        self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint
-    ) -> embedder_pb2.EmbedCellsResponse:
-        vectors, morphology = self._store.stat(request.vectors_key), self._store.stat(request.morphology_key)
-        if vectors is None or morphology is None:
-            columns = self._columns(request, core.measured(spec.columns), checkpoint)
-            metadata = {"model": {"name": spec.name, "revision": spec.revision}}
-            morphology = self._store.put(request.morphology_key, write_morphology(columns, metadata))
-            vectors = self._store.put(request.vectors_key, write_array(core.vectors(columns, spec.columns)))
+    def _embed(self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint) -> list[Stored]:
+        columns = self._columns(request, core.measured(spec.columns), checkpoint)
+        metadata = {"model": {"name": spec.name, "revision": spec.revision}}
+        morphology = self._store.put(request.morphology_key, write_morphology(columns, metadata))
+        vectors = self._store.put(request.vectors_key, write_array(core.vectors(columns, spec.columns)))
+        return [vectors, morphology]
+
+    def _response(self, vectors: Stored, morphology: Stored) -> embedder_pb2.EmbedCellsResponse:
         shape = read_array(self._store.get(vectors.key, vectors.sha256)).shape
         return embedder_pb2.EmbedCellsResponse(
             vectors=_reference(vectors),

@@ -74,15 +74,18 @@ def serve(
     from morula.onebox.serve import terminating
 
     with terminating():
-        serve_page(_folder(data), Console(highlight=False), port=port, opens=opens)
+        serve_page(_folder(data), Console(highlight=False, soft_wrap=True), port=port, opens=opens)
 
 
 @app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="The slide to write (.tiff); its truth is written beside it.")],
-    width: Annotated[int, typer.Option(min=512, max=65536)] = 4096,
-    height: Annotated[int, typer.Option(min=512, max=65536)] = 4096,
+    width: Annotated[int, typer.Option(min=256, max=120_000)] = 4096,
+    height: Annotated[int, typer.Option(min=256, max=120_000)] = 4096,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    mpp: Annotated[float, typer.Option(help="Microns per pixel, 0.5 (20x) or 0.25 (40x).")] = 0.5,
+    tissue: Annotated[float | None, typer.Option(help="Share of the slide that is tissue, 0.01 to 0.9.")] = None,
+    artefacts: Annotated[bool, typer.Option("--artefacts", help="With pen, folds and fields out of focus.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a slide that looks like tissue, with the truth beside it."""
@@ -90,7 +93,7 @@ def synth(
     from morula.onebox.synth import make_slide
 
     with counted("Painting", _console()) as progress:
-        made = make_slide(out, width, height, seed, progress)
+        made = make_slide(out, width, height, seed, progress, mpp=mpp, tissue_fraction=tissue, artefacts=artefacts)
     written = {name: str(path) for name, path in vars(made).items()}
     if as_json:
         _print_json(written)
@@ -184,7 +187,7 @@ def _sentence(summary: dict[str, Any]) -> str:
 
 def _console() -> Console:
     """Where people read progress; results go to standard output."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _print_json(value: dict[str, Any]) -> None:

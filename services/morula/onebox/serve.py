@@ -11,13 +11,14 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Holder
 from morula.onebox.house import House, free_port, open_house
 
 
 @contextmanager
 def terminating() -> Iterator[None]:
-    """SIGTERM ends the block the way Ctrl-C does, so that everything below it is stopped in order."""
+    """SIGTERM ends the block the way Ctrl-C does: everything below it is stopped in order, and the verb has failed."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -25,6 +26,8 @@ def terminating() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt:
+        raise Failure("stopped") from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -35,7 +35,8 @@ class Outlines:
 
     def diameters_um(self, mpp: float) -> NDArray[np.float64]:
         """Diameters of discs of the same area."""
-        return np.sqrt(4 / np.pi * self.areas_px) * mpp
+        diameters: NDArray[np.float64] = np.sqrt(4 / np.pi * self.areas_px) * mpp
+        return diameters
 
 
 @dataclass(frozen=True, slots=True)

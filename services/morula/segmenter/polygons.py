@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from skimage.measure import label
 
-# Directions in order of a right turn on the screen: along the top side, down the right side, back along the bottom, up the left.
+# Directions in order of right turns on the screen: along a pixel's top, down its right, back below it, up its left.
 _STEP_X = np.array([1, 0, -1, 0])
 _STEP_Y = np.array([0, 1, 0, -1])
 # Corner of the pixel at which each side starts.
@@ -25,7 +25,7 @@ def separate(labels: NDArray[np.int32]) -> NDArray[np.int32]:
 
     A piece that hangs on by a corner only would make a polygon that touches itself, which no reader accepts.
     """
-    pieces, piece_count = label(labels, background=0, connectivity=1, return_num=True)
+    pieces, piece_count = label(labels, background=0, connectivity=1, return_num=True)  # type: ignore[no-untyped-call]
     if piece_count == 0:
         return np.zeros(labels.shape, np.int32)
     areas = np.bincount(pieces.ravel(), minlength=piece_count + 1)

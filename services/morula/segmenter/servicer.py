@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
-from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import ArtifactInvalid, ModelUnavailable
+from morula.common.compute import Checkpoint, Slot, in_order
+from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable
 from morula.common.formats import Metadata, read_cells, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
 from morula.common.models import resolve
-from morula.common.pixels import read_pixels_metadata, read_regions
+from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.store import Store, Stored
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
+from morula.segmenter.params import DEFAULTS, FlowParams, Normalization
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
+
+# One region's network runs while another's flows become outlines.
+REGIONS_AT_ONCE = 2
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
@@ -30,16 +35,19 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         self._models = models
 
     async def MeasureObjects(  # noqa: N802 - the contract's name
-        self, request: segmenter_pb2.MeasureObjectsRequest, context: object
+        self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
     ) -> segmenter_pb2.MeasureObjectsResponse:
         model, wanted = self._model(request.model), Wanted(calibration=_calibration(request.calibration))
         return await self._slot.run(lambda checkpoint: self._measure(request.pixels, model, wanted, checkpoint))
 
     async def SegmentShard(  # noqa: N802 - the contract's name
-        self, request: segmenter_pb2.SegmentShardRequest, context: object
+        self, request: segmenter_pb2.SegmentShardRequest, _context: object
     ) -> segmenter_pb2.SegmentShardResponse:
         model = self._model(request.model)
-        return await self._slot.run(lambda checkpoint: self._segment(request, model, checkpoint))
+        stored = await asyncio.to_thread(self._store.stat, request.cells_key)
+        if stored is None:
+            stored = await self._slot.run(lambda checkpoint: self._segment(request, model, checkpoint))
+        return await asyncio.to_thread(self._response, stored)
 
     def _model(self, wanted: artifact_pb2.ModelRef) -> Model:
         spec = resolve(wanted.name, wanted.revision, "segmenter")
@@ -61,29 +69,25 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 
-    def _segment(
-        self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint
-    ) -> segmenter_pb2.SegmentShardResponse:
-        stored = self._store.stat(request.cells_key)
-        if stored is None:
-            stored = self._store.put(request.cells_key, self._cells(request, model, checkpoint))
-        return self._response(stored)
-
-    def _cells(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> bytes:
+    def _segment(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> Stored:
         layout = _layout(read_tiles(self._store.get(request.tiles.key, request.tiles.sha256)))
         wanted = Wanted(
             diameter_um=request.params.diameter_um,
             min_area_um2=request.params.min_area_um2,
             calibration=_calibration(request.params.calibration),
+            flows=_flow_params(request.params),
         )
-        parts = []
+
+        def cells_of(region: Region) -> core.Columns:
+            checkpoint()
+            return core.segment_region(region, layout, model, wanted, checkpoint)
+
         with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
             metadata = read_pixels_metadata(path)
-            for region in read_regions(path):
-                checkpoint()
-                parts.append(core.segment_region(region, layout, model, wanted, checkpoint))
+            parts = list(in_order(cells_of, read_regions(path), REGIONS_AT_ONCE))
         checkpoint()
-        return write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
+        cells = write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
+        return self._store.put(request.cells_key, cells)
 
     def _response(self, stored: Stored) -> segmenter_pb2.SegmentShardResponse:
         """Counts are those of the table that lies in the store, whoever wrote it."""
@@ -99,8 +103,8 @@ def _layout(tiles: pa.Table) -> core.Layout:
     metadata = read_metadata(tiles)
     try:
         laid = metadata["grid"]
-        places = [laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px")]
-        grid = Grid(*places, metadata["mpp"], metadata["slide_mpp"], laid["width_px"], laid["height_px"])
+        places = {name: laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px", "width_px", "height_px")}
+        grid = Grid(**places, mpp=metadata["mpp"], slide_mpp=metadata["slide_mpp"])
         side = int(laid["region_tile_count"])
     except (KeyError, TypeError) as error:
         raise ArtifactInvalid(f"the tiles do not say how their grid lies: {error}") from error
@@ -120,3 +124,21 @@ def _cells_metadata(pixels: Metadata, model: artifact_pb2.ModelRef, parts: list[
 
 def _calibration(message: artifact_pb2.Calibration) -> Calibration:
     return Calibration(low=tuple(message.low), high=tuple(message.high), stain_matrix=tuple(message.stain_matrix))
+
+
+def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
+    """Zero and empty are the defaults, but where the message tells zero from nothing."""
+    if message.normalize not in ("", *get_args(Normalization)):
+        raise InvalidArgument(f"normalize is one of {', '.join(get_args(Normalization))}, not {message.normalize!r}")
+    if message.batch < 0 or message.niter < 0:
+        raise InvalidArgument("batch and niter are not negative")
+    return FlowParams(
+        flow_threshold=message.flow_threshold if message.HasField("flow_threshold") else DEFAULTS.flow_threshold,
+        cellprob_threshold=message.cellprob_threshold,
+        niter=message.niter,
+        max_size_fraction=message.max_size_fraction or DEFAULTS.max_size_fraction,
+        normalize=message.normalize or DEFAULTS.normalize,
+        augment=message.augment,
+        batch=message.batch,
+        channels=tuple(message.channels),
+    )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morula.common.errors import InvalidArgument, SlideUnreadable
@@ -33,6 +33,7 @@ def test_a_level_near_the_target_is_taken_as_it_is_else_the_finer_one(
     assert scale.step == pytest.approx(step, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 2.0), st.floats(0.1, 4.0), st.sampled_from([240, 256, 500, 512, 509]))
 def test_the_true_scale_is_within_five_percent_of_the_target(slide_mpp: float, target: float, tile_px: int) -> None:
     scale = core.choose_scale(PYRAMID, slide_mpp, target, tile_px)
@@ -81,6 +82,7 @@ def test_region_positions_follow_the_levels_true_downsample() -> None:
     assert abs(window.x_px - grid.core(tile).x_px) <= 4.001
 
 
+@settings(deadline=None)
 @given(st.integers(1, 90), st.integers(1, 70), st.integers(1, 8), st.integers(1, 64), st.integers(0, 2**32 - 1))
 def test_every_candidate_is_in_one_region_of_one_shard_that_is_not_too_full(
     columns: int, rows: int, region_tile_count: int, shard_tile_count: int, seed: int

@@ -148,7 +148,7 @@ async def set_cut(labelling_id: str, body: CutRequest, here: Here) -> Cut:
 
 
 @router.get("/{labelling_id}/layers/{version}/{layer}", response_class=Response)
-async def get_layer(
+async def get_label_layer(
     labelling_id: str, version: int, layer: Literal["class", "confidence"], request: Request, here: Here
 ) -> Response:
     """One byte for each row: its class by the model (0 none, 255 not sure), or the model's confidence in it."""

@@ -53,6 +53,7 @@ def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
             state="queued", attempt_count=shard.c.attempt_count - 1, busy_count=shard.c.busy_count + 1
         )
     )
+    announce(tx, "job", job_id)
 
 
 def finish_shard(

@@ -78,13 +78,17 @@ interface NameProps extends Pick<CardProps, "classes" | "name" | "called"> {
 
 function NameSelect({ id, klass, called, classes, name }: NameProps) {
   const explicit = called?.explicit ? called.class_number : 0;
-  const implied = klass && !called?.explicit ? klass.name : "unlabelled";
+  const implied = klass && !called?.explicit ? `${klass.name}?` : "unlabelled";
   return (
     <select
       class={`chip push ${klass ? "tinted" : "none"}`}
       style={{ "--c": klass?.color ?? "transparent" }}
       aria-label={`Name of cluster ${id}, whole`}
-      title="Name this cluster whole"
+      title={
+        called && !called.explicit
+          ? "Its seen cells suggest this name; choose one to name it whole"
+          : "Name this cluster whole"
+      }
       value={explicit}
       onChange={(event) => name(id, Number(event.currentTarget.value) || null)}
     >

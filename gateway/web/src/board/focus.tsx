@@ -112,7 +112,7 @@ function Answers({ page, choice, labelling, busy, accept, answer, release, view 
           class="pick"
           disabled={busy}
           onClick={() => answer(klass.number)}
-          aria-label={`${selected ? `Cell ${selected.letter}` : "All"}: ${klass.name}`}
+          aria-label={`${klass.name}, for ${selected ? `cell ${selected.letter}` : "all cells"}`}
         >
           {klass.key && <kbd>{klass.key}</kbd>}
           {klass.name}

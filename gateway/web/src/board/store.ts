@@ -27,13 +27,18 @@ export class Board {
 
   constructor(readonly id: string) {}
 
+  /** The page comes first and can be named at once; the clusters below it may take a moment longer. */
   async load(): Promise<void> {
     await this.guard(async () => {
       const labelling = await api.labelling(this.id);
-      const clustering = await api.clustering(labelling.clustering_id);
+      this.clustering.value = await api.clustering(labelling.clustering_id);
       this.labelling.value = labelling;
-      this.clustering.value = clustering;
-      await Promise.all([this.loadSlides(clustering), this.loadClusters(), this.nextPage()]);
+      await this.nextPage();
+    });
+    const clustering = this.clustering.value;
+    if (this.problem.value || !clustering) return;
+    await Promise.all([this.loadSlides(clustering), this.loadClusters()]).catch((error: unknown) => {
+      this.problem.value = asProblem(error);
     });
   }
 
@@ -67,7 +72,7 @@ export class Board {
     const said = this.turns.value.filter((turn) => turn.seq !== null);
     this.finished.value = page === null;
     this.turns.value = page ? [...said, { page, choice: UNDECIDED, seq: null }] : said;
-    this.at.value = Math.max(0, page ? said.length : said.length);
+    this.at.value = said.length;
   }
 
   decide(choice: Choice): void {

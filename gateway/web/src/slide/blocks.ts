@@ -2,8 +2,10 @@
 import { api } from "../api";
 import type { Block } from "../types";
 import { type Box, overlaps } from "./camera";
+import { Queue } from "./queue";
 
 const HEADER = 16;
+const AT_ONCE = 4;
 /** Outlines reach over their block's border. */
 const REACH_PX = 64;
 
@@ -91,17 +93,19 @@ export function outlineOf(one: CellBlock, row: number): Float32Array | null {
 }
 
 export class Blocks {
-  private list: Block[] = [];
+  private list: readonly Block[] = [];
   private block_px = 0;
   private readonly there = new Map<number, CellBlock>();
-  private readonly coming = new Set<string>();
-  private readonly abort = new AbortController();
+  private readonly queue: Queue;
 
   constructor(
     private readonly clustering: string,
     private readonly slide: string,
     private readonly onArrival: () => void,
-  ) {}
+    onFailure: (error: unknown) => void,
+  ) {
+    this.queue = new Queue(AT_ONCE, onFailure);
+  }
 
   async open(): Promise<void> {
     const answer = await api.blocks(this.clustering, this.slide);
@@ -116,26 +120,28 @@ export class Blocks {
 
   want(box: Box, near: boolean): void {
     const inView = this.list.filter((block) => overlaps(this.boxOf(block), box));
-    for (const block of inView) {
-      const known = this.there.get(block.number);
-      if (!known || (near && !known.outlines)) void this.fetch(block, near);
-    }
+    const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+    const distance = (block: Block) =>
+      Math.hypot(block.x_px + this.block_px / 2 - x, block.y_px + this.block_px / 2 - y);
+    const lacking = inView.filter((block) => !this.isThere(block, near)).sort((a, b) => distance(a) - distance(b));
+    this.queue.want(
+      lacking.map((block) => ({
+        name: `${block.number}${near ? "" : " middles"}`,
+        fetch: (signal) => this.fetch(block, near, signal),
+      })),
+    );
   }
 
-  private async fetch(block: Block, near: boolean): Promise<void> {
-    const name = `${block.number}${near ? "" : " middles"}`;
-    if (this.coming.has(name)) return;
-    this.coming.add(name);
+  private isThere(block: Block, near: boolean): boolean {
+    const known = this.there.get(block.number);
+    return known !== undefined && (!near || known.outlines !== null);
+  }
+
+  private async fetch(block: Block, near: boolean, signal: AbortSignal): Promise<void> {
     const range = near ? null : middlesRange(block);
-    try {
-      const raw = await api.block(this.clustering, this.slide, block.number, range, this.abort.signal);
-      const known = this.there.get(block.number);
-      if (!known?.outlines) this.there.set(block.number, readBlock(block, raw));
-      this.onArrival();
-    } catch (error) {
-      if (!this.abort.signal.aborted) this.coming.delete(name);
-      if (!(error instanceof DOMException)) throw error;
-    }
+    const raw = await api.block(this.clustering, this.slide, block.number, range, signal);
+    if (!this.isThere(block, true)) this.there.set(block.number, readBlock(block, raw));
+    this.onArrival();
   }
 
   shown(box: Box): CellBlock[] {
@@ -147,6 +153,6 @@ export class Blocks {
   }
 
   close(): void {
-    this.abort.abort();
+    this.queue.close();
   }
 }

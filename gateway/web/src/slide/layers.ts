@@ -1,8 +1,8 @@
 // What deck.gl draws: tiles, then density, points or outlines, then the selected cell.
 import { BitmapLayer, PathLayer, ScatterplotLayer } from "@deck.gl/layers";
+import type { Slide } from "../types";
 import type { CellBlock } from "./blocks";
-import type { Box } from "./camera";
-import { type Colouring, density, middleColours, outlineColours } from "./palette";
+import { type Colouring, Density, middleColours, outlineColours } from "./palette";
 import type { Tile } from "./tiles";
 
 /** From here on a cell is large enough on the screen to have an outline. */
@@ -29,19 +29,17 @@ export function tileLayers(tiles: readonly Tile[]): BitmapLayer[] {
   });
 }
 
+type Extent = Pick<Slide, "width_px" | "height_px">;
+
 /** Attributes are built once for each block and colouring. */
 export class CellLayers {
   private colouring: Colouring | null = null;
   private readonly points = new Map<number, object>();
   private readonly paths = new Map<number, object>();
-  private raster: { blocks: number; layer: BitmapLayer } | null = null;
+  private raster: Density | null = null;
+  private drawn: { size: number; image: ImageData } | null = null;
 
-  draw(
-    blocks: readonly CellBlock[],
-    zoom: number,
-    colouring: Colouring,
-    slide: { width_px: number; height_px: number },
-  ) {
+  draw(blocks: readonly CellBlock[], zoom: number, colouring: Colouring, slide: Extent) {
     if (colouring !== this.colouring) this.forget(colouring);
     if (zoom < POINTS_ZOOM) return [this.densityLayer(blocks, colouring, slide)];
     return blocks.map((one) =>
@@ -54,6 +52,7 @@ export class CellLayers {
     this.points.clear();
     this.paths.clear();
     this.raster = null;
+    this.drawn = null;
   }
 
   private pointLayer(one: CellBlock, colouring: Colouring): ScatterplotLayer {
@@ -96,17 +95,23 @@ export class CellLayers {
     });
   }
 
-  private densityLayer(
-    blocks: readonly CellBlock[],
-    colouring: Colouring,
-    slide: { width_px: number; height_px: number },
-  ) {
-    if (this.raster?.blocks === blocks.length) return this.raster.layer;
-    const { image, bin_px } = density(blocks, colouring, slide.width_px, slide.height_px);
-    const bounds: Box = [0, image.height * bin_px, image.width * bin_px, 0];
-    const layer = new BitmapLayer({ id: `density-${blocks.length}`, image: image as never, bounds });
-    this.raster = { blocks: blocks.length, layer };
-    return layer;
+  private densityLayer(blocks: readonly CellBlock[], colouring: Colouring, slide: Extent): BitmapLayer {
+    this.raster ??= new Density(slide.width_px, slide.height_px, colouring);
+    this.raster.add(blocks);
+    if (this.drawn?.size !== this.raster.size) {
+      const { data, width, height } = this.raster.picture();
+      this.drawn = { size: this.raster.size, image: new ImageData(data, width, height) };
+    }
+    const [width_px, height_px] = [
+      this.drawn.image.width * this.raster.bin_px,
+      this.drawn.image.height * this.raster.bin_px,
+    ];
+    return new BitmapLayer({
+      id: "density",
+      image: this.drawn.image as never,
+      bounds: [0, height_px, width_px, 0],
+      textureParameters: { minFilter: "nearest", magFilter: "nearest" },
+    });
   }
 }
 

@@ -70,28 +70,46 @@ export function outlineColours(one: CellBlock, colouring: Colouring): Uint8Array
 }
 
 const RASTER = 1024;
+/** So many cells in a bin make it opaque. */
 const CROWDED = 3;
 
-export interface Density {
-  image: ImageData;
-  bin_px: number;
-}
+/** From very far: per bin the mean colour of its cells, the denser the more opaque. Blocks are added as they arrive. */
+export class Density {
+  readonly bin_px: number;
+  private readonly columns: number;
+  private readonly rows: number;
+  private readonly sums: Float32Array;
+  private readonly added = new Set<number>();
 
-/** From very far: per bin the mean colour of its cells, the denser the more opaque. */
-export function density(
-  blocks: readonly CellBlock[],
-  colouring: Colouring,
-  width_px: number,
-  height_px: number,
-): Density {
-  const bin_px = Math.ceil(Math.max(width_px, height_px) / RASTER);
-  const [columns, rows] = [Math.ceil(width_px / bin_px), Math.ceil(height_px / bin_px)];
-  const sums = new Float32Array(4 * columns * rows);
-  for (const one of blocks) {
-    const colours = middleColours(one, colouring);
+  constructor(
+    width_px: number,
+    height_px: number,
+    private readonly colouring: Colouring,
+  ) {
+    this.bin_px = Math.ceil(Math.max(width_px, height_px) / RASTER);
+    this.columns = Math.ceil(width_px / this.bin_px);
+    this.rows = Math.ceil(height_px / this.bin_px);
+    this.sums = new Float32Array(4 * this.columns * this.rows);
+  }
+
+  get size(): number {
+    return this.added.size;
+  }
+
+  add(blocks: readonly CellBlock[]): void {
+    for (const one of blocks) {
+      if (this.added.has(one.block.number)) continue;
+      this.added.add(one.block.number);
+      this.addBlock(one);
+    }
+  }
+
+  private addBlock(one: CellBlock): void {
+    const { sums, bin_px, columns, rows } = this;
+    const colours = middleColours(one, this.colouring);
     for (let cell = 0; cell < one.middles.length / 2; cell += 1) {
-      const column = Math.min(columns - 1, Math.floor((one.middles[2 * cell] ?? 0) / bin_px));
-      const row = Math.min(rows - 1, Math.floor((one.middles[2 * cell + 1] ?? 0) / bin_px));
+      const column = Math.min(columns - 1, Math.max(0, Math.floor((one.middles[2 * cell] ?? 0) / bin_px)));
+      const row = Math.min(rows - 1, Math.max(0, Math.floor((one.middles[2 * cell + 1] ?? 0) / bin_px)));
       const [at, alpha] = [4 * (row * columns + column), (colours[4 * cell + 3] ?? 0) / 255];
       for (let channel = 0; channel < 3; channel += 1) {
         sums[at + channel] = (sums[at + channel] ?? 0) + alpha * (colours[4 * cell + channel] ?? 0);
@@ -99,12 +117,16 @@ export function density(
       sums[at + 3] = (sums[at + 3] ?? 0) + alpha;
     }
   }
-  const image = new ImageData(columns, rows);
-  for (let at = 0; at < sums.length; at += 4) {
-    const weight = sums[at + 3] ?? 0;
-    if (weight === 0) continue;
-    for (let channel = 0; channel < 3; channel += 1) image.data[at + channel] = (sums[at + channel] ?? 0) / weight;
-    image.data[at + 3] = 255 * Math.min(0.9, 0.35 + weight / CROWDED);
+
+  /** Colours of the bins, four bytes each, and how many bins there are each way. */
+  picture(): { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number } {
+    const data = new Uint8ClampedArray(this.sums.length);
+    for (let at = 0; at < this.sums.length; at += 4) {
+      const weight = this.sums[at + 3] ?? 0;
+      if (weight === 0) continue;
+      for (let channel = 0; channel < 3; channel += 1) data[at + channel] = (this.sums[at + channel] ?? 0) / weight;
+      data[at + 3] = 255 * Math.min(0.9, 0.35 + weight / CROWDED);
+    }
+    return { data, width: this.columns, height: this.rows };
   }
-  return { image, bin_px };
 }

@@ -2,6 +2,7 @@
 import { api, request } from "../api";
 import type { Slide } from "../types";
 import { type Box, type Camera, overlaps } from "./camera";
+import { Queue } from "./queue";
 
 export const TILE_PX = 512;
 const KEPT = 320;
@@ -50,61 +51,37 @@ function nameOf(tile: TileAt): string {
 
 export class Tiles {
   private readonly there = new Map<string, Tile>();
-  private readonly coming = new Map<string, AbortController>();
-  private readonly missing = new Set<string>();
-  private wanted: TileAt[] = [];
+  private readonly queue: Queue;
 
   constructor(
     private readonly slide: Slide,
     private readonly onArrival: () => void,
-  ) {}
+    onFailure: (error: unknown) => void,
+  ) {
+    this.queue = new Queue(AT_ONCE, onFailure);
+  }
 
-  /** Asks for what the box needs at this zoom, and for the coarsest tile once. */
+  /** Asks for what the box needs at this zoom, and for the coarsest tile, which stands in for all others. */
   want(box: Box, zoom: number): void {
-    const coarsest = coarsestZoom(this.slide);
     const whole: Box = [0, 0, this.slide.width_px, this.slide.height_px];
-    this.wanted = [...tilesIn(whole, coarsest, this.slide), ...tilesIn(box, zoom, this.slide)];
-    const names = new Set(this.wanted.map(nameOf));
-    for (const [name, abort] of this.coming) if (!names.has(name)) abort.abort();
-    this.fetchMore();
+    const wanted = [...tilesIn(whole, coarsestZoom(this.slide), this.slide), ...tilesIn(box, zoom, this.slide)];
+    this.queue.want(wanted.map((at) => ({ name: nameOf(at), fetch: (signal) => this.fetch(at, signal) })));
   }
 
-  private fetchMore(): void {
-    for (const tile of this.wanted) {
-      const name = nameOf(tile);
-      if (this.coming.size >= AT_ONCE) return;
-      if (!this.there.has(name) && !this.coming.has(name) && !this.missing.has(name)) void this.fetch(tile, name);
-    }
+  private async fetch(at: TileAt, signal: AbortSignal): Promise<void> {
+    const response = await request(api.tile(this.slide.id, at.zoom, at.column, at.row), { signal });
+    const image = await createImageBitmap(await response.blob());
+    this.keep({ ...at, image, bounds: boundsOf(at, image) });
+    this.onArrival();
   }
 
-  private async fetch(at: TileAt, name: string): Promise<void> {
-    const abort = new AbortController();
-    this.coming.set(name, abort);
-    try {
-      const response = await request(api.tile(this.slide.id, at.zoom, at.column, at.row), { signal: abort.signal });
-      const image = await createImageBitmap(await response.blob());
-      this.keep(name, { ...at, image, bounds: this.boundsOf(at, image) });
-    } catch {
-      // An aborted tile is wanted no more; one that cannot be had stays missing, the coarser one shows in its place.
-      if (!abort.signal.aborted) this.missing.add(name);
-    } finally {
-      this.coming.delete(name);
-      if (!abort.signal.aborted) this.onArrival();
-      this.fetchMore();
-    }
-  }
-
-  private boundsOf(at: TileAt, image: ImageBitmap): Box {
-    const down = 2 ** at.zoom;
-    const [x, y] = [at.column * TILE_PX * down, at.row * TILE_PX * down];
-    return [x, y, x + image.width * down, y + image.height * down];
-  }
-
-  private keep(name: string, tile: Tile): void {
-    this.there.set(name, tile);
-    for (const [old, { zoom }] of this.there) {
+  private keep(tile: Tile): void {
+    this.there.set(nameOf(tile), tile);
+    for (const [name, { zoom }] of this.there) {
       if (this.there.size <= KEPT) break;
-      if (zoom < coarsestZoom(this.slide)) this.there.delete(old);
+      if (zoom === coarsestZoom(this.slide)) continue;
+      this.there.delete(name);
+      this.queue.forget(name);
     }
   }
 
@@ -114,12 +91,13 @@ export class Tiles {
     return shown.sort((a, b) => b.zoom - a.zoom);
   }
 
-  get areMissing(): boolean {
-    return this.missing.size > 0;
-  }
-
   close(): void {
-    this.wanted = [];
-    for (const abort of this.coming.values()) abort.abort();
+    this.queue.close();
   }
+}
+
+function boundsOf(at: TileAt, image: ImageBitmap): Box {
+  const down = 2 ** at.zoom;
+  const [x, y] = [at.column * TILE_PX * down, at.row * TILE_PX * down];
+  return [x, y, x + image.width * down, y + image.height * down];
 }

@@ -19,6 +19,7 @@ interface Props {
 /** How far from a cell's middle a click may be, in screen pixels; farther than DRAG_PX it was no click. */
 const CLICK_REACH = 6;
 const DRAG_PX = 5;
+const FAR_PAUSE_MS = 400;
 
 export function SlideView({ scene, slide, camera, size }: Props) {
   const holder = useRef<HTMLDivElement>(null);
@@ -39,6 +40,7 @@ class Picture {
   private readonly watcher: ResizeObserver;
   private readonly stopDrawing: () => void;
   private frame = 0;
+  private pending: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly parent: HTMLDivElement,
@@ -49,7 +51,11 @@ class Picture {
   ) {
     this.measure();
     camera.value ??= wholeSlide(slide, size.value);
-    this.tiles = new Tiles(slide, () => this.redraw());
+    this.tiles = new Tiles(
+      slide,
+      () => this.redraw(),
+      () => this.lack("Some tiles of the slide could not be read; coarser ones stand in for them"),
+    );
     this.blocks = this.openBlocks();
     this.deck = this.makeDeck();
     this.watcher = new ResizeObserver(() => this.measure());
@@ -61,14 +67,14 @@ class Picture {
   private openBlocks(): Blocks | null {
     const clustering = this.scene.clustering.value;
     if (!clustering) return null;
-    const blocks = new Blocks(clustering.id, this.slide.id, () => this.redraw());
-    blocks.open().then(
-      () => this.redraw(),
-      (error: unknown) => {
-        this.scene.notice.value = `The cells could not be fetched: ${String(error)}`;
-      },
-    );
+    const failed = () => this.lack("Some cells could not be fetched; load the page again to try once more");
+    const blocks = new Blocks(clustering.id, this.slide.id, () => this.arrived(), failed);
+    blocks.open().then(() => this.redraw(), failed);
     return blocks;
+  }
+
+  private lack(words: string): void {
+    this.scene.notice.value = words;
   }
 
   private makeDeck(): Deck<OrthographicView> {
@@ -131,7 +137,16 @@ class Picture {
     this.redraw();
   }
 
+  /** From far every block changes the whole picture: draw it now and then, not for each of thousands. */
+  private arrived(): void {
+    const far = (this.camera.value?.zoom ?? 0) < POINTS_ZOOM;
+    if (!far) this.redraw();
+    else this.pending ??= setTimeout(() => this.redraw(), FAR_PAUSE_MS);
+  }
+
   private redraw(): void {
+    clearTimeout(this.pending);
+    this.pending = undefined;
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.draw());
   }
@@ -156,6 +171,7 @@ class Picture {
 
   close(): void {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.pending);
     this.stopDrawing();
     this.watcher.disconnect();
     this.tiles.close();

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from morula.clusterer.arrays import Bytes, Floats, Halves, Leaves, Rows
 from morula.clusterer.labeller import logistic
@@ -57,6 +58,7 @@ class Board:
     node_of_leaf: Rows
 
 
+@threadpool_limits.wrap(1)  # type: ignore[untyped-decorator] # threads cost more here than they bring
 def learn(
     board: Board,
     seen: Seen,

@@ -31,11 +31,14 @@ class Model:
 
 
 def fit(rows: Floats, classes: Rows) -> Model:
-    """Model of these rows. One class gives a model that knows no other."""
+    """Model of these rows; one class gives a model that knows no other.
+
+    Classes weigh the same however many cells of each were seen: pages follow clusters, not how common a class is.
+    """
     present = sorted({int(number) for number in classes})
     if len(present) == 1:
         return Model((present[0],), np.zeros((1, rows.shape[1]), np.float32), np.zeros(1, np.float32))
-    fitted = LogisticRegression(C=INVERSE_PENALTY, max_iter=300, tol=1e-4).fit(rows, classes)
+    fitted = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=300, tol=1e-4).fit(rows, classes)
     coefficients, intercepts = np.asarray(fitted.coef_, np.float32), np.asarray(fitted.intercept_, np.float32)
     if len(present) == 2:
         # Two classes come as one row of odds: half of it for each gives the same shares.

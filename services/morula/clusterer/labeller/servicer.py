@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from morula.clusterer import tree
 from morula.clusterer.arrays import Bytes, Halves, Leaves, Rows
@@ -47,12 +46,11 @@ class _Clustering:
 
 
 class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
-    """Answers one call at a time on a slot of its own; `threads` is how many a matrix product may use."""
+    """Answers one call at a time on a slot of its own."""
 
-    def __init__(self, store: Store, slot: Slot, threads: int = 1) -> None:
+    def __init__(self, store: Store, slot: Slot) -> None:
         self._store = store
         self._slot = slot
-        self._threads = threads
         self._cache: Cache[_Clustering] = Cache(MAPPED_CLUSTERINGS)
 
     async def CutTree(  # noqa: N802 - the contract's name
@@ -96,7 +94,7 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
     def _learn(self, request: labeller_pb2.LearnLabelsRequest) -> labeller_pb2.LearnLabelsResponse:
         named = {name.node_id: name.class_number for name in request.names}
         sure = _confidence(request.sure_confidence or SURE_CONFIDENCE)
-        with self._board(request.clustering, request.node_of_leaf) as board, threadpool_limits(self._threads):
+        with self._board(request.clustering, request.node_of_leaf) as board:
             seen = _seen(request.seen, len(board.leaf))
             for node_id in named:
                 board.tree.node(node_id)

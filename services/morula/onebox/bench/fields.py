@@ -36,7 +36,7 @@ class Field:
         """The cell at each point: the one it lies in, else the nearest free centroid; -1 where there is none."""
         labels = self.outlines.labels
         inside = labels[y.astype(int).clip(0, labels.shape[0] - 1), x.astype(int).clip(0, labels.shape[1] - 1)] - 1
-        cell = inside.astype(np.int64)
+        cell: NDArray[np.int64] = inside.astype(np.int64)
         away = np.hypot(x[:, None] - self.centroids[None, :, 0], y[:, None] - self.centroids[None, :, 1])
         away[:, np.unique(inside[inside >= 0])] = np.inf
         if away.shape[1]:

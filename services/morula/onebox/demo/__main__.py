@@ -25,7 +25,7 @@ SUMMARY = "summary.json"
 def main() -> None:
     """Runs the demonstration; `--no-serve` ends it instead of leaving the page open."""
     serves = "--no-serve" not in sys.argv
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     with terminating():
         demo(console, serves=serves)
 

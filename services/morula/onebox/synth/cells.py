@@ -13,6 +13,8 @@ CELL = np.dtype(
      ("nucleoli", "u1"), ("softness", "f8"), ("cytoplasm", "f8"), ("key", "f8")]
 )  # fmt: skip
 CLASSES = ("epithelial", "tumour", "fibroblast", "endothelial", "lymphocyte", "plasma", "myocyte")
+CROWDED, DEEPEST_OVERLAP_PX = 0.5, 8.0  # share of nuclei that do not mind lying over others, and how far
+FADED = 0.22
 EPITHELIAL, TUMOUR, FIBROBLAST, ENDOTHELIAL, LYMPHOCYTE, PLASMA, MYOCYTE = range(7)
 
 
@@ -34,13 +36,13 @@ class CellType:
 
 
 TYPES = (
-    CellType(9.4, 0.14, 0.70, 0.10, 0.92, 0.18, 0.34, 0.06, 0.10, 0.5, 0.0),
-    CellType(11.2, 0.20, 0.75, 0.11, 0.98, 0.23, 0.42, 0.11, 0.15, 1.2, 0.0),
-    CellType(12.3, 0.24, 0.36, 0.10, 1.05, 0.22, 0.28, 0.07, 0.50, 0.2, 0.5),
-    CellType(10.6, 0.20, 0.40, 0.10, 1.10, 0.20, 0.26, 0.06, 0.55, 0.1, 0.3),
-    CellType(7.0, 0.13, 0.89, 0.07, 1.38, 0.22, 0.32, 0.05, 0.05, 0.0, 0.2),
-    CellType(7.4, 0.12, 0.83, 0.08, 1.28, 0.20, 0.55, 0.05, 0.05, 0.1, 1.0),
-    CellType(11.8, 0.20, 0.37, 0.09, 1.00, 0.20, 0.27, 0.05, 0.30, 0.2, 0.0),
+    CellType(9.4, 0.13, 0.70, 0.09, 0.92, 0.15, 0.34, 0.06, 0.10, 0.5, 0.0),
+    CellType(11.4, 0.19, 0.75, 0.11, 0.98, 0.19, 0.42, 0.11, 0.15, 1.3, 0.0),
+    CellType(12.6, 0.22, 0.35, 0.09, 1.03, 0.19, 0.28, 0.07, 0.50, 0.2, 0.5),
+    CellType(10.3, 0.18, 0.41, 0.09, 1.13, 0.17, 0.26, 0.06, 0.55, 0.1, 0.3),
+    CellType(6.9, 0.12, 0.89, 0.07, 1.40, 0.18, 0.30, 0.05, 0.05, 0.0, 0.2),
+    CellType(7.5, 0.12, 0.82, 0.08, 1.26, 0.17, 0.58, 0.05, 0.05, 0.1, 1.1),
+    CellType(11.9, 0.19, 0.36, 0.08, 0.98, 0.17, 0.27, 0.05, 0.30, 0.2, 0.0),
 )
 
 
@@ -60,9 +62,11 @@ def born(lattice: Lattice, kinds: NDArray[np.int64] | int, angle: Floats | float
     cells["cytoplasm"] = table["cytoplasm"] * lattice.uniform(806, 0.6, 1.2)
     cells["priority"], cells["key"] = lattice.uniform(807), lattice.uniform(808)
     cells["gap"] = 2 * gap_px * lattice.uniform(809) - 1.6  # below zero: they touch, and one lies over the other
-    faded = lattice.uniform(820) < 0.09  # half out of the focal plane
-    cells["softness"] = np.where(faded, lattice.uniform(821, 2.5, 4.5), 1.2)
-    cells["tone"] *= np.where(faded, lattice.uniform(822, 0.45, 0.75), 1.0)
+    crowded = lattice.uniform(824) < CROWDED
+    cells["gap"] = np.where(crowded, lattice.uniform(825, -DEEPEST_OVERLAP_PX, -2.0), cells["gap"])
+    faded = lattice.uniform(820) < FADED  # half out of the focal plane
+    cells["softness"] = np.where(faded, lattice.uniform(821, 2.5, 5.0), 1.2)
+    cells["tone"] *= np.where(faded, lattice.uniform(822, 0.24, 0.60), 1.0)
     grazed = np.sqrt(1 - (0.8 * lattice.uniform(823) ** 5) ** 2)  # the knife does not always meet the middle
     cells["a"], cells["b"] = cells["a"] * grazed, np.maximum(cells["b"] * grazed, 2.8)
     wobble(cells, lattice, table["wobble"])

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from scipy.spatial import Voronoi
 
-from morula.onebox.synth.noise import Floats, Window, lattice_point, value_noise
+from morula.onebox.synth import fat
+from morula.onebox.synth.noise import Floats, Window, value_noise
 from morula.onebox.synth.textures import MUSCLE_STEPS_PER_PX, Image, Textures, sampled, tiled
-from morula.onebox.synth.tissue import FAT_JITTER, FAT_SPACING_PX, FIBRE_PERIOD_PX, Layout, Tissue, fat_warp, smoothstep
+from morula.onebox.synth.tissue import FIBRE_PERIOD_PX, Layout, Tissue, smoothstep
 
 COARSE_PX, FINE_PX = 8, 4
 STRIPES = 213  # of muscle, to the period: one in 2.4 um
@@ -105,15 +106,14 @@ class Ground:
     def _fat_walls(self) -> Image:
         """1 on the walls between fat cells: the ridges of a Voronoi diagram, drawn straight and then warped."""
         pad = 24
-        wx, wy = (self.spread(c, COARSE_PX) for c in fat_warp(self.layout.seed, *self._grid(COARSE_PX)))
+        wx, wy = (self.spread(c, COARSE_PX) for c in fat.warp(self.layout.seed, *self._grid(COARSE_PX)))
         area = self.window.grown(pad)
-        reach = self.window.grown(int(4 * FAT_SPACING_PX))
-        ys = np.arange(reach.y0 // (FAT_SPACING_PX * 0.866), reach.y1 // (FAT_SPACING_PX * 0.866) + 1).astype(np.int64)
-        xs = np.arange(reach.x0 // FAT_SPACING_PX, reach.x1 // FAT_SPACING_PX + 1).astype(np.int64)
-        iy, ix = (a.ravel() for a in np.meshgrid(ys, xs, indexing="ij"))
-        x, y = lattice_point(self.layout.seed, 72, ix, iy, FAT_SPACING_PX, FAT_JITTER)
+        x, y = fat.points_near(self.layout.seed, self.window)
+        tears = fat.tear_of(self.layout.seed, x, y)
         diagram = Voronoi(np.c_[x - area.x0, y - area.y0])
-        ridges = [diagram.vertices[r] for r in diagram.ridge_vertices if min(r) >= 0]
+        between = tears[diagram.ridge_points]
+        whole = (between[:, 0] != between[:, 1]) | (between[:, 0] == fat.NO_TEAR)
+        ridges = [diagram.vertices[r] for r, w in zip(diagram.ridge_vertices, whole, strict=True) if w and min(r) >= 0]
         canvas = np.zeros(area.shape, np.uint8)
         lines = [np.round(r * 16).astype(np.int32) for r in ridges if np.abs(r).max() < 2**24]
         cv2.polylines(canvas, lines, False, 255, thickness=2, lineType=cv2.LINE_AA, shift=4)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from morula.onebox.synth.noise import Floats, uniform
+from morula.onebox.synth.noise import Floats, Ints, uniform
 from morula.onebox.synth.tissue import FIBRE_PERIOD_PX, Layout
 
 
@@ -28,3 +28,11 @@ def snap_to_fibre_edge(layout: Layout, x: Floats, y: Floats, angle: Floats) -> t
     offset, _ = across(layout.seed, layout.muscle(x, y)[1])
     side = np.sign(offset + 1e-9) * 4.5
     return x + (offset - side) * np.sin(angle), y - (offset - side) * np.cos(angle)
+
+
+def fibre_of(layout: Layout, x: Floats, y: Floats) -> Ints:
+    """The fibre that each place lies in."""
+    _, v = layout.muscle(x, y)
+    period, place = np.divmod(v, FIBRE_PERIOD_PX)
+    edges = fibre_edges(layout.seed)
+    return period.astype(np.int64) * len(edges) + np.searchsorted(edges, place, side="right")

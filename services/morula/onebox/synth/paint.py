@@ -3,17 +3,18 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from morula.onebox.synth.artefacts import Artefacts
 from morula.onebox.synth.cells import PLASMA
 from morula.onebox.synth.ground import FINE_PX, Ground
 from morula.onebox.synth.noise import Window, fractal, uniform
-from morula.onebox.synth.scanner import Scanner
+from morula.onebox.synth.scanner import Scanner, defocused
 from morula.onebox.synth.scene import Scene
 from morula.onebox.synth.shapes import box, radial
 from morula.onebox.synth.textures import Image, Textures, tiled
 from morula.onebox.synth.tissue import Layout, smoothstep
 
+NO_INSTANCE = 0
 MARGIN_PX = 32  # painted around a block so that blur and seams do not show
 
 
@@ -35,6 +36,8 @@ class Canvas:
             self._vessel(vessel)
         for cell in scene.cells[scene.cells["kind"] == PLASMA]:
             self._plasma_body(cell)
+        for smudge in scene.smudges:
+            self._nucleus(smudge, NO_INSTANCE)
         for cell, name in zip(scene.cells, scene.names, strict=True):
             self._nucleus(cell, int(name))
 
@@ -119,10 +122,18 @@ class Canvas:
         y = np.arange(place[0].start, place[0].stop)[:, None] + (self.window.y0 + 0.5 - cell["y"] - offset.imag)
         h += 0.5 * np.exp(-(x * x + y * y) / (1.5 + 1.2 * size) ** 2).astype(np.float32)
 
-    def rgb(self, scanner: Scanner, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def light(self, scanner: Scanner, artefacts: Artefacts) -> Image:
+        """What leaves the slide, with what went wrong on its way."""
         seed = self._layout.seed
         depth = self.ground.field(self._layout.depth, FINE_PX)
         section = smoothstep(-1.5, 1.5, depth + 1.5 * self.ground.mottle)
         thickness = 1 + 0.13 * self.ground.field(lambda x, y: fractal(seed, 90, x, y, 700, 2))
         cover = section * thickness
-        return scanner.see(self.haematoxylin * cover, self.eosin * cover, rng)
+        stains = (self.haematoxylin * cover, self.eosin * cover)
+        artefacts.fold(stains, self.window)
+        light = scanner.light(*stains)
+        sigma_px = artefacts.defocus_px(self.window)
+        if sigma_px is not None:
+            light = defocused(light, sigma_px)
+        artefacts.ink(light, self.window)
+        return light

@@ -13,11 +13,12 @@ from morula.onebox.synth.cells import (
     TUMOUR,
     born,
 )
+from morula.onebox.synth.fat import cells_at
 from morula.onebox.synth.muscle import snap_to_fibre_edge
 from morula.onebox.synth.noise import Floats, Lattice, Window, value_noise
 from morula.onebox.synth.shapes import Blobs
 from morula.onebox.synth.structures import wall_slots
-from morula.onebox.synth.tissue import Layout, Tissue, fat_cells
+from morula.onebox.synth.tissue import Layout, Tissue
 
 
 def scattered(layout: Layout, window: Window) -> Blobs:
@@ -34,7 +35,7 @@ def _scatter(
 
 
 def gland_walls(layout: Layout, glands: Blobs) -> Blobs:
-    spacing = np.where(glands["atypical"], 17.0, 15.5)
+    spacing = np.where(glands["atypical"], 14.5, 13.5)
     owner, x, y, tangent = wall_slots(glands, spacing, np.where(glands["atypical"], 15.0, 12.5))
     points = _at(layout, 40, x, y)
     atypical = glands["atypical"][owner]
@@ -44,7 +45,7 @@ def gland_walls(layout: Layout, glands: Blobs) -> Blobs:
     tilt = (0.15 + 0.45 * atypia) * points.normal(21)
     cells = born(points, np.where(atypical, TUMOUR, EPITHELIAL), tangent + np.pi / 2 + tilt, 1.0)
     for name in ("a", "b"):  # low grades look nearly like the healthy
-        cells[name] *= np.where(atypical, 0.80 + 0.22 * atypia, 0.96 + 0.25 * atypia)
+        cells[name] *= np.where(atypical, 0.86 + 0.22 * atypia, 0.96 + 0.15 * atypia)
     cells["priority"] += 1
     return cells
 
@@ -63,7 +64,7 @@ def _at(layout: Layout, stream: int, x: Floats, y: Floats) -> Lattice:
 
 
 def _solid_tumour(layout: Layout, window: Window) -> Blobs:
-    points, kind, _ = _scatter(layout, window, 42, 27.0)
+    points, kind, _ = _scatter(layout, window, 42, 22.0)
     points = points.where((kind == Tissue.TUMOUR) & (layout.nest(points.x, points.y) > 0.02))
     cells = born(points, np.where(points.uniform(1) < 0.11, LYMPHOCYTE, TUMOUR), np.pi * points.uniform(2), 2.5)
     cells["priority"] += 0.5
@@ -71,7 +72,7 @@ def _solid_tumour(layout: Layout, window: Window) -> Blobs:
 
 
 def _follicles(layout: Layout, window: Window) -> Blobs:
-    points = Lattice.over(window, layout.seed, 43, 17.0, 0.42)
+    points = Lattice.over(window, layout.seed, 43, 14.0, 0.42)
     stray = [14 * points.normal(k) for k in (6, 7)]  # a follicle has no sharp edge
     kind, border = layout.kind(points.x + stray[0], points.y + stray[1])
     keep = (kind == Tissue.LYMPHOID) & (points.uniform(1) < 0.84)
@@ -102,7 +103,7 @@ def _stroma(layout: Layout, window: Window) -> Blobs:
 
 def _plasma(layout: Layout, window: Window) -> Blobs:
     """Plasma cells lie together in patches of the stroma."""
-    points, kind, _ = _scatter(layout, window, 46, 21.0)
+    points, kind, _ = _scatter(layout, window, 46, 17.5)
     patch = value_noise(layout.seed, 47, points.x, points.y, 170) > 0.42
     points = points.where(patch & ((kind == Tissue.STROMA) | (kind == Tissue.GLAND)) & (points.uniform(1) < 0.75))
     cells = born(points, np.where(points.uniform(2) < 0.78, PLASMA, LYMPHOCYTE), np.pi * points.uniform(3), 4.0)
@@ -124,10 +125,23 @@ def _fat(layout: Layout, window: Window) -> Blobs:
     """Nuclei squeezed into the walls between fat cells."""
     points, kind, _ = _scatter(layout, window, 49, 17.0)
     points = points.where(kind == Tissue.FAT)
-    wall, angle = fat_cells(layout.seed, points.x, points.y)
+    _, wall, angle = cells_at(layout.seed, points.x, points.y)
     keep = (wall < 2.2) & (points.uniform(1) < 0.5)
     points, angle = points.where(keep), angle[keep]
     cells = born(points, np.where(points.uniform(2) < 0.6, FIBROBLAST, ENDOTHELIAL), angle, 6.0)
     cells["b"] = np.minimum(cells["b"], 4.5)
     cells["bend"] = 0.0
     return cells
+
+
+def smudges(layout: Layout, window: Window) -> Blobs:
+    """Fragments, folded-over chromatin and stain drops: purple like nuclei, and none of them is one."""
+    points, kind, _ = _scatter(layout, window, 50, 76.0)
+    points = points.where((kind != Tissue.FAT) & (layout.depth(points.x, points.y) > 20))
+    found = born(points, LYMPHOCYTE, np.pi * points.uniform(1))
+    found["a"] *= points.uniform(2, 0.65, 1.3)
+    found["b"] *= points.uniform(3, 0.5, 1.1)
+    found["tone"] = points.uniform(4, 0.35, 0.85)
+    found["softness"] = points.uniform(5, 2.0, 6.0)
+    found["nucleoli"] = 0
+    return found

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from morula.onebox.synth.cells import CELL
 from morula.onebox.synth.noise import Window
-from morula.onebox.synth.populations import gland_walls, scattered, vessel_walls
+from morula.onebox.synth.populations import gland_walls, scattered, smudges, vessel_walls
 from morula.onebox.synth.shapes import Blobs
 from morula.onebox.synth.structures import HOLLOW, glands_near, inside_any, vessels_near
 from morula.onebox.synth.tissue import Layout
@@ -26,6 +26,7 @@ class Scene:
 
     glands: Blobs
     vessels: Blobs
+    smudges: Blobs
     cells: Blobs
     names: NDArray[np.uint32]
 
@@ -34,11 +35,12 @@ class Scene:
         """All that a window shows. What lies in it, and a little beyond, does not depend on the window."""
         wide = window.grown(HALO_PX)
         if layout.is_bare(window):
-            return cls(np.zeros(0, HOLLOW), np.zeros(0, HOLLOW), np.zeros(0, CELL), np.zeros(0, np.uint32))
+            hollow, cell = np.zeros(0, HOLLOW), np.zeros(0, CELL)
+            return cls(hollow, hollow, cell, cell, np.zeros(0, np.uint32))
         glands = glands_near(layout, wide)
         vessels = vessels_near(layout, wide, glands)
         cells = _settled(layout, wide, glands, vessels)
-        return cls(glands, vessels, cells, _named(cells, layout.width_px))
+        return cls(glands, vessels, smudges(layout, window.grown(PAIR_PX)), cells, _named(cells, layout.width_px))
 
     def centred_in(self, window: Window) -> NDArray[np.bool_]:
         """Which cells have their centre in the window."""

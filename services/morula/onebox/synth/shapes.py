@@ -23,6 +23,14 @@ def wobble(blobs: Blobs, lattice: Lattice, amount: Any) -> None:
         blobs[name] = amount * share * lattice.uniform(910 + k) * np.exp(1j * phase)
 
 
+def enlarged(blobs: Blobs, times: int) -> Blobs:
+    """The same shapes on a raster of finer pixels."""
+    large = blobs.copy()
+    for name in ("x", "y", "a", "b"):
+        large[name] *= times
+    return large
+
+
 def outlines(blobs: Blobs, points: int = OUTLINE_POINTS) -> Floats:
     """(blob, point, xy): the closed outline without its last point."""
     z = np.exp(2j * np.pi * np.arange(points) / points)[None, :]

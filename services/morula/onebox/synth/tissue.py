@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.onebox.synth.noise import Floats, Window, fractal, lattice_point, uniform, value_noise
+from morula.onebox.synth.noise import Floats, Ints, Window, fractal, lattice_point, uniform, value_noise
 
 FIBRE_PERIOD_PX = 1024  # of the textures that the flows index
-FAT_SPACING_PX, FAT_JITTER = 118.0, 0.36
 
 
 class Tissue(IntEnum):
@@ -23,17 +22,22 @@ class Tissue(IntEnum):
 
 # Seven, so that the eight neighbours of a site are of other kinds than itself (see Layout.kind); glands come twice.
 _CYCLE = (Tissue.GLAND, Tissue.LYMPHOID, Tissue.MUSCLE, Tissue.TUMOUR, Tissue.FAT, Tissue.GLAND, Tissue.TUMOUR)
+_SITE_JITTER = 0.28
+SITE_REACH = 1.7  # in spacings: no tissue reaches farther from its site
 _SITE, _WARP, _EDGE, _FLOW, _NEST = 1, 2, 3, 4, 5
 
 
 class Layout:
     """The plan of one slide."""
 
-    def __init__(self, width_px: int, height_px: int, seed: int) -> None:
+    def __init__(self, width_px: int, height_px: int, seed: int, tissue_fraction: float | None = None) -> None:
         self.width_px, self.height_px, self.seed = width_px, height_px, seed
-        self.site_px = float(np.clip(np.sqrt(width_px * height_px) / 5.5, 230, 1300))
+        usual = float(0.54 + 0.12 * uniform(seed, 100)[0])
+        self.tissue_fraction = usual if tissue_fraction is None else tissue_fraction
         self._size_px = float(min(width_px, height_px))
-        self.tissue_fraction = float(0.54 + 0.12 * uniform(seed, 100)[0])
+        shrinking = min(1.0, self.tissue_fraction / usual) ** 0.5
+        self.section_px = shrinking * self._size_px  # about its extent
+        self.site_px = float(np.clip(shrinking * np.sqrt(width_px * height_px) / 5.5, 230, 1300))
         self._shift = int(uniform(seed, 101)[0] * 7)
         self.flow_angle = float(np.pi * uniform(seed, 102)[0])
         self.muscle_angle = float(np.pi * uniform(seed, 103)[0])
@@ -59,26 +63,46 @@ class Layout:
 
     def kind(self, x: Any, y: Any) -> tuple[NDArray[np.uint8], Floats]:
         """The tissue of each place and how far inside it the place lies (px)."""
+        ix, iy, inside_px = self._site(x, y)
+        return np.where(inside_px < 0, np.uint8(Tissue.STROMA), self.kind_of_site(ix, iy)), np.abs(inside_px)
+
+    def kind_of_site(self, ix: Ints, iy: Ints) -> NDArray[np.uint8]:
+        """The tissue that a site of the lattice stands for."""
+        return np.asarray(np.array(_CYCLE, np.uint8)[(ix + 3 * iy + self._shift) % 7])
+
+    def sites_around(self, window: Window) -> tuple[Ints, Ints, Floats, Floats]:
+        """(ix, iy, x, y) of the sites whose tissue may reach into the window."""
+        around = window.grown(int(SITE_REACH * self.site_px))
+        ys = np.arange(around.y0 // (self.site_px * 0.866), around.y1 // (self.site_px * 0.866) + 2).astype(np.int64)
+        xs = np.arange(around.x0 // self.site_px - 1, around.x1 // self.site_px + 2).astype(np.int64)
+        iy, ix = (a.ravel() for a in np.meshgrid(ys, xs, indexing="ij"))
+        return ix, iy, *lattice_point(self.seed, _SITE, ix, iy, self.site_px, _SITE_JITTER)
+
+    def is_of_site(self, site: tuple[int, int], x: Any, y: Any) -> NDArray[np.bool_]:
+        """Which places in the section are of this very site's tissue."""
+        ix, iy, inside_px = self._site(x, y)
+        return np.asarray((ix == site[0]) & (iy == site[1]) & (inside_px >= 0) & (self.depth(x, y) > 0))
+
+    def _site(self, x: Any, y: Any) -> tuple[Ints, Ints, Floats]:
+        """The site nearest to each place, and how far inside its tissue the place lies; below zero between tissues."""
         warp = 0.30 * self.site_px
         wx = np.asarray(x) + warp * fractal(self.seed, _WARP, x, y, 0.55 * self.site_px, 4)
         wy = np.asarray(y) + warp * fractal(self.seed, _WARP + 1, x, y, 0.55 * self.site_px, 4)
         cy = np.round(wy / (self.site_px * 0.866)).astype(np.int64)
         cx = np.round(wx / self.site_px).astype(np.int64)
         first, second = np.full(wx.shape, np.inf), np.full(wx.shape, np.inf)
-        kinds = np.zeros(wx.shape, np.uint8)
-        cycle = np.array(_CYCLE, np.uint8)
+        nearest_x, nearest_y = cx, cy
         for dy in (-1, 0, 1):
             for dx in (-2, -1, 0, 1, 2):
                 ix, iy = cx + dx, cy + dy
-                sx, sy = lattice_point(self.seed, _SITE, ix, iy, self.site_px, 0.28)
+                sx, sy = lattice_point(self.seed, _SITE, ix, iy, self.site_px, _SITE_JITTER)
                 distance = np.hypot(wx - sx, wy - sy)
                 nearer = distance < first
                 second = np.where(nearer, first, np.minimum(second, distance))
-                kinds = np.where(nearer, cycle[(ix + 3 * iy + self._shift) % 7], kinds)
+                nearest_x, nearest_y = np.where(nearer, ix, nearest_x), np.where(nearer, iy, nearest_y)
                 first = np.where(nearer, distance, first)
-        border = (second - first) / 2
         septum = 0.035 * self.site_px * (1.0 + value_noise(self.seed, _WARP + 2, x, y, 120))
-        return np.where(border < septum, np.uint8(Tissue.STROMA), kinds), np.abs(border - septum)
+        return nearest_x, nearest_y, (second - first) / 2 - septum
 
     def nest(self, x: Any, y: Any) -> Floats:
         """Above zero inside the solid nests of a tumour."""
@@ -114,20 +138,3 @@ def smoothstep(low: float, high: float, value: Any) -> Any:
     """0 below `low`, 1 above `high`, smooth between."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
-
-
-def fat_warp(seed: int, x: Any, y: Any) -> tuple[Floats, Floats]:
-    """Where a place lies in the plane in which the walls between fat cells are straight."""
-    return x + 9 * value_noise(seed, 70, x, y, 50), y + 9 * value_noise(seed, 71, x, y, 50)
-
-
-def fat_cells(seed: int, x: Any, y: Any) -> tuple[Floats, Floats]:
-    """Distance to the nearest wall between fat cells, and the angle of that wall."""
-    wx, wy = fat_warp(seed, x, y)
-    cy, cx = np.round(wy / (FAT_SPACING_PX * 0.866)).astype(np.int64), np.round(wx / FAT_SPACING_PX).astype(np.int64)
-    around = [(dx, dy) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)]
-    points = [lattice_point(seed, 72, cx + dx, cy + dy, FAT_SPACING_PX, FAT_JITTER) for dx, dy in around]
-    offsets = np.stack([(sx - wx) + 1j * (sy - wy) for sx, sy in points])
-    order = np.argsort(np.abs(offsets), axis=0)[:2]
-    near, far = np.take_along_axis(offsets, order, axis=0)
-    return (np.abs(far) - np.abs(near)) / 2, np.angle(far - near) + np.pi / 2

@@ -1,4 +1,4 @@
-"""The truth beside the slide: one row per nucleus as GeoParquet."""
+"""The truth beside the slide, as GeoParquet: nuclei, fibres and fat cells, artefacts; one row each."""
 
 import json
 from pathlib import Path
@@ -8,37 +8,47 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from morula.onebox.synth.cells import CLASSES
 from morula.onebox.synth.noise import Floats
 from morula.onebox.synth.shapes import Blobs, outlines
 
+CELL_FIELDS = (("x_px", pa.float64()), ("y_px", pa.float64()), ("class", pa.string()), ("instance", pa.int64()))
+REGION_FIELDS = (("kind", pa.string()),)
+_GEOMETRY = ("geometry", pa.binary())
 _GRID = 32  # vertices lie on this part of a pixel: finer says nothing and does not compress
 
 
-def schema(width_px: int, height_px: int) -> pa.Schema:
+def _schema(fields: tuple[tuple[str, pa.DataType], ...], width_px: int, height_px: int) -> pa.Schema:
     column = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None, "bbox": [0, 0, width_px, height_px]}
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-    fields = [("x_px", pa.float64()), ("y_px", pa.float64()), ("class", pa.string()), ("instance", pa.int64()),
-              ("geometry", pa.binary())]  # fmt: skip
-    return pa.schema(fields, metadata={"geo": json.dumps(geo)})
+    return pa.schema([*fields, _GEOMETRY], metadata={"geo": json.dumps(geo)})
 
 
-def rows(cells: Blobs, names: NDArray[np.uint32], like: pa.Schema) -> pa.Table:
-    polygons = shapely.polygons(np.round(outlines(cells) * _GRID) / _GRID)
+def cell_columns(cells: Blobs, names: NDArray[np.uint32]) -> list[ArrayLike]:
+    """Columns of CELL_FIELDS and the outline of each nucleus."""
+    polygons = shapely.polygons(on_grid(outlines(cells)))
     centroids: Floats = shapely.get_coordinates(shapely.centroid(polygons))
     classes = np.array(CLASSES)[cells["kind"]]
-    columns = [centroids[:, 0], centroids[:, 1], classes, names.astype(np.int64), shapely.to_wkb(polygons)]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, like, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=like)
+    return [centroids[:, 0], centroids[:, 1], classes, names.astype(np.int64), shapely.to_wkb(polygons)]
+
+
+def region_columns(kind: str, polygons: ArrayLike, zoom: int) -> list[ArrayLike]:
+    """Columns of REGION_FIELDS and the outline of each region, `zoom` times as large as given."""
+    wkb = shapely.to_wkb(shapely.transform(np.asarray(polygons, object), lambda xy: on_grid(xy * zoom)))
+    return [np.full(len(wkb), kind), wkb]
+
+
+def on_grid(coordinates: Floats) -> Floats:
+    return np.asarray(np.round(coordinates * _GRID) / _GRID)
 
 
 class TruthWriter:
-    """Gathers the cells of one band after another into a Parquet file, one row group each."""
+    """Gathers the rows of one band after another into a Parquet file, one row group each."""
 
-    def __init__(self, path: Path, width_px: int, height_px: int) -> None:
-        self._schema = schema(width_px, height_px)
+    def __init__(self, path: Path, fields: tuple[tuple[str, pa.DataType], ...], width_px: int, height_px: int) -> None:
+        self._schema = _schema(fields, width_px, height_px)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._band: list[pa.Table] = []
 
@@ -50,9 +60,9 @@ class TruthWriter:
     ) -> None:
         self._writer.close()
 
-    def add(self, cells: Blobs, names: NDArray[np.uint32]) -> None:
-        if len(cells):
-            self._band.append(rows(cells, names, self._schema))
+    def add(self, columns: list[ArrayLike]) -> None:
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        self._band.append(pa.Table.from_arrays(arrays, schema=self._schema))
 
     def end_band(self) -> None:
         if self._band:

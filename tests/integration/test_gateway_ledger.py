@@ -1,0 +1,296 @@
+"""The ledger on SQLite and on a real PostgreSQL: one code path, the same behaviour."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from morula.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, Stale
+from morula.gateway.labels.fold import check_undo, fold
+from morula.gateway.ledger import clusterings, events, jobs, label_sets, labels, shards, slides
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.label_sets import NOT_A_CELL
+from morula.gateway.ledger.migrate import default_project, migrate
+from morula.gateway.ledger.tables import metadata
+from morula.gateway.listeners import Listeners
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    url: str = request.getfixturevalue("postgres_url")
+    return url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    migrate(ledger_url)
+    opened = Ledger(ledger_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def project(ledger: Ledger) -> str:
+    with ledger.reading() as tx:
+        return default_project(tx)
+
+
+def add_slide(tx: Connection, project: str, digest: str = "d" * 64) -> str:
+    values = {
+        "project_id": project,
+        "digest": digest,
+        "name": "a.svs",
+        "entry": "a.svs",
+        "width_px": 100,
+        "height_px": 80,
+        "mpp": None,
+        "mpp_assumed": False,
+        "objective_power": 40.0,
+        "vendor": "aperio",
+        "size_bytes": 5,
+        "levels": [{"width_px": 100, "height_px": 80, "downsample": 1.0}],
+    }
+    files = [{"name": "a.svs", "key": f"default/{digest}/slide/a.svs", "sha256": digest, "size_bytes": 5}]
+    return str(slides.create_slide(tx, values, files)["id"])
+
+
+def add_job(tx: Connection, project: str, params_digest: str = "p") -> tuple[str, bool]:
+    values = {
+        "project_id": project,
+        "kind": "slide",
+        "slide_id": add_slide(tx, project) if not slides.list_slides(tx, project) else None,
+        "source_job_ids": [],
+        "name": "a.svs",
+        "params": {"mpp": 0.5},
+        "params_digest": params_digest,
+    }
+    row, created = jobs.create_job(tx, values, ["plan", "cut", "tables"])
+    return str(row["id"]), created
+
+
+def add_labelling(tx: Connection, project: str) -> str:
+    job_id, _ = add_job(tx, project)
+    values: dict[str, Any] = {
+        "project_id": project,
+        "job_id": job_id,
+        "name": "a",
+        "artifacts": {},
+        "cell_count": 10,
+        "leaf_count": 2,
+        "noise_count": 0,
+        "cluster_count": 2,
+        "structure_found": True,
+    }
+    slide = {"slide_id": slides.list_slides(tx, project)[0]["id"], "job_id": job_id, "settled": {}, "slide_mpp": 0.5}
+    clustering_id = clusterings.create_clustering(tx, values, [{**slide, "row_start": 0, "row_stop": 10}])
+    set_id = label_sets.list_label_sets(tx, project)[0]["id"]
+    return labels.create_labelling(tx, clustering_id, set_id, 2)
+
+
+def test_migrations_lead_to_the_tables_of_the_code(ledger: Ledger) -> None:
+    with ledger.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_migrating_again_and_at_once_changes_nothing(ledger_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(migrate, [ledger_url] * 4))
+    opened = Ledger(ledger_url)
+    with opened.reading() as tx:
+        assert len(label_sets.list_label_sets(tx, default_project(tx))) == 1
+    opened.close()
+
+
+def test_a_failed_write_leaves_nothing(ledger: Ledger, project: str) -> None:
+    def write_and_fail(tx: Connection) -> None:
+        add_slide(tx, project)
+        raise NotFound("on purpose")
+
+    with pytest.raises(NotFound), ledger.writing() as tx:
+        write_and_fail(tx)
+    with ledger.reading() as tx:
+        assert slides.list_slides(tx, project) == []
+        assert events.last_change(tx) == 0
+
+
+def test_a_slide_is_found_by_its_digest_and_its_objects_are_known(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        slide_id = add_slide(tx, project)
+    with ledger.reading() as tx:
+        found = slides.find_slide(tx, project, "d" * 64)
+        assert found is not None
+        assert (found["id"], found["mpp"], found["levels"][0]["downsample"]) == (slide_id, None, 1.0)
+        assert slides.find_slide(tx, project, "e" * 64) is None
+        assert slides.object_in_use(tx, f"default/{'d' * 64}/slide/a.svs")
+        assert not slides.object_in_use(tx, "other")
+        with pytest.raises(NotFound):
+            slides.get_slide(tx, "nobody")
+
+
+def test_the_same_job_is_made_once_unless_it_failed(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        first, created = add_job(tx, project)
+        assert created
+        assert add_job(tx, project) == (first, False)
+        assert add_job(tx, project, "other")[1]
+        jobs.finish_job(tx, first, "failed", error={"reason": "INTERNAL"})
+        again, created = add_job(tx, project)
+        assert created
+        assert again != first
+
+
+def test_a_job_s_states(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+        assert jobs.start_job(tx, job_id)
+        assert jobs.start_job(tx, job_id), "a job that is carried on with starts again"
+        jobs.ask_to_cancel(tx, job_id)
+        assert jobs.job_state(tx, job_id) == "cancelling"
+        assert not jobs.start_job(tx, job_id)
+        jobs.finish_job(tx, job_id, "cancelled")
+        jobs.finish_job(tx, job_id, "succeeded")
+        assert jobs.job_state(tx, job_id) == "cancelled", "what ended stays as it is"
+        with pytest.raises(Conflict):
+            jobs.ask_to_cancel(tx, job_id)
+        assert jobs.unfinished_jobs(tx) == []
+        retried = jobs.retry_job(tx, job_id)
+        assert (retried["state"], retried["attempt"], retried["finished_at"]) == ("queued", 2, None)
+        with pytest.raises(Conflict):
+            jobs.retry_job(tx, job_id)
+
+
+def test_a_piece_of_work_is_counted_once(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+        shards.lay_shards(tx, job_id, "cut", 2)
+        shards.lay_shards(tx, job_id, "cut", 2)
+        shards.start_shard(tx, job_id, "cut", 0)
+        shards.requeue_shard(tx, job_id, "cut", 0)
+        shards.start_shard(tx, job_id, "cut", 0)
+        shards.finish_shard(tx, job_id, "cut", 0, {"kept": 3}, written=True)
+        shards.finish_shard(tx, job_id, "cut", 0, {"kept": 4}, written=True)
+        shards.finish_shard(tx, job_id, "cut", 1, {"kept": 5}, written=False)
+        first, second = shards.list_shards(tx, job_id)
+        assert (first["attempt_count"], first["busy_count"], first["write_count"]) == (1, 1, 1)
+        assert (first["result"], first["state"]) == ({"kept": 3}, "done")
+        assert (second["attempt_count"], second["write_count"], second["state"]) == (0, 0, "done")
+        [cut] = [row for row in shards.list_stages(tx, [job_id]) if row["stage"] == "cut"]
+        assert (cut["done_count"], cut["total_count"]) == (2, 2)
+        assert cut["busy_s"] >= 0
+
+
+def test_overlapping_calls_are_not_counted_twice_as_busy(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+        shards.lay_shards(tx, job_id, "cut", 8)
+        for number in range(8):
+            shards.start_shard(tx, job_id, "cut", number)
+        started = min(row["started_at"] for row in shards.list_shards(tx, job_id))
+        for number in range(8):
+            shards.finish_shard(tx, job_id, "cut", number, {}, written=True)
+        ended = max(row["finished_at"] for row in shards.list_shards(tx, job_id))
+        [cut] = [row for row in shards.list_stages(tx, [job_id]) if row["stage"] == "cut"]
+        assert cut["busy_s"] <= ended - started + 0.05
+
+
+def test_class_numbers_are_never_used_again(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        set_id = label_sets.create_label_set(tx, project, "Mine", [("One", None), ("Two", "#112233")])
+        assert label_sets.add_class(tx, set_id, "Three", None) == 3
+        label_sets.change_class(tx, set_id, 1, {"name": "First"})
+        rows = [(row["number"], row["name"]) for row in label_sets.list_classes(tx, set_id)]
+        assert rows == [(1, "First"), (2, "Two"), (3, "Three"), (NOT_A_CELL, "Not a cell")]
+    with pytest.raises(AlreadyExists), ledger.writing() as tx:
+        label_sets.add_class(tx, set_id, "Two", None)
+    with pytest.raises(NotFound), ledger.writing() as tx:
+        label_sets.change_class(tx, set_id, 99, {"name": "x"})
+
+
+def test_events_are_numbered_without_gaps_and_a_stale_writer_is_told(ledger: Ledger, project: str) -> None:
+    body = {"row": 1, "class_number": 1}
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, project)
+        assert labels.append_event(tx, labelling_id, "a", "cell_set", body, 0) == 1
+        assert labels.append_event(tx, labelling_id, "a", "cell_set", body, None) == 2
+    with pytest.raises(Stale), ledger.writing() as tx:
+        labels.append_event(tx, labelling_id, "b", "cell_set", body, 1)
+    with ledger.reading() as tx:
+        assert [event.seq for event in labels.list_events(tx, labelling_id)] == [1, 2]
+        with pytest.raises(NotFound):
+            labels.get_labelling(tx, "nobody")
+
+
+async def test_many_writers_lose_nothing(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, project)
+    body = {"row": 1, "class_number": 1}
+    written = await asyncio.gather(
+        *(ledger.write(labels.append_event, labelling_id, "a", "cell_set", body, None) for _ in range(40))
+    )
+    assert sorted(written) == list(range(1, 41))
+    with ledger.reading() as tx:
+        assert [event.seq for event in labels.list_events(tx, labelling_id)] == list(range(1, 41))
+
+
+async def test_of_writers_with_one_expectation_one_wins(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, project)
+    body = {"row": 1, "class_number": 1}
+    answers = await asyncio.gather(
+        *(ledger.write(labels.append_event, labelling_id, "a", "cell_set", body, 0) for _ in range(12)),
+        return_exceptions=True,
+    )
+    assert [answer for answer in answers if not isinstance(answer, Stale)] == [1]
+
+
+async def test_an_event_is_undone_once_however_many_try(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, project)
+        labels.append_event(tx, labelling_id, "a", "cell_set", {"row": 1, "class_number": 1}, None)
+
+    def undo(tx: Connection) -> int:
+        seq = labels.append_event(tx, labelling_id, "a", "undone", {"seq": 1}, None)
+        check_undo([one for one in labels.list_events(tx, labelling_id) if one.seq < seq], 1)
+        return seq
+
+    answers = await asyncio.gather(*(ledger.write(undo) for _ in range(6)), return_exceptions=True)
+    assert sorted(type(answer) is int for answer in answers) == [False] * 5 + [True]
+    assert all(isinstance(answer, int | InvalidArgument) for answer in answers)
+    with ledger.reading() as tx:
+        said = fold(labels.list_events(tx, labelling_id))
+    assert (said.seq, said.marks) == (2, {})
+
+
+async def test_a_listener_misses_nothing_and_carries_on(ledger: Ledger, project: str) -> None:
+    listeners = Listeners(ledger)
+    watch = asyncio.create_task(listeners.run())
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+    heard: list[int] = []
+    follower = listeners.follow(0, "job", job_id)
+    heard += [change[0] for change in await anext(follower)]
+
+    async def note(number: int) -> None:
+        await ledger.write(jobs.note_job, job_id, tile_count=number)
+
+    await asyncio.gather(*(note(number) for number in range(10)))
+    with ledger.reading() as tx:
+        last = events.last_change(tx)
+    while heard[-1] < last:
+        heard += [change[0] for change in await asyncio.wait_for(anext(follower), 10)]
+    assert heard == sorted(heard)
+    again = await anext(listeners.follow(last - 1, "job", job_id))
+    assert [change[0] for change in again] == [last]
+    await listeners.close()
+    assert [batch async for batch in listeners.follow(last)] == []
+    watch.cancel()

@@ -1,0 +1,142 @@
+"""A gateway with five real services, all in this process: what tests of the whole speak to."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from morula.clusterer.labeller.servicer import LabellerServicer
+from morula.clusterer.servicer import ClustererServicer
+from morula.common.compute import Slot
+from morula.common.rpc import Server
+from morula.common.settings import ServiceSettings
+from morula.common.store import FolderStore, Store
+from morula.embedder.servicer import EmbedderServicer
+from morula.gateway.app import create_app
+from morula.gateway.house import House
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.migrate import migrate
+from morula.gateway.settings import GatewaySettings
+from morula.gateway.workers import Addresses, Workers
+from morula.segmenter.servicer import SegmenterServicer
+from morula.tiler.servicer import TilerServicer
+
+ENDED = ("succeeded", "failed", "cancelled")
+Job = dict[str, Any]
+
+MAKERS: dict[str, Callable[[Store], object]] = {
+    "tiler": lambda store: TilerServicer(store),
+    "segmenter": lambda store: SegmenterServicer(store, Slot("segmenter")),
+    "embedder": lambda store: EmbedderServicer(store, Slot("embedder")),
+    "clusterer": lambda store: ClustererServicer(store, Slot("clusterer")),
+    "labeller": lambda store: LabellerServicer(store, Slot("labeller")),
+}
+
+
+@dataclass
+class Services:
+    """Five servers on unix sockets, each of which can be stopped and started."""
+
+    store: Store
+    folder: Path
+    servers: dict[str, tuple[Server, object]] = field(default_factory=dict)
+
+    def address(self, name: str) -> str:
+        return f"unix:{self.folder}/{name}"
+
+    async def start(self, name: str, servicer: object | None = None) -> None:
+        settings = ServiceSettings.model_validate({"address": self.address(name), "grace_s": 5.0})
+        made = servicer or MAKERS[name](self.store)
+        server = Server(settings, [made])
+        await server.start()
+        self.servers[name] = (server, made)
+
+    async def stop(self, name: str) -> None:
+        server, servicer = self.servers.pop(name)
+        await server.stop(0)
+        if isinstance(servicer, TilerServicer):
+            servicer.close()
+
+    def connect(self) -> Workers:
+        return Workers(Addresses(*(self.address(name) for name in MAKERS)))
+
+
+@asynccontextmanager
+async def services(root: Path, *, without: tuple[str, ...] = ()) -> AsyncIterator[Services]:
+    """Real services over a store below `root`."""
+    # Sockets lie in a short folder: 107 bytes is all that a socket's path may have.
+    folder = Path(tempfile.mkdtemp(prefix="mo-", dir="/tmp"))
+    running = Services(FolderStore(root / "objects"), folder)
+    try:
+        for name in MAKERS:
+            if name not in without:
+                await running.start(name)
+        yield running
+    finally:
+        for name in list(running.servers):
+            await running.stop(name)
+        shutil.rmtree(folder)
+
+
+class Client:
+    """Speaks to an application, and waits for jobs."""
+
+    def __init__(self, http: httpx.AsyncClient, house: House) -> None:
+        self.http = http
+        self.house = house
+        self.ledger = house.ledger
+
+    async def upload(self, path: Path, **fields: str) -> dict[str, Any]:
+        return self.ok(await self.http.post("/v1/slides", files=as_part(path), data=fields))
+
+    async def run(self, slide_id: str, **params: object) -> Job:
+        job = self.ok(await self.http.post("/v1/jobs", json={"slide_id": slide_id, **params}))
+        return await self.ended(job["id"])
+
+    async def ended(self, job_id: str) -> Job:
+        """The job once it has ended: the stream of its events ends with it."""
+        response = await self.http.get(f"/v1/jobs/{job_id}/events", timeout=120)
+        assert response.status_code == 200, response.text
+        return await self.job(job_id)
+
+    async def job(self, job_id: str) -> Job:
+        return self.ok(await self.http.get(f"/v1/jobs/{job_id}"))
+
+    def changes(self, job_id: str) -> AsyncIterator[object]:
+        """Whenever something about the job changes."""
+        return self.house.listeners.follow(0, "job", job_id)
+
+    @staticmethod
+    def ok(response: httpx.Response) -> dict[str, Any]:
+        assert response.is_success, response.text
+        body: dict[str, Any] = response.json()
+        return body
+
+
+def as_part(path: Path) -> dict[str, tuple[str, bytes]]:
+    """A file as the only part of a form."""
+    return {"file": (path.name, path.read_bytes())}
+
+
+@asynccontextmanager
+async def gateway(running: Services, root: Path, database_url: str = "", **settings: object) -> AsyncIterator[Client]:
+    """The application with its conductor, over these services."""
+    url = database_url or f"sqlite:///{root}/morula.sqlite"
+    chosen = GatewaySettings.model_validate({"database_url": url, "scratch": root, **settings})
+    migrate(url)
+    ledger = Ledger(url)
+    app = create_app(chosen, ledger, running.connect, running.store)
+    try:
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as http:
+                yield Client(http, app.state.house)
+    finally:
+        ledger.close()

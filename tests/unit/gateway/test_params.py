@@ -1,0 +1,69 @@
+"""Parameters and keys: everything that matters is in them, nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
+from morula.gateway.pipeline.keys import SlideKeys, clustering_keys
+from morula.gateway.pipeline.params import Params, make_params, params_digest
+
+OPEN: dict[str, Any] = {"segmenter": None, "embedder": None, "mpp": None, "stated_mpp": None, "known_mpp": 0.25}
+
+
+def params(**changes: object) -> Params:
+    return replace(make_params(preset="default", **OPEN), **changes)  # type: ignore[arg-type]
+
+
+def test_a_preset_fills_in_what_is_left_open() -> None:
+    made = params()
+    assert (made.segmenter, made.embedder, made.mpp, made.slide_mpp) == ("watershed", "morphology", 0.5, 0.25)
+    assert made.segmenter_revision
+    assert made.embedder_revision
+
+
+def test_what_the_person_states_counts_more_than_what_the_slide_says() -> None:
+    assert make_params(preset="default", **{**OPEN, "stated_mpp": 0.3}).slide_mpp == 0.3
+
+
+def test_without_a_scale_it_says_how_to_state_one() -> None:
+    with pytest.raises(SlideScaleUnknown, match="slide_mpp"):
+        make_params(preset="default", **{**OPEN, "known_mpp": None})
+
+
+def test_unknown_presets_and_models_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match="paper-2"):
+        make_params(preset="paper-2", **OPEN)
+    with pytest.raises(ModelUnavailable):
+        make_params(preset="default", **{**OPEN, "segmenter": "nobody"})
+
+
+def test_every_parameter_is_part_of_what_makes_jobs_the_same() -> None:
+    base = params()
+    changed = {field.name: getattr(base, field.name) for field in fields(base)}
+    for name, value in changed.items():
+        other = params(**{name: f"{value}x" if isinstance(value, str) else value + 1})
+        assert params_digest("slide", "s", other) != params_digest("slide", "s", base), name
+
+
+def test_keys_follow_what_they_depend_on_and_nothing_else() -> None:
+    base, clustered = (SlideKeys("default", "d" * 64, params(**change)) for change in ({}, {"leaf_count": 99}))
+    assert base.index(3) == clustered.index(3)
+    coarser = SlideKeys("default", "d" * 64, params(mpp=1.0))
+    for name in ("tiles", "pixels", "cells", "vectors", "morphology"):
+        assert getattr(base, name)(0) != getattr(coarser, name)(0), name
+        assert getattr(base, name)(0) != getattr(base, name)(1), name
+    embedded = SlideKeys("default", "d" * 64, params(embedder_revision="other"))
+    assert base.cells(0) == embedded.cells(0)
+    assert base.vectors(0) != embedded.vectors(0)
+
+
+def test_clusterings_of_other_parameters_lie_elsewhere() -> None:
+    one, other = (
+        clustering_keys("default", "d" * 64, ["a"], params(**change), ("morphology", "1"))
+        for change in ({}, {"seed": 1})
+    )
+    assert one.leaf_key != other.leaf_key

@@ -1,0 +1,107 @@
+"""Slides by reference: laid out, kept open while in use, closed when others are used more."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from morula.common.errors import ArtifactMissing, InvalidArgument, SlideScaleUnknown, SlideUnreadable
+from morula.common.keys import slide_digest
+from morula.common.store import FolderStore
+from morula.common.testing import write_slide
+from morula.tiler import shelf as module
+from morula.tiler.probe import Description, describe
+from morula.tiler.readers import open_slide
+from morula.tiler.shelf import Shelf, SlideFile, SlideSource, slide_mpp
+from morula.tiler.slide import Level, Scale
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Vets in this process, which is quicker, and notes what was vetted."""
+    seen: list[Path] = []
+
+    def here(path: Path) -> Description:
+        seen.append(path)
+        with open_slide(path) as slide:
+            return describe(slide)
+
+    monkeypatch.setattr(module, "probe", here)
+    return seen
+
+
+def shelved(store: FolderStore, folder: Path, name: str, seed: int = 0) -> SlideSource:
+    write_slide(folder / name, 300, 300, seed=seed)
+    stored = store.put(f"files/{name}", folder / name)
+    files = (SlideFile(name, stored.key, stored.sha256, stored.size_bytes),)
+    return SlideSource(slide_digest([(name, stored.sha256, stored.size_bytes)], name), name, files)
+
+
+def test_a_slide_is_vetted_once_and_closed_when_others_are_used(tmp_path: Path, probed: list[Path]) -> None:
+    store = FolderStore(tmp_path / "store")
+    one, other = (shelved(store, tmp_path, f"{seed}.tiff", seed) for seed in (1, 2))
+    shelf = Shelf(store, max_open=1)
+    for _ in range(3):
+        with shelf.open(one) as opened:
+            opened.slide.read(0, 0, 0, 8, 8)
+    assert [path.name for path in probed] == ["1.tiff"]
+    with shelf.open(one) as held:
+        with shelf.open(other):
+            pass
+        assert held.slide.read(0, 0, 0, 8, 8).shape == (8, 8, 3), "what is in use stays open"
+    assert not probed[1].parent.exists()
+    with shelf.open(other):
+        pass
+    assert not probed[0].parent.exists(), "the older one is gone, its folder too"
+    assert probed[2].parent.exists()
+    shelf.close()
+    assert not probed[2].parent.exists()
+
+
+def test_many_who_want_a_slide_at_once_fetch_it_once(tmp_path: Path, probed: list[Path]) -> None:
+    store = FolderStore(tmp_path / "store")
+    source = shelved(store, tmp_path, "a.tiff")
+    shelf, ready, seen = Shelf(store), threading.Barrier(4), []
+
+    def look() -> None:
+        ready.wait()
+        with shelf.open(source) as opened:
+            seen.append(opened)
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(probed) == 1
+    assert len(seen) == 4
+    shelf.close()
+
+
+def test_a_slide_that_failed_leaves_nothing_and_can_be_tried_again(tmp_path: Path, probed: list[Path]) -> None:
+    store = FolderStore(tmp_path / "store")
+    stored = store.put("files/words.svs", b"no slide")
+    digest = slide_digest([("words.svs", stored.sha256, stored.size_bytes)], "words.svs")
+    files = (SlideFile("words.svs", stored.key, stored.sha256, stored.size_bytes),)
+    shelf = Shelf(store)
+    for _ in range(2):
+        with pytest.raises(SlideUnreadable), shelf.open(SlideSource(digest, "words.svs", files)):
+            pass
+    assert len(probed) == 2
+    assert not any(path.parent.exists() for path in probed)
+    store.delete("files/words.svs")
+    with pytest.raises(ArtifactMissing), shelf.open(SlideSource(digest, "words.svs", files)):
+        pass
+
+
+def test_a_stated_scale_goes_before_the_files_own(tmp_path: Path) -> None:
+    level = (Level(10, 10, 1.0),)
+    file = SlideFile("a.svs", "k", "0" * 64, 1)
+    stated = SlideSource("d", "a.svs", (file,), stated_mpp=0.3)
+    silent = SlideSource("d", "a.svs", (file,))
+    assert slide_mpp(stated, Description("x", Scale(0.25), level)) == 0.3
+    assert slide_mpp(silent, Description("x", Scale(0.25), level)) == 0.25
+    with pytest.raises(SlideScaleUnknown, match="pass microns per pixel"):
+        slide_mpp(silent, Description("x", Scale(), level))
+    with pytest.raises(InvalidArgument, match="no scale"):
+        module._check(SlideSource("d", "a.svs", (file,), stated_mpp=1000.0))

@@ -1,0 +1,235 @@
+"""The page as a person uses it: upload, watch, label a page, mark an odd cell, undo, look at the slide."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.web.conftest import PATIENCE_MS, OpenPage
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def labelling(address: str, slide: Path) -> str:
+    """Labelling of a slide that was worked on already."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        answer = client.post("/v1/slides", files={"file": (slide.name, slide.read_bytes())}).raise_for_status()
+        job = client.post("/v1/jobs", json={"slide_id": answer.json()["id"]}).raise_for_status().json()
+        # The stream ends with the job.
+        client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "0"}, timeout=300).raise_for_status()
+        ended = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()
+    assert ended["verdict"] == "cells", ended["error"]
+    return str(ended["labelling_id"])
+
+
+def state(address: str, labelling: str) -> dict[str, Any]:
+    """The labelling as the gateway tells it."""
+    answer: dict[str, Any] = httpx.get(f"{address}/v1/labellings/{labelling}", timeout=60).raise_for_status().json()
+    return answer
+
+
+def events(address: str, labelling: str) -> list[dict[str, Any]]:
+    """What was said, oldest first."""
+    answer = httpx.get(f"{address}/v1/labellings/{labelling}/events", timeout=60).raise_for_status()
+    return list(answer.json()["events"])
+
+
+def heading(page: Page) -> Locator:
+    return page.get_by_role("heading", level=1)
+
+
+def page_number(page: Page) -> int:
+    expect(heading(page)).to_have_text(re.compile(r"Page \d+"))
+    settled(page)
+    return int((heading(page).text_content() or "").removeprefix("Page "))
+
+
+def cell_of(page: Page, letter: str) -> Locator:
+    """A cell of the page in focus."""
+    return page.get_by_role("list", name="Cells of this page").get_by_role("button", name=f"Cell {letter}:")
+
+
+def settled(page: Page) -> None:
+    """Until everything said is stored and the next page is there."""
+    expect(page.locator(".focus")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_slide_goes_in_and_its_board_opens(open_page: OpenPage, slide: Path) -> None:
+    page = open_page("/")
+    page.get_by_label("Slide file").set_input_files(slide)
+    row = page.get_by_role("list", name="Slides").get_by_role("listitem").filter(has_text=slide.name)
+    expect(row.locator(".chip")).to_have_text("ready")
+    expect(row).to_contain_text(re.compile(r"\d cells · \d+ tiles? of tissue"))
+    row.get_by_role("link", name="Open the board").click()
+    expect(heading(page)).to_have_text(re.compile(r"Page \d+"))
+    expect(page.get_by_text("For research and education. Not for diagnosis.")).to_be_visible()
+
+
+def test_a_page_is_named_an_odd_cell_marked_and_both_undone(open_page: OpenPage, address: str, labelling: str) -> None:
+    page = open_page(f"/board/{labelling}")
+    first = page_number(page)
+    before = state(address, labelling)
+    odd = cell_of(page, "B")
+
+    page.keyboard.press("b")
+    expect(odd).to_have_attribute("aria-pressed", "true")
+    expect(odd).to_have_accessible_name("Cell B: odd")
+    odd_row = int(odd.get_attribute("data-row") or "-1")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    expect(heading(page)).to_have_text(f"Page {first + 1}")
+    settled(page)
+
+    said = events(address, labelling)[-1]
+    assert said["kind"] == "page_named"
+    assert said["body"]["class_number"] == 1
+    classes = {cell["row"]: cell["class_number"] for cell in said["body"]["cells"]}
+    assert classes.pop(odd_row) == 0
+    assert set(classes.values()) == {1}
+    assert state(address, labelling)["page_count"] == before["page_count"] + 1
+
+    page.keyboard.press("u")
+    expect(heading(page)).to_have_text(f"Page {first}")
+    expect(odd).to_have_accessible_name("Cell B: odd")
+    assert events(address, labelling)[-1]["kind"] == "undone"
+    assert state(address, labelling)["page_count"] == before["page_count"]
+    assert state(address, labelling)["marks"] == before["marks"]
+
+
+def test_the_model_labels_the_next_page_and_enter_accepts_it(open_page: OpenPage, address: str, labelling: str) -> None:
+    page = open_page(f"/board/{labelling}")
+    number = page_number(page)
+    for key in ("1", "2", "1", "2"):
+        page.keyboard.press(key)
+        number += 1
+        expect(heading(page)).to_have_text(f"Page {number}")
+        settled(page)
+    assert state(address, labelling)["version"] > 0
+
+    cell = cell_of(page, "A")
+    cell.click()
+    expect(cell).to_have_accessible_name("Cell A: odd")
+    page.get_by_role("button", name="Stroma, for cell A").click()
+    expect(cell).to_have_accessible_name("Cell A: Stroma")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_have_text(f"Page {number + 1}")
+    settled(page)
+    body = events(address, labelling)[-1]["body"]
+    assert body["cells"][0]["class_number"] == 3
+    assert body["cells"][1]["class_number"] == body["cells"][1]["shown_class_number"]
+    assert body["version"] > 0
+
+
+def test_a_cluster_is_named_whole_and_a_class_added(open_page: OpenPage, address: str, labelling: str) -> None:
+    page = open_page(f"/board/{labelling}")
+    name = page.get_by_role("combobox", name=re.compile("Name of cluster")).first
+    name.select_option(label="Tumour")
+    expect(page.get_by_role("button", name="undo with U")).to_be_visible()
+    settled(page)
+    said = events(address, labelling)[-1]
+    assert (said["kind"], said["body"]["class_number"]) == ("cluster_named", 1)
+
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("textbox", name="Name of a new class").fill("Mitosis <b>")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Name of class Mitosis <b>")).to_be_visible()
+    assert "Mitosis <b>" in {one["name"] for one in state(address, labelling)["label_set"]["classes"]}
+
+
+def test_a_cell_is_corrected_on_the_slide(open_page: OpenPage, address: str, labelling: str) -> None:
+    page = open_page(f"/board/{labelling}")
+    page_number(page)
+    page.keyboard.press("v")
+    chosen = page.get_by_role("status", name="The selected cell")
+    expect(chosen).to_be_visible()
+    row = int((chosen.get_by_role("heading").text_content() or "").removeprefix("Cell ").replace(",", ""))
+    page.keyboard.press("3")
+    expect(chosen).to_contain_text("said by a person")
+    assert [row, 3] in state(address, labelling)["marks"]
+    page.keyboard.press("Control+z")
+    expect(chosen).not_to_contain_text("said by a person")
+    assert [row, 3] not in state(address, labelling)["marks"]
+
+
+def still_picture(page: Page) -> npt.NDArray[np.int16]:
+    """The canvas once nothing arrives any more: two pictures in a row are the same."""
+    canvas, before = page.locator(".canvas"), b""
+    for _ in range(60):
+        now = canvas.screenshot()
+        if now == before:
+            return np.asarray(Image.open(io.BytesIO(now)).convert("RGB"), np.int16)
+        before = now
+    raise AssertionError("the slide never came to rest")
+
+
+def test_the_slide_draws_its_cells_and_hides_a_class_that_is_switched_off(open_page: OpenPage, labelling: str) -> None:
+    page = open_page(f"/slide/{labelling}")
+    toggles = page.get_by_role("region", name="Shown").get_by_role("button")
+    with page.expect_response(re.compile(r"/blocks/0\?")) as block:
+        expect(toggles.last).to_contain_text("No class")
+        page.keyboard.press("+")
+        page.keyboard.press("+")
+    assert block.value.ok
+    expect(page.get_by_role("img", name=re.compile("Scale"))).to_contain_text("µm")
+    with_cells = still_picture(page)
+    for toggle in toggles.all():
+        toggle.click()
+        expect(toggle).to_have_attribute("aria-pressed", "false")
+    bare = still_picture(page)
+    drawn = (np.abs(with_cells - bare).max(axis=2) > 40).mean()
+    assert 0.005 < drawn < 0.3
+
+
+def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, address: str, tmp_path: Path) -> None:
+    page = open_page("/", refusals=(400,))
+    broken = tmp_path / "broken.tiff"
+    broken.write_bytes(b"II*\x00" + bytes(64))
+    page.get_by_label("Slide file").set_input_files(broken)
+    refusal = page.get_by_role("alert", name="Upload of broken.tiff")
+    expect(refusal).to_contain_text("not taken")
+    refusal.get_by_role("button", name="Dismiss").click()
+    expect(refusal).to_have_count(0)
+    names = {slide["name"] for slide in httpx.get(f"{address}/v1/slides").json()["slides"]}
+    assert broken.name not in names
+
+
+def test_the_scale_is_asked_for_where_the_file_does_not_say_it(open_page: OpenPage, slide_without_scale: Path) -> None:
+    page = open_page("/", refusals=(422,))
+    page.get_by_label("Slide file").set_input_files(slide_without_scale)
+    row = page.get_by_role("listitem").filter(has_text=slide_without_scale.name)
+    expect(row).to_contain_text("How large is a pixel?")
+    row.get_by_role("spinbutton").fill("0.5")
+    row.get_by_role("button", name="Start").click()
+    expect(row.locator(".chip")).to_have_text("ready")
+
+
+def test_keys_can_be_shown_and_switched_off(open_page: OpenPage, labelling: str) -> None:
+    page = open_page(f"/board/{labelling}")
+    number = page_number(page)
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="All keys")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("checkbox").uncheck()
+    dialog.get_by_role("button", name="Close").click()
+    page.keyboard.press("a")
+    expect(cell_of(page, "A")).to_have_attribute("aria-pressed", "false")
+    assert page_number(page) == number
+
+
+def test_the_page_is_light_or_dark(open_page: OpenPage) -> None:
+    page = open_page("/")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.get_by_role("button", name="Dark page").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
