@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from morula.common.models import REGISTRY
 from morula.onebox.failures import OTHER, Failure, exit_code, one_line
 from morula.onebox.folder import DataFolder, default_data_dir
 
@@ -134,15 +133,49 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         raise Failure(f"missing: {', '.join(missing)}; what to do stands beside each")
 
 
-@app.command()
-def models(as_json: AsJson = False) -> None:
+models = typer.Typer(help="List the registry of models, or add weights to it.", invoke_without_command=True)
+app.add_typer(models, name="models")
+
+
+@models.callback()
+def list_models(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:
     """List the registry of models."""
+    from morula.onebox.models import registry
+
+    if context.invoked_subcommand:
+        return
     fields = ("name", "task", "revision", "object_kind", "mpp", "licence", "commercial")
-    rows = [{field: getattr(spec, field) for field in fields} for spec in REGISTRY]
+    rows = [{field: getattr(spec, field) for field in fields} for spec in registry(_folder(data))]
     if as_json:
         _print_json({"models": rows})
     else:
         _print_table(fields, [[str(row[field])[:12] for field in fields] for row in rows])
+
+
+@models.command("add")
+def add_model(
+    family: Annotated[str, typer.Argument(help="cellpose-sam, cellpose-unet or instanseg.")],
+    files: Annotated[list[Path], typer.Argument(help="The file of weights; several make an ensemble.")],
+    size: Annotated[Path | None, typer.Option(help="A size model (.safetensors).")] = None,
+    name: Annotated[str | None, typer.Option("--as", help="Name of the model.", show_default="the family's")] = None,
+    mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help="Microns per pixel it works at.")] = None,
+    object_um: Annotated[float | None, typer.Option(min=0.1, help="Diameter of a typical object.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="What it sees, in order: gray, haematoxylin, ...")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
+    trained_on: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
+    commercial: Annotated[bool | None, typer.Option(help="Whether both allow commercial use.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a file of weights: every tensor is checked, and what starts from now on can use it."""
+    from morula.onebox.models import Wishes, add
+
+    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), licence, trained_on, commercial)
+    spec = add(_folder(data), family, files, size, wishes)
+    if as_json:
+        _print_json({"name": spec.name, "revision": spec.revision})
+    else:
+        typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")
 
 
 def main() -> None:

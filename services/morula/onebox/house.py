@@ -15,6 +15,8 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from morula.common.models import add_rows
+from morula.common.weights import WeightsFolder
 from morula.onebox.client import Client
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Verb
@@ -54,6 +56,7 @@ def open_house(folder: DataFolder, verb: Verb, *, port: int, notify: Callable[[s
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
         programs = [_service(name, addresses[name], folder) for name in SERVICES]
+        add_rows(WeightsFolder(folder.weights).rows())
         with Supervisor([*programs, _gateway(addresses, url, port, folder)], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
             yield House(url, folder, supervisor)
@@ -114,6 +117,7 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
         | {f"MORULA_{name}": value for name, value in settings.items()}
         | {
             "MORULA_STORE_URL": folder.objects.as_uri(),
+            "MORULA_WEIGHTS_DIR": str(folder.weights),
             "PYTHONUNBUFFERED": "1",
         }
     )

@@ -108,6 +108,15 @@ def load_family(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQ
     return model
 
 
+def check_files(spec: ModelSpec, files: Sequence[tuple[str, Path]]) -> None:
+    """Raises ModelUnavailable where files are not what the row's family needs."""
+    queue = _imported("morula.segmenter.engine").CropQueue("cpu")
+    try:
+        load_family(spec, files, queue)
+    finally:
+        queue.close()
+
+
 def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module)

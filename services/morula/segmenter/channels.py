@@ -37,9 +37,11 @@ class _Signal:
         if high - low <= _LEAST_RANGE:
             return np.zeros(self.index.shape, np.float32)
         if self.values is None:
-            return (self.index.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+            plain: Plane = (self.index.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+            return plain
         table: Plane = (self.values - np.float32(low)) / np.float32(high - low)
-        return table[self.index]
+        shown: Plane = table[self.index]
+        return shown
 
     def percentiles(self) -> tuple[float, float]:
         if self.values is None:

@@ -130,7 +130,9 @@ class CropBackend:
         if rescale != 1:
             height, width = (max(1, int(side * rescale)) for side in pixels.shape[:2])
             shown = resized(shown, height, width)
-        grid = crops.plan(*shown.shape[1:], self._traits.crop_px, augment=asked.augment, whole=self._traits.fills_crops)
+        grid = crops.plan(
+            shown.shape[1], shown.shape[2], self._traits.crop_px, augment=asked.augment, whole=self._traits.fills_crops
+        )
         parts = crops.cut(shown, grid)
         metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
         found = [self._queue.run(network, parts, checkpoint, asked.batch) for network in self._networks]

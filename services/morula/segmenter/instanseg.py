@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def _instances(found: NDArray[np.int32], shape: tuple[int, ...], wanted: Wanted,
 def read_script(path: Path) -> torch.jit.ScriptModule:
     """TorchScript is code of a language without files or network; it is still the operator's to trust."""
     try:
-        script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        # The format is deprecated, but it is the one that these files have.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise ModelUnavailable(
             f"{path.name} is no TorchScript file: {str(error).partition(chr(10))[0][:160]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +24,7 @@ from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.
 REGIONS_AT_ONCE = 2
+_NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "image": "image", "none": "none"}
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
@@ -128,8 +129,10 @@ def _calibration(message: artifact_pb2.Calibration) -> Calibration:
 
 def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
     """Zero and empty are the defaults, but where the message tells zero from nothing."""
-    if message.normalize not in ("", *get_args(Normalization)):
-        raise InvalidArgument(f"normalize is one of {', '.join(get_args(Normalization))}, not {message.normalize!r}")
+    if message.normalize not in _NORMALIZATIONS:
+        raise InvalidArgument(
+            f"normalize is one of {', '.join(filter(None, _NORMALIZATIONS))}, not {message.normalize!r}"
+        )
     if message.batch < 0 or message.niter < 0:
         raise InvalidArgument("batch and niter are not negative")
     return FlowParams(
@@ -137,7 +140,7 @@ def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
         cellprob_threshold=message.cellprob_threshold,
         niter=message.niter,
         max_size_fraction=message.max_size_fraction or DEFAULTS.max_size_fraction,
-        normalize=message.normalize or DEFAULTS.normalize,
+        normalize=_NORMALIZATIONS[message.normalize],
         augment=message.augment,
         batch=message.batch,
         channels=tuple(message.channels),
