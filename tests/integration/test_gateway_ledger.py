@@ -90,6 +90,7 @@ def add_labelling(tx: Connection, project: str) -> str:
         "noise_count": 0,
         "cluster_count": 2,
         "structure_found": True,
+        "feature_names": ["log_area_um2"],
     }
     slide = {"slide_id": slides.list_slides(tx, project)[0]["id"], "job_id": job_id, "settled": {}, "slide_mpp": 0.5}
     clustering_id = clusterings.create_clustering(tx, values, [{**slide, "row_start": 0, "row_stop": 10}])
@@ -187,6 +188,15 @@ def test_a_piece_of_work_is_counted_once(ledger: Ledger, project: str) -> None:
         [cut] = [row for row in shards.list_stages(tx, [job_id]) if row["stage"] == "cut"]
         assert (cut["done_count"], cut["total_count"]) == (2, 2)
         assert cut["busy_s"] >= 0
+
+
+def test_what_is_found_after_an_attempt_was_written_by_it(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+        shards.lay_shards(tx, job_id, "cut", 1)
+        shards.start_shard(tx, job_id, "cut", 0)
+        shards.finish_shard(tx, job_id, "cut", 0, {}, written=False)
+        assert [row["write_count"] for row in shards.list_shards(tx, job_id)] == [1]
 
 
 def test_overlapping_calls_are_not_counted_twice_as_busy(ledger: Ledger, project: str) -> None:

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from morula.common.compute import Slot
-from morula.common.errors import Busy
+from morula.common.errors import Busy, Internal
 from morula.common.testing import write_slide
 from morula.gateway.ledger import shards
 from morula.segmenter.servicer import SegmenterServicer
+from morula.tiler.servicer import TilerServicer
 from tests.servers.gateway import Client, Services, gateway, services
 
 FILES = {
@@ -180,6 +181,45 @@ class Waiting(SegmenterServicer):
             self.cancelled.set()
             raise
         return await super().SegmentShard(request, context)
+
+
+class Failing(SegmenterServicer):
+    """A segmenter that fails in a way that another attempt may mend, and never does."""
+
+    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802
+        raise Internal("out of order")
+
+
+async def test_a_job_that_keeps_failing_fails_with_the_reason_and_can_be_retried(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
+        await running.start("segmenter", Failing(running.store, Slot("segmenter")))
+        job = await client.run((await client.upload(slide))["id"])
+        assert (job["state"], job["error"]["reason"]) == ("failed", "INTERNAL")
+        [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == "segment"]
+        assert (piece["state"], piece["attempt_count"], piece["write_count"]) == ("failed", 3, 0)
+        await running.stop("segmenter")
+        await running.start("segmenter")
+        client.ok(await client.http.post(f"/v1/jobs/{job['id']}/retry"))
+        job = await client.ended(job["id"])
+        assert (job["state"], job["error"], job["attempt"]) == ("succeeded", None, 2)
+
+
+async def test_too_many_tiles_that_cannot_be_read_fail_the_job(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("tiler",)) as running:
+        await running.start("tiler", HalfBlind(running.store))
+        async with gateway(running, tmp_path) as client:
+            job = await client.run((await client.upload(slide))["id"])
+            assert (job["state"], job["error"]["reason"]) == ("failed", "SLIDE_UNREADABLE")
+            assert job["failed_tile_count"] == 1
+
+
+class HalfBlind(TilerServicer):
+    """The real tiler, which says that it could not read one tile."""
+
+    async def CutShard(self, request: Any, context: Any) -> Any:  # noqa: N802
+        done = await super().CutShard(request, context)
+        done.failed_tile_count += 1
+        return done
 
 
 async def start_waiting(running: Services) -> Waiting:

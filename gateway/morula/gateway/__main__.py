@@ -1,8 +1,10 @@
 """`python -m morula.gateway [all|migrate]`: brings the database up to date, then serves the API and conducts jobs."""
 
 import argparse
+from socket import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from morula.common.models import add_rows
 from morula.common.settings import Tls
@@ -15,8 +17,30 @@ from morula.gateway.ledger.migrate import migrate
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.workers import Addresses, Workers
 
-# Streams of events never end by themselves; whoever listens connects again.
-STOP_S = 2
+STOP_S = 5
+
+
+class Server(uvicorn.Server):
+    """Stops without waiting for listeners: streams of events never end by themselves."""
+
+    def __init__(self, app: FastAPI, settings: GatewaySettings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=STOP_S,
+            )
+        )
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Let listeners go, who connect again elsewhere, then finish what is in flight."""
+        await self._app.state.house.listeners.close()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -43,15 +67,7 @@ def serve(settings: GatewaySettings) -> None:
     )
     ledger = Ledger(settings.database_url)
     try:
-        uvicorn.run(
-            create_app(settings, ledger, lambda: connect(settings), store),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_S,
-        )
+        Server(create_app(settings, ledger, lambda: connect(settings), store), settings).run()
     finally:
         ledger.close()
 

@@ -23,6 +23,8 @@ from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
+from morula.gateway.pipeline.run import Pipeline
+from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
@@ -73,9 +75,12 @@ async def _live(
         paging=Paging(workers, views, learning),
         listeners=listeners,
     )
+    pipeline = Pipeline(
+        Tools(ledger, workers, store), views, learning, settings.shards_in_flight, settings.max_failed_tile_share
+    )
     watch = asyncio.create_task(listeners.run(), name="listeners")
     try:
-        async with Conductor(settings, ledger, workers, store):
+        async with Conductor(settings, ledger, pipeline):
             yield
     finally:
         await listeners.close()

@@ -17,17 +17,12 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from morula.common.store import Store
 from morula.common.telemetry import log
-from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.pipeline.run import Pipeline, Step
-from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
-from morula.gateway.views import Views
-from morula.gateway.workers import Workers
 
 QUEUE = "jobs"
 POLL_S = 0.25
@@ -38,17 +33,10 @@ UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 class Conductor:
     """The engine and the task that feeds it, as long as the context lasts. There is one in a process."""
 
-    def __init__(self, settings: GatewaySettings, ledger: Ledger, workers: Workers, store: Store) -> None:
-        views = Views(ledger, store)
+    def __init__(self, settings: GatewaySettings, ledger: Ledger, pipeline: Pipeline) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._pipeline = Pipeline(
-            Tools(ledger, workers, store),
-            views,
-            Learning(ledger, workers, views),
-            settings.shards_in_flight,
-            settings.max_failed_tile_share,
-        )
+        self._pipeline = pipeline
         self._submitted: set[tuple[str, int]] = set()
         self._running: set[asyncio.Task[Any]] = set()
         self._feed: asyncio.Task[None] | None = None

@@ -16,6 +16,7 @@ from morula.common.errors import NotFound
 from morula.common.outlines import decode_outline, read_outlines
 from morula.common.store import Store
 from morula.common.tables import read_index, read_metadata, read_morphology
+from morula.gateway.labels.facts import MEASURE_COLUMNS, Distribution, distribute
 from morula.gateway.ledger import clusterings
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.refs import from_json
@@ -107,9 +108,7 @@ class ClusteringView:
         self.slides = [SlideRows(slide, store) for slide in slides]
         self.leaf: npt.NDArray[np.uint16] = read_array(store.get(self.artifacts.leaf.key, self.artifacts.leaf.sha256))
         tree = read_json(store.get(self.artifacts.tree.key, self.artifacts.tree.sha256))
-        self.feature_names: list[str] = tree["feature_names"]
         self.nodes = {node["id"]: _node(node) for node in tree["nodes"]}
-        self._measures: dict[str, npt.NDArray[np.float32]] = {}
 
     @property
     def scope(self) -> str:
@@ -138,13 +137,16 @@ class ClusteringView:
         """Rows of these leaves."""
         return np.flatnonzero(np.isin(self.leaf, np.array(leaves, np.uint16)))
 
-    def measures(self, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """Columns of the cells' morphology over all rows."""
-        missing = [name for name in names if name not in self._measures]
-        if missing:
-            parts = [slide.measures(missing) for slide in self.slides]
-            self._measures.update({name: np.concatenate([part[name] for part in parts]) for name in missing})
-        return {name: self._measures[name] for name in names}
+    @cached_property
+    def measures(self) -> dict[str, npt.NDArray[np.float32]]:
+        """What people are told of the cells' morphology, over all rows."""
+        parts = [slide.measures(MEASURE_COLUMNS) for slide in self.slides]
+        return {name: np.concatenate([part[name] for part in parts]) for name in MEASURE_COLUMNS}
+
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """How these are distributed."""
+        return distribute(self.measures)
 
 
 class Views:

@@ -4,6 +4,7 @@ Every failure comes out as a MorulaError. Nothing is retried here beyond what th
 waits for a dead or busy service in the pipeline, a person gets an answer at once.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -82,7 +83,8 @@ class Workers:
 
     async def serving(self) -> dict[str, bool]:
         """Which services say that they serve."""
-        return {name: await self._serves(open_channel) for name, open_channel in self._channels.items()}
+        answers = await asyncio.gather(*(self._serves(open_channel) for open_channel in self._channels.values()))
+        return dict(zip(self._channels, answers, strict=True))
 
     async def _serves(self, open_channel: grpc.aio.Channel) -> bool:
         request = health_pb2.HealthCheckRequest()

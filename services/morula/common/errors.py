@@ -55,6 +55,10 @@ class MorulaError(Exception):
         self.detail = detail
         self.metadata = metadata
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The conductor's engine stores the errors of its steps, and an exception is otherwise rebuilt from `args` alone.
+        return type(self), (self.detail,), self.__dict__
+
     @property
     def title(self) -> str:
         return (type(self).__doc__ or "").split("\n", 1)[0]

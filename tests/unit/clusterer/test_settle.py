@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morula.clusterer import settle
@@ -36,6 +36,7 @@ def cells(rows: list[dict[str, object]]) -> Cells:
     )
 
 
+@settings(max_examples=30)
 @given(
     places=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=12, unique=True),
     twins=st.lists(st.tuples(st.integers(0, 11), st.floats(-1.5, 1.5), st.floats(-1.5, 1.5)), max_size=12),
@@ -82,6 +83,7 @@ def test_a_region_that_was_cut_again_gives_each_cell_once() -> None:
     assert settle.resolve(cells(once + again), 1.0).tolist() == [True] * 5 + [False] * 5
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 9000), st.floats(0, 9000)), min_size=1, max_size=60))
 def test_rows_are_runs_of_blocks_sorted_within(places: list[tuple[float, float]]) -> None:
     seen = cells([{"x": x, "y": y, "seam": False} for x, y in places])

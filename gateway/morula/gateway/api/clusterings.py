@@ -86,9 +86,8 @@ async def get_clustering(clustering_id: str, here: Here) -> Clustering:
 async def _answer(here: House, clustering_id: str) -> Clustering:
     row = await here.ledger.read(clusterings.get_clustering, clustering_id)
     slides = await here.ledger.read(clusterings.clustering_slides, clustering_id)
-    view = await here.views.get(clustering_id)
     members = [ClusteringSlide.model_validate({**slide, "mpp": slide["slide_mpp"]}) for slide in slides]
-    return Clustering.model_validate({**row, "slides": members, "feature_names": view.feature_names})
+    return Clustering.model_validate({**row, "slides": members})
 
 
 @router.get("/{clustering_id}/clusters", response_model=Clusters)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from morula.gateway.label_schemas import Fact
 
 BIN_COUNT = 24
+SAMPLE_LIMIT = 1 << 16
 LOW_RANK, HIGH_RANK = 0.3, 0.7
 # A difference that nobody could see is not told, however steady it is.
 LEAST_SHARE = 0.04
@@ -64,18 +66,54 @@ class Standing:
         return self.measure.high_word if self.rank >= HIGH_RANK else None
 
 
-def standings(columns: Columns, rows: npt.NDArray[np.int64]) -> list[Standing]:
+@dataclass(frozen=True)
+class Distribution:
+    """How a measure is distributed over all cells; of many cells, over a sample at even steps."""
+
+    ordered: npt.NDArray[np.float32]
+
+    @cached_property
+    def median(self) -> float:
+        return float(np.median(self.ordered))
+
+    @cached_property
+    def edges(self) -> tuple[float, float]:
+        """1st and 99th percentile."""
+        low, high = np.percentile(self.ordered, [1, 99])
+        return float(low), float(high)
+
+    @cached_property
+    def histogram(self) -> list[int]:
+        counts: list[int] = np.histogram(self.ordered, bins=BIN_COUNT, range=self.edges)[0].tolist()
+        return counts
+
+    def rank(self, value: float) -> float:
+        """Share of cells that lie below; equal ones count half."""
+        below = np.searchsorted(self.ordered, value, "left")
+        up_to = np.searchsorted(self.ordered, value, "right")
+        return float(below + up_to) / 2 / len(self.ordered)
+
+
+def distribute(columns: Columns) -> dict[str, Distribution]:
+    """The distribution of each measure that was taken and is not the same everywhere."""
+    found = {}
+    for name, values in columns.items():
+        known = values[np.isfinite(values)]
+        ordered = np.sort(known[:: 1 + len(known) // SAMPLE_LIMIT])
+        if len(ordered) and ordered[0] < ordered[-1]:
+            found[name] = Distribution(ordered)
+    return found
+
+
+def standings(columns: Columns, whole: Mapping[str, Distribution], rows: npt.NDArray[np.int64]) -> list[Standing]:
     """Where these rows stand in each measure that was taken of them."""
     found = []
     for measure in MEASURES:
-        values = columns[measure.column]
-        known, mine = values[np.isfinite(values)], values[rows]
+        mine = columns[measure.column][rows]
         mine = mine[np.isfinite(mine)]
-        if len(mine) and len(known) and np.ptp(known) > 0:
-            value = float(np.median(mine))
-            below, up_to = np.count_nonzero(known < value), np.count_nonzero(known <= value)
-            rank = (below + up_to) / 2 / len(known)
-            found.append(Standing(measure, value, float(np.median(known)), rank))
+        if len(mine) and measure.column in whole:
+            value, distribution = float(np.median(mine)), whole[measure.column]
+            found.append(Standing(measure, value, distribution.median, distribution.rank(value)))
     return found
 
 
@@ -96,25 +134,14 @@ def _difference(one: Standing) -> str:
     return f"{one.measure.name.lower()} {abs(one.share):.0%} {side}".replace("%", " %")
 
 
-def facts(columns: Columns, found: Sequence[Standing]) -> list[Fact]:
+def facts(whole: Mapping[str, Distribution], found: Sequence[Standing]) -> list[Fact]:
     """The same as numbers, each with the distribution over all cells between its 1st and 99th percentile."""
     told = []
     for one in found:
-        values = columns[one.measure.column]
-        known = values[np.isfinite(values)]
-        low, high = (float(edge) for edge in np.percentile(known, [1, 99]))
-        if high <= low:
-            continue
-        counts, _ = np.histogram(known, bins=BIN_COUNT, range=(low, high))
-        told.append(
-            Fact(
-                name=one.measure.name,
-                unit=one.measure.unit,
-                value=one.value,
-                low=low,
-                high=high,
-                position=min(1.0, max(0.0, (one.value - low) / (high - low))),
-                histogram=counts.tolist(),
-            )
-        )
+        distribution = whole[one.measure.column]
+        low, high = distribution.edges
+        if low < high:
+            position = min(1.0, max(0.0, (one.value - low) / (high - low)))
+            place = {"value": one.value, "low": low, "high": high, "position": position}
+            told.append(Fact(name=one.measure.name, unit=one.measure.unit, histogram=distribution.histogram, **place))
     return told

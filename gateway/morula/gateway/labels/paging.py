@@ -6,7 +6,7 @@ import numpy as np
 
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
 from morula.gateway.labels.effective import NOISE
-from morula.gateway.labels.facts import MEASURE_COLUMNS, facts, sentence, standings
+from morula.gateway.labels.facts import facts, sentence, standings
 from morula.gateway.labels.learning import Cut, Learning, Snapshot
 from morula.gateway.pictures import WINDOW_UM, cell_pictures
 from morula.gateway.views import ClusteringView, Rows, Views
@@ -92,9 +92,8 @@ def rows_of_place(view: ClusteringView, cut: Cut, node_id: int, leaf: int) -> Ro
 
 def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:
     """What sets these rows apart, as numbers and as a sentence."""
-    columns = view.measures(MEASURE_COLUMNS)
-    found = standings(columns, rows)
-    return facts(columns, found), sentence(found, "slide" if len(view.slides) == 1 else "cohort")
+    found = standings(view.measures, view.distributions, rows)
+    return facts(view.distributions, found), sentence(found, "slide" if len(view.slides) == 1 else "cohort")
 
 
 def _where(view: ClusteringView, members: Rows, shown_row: int) -> Where:

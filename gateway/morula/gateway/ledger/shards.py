@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, and_, case, func, insert, select, update
 
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
@@ -59,9 +59,13 @@ def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
 def finish_shard(
     tx: Connection, job_id: str, name: str, number: int, result: Mapping[str, Any], *, written: bool
 ) -> None:
-    """A piece is done, made by a call or found in the store; doing it twice counts it once."""
+    """A piece is done, made by a call or found in the store; doing it twice counts it once.
+
+    What is found after an attempt was made by that attempt, whose answer was lost with the conductor.
+    """
     done = _shard(job_id, name, number).where(shard.c.state != "done")
-    writes = shard.c.write_count + (1 if written else 0)
+    unheard = case((and_(shard.c.attempt_count > 0, shard.c.write_count == 0), 1), else_=0)
+    writes = shard.c.write_count + (1 if written else unheard)
     values = {"state": "done", "result": dict(result), "write_count": writes, "finished_at": now()}
     if tx.execute(done.values(**values)).rowcount == 0:
         return

@@ -157,6 +157,7 @@ clustering = Table(
     Column("noise_count", BigInteger, nullable=False),
     Column("cluster_count", Integer, nullable=False),
     Column("structure_found", Boolean, nullable=False),
+    Column("feature_names", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("job_id"),
 )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from morula.common.arrays import read_array, read_json
 from morula.common.keys import digest
+from morula.common.store import Store
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels
 from morula.gateway.pipeline.keys import clustering_keys
 from morula.gateway.pipeline.params import Params
@@ -84,7 +85,13 @@ def _found(tools: Tools, keys: ClusteringKeys) -> ClusterCellsResult:
     )
 
 
-def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]) -> str:
+def feature_names(store: Store, result: Json) -> list[str]:
+    """Columns of the clustering's features."""
+    tree = from_json(result, ClusterCellsResult).clustering.tree
+    return [str(name) for name in read_json(store.get(tree.key, tree.sha256))["feature_names"]]
+
+
+def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member], names: Sequence[str]) -> str:
     """Make the clustering visible, with a labelling by the project's first label set."""
     job = jobs.get_job(tx, job_id)
     parsed = from_json(result, ClusterCellsResult)
@@ -104,6 +111,7 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
         "noise_count": parsed.noise_count,
         "cluster_count": parsed.cluster_count,
         "structure_found": parsed.structure_found,
+        "feature_names": list(names),
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
     known = labels.list_labellings(tx, clustering_id)

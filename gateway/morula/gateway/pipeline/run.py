@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from morula.common.errors import MorulaError
+from morula.common.errors import Internal, MorulaError
 from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
-from morula.gateway.pipeline.clustering import Member, cluster, publish
+from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.files import leave_files
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
@@ -64,6 +64,10 @@ class Pipeline:
         except MorulaError as error:
             log.warning("job failed", reason=error.reason, detail=str(error))
             return await self._end(job_id, "failed", error=problem_of(error))
+        except Exception:  # noqa: BLE001 whatever it is, the job must not look as if it still ran
+            log.exception("job failed unexpectedly")
+            told = Internal("Something went wrong inside; the log has it under the job's id.", job_id=job_id)
+            return await self._end(job_id, "failed", error=problem_of(told))
         finally:
             for task in (work, watch):
                 task.cancel()
@@ -129,8 +133,12 @@ class Pipeline:
                 await embed("embed", lambda: work.embed(plan, shard))
                 return counts
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(shard), name=f"shard-{shard}") for shard in range(shard_count)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(shard), name=f"shard-{shard}") for shard in range(shard_count)]
+        except ExceptionGroup as failed:
+            # The first is why the job fails; what the group cancelled after it says nothing.
+            raise failed.exceptions[0] from failed
         return [task.result() for task in tasks]
 
     async def _cohort(self, job: Mapping[str, Any], params: Params, steps: Steps) -> None:
@@ -154,7 +162,8 @@ class Pipeline:
             result = await steps.draw()(
                 "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
             )
-            clustering_id = await self._tools.ledger.write(publish, job["id"], result, members)
+            names = await asyncio.to_thread(feature_names, self._tools.store, result)
+            clustering_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
         await self._enter(job, "tables")
         result_digest = await steps.draw()(
             "tables",

@@ -6,6 +6,7 @@ import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,7 +56,7 @@ def load() -> Cohort:
     return Cohort(**arrays, match_rate=rate)
 
 
-def _measured(folder: Path) -> dict[str, NDArray[np.generic]]:
+def _measured(folder: Path) -> dict[str, Any]:
     points: dict[str, list[tuple[float, float, int]]] = {}
     with (folder / "points.csv").open(encoding="utf-8") as lines:
         for line in csv.DictReader(lines):
@@ -66,7 +67,10 @@ def _measured(folder: Path) -> dict[str, NDArray[np.generic]]:
     numbers = {patient: number for number, patient in enumerate(sorted(set(patient_of.values())))}
     parts, matched = [], 0
     for number, name in enumerate(sorted(patient_of)):
-        picture = cv2.imread(str(folder / "images" / f"{name}.png"), cv2.IMREAD_COLOR)
+        path = folder / "images" / f"{name}.png"
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise Failure(f"{path} is no picture")
         found = cells_of(np.ascontiguousarray(picture[:, :, ::-1]), FIELD_MPP)
         x, y, classes = np.asarray(points[name]).T
         cell = found.match(x, y, WITHIN_UM / FIELD_MPP)

@@ -20,7 +20,8 @@ ROWS = (400, 1500, 4000)
 def gaussian(rng: np.random.Generator, rows: int, columns: int) -> Cloud:
     """One Gaussian, stretched and turned."""
     turn = np.linalg.qr(rng.normal(size=(columns, columns)))[0]
-    return (rng.normal(size=(rows, columns)) * rng.uniform(0.2, 1.5, columns)) @ turn
+    cloud: Cloud = (rng.normal(size=(rows, columns)) * rng.uniform(0.2, 1.5, columns)) @ turn
+    return cloud
 
 
 def uniform(rng: np.random.Generator, rows: int, columns: int) -> Cloud:
@@ -58,8 +59,8 @@ def mixture(rng: np.random.Generator, rows: int, columns: int) -> Cloud:
     """Two to five Gaussians, seven deviations apart."""
     kinds = int(rng.integers(2, 6))
     centres = np.linalg.qr(rng.normal(size=(max(columns, kinds), max(columns, kinds))))[0][:kinds] * 7 / np.sqrt(2)
-    cloud = centres[rng.integers(0, kinds, rows)]
-    return cloud + rng.normal(size=cloud.shape)
+    cloud: Cloud = centres[rng.integers(0, kinds, rows)] + rng.normal(size=(rows, columns))
+    return cloud
 
 
 CONTINUA: tuple[Draw, ...] = (uniform, banana, gradient, shell)

@@ -127,7 +127,8 @@ def by_smallest_margin(task: Task, times_s: tuple[int, ...]) -> dict[int, float]
 
 
 def _singles(task: Task, times_s: tuple[int, ...], order: Iterator[int] | None) -> dict[int, float]:
-    clock, rows = _Clock(times_s), []
+    clock = _Clock(times_s)
+    rows: list[int] = []
     chosen = order or _margins(task, rows)
     while not clock.over:
         clock.spend(SINGLE_CELL_S, partial(task.score_of_model, np.asarray(rows, np.int64)))

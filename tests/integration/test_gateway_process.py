@@ -1,0 +1,65 @@
+"""The gateway as a process: it begins without services, and ends at once though someone listens."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+START_S = 60
+
+
+@pytest.fixture
+def port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def process(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    settings = {
+        "MORULA_PORT": str(port),
+        "MORULA_DATABASE_URL": f"sqlite:///{tmp_path}/morula.sqlite",
+        "MORULA_STORE_URL": (tmp_path / "objects").as_uri(),
+        "PATH": "/usr/bin:/bin",
+    }
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen([sys.executable, "-m", "morula.gateway"], env=settings, stderr=log)
+        yield running
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+
+
+def wait_until_alive(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_S
+    with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
+        while process.poll() is None and time.monotonic() < until:
+            try:
+                if client.get(f"{url}/healthz").is_success:
+                    return
+            except httpx.TransportError:
+                continue
+    pytest.fail("the gateway did not start")
+
+
+def test_it_stops_at_once_though_someone_listens(port: int, process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{port}"
+    wait_until_alive(url, process)
+    ready = httpx.get(f"{url}/readyz", timeout=30)
+    assert (ready.status_code, set(ready.json()["services"].values())) == (503, {False})
+    with httpx.stream("GET", f"{url}/v1/events", timeout=30) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        process.send_signal(signal.SIGTERM)
+        assert list(stream.iter_lines()) == []
+    assert process.wait(15) in (0, -signal.SIGTERM)
+    assert "Traceback" not in (tmp_path / "log").read_text()
