@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morula.common.errors import MorulaError
 from morula.common.models import find
 from morula.common.weights import WeightsFolder
+from morula.onebox.bench.fields import calibration_of
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
 from morula.onebox.models import registry
 from morula.onebox.scoring import Overlap, overlap, scores
-from morula.segmenter.backends import Networks
+from morula.segmenter.backends import LazyModel, Networks
+from morula.segmenter.channels import eight_bits
 from morula.segmenter.core import outline
 from morula.segmenter.instances import Model, Wanted
 
@@ -58,7 +60,12 @@ def segment(
 
 def _segment_one(image: Path, out: Path, model: Model, mpp: float, wanted: Wanted) -> Segmented:
     try:
-        found = outline(model(read_image(image), mpp, wanted))
+        pixels = read_image(image)
+        if isinstance(model, LazyModel):
+            found = outline(model(pixels, mpp, wanted))
+        else:
+            eight = eight_bits(pixels)
+            found = outline(model(eight, mpp, replace(wanted, calibration=calibration_of(eight))))
     except (WrongUse, MorulaError) as error:
         return Segmented(image, error=one_line(error))
     labels = write_labels(out / image.stem, found.labels)

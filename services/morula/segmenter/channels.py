@@ -62,6 +62,15 @@ def planes(pixels: Pixels, names: Sequence[str], calibration: Calibration, norma
     return np.stack([_plane(pixels, name, calibration, normalize) for name in names])
 
 
+def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """The image itself where it has 8 bits, else scaled by its own percentiles."""
+    _check(pixels)
+    if pixels.dtype == np.uint8:
+        return pixels
+    scaled = np.clip(planes(pixels, _COLOURS, Calibration(), "image") * 255, 0, 255)
+    return np.ascontiguousarray(np.moveaxis(scaled, 0, -1).astype(np.uint8))
+
+
 def _plane(pixels: Pixels, name: str, calibration: Calibration, normalize: Normalization) -> Plane:
     plain = name.removeprefix("inverted_")
     if plain == "none":
@@ -78,9 +87,7 @@ def _plane(pixels: Pixels, name: str, calibration: Calibration, normalize: Norma
 
 def _signal(pixels: Pixels, name: str, calibration: Calibration) -> _Signal:
     if name == "haematoxylin":
-        eight = pixels if pixels.dtype == np.uint8 else (planes(pixels, _COLOURS, Calibration(), "image") * 255)
-        eight = eight if eight.ndim == 3 and eight.shape[2] == 3 else np.moveaxis(eight, 0, -1)
-        density = optical_density(np.clip(eight, 0, 255).astype(np.uint8))
+        density = optical_density(eight_bits(pixels))
         return _Signal(unmix(density, calibration.stain_matrix)[..., 0], None)
     if name in _COLOURS:
         plane = pixels[..., _COLOURS.index(name)]

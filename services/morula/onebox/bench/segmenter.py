@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from morula.onebox.bench.networks import family, need_networks
 from morula.onebox.bench.report import Case, Report
 from morula.segmenter.core import outline
-from morula.segmenter.instances import Instances, Wanted
+from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
+from morula.segmenter.polygons import trace
 
 Labels = NDArray[np.int32]
 
@@ -51,9 +52,8 @@ def _post_processing() -> list[Case]:
 
 def _outlines() -> list[Case]:
     labels = nuclei(TILE_PX, CELLS)
-    instances = Instances(labels, np.ones(int(labels.max()), np.float32))
     theirs = _seconds(lambda: per_label(labels), rounds=2)
-    ours = _seconds(lambda: shapely.bounds(outline(instances).polygons))
+    ours = _seconds(lambda: shapely.bounds(trace(labels)))
     return _against("masks to boxes and polygons, 512 px", theirs, ours, ">=40")
 
 
