@@ -56,7 +56,7 @@ class MorulaError(Exception):
         self.metadata = metadata
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The conductor's engine stores the errors of its steps, and an exception is otherwise rebuilt from `args` alone.
+        # The conductor's engine stores errors of its steps; an exception is otherwise rebuilt from `args` alone.
         return type(self), (self.detail,), self.__dict__
 
     @property
