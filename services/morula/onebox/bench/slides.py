@@ -95,6 +95,15 @@ class Agreement:
         """How much less of 100 cells near seams match than of 100 interior ones."""
         return 100 * (self.interior_matched / max(self.interior_cells, 1) - self.seam_matched / max(self.seam_cells, 1))
 
+    @property
+    def half_interval_points(self) -> float:
+        """Half of the deficit's 95 % interval: what chance alone does with so few cells."""
+        variance = 0.0
+        for count, matched in ((self.interior_cells, self.interior_matched), (self.seam_cells, self.seam_matched)):
+            share = (matched + 1) / (count + 2)
+            variance += share * (1 - share) / (count + 2)
+        return float(100 * 1.96 * np.sqrt(variance))
+
 
 def agreement(first: settle.Cells, second: settle.Cells, seams: NDArray[np.bool_], least_iou: float = 0.5) -> Agreement:
     """`seams` says of each cell of the first whether it is near a seam."""
