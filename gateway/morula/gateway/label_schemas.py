@@ -185,6 +185,9 @@ class State(Answer):
     cluster_names: list[NamedCluster]
     cluster_count: int
     marks: list[tuple[int, int]]
+    """Row and class of each cell that a person spoke of; 255 for "not sure"."""
+    odd: list[tuple[int, int]]
+    """Row of each odd cell and the class that it is not of."""
     learned_s: float | None
     last_event: LastEvent | None
     can_undo: bool

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.common.errors import Internal
+from morula.common.errors import Internal, MorulaError, Unavailable
 from morula.common.rpc import channel, from_rpc_error
 from morula.common.settings import Tls
+from morula.common.wire import died_under_way
 from morula.v1 import (
     clusterer_pb2,
     clusterer_pb2_grpc,
@@ -50,6 +51,10 @@ DEADLINES_S = {
     "NextPage": 5.0,
     "Check": 2.0,
 }
+
+
+class ServiceDied(Unavailable):
+    """The service went away during the call."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,12 @@ async def _call(method: Callable[..., Awaitable[T]], request: object, deadline_s
     try:
         return await method(request, timeout=deadline_s)
     except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
+        raise _failure(error) from error
+
+
+def _failure(error: grpc.RpcError) -> MorulaError:
+    failure = from_rpc_error(error)
+    return ServiceDied(failure.detail) if died_under_way(error) else failure
 
 
 async def _result(stream: AsyncIterator[Any], report: Report) -> Any:
@@ -162,5 +172,5 @@ async def _result(stream: AsyncIterator[Any], report: Report) -> Any:
                 return response.result
             await report(response.progress.done_count, response.progress.total_count)
     except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
+        raise _failure(error) from error
     raise Internal("The service ended its answer without a result.")

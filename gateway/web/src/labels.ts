@@ -12,6 +12,8 @@ export type Source = "mark" | "model" | "cluster" | "none";
 export interface Said {
   spread: Spread;
   marks: ReadonlyMap<number, number>;
+  /** The class that an odd cell is not of: its page's. */
+  odd: ReadonlyMap<number, number>;
   class_layer: ArrayLike<number>;
   leaf: ArrayLike<number>;
   node_of_leaf: ArrayLike<number>;
@@ -26,6 +28,11 @@ export function classOfNode(names: readonly ClusterName[]): Map<number, number> 
 export function effectiveLabel(row: number, said: Said): [number, Source] {
   const mark = said.marks.get(row);
   if (mark) return [mark, "mark"];
+  const [number, source] = spreadLabel(row, said);
+  return number !== NO_CLASS && said.odd.get(row) === number ? [NO_CLASS, "mark"] : [number, source];
+}
+
+function spreadLabel(row: number, said: Said): [number, Source] {
   const index = row - said.row_start;
   if (said.spread === "model") {
     const number = said.class_layer[index] ?? NO_CLASS;

@@ -159,6 +159,7 @@ export interface Labelling {
   cluster_names: ClusterName[];
   cluster_count: number;
   marks: [number, number][];
+  odd: [number, number][];
   learned_s: number | null;
   last_event: { seq: number; kind: string; sentence: string } | null;
   can_undo: boolean;

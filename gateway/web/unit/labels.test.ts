@@ -7,6 +7,7 @@ interface Case {
   name: string;
   spread: Spread;
   marks: [number, number][];
+  odd: [number, number][];
   class_layer: number[];
   leaf: number[];
   node_of_leaf: number[];
@@ -21,6 +22,7 @@ function saidIn(one: Case, row_start: number): Said {
   return {
     spread: one.spread,
     marks: new Map(one.marks.map(([row, number]) => [row + row_start, number])),
+    odd: new Map(one.odd.map(([row, number]) => [row + row_start, number])),
     class_layer: one.class_layer,
     leaf: one.leaf,
     node_of_leaf: one.node_of_leaf,

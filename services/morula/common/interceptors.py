@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from morula.common.errors import Internal, MorulaError, Unauthenticated, Unimplemented
 from morula.common.required import check_required
 from morula.common.telemetry import bind_call, current_ids, log, tracer
-from morula.common.wire import DETAILS_HEADER, STATUS_CODES, from_rpc_error, to_status
+from morula.common.wire import ACCEPTED_HEADER, DETAILS_HEADER, STATUS_CODES, from_rpc_error, to_status
 
 CALLS = Counter("morula_rpc_calls_total", "Calls by method and status code.", ["method", "code"])
 DURATIONS = Histogram(
@@ -86,6 +86,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] #
                     self._check_token(headers)
                     if isinstance(request, Message):
                         check_required(request)
+                    if "x-job-id" in headers:
+                        # The conductor counts calls that died with their service; the channel must not repeat them.
+                        await context.send_initial_metadata(((ACCEPTED_HEADER, "1"),))
                     yield
 
     def _check_token(self, headers: dict[str, str]) -> None:

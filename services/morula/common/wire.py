@@ -12,6 +12,7 @@ from morula.common.errors import Busy, Code, MorulaError, by_reason
 
 DOMAIN = "morula"
 DETAILS_HEADER = "grpc-status-details-bin"
+ACCEPTED_HEADER = "x-morula-accepted"
 
 STATUS_CODES: dict[Code, grpc.StatusCode] = {Code[status.name]: status for status in grpc.StatusCode if status.value[0]}
 _CODES = {status: code for code, status in STATUS_CODES.items()}
@@ -53,6 +54,15 @@ def from_rpc_error(error: grpc.RpcError) -> MorulaError:
     code, details = getattr(error, "code", None), getattr(error, "details", None)
     status = code() if code else grpc.StatusCode.UNKNOWN
     return from_status(status_pb2.Status(code=_CODES[status].grpc, message=(details() if details else "") or ""))
+
+
+def died_under_way(error: grpc.RpcError) -> bool:
+    """Whether the service took the call, and went away before it said anything more."""
+    code, initial = getattr(error, "code", None), getattr(error, "initial_metadata", None)
+    if code is None or initial is None or code() != grpc.StatusCode.UNAVAILABLE:
+        return False
+    answered = any(name == DETAILS_HEADER for name, _ in _trailers(error))
+    return not answered and any(name == ACCEPTED_HEADER for name, _ in initial() or ())
 
 
 def _trailers(error: grpc.RpcError) -> Iterable[tuple[str, str | bytes]]:

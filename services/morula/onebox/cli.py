@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from morula.onebox.failures import OTHER, Failure, exit_code, one_line
 from morula.onebox.folder import DataFolder, default_data_dir
 
 DEBUG = "--debug"
+
+if TYPE_CHECKING:
+    from morula.onebox.bench.report import Case
 
 app = typer.Typer(
     name="morula",
@@ -112,8 +115,7 @@ def bench(
     if as_json:
         _print_json(report.as_json())
     else:
-        rows = [(c.name, f"{c.value:g}", c.unit, c.bound or "", "yes" if c.holds else "NO") for c in report.cases]
-        _print_table(("case", "value", "unit", "bound", "holds"), rows)
+        _print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
     if not report.holds:
         raise typer.Exit(OTHER)
 
@@ -285,6 +287,11 @@ def _explain(error: Exception) -> int:
     hint = "" if exit_code(error) != OTHER or isinstance(error, Failure) else " (--debug shows the trace)"
     typer.echo(f"morula: {one_line(error)}{hint}", err=True)
     return exit_code(error)
+
+
+def _row(case: Case) -> tuple[str, ...]:
+    holds = "" if case.bound is None else "yes" if case.holds else "NO"
+    return case.name, f"{case.value:,g}", case.unit, case.bound or "", holds
 
 
 def _folder(data: Path | None) -> DataFolder:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from morula.onebox.failures import Failure
 
 Verb = Literal["serve", "run", "demo"]
+GLANCE_S = 1.0
+"""How long somebody who only looks whether the folder is held may be in the way."""
 
 
 def default_data_dir() -> Path:
@@ -53,15 +57,23 @@ class DataFolder:
                 f"cannot make {error.filename}: {error.strerror}; choose another folder with --data"
             ) from error
 
+    def clear(self) -> None:
+        """Removes everything in the folder, unless somebody uses it."""
+        if self.holder():
+            raise Failure(self._held_message())
+        if self.root.exists():
+            shutil.rmtree(self.root)
+
     @contextmanager
     def locked(self, verb: Verb) -> Iterator[None]:
         """Holds the folder; the kernel lets go of it even after kill -9."""
         self.make()
         with self._lock.open("a+", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Failure(self._held_message()) from None
+            if not _taken(lock):
+                raise Failure(self._held_message())
+            # Whoever held the folder before is gone; after kill -9 its leavings are still there.
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.make()
             self.announce(Holder(os.getpid(), verb, None))
             try:
                 yield
@@ -78,7 +90,7 @@ class DataFolder:
             return None
         with self._lock.open("r+", encoding="utf-8") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 text = lock.read()
                 return Holder(**json.loads(text)) if text else Holder(0, "run", None)
@@ -88,3 +100,17 @@ class DataFolder:
         holder = self.holder()
         who = f"morula {holder.verb}, process {holder.pid}" if holder and holder.pid else "another morula"
         return f"{self.root} is in use by {who}; stop it, or choose another folder with --data"
+
+
+def _taken(lock: TextIO) -> bool:
+    """Takes the lock, unless somebody keeps it."""
+    deadline = time.monotonic() + GLANCE_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(GLANCE_S / 20)
+        else:
+            return True

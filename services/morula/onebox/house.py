@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from morula.onebox.supervisor import Program, Supervisor
 DEFAULT_PORT = 8610
 PORTS_TRIED = 50
 SOCKET_PATH_BYTES = 107
+SOCKET_FOLDER_DIGITS = 12
+RECONNECT_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500))
 SERVICES = {
     "tiler": "morula.tiler",
     "segmenter": "morula.segmenter",
@@ -52,11 +55,11 @@ class House:
 @contextmanager
 def open_house(folder: DataFolder, verb: Verb, *, port: int, notify: Callable[[str], None]) -> Iterator[House]:
     """Runs all services and the gateway on one folder until the block ends."""
-    with folder.locked(verb), _socket_folder() as sockets:
+    with folder.locked(verb), _socket_folder(folder) as sockets, ExitStack() as channels:
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
-        programs = [_service(name, addresses[name], folder) for name in SERVICES]
         add_rows(WeightsFolder(folder.weights).rows())
+        programs = [_service(name, address, folder, channels) for name, address in addresses.items()]
         with Supervisor([*programs, _gateway(addresses, url, port, folder)], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
             yield House(url, folder, supervisor)
@@ -92,9 +95,20 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def _socket_folder() -> Iterator[Path]:
-    """A private folder with a short name: the path of a socket has 107 bytes at most."""
-    path = Path(tempfile.mkdtemp(prefix="morula-", dir=_socket_base()))
+def _socket_folder(folder: DataFolder) -> Iterator[Path]:
+    """A private folder with a short name: the path of a socket has 107 bytes at most.
+
+    A data folder has the same one each time, so that what was killed leaves none behind; its lock is held here.
+    """
+    owner = f"{os.geteuid()}:{folder.root.resolve()}"
+    name = hashlib.sha256(os.fsencode(owner)).hexdigest()[:SOCKET_FOLDER_DIGITS]
+    path = Path(_socket_base()) / f"morula-{name}"
+    # A link, or a folder of another user, stays: then mkdir says so.
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        path.mkdir(mode=0o700)
+    except OSError as error:
+        raise Failure(f"cannot make {path}: {error.strerror}; set TMPDIR to a folder of your own") from error
     try:
         yield path
     finally:
@@ -102,7 +116,7 @@ def _socket_folder() -> Iterator[Path]:
 
 
 def _socket_base() -> str:
-    longest = len("/morula-12345678/") + max(map(len, SERVICES))
+    longest = len("/morula-/") + SOCKET_FOLDER_DIGITS + max(map(len, SERVICES))
     for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 a private folder is made in it
         if base and os.access(base, os.W_OK) and len(os.fsencode(base)) + longest <= SOCKET_PATH_BYTES:
             return base
@@ -118,17 +132,20 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
         | {
             "MORULA_STORE_URL": folder.objects.as_uri(),
             "MORULA_WEIGHTS_DIR": str(folder.weights),
+            # What a killed child leaves here goes when the folder is opened next.
+            "TMPDIR": str(folder.scratch),
             "PYTHONUNBUFFERED": "1",
         }
     )
 
 
-def _service(name: str, address: str, folder: DataFolder) -> Program:
+def _service(name: str, address: str, folder: DataFolder, channels: ExitStack) -> Program:
+    channel = channels.enter_context(grpc.insecure_channel(address, RECONNECT_OPTIONS))
     return Program(
         name=name,
         module=SERVICES[name],
         environment=_environment(folder, ADDRESS=address, GRACE_S=str(SERVICE_GRACE_S)),
-        is_healthy=lambda: _is_serving(address),
+        is_healthy=lambda: _is_serving(address, channel),
         stop_s=STOP_S,
     )
 
@@ -141,24 +158,24 @@ def _gateway(addresses: dict[str, str], url: str, port: int, folder: DataFolder)
         environment=_environment(
             folder, PORT=str(port), DATABASE_URL=f"sqlite:///{folder.database}", SCRATCH=str(folder.scratch), **workers
         ),
-        is_healthy=lambda: _is_ready(url),
+        is_healthy=lambda: is_ready(url),
         stop_s=STOP_S,
     )
 
 
-def _is_serving(address: str) -> bool:
+def _is_serving(address: str, channel: grpc.Channel) -> bool:
     if not Path(address.removeprefix("unix:")).exists():
         return False
-    with grpc.insecure_channel(address) as channel:
-        try:
-            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2.0)
-        except grpc.RpcError:
-            return False
+    try:
+        reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2.0)
+    except grpc.RpcError:
+        return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether the gateway takes work; a proxy of the surroundings is not asked."""
     try:
-        return httpx.get(f"{url}/readyz", timeout=2.0).is_success
+        return httpx.get(f"{url}/readyz", timeout=2.0, trust_env=False).is_success
     except httpx.TransportError:
         return False

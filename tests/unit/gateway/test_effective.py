@@ -20,7 +20,7 @@ def test_shared_cases(case: dict[str, Any]) -> None:
     layer = np.array(case["class_layer"], np.uint8) if case["class_layer"] else None
     leaf = np.array(case["leaf"], np.uint16)
     spreading = spread_classes(leaf, case["node_of_leaf"], names, case["spread"], layer)
-    found = effective(case["spread"], spreading, dict(case["marks"]))
+    found = effective(case["spread"], spreading, dict(case["marks"]), dict(case["odd"]))
     told = [
         [number, SOURCES[source]] for number, source in zip(found.classes.tolist(), found.sources.tolist(), strict=True)
     ]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morula.common.errors import InvalidArgument
+from morula.gateway.labels.effective import NOT_SURE
 from morula.gateway.labels.fold import LabelEvent, Word, check_undo, fold
 
 
@@ -39,16 +40,16 @@ def test_nothing_was_said() -> None:
 
 def test_a_page_marks_its_cells_and_odd_ones_are_only_seen() -> None:
     labels = fold([page(1, {10: 1, 11: 0, 12: None}, class_number=1)])
-    assert labels.words == {10: Word(1, 1), 11: Word(0, 1), 12: Word(None, 1)}
-    assert labels.marks == {10: 1}
+    assert labels.words == {10: Word(1, 1, 1), 11: Word(0, 1, 1), 12: Word(None, 1, 1)}
+    assert (labels.marks, labels.odd, labels.mark_count) == ({10: 1, 12: NOT_SURE}, {11: 1}, 1)
     assert labels.seen_rows == {10, 11, 12}
     assert labels.places == [(5, 2)]
     assert labels.named_page_count == 1
 
 
 def test_a_page_put_off_is_seen_and_not_counted_as_named() -> None:
-    labels = fold([page(1, {10: None, 11: None}, class_number=None)])
-    assert labels.marks == {}
+    labels = fold([page(1, {10: None, 11: 0}, class_number=None)])
+    assert (labels.marks, labels.odd, labels.mark_count) == ({10: NOT_SURE}, {}, 0)
     assert labels.seen_rows == {10, 11}
     assert (len(labels.places), labels.named_page_count) == (1, 0)
 

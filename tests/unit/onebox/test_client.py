@@ -15,6 +15,7 @@ from morula.common.errors import NotFound, SlideUnreadable
 from morula.onebox.client import Client, Part
 from morula.onebox.demo.flow import last_state
 from morula.onebox.failures import Failure
+from morula.onebox.house import is_ready
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -27,6 +28,8 @@ class Gateway(BaseHTTPRequestHandler):
             self._stream()
         elif self.path == "/v1/jobs/1":
             self._answer(200, {"id": "1", "state": "running"})
+        elif self.path == "/readyz":
+            self._answer(200, {})
         else:
             self._answer(404, {"reason": "NOT_FOUND", "detail": "There is no such job."})
 
@@ -76,6 +79,18 @@ def test_a_problem_is_the_error_it_was(client: Client, tmp_path: Path) -> None:
     (tmp_path / "a.svs").write_text("text")
     with pytest.raises(SlideUnreadable, match="It is a text"):
         client.upload([Part("a.svs", tmp_path / "a.svs")])
+
+
+def test_a_proxy_of_the_surroundings_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    client: Client = request.getfixturevalue("client")
+    assert client.get("/v1/jobs/1")["state"] == "running"
+    assert is_ready(client.url)
 
 
 def test_a_gateway_that_stays_away_is_given_up() -> None:

@@ -1,9 +1,11 @@
 """One supervisor at a time uses a folder."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,12 @@ from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Holder, default_data_dir
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from morula.onebox.folder import DataFolder
 with DataFolder(Path(sys.argv[1])).locked("serve"):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -42,8 +44,18 @@ def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
     assert folder.holder() is None
 
 
+def test_only_a_folder_that_nobody_uses_is_cleared(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.clear()
+    with folder.locked("demo"), pytest.raises(Failure, match="in use by morula demo"):
+        DataFolder(folder.root).clear()
+    folder.clear()
+    assert not folder.root.exists()
+
+
 def test_kill_9_lets_go(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as other:
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         assert DataFolder(tmp_path).holder() == Holder(other.pid, "serve", None)
@@ -51,6 +63,29 @@ def test_kill_9_lets_go(tmp_path: Path) -> None:
         other.wait()
     with DataFolder(tmp_path).locked("run"):
         pass
+
+
+def test_who_only_looks_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = DataFolder(tmp_path)
+    folder.make()
+    with (tmp_path / "lock").open("a+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert folder.holder() is None
+        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        with folder.locked("serve"):
+            assert folder.holder() == Holder(os.getpid(), "serve", None)
+
+
+def test_leavings_of_the_killed_go_once_the_folder_is_ours(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.make()
+    (folder.scratch / "morula-slide-x").mkdir()
+    with folder.locked("run"):
+        assert not list(folder.scratch.iterdir())
+        (folder.scratch / "morula-slide-y").mkdir()
+        with pytest.raises(Failure), DataFolder(tmp_path).locked("serve"):
+            pass
+        assert [path.name for path in folder.scratch.iterdir()] == ["morula-slide-y"]
 
 
 def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
 """Ports and sockets."""
 
 import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from morula.onebox import house
 from morula.onebox.failures import Failure
+from morula.onebox.folder import DataFolder
 
 
 @pytest.fixture
@@ -34,8 +40,66 @@ def test_a_long_runtime_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.M
     assert house._socket_base() != str(deep)
 
 
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(house, "SOCKET_PATH_BYTES", 4096)
+    return tmp_path
+
+
+def test_sockets_of_the_killed_go(base: Path) -> None:
+    folder = DataFolder(base / "data")
+    with house._socket_folder(folder) as first:
+        assert first.stat().st_mode & 0o077 == 0
+    first.mkdir()
+    (first / "tiler").touch()
+    with house._socket_folder(folder) as second:
+        assert second == first
+        assert not list(second.iterdir())
+        with house._socket_folder(DataFolder(base / "other")) as other:
+            assert other != second
+    assert not second.exists()
+
+
+def test_a_socket_folder_laid_by_somebody_else_is_not_used(base: Path) -> None:
+    folder = DataFolder(base / "data")
+    with house._socket_folder(folder) as path:
+        pass
+    (base / "elsewhere").mkdir()
+    path.symlink_to(base / "elsewhere")
+    with pytest.raises(Failure, match="TMPDIR"), house._socket_folder(folder):
+        pass
+    assert (base / "elsewhere").is_dir()
+
+
+def test_a_service_is_asked_over_one_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, opened = f"unix:{tmp_path}/tiler", []
+    plain = grpc.insecure_channel
+
+    def counted(target: str, options: Sequence[tuple[str, int]]) -> grpc.Channel:
+        opened.append(target)
+        return plain(target, options)
+
+    monkeypatch.setattr(grpc, "insecure_channel", counted)
+    server = grpc.server(ThreadPoolExecutor(1))
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    with ExitStack() as channels:
+        program = house._service("tiler", address, DataFolder(tmp_path), channels)
+        assert not program.is_healthy()
+        server.add_insecure_port(address)
+        server.start()
+        servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        assert not program.is_healthy()
+        servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+        assert program.is_healthy()
+        server.stop(None).wait()
+    assert opened == [address]
+
+
 def test_settings_of_the_shell_do_not_reach_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORULA_TOKEN", "secret")
-    environment = house._environment(house.DataFolder(tmp_path), PORT="1")
+    environment = house._environment(DataFolder(tmp_path), PORT="1")
     assert environment["MORULA_PORT"] == "1"
+    assert environment["TMPDIR"] == str(tmp_path / "scratch")
     assert "MORULA_TOKEN" not in environment

@@ -32,7 +32,7 @@ async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = N
     snapshot, view, found = await here.labelling.effective(labelling_id)
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     slide = view.slide(slide_id)
-    confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view)
+    confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view, found)
     names = {one.number: Classification(one.name, one.color) for one in label_set.classes}
 
     def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
@@ -49,7 +49,7 @@ async def export_labels(labelling_id: str, here: Here) -> Response:
     """Label of every cell, where it comes from, and how sure the model is."""
     snapshot, view, found = await here.labelling.effective(labelling_id)
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
-    confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view)
+    confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view, found)
     path = await asyncio.to_thread(_write_labels, view, snapshot, found, label_set, confidence)
     return FileResponse(
         path,
@@ -91,12 +91,11 @@ def _cell_ids(view: ClusteringView) -> Iterator[str]:
             yield str(uuid.UUID(bytes=cell_id))
 
 
-def _confidence(store: Store, snapshot: Snapshot, view: ClusteringView) -> Confidence:
-    """The model's confidence in each row's class, 0 where there is no model; what a person said is certain."""
+def _confidence(store: Store, snapshot: Snapshot, view: ClusteringView, found: Effective) -> Confidence:
+    """The model's confidence in each row's class, 0 where there is no model; a class that a person gave is certain."""
     confidence: Confidence = np.zeros(view.cell_count, np.float32)
     if snapshot.learnt.has_layers:
         ref = snapshot.learnt.answer.confidence_layer
         confidence = np.divide(np.frombuffer(store.get(ref.key, ref.sha256), np.uint8), 255, dtype=np.float32)
-    for row in snapshot.labels.marks:
-        confidence[row] = 1.0
-    return confidence
+    said = found.sources == SOURCES.index("mark")
+    return np.where(said, (found.classes > 0) & (found.classes != NOT_SURE), confidence).astype(np.float32)

@@ -42,15 +42,20 @@ def spread_classes(
     return classes
 
 
-def effective(spread: Spread, spread_class: npt.NDArray[np.uint8], marks: Mapping[int, int]) -> Effective:
-    """A mark, else what spreads, else none. Overrides are marks too: the last word on a cell."""
+def effective(
+    spread: Spread, spread_class: npt.NDArray[np.uint8], marks: Mapping[int, int], odd: Mapping[int, int]
+) -> Effective:
+    """A mark, else what spreads, else none. Overrides are marks too: the last word on a cell.
+
+    An odd cell was seen not to be of the class that its page was named with: that class does not spread to it.
+    """
     classes = spread_class.copy()
     spreads = {"none": 0, "model": SOURCES.index("model"), "clusters": SOURCES.index("cluster")}[spread]
     sources = np.where(classes > 0, spreads, 0).astype(np.uint8)
-    for row, number in marks.items():
-        if number:
-            classes[row] = number
-            sources[row] = SOURCES.index("mark")
+    dropped = {row: 0 for row, number in odd.items() if number == classes[row]}
+    for row, number in (dropped | dict(marks)).items():
+        classes[row] = number
+        sources[row] = SOURCES.index("mark")
     return Effective(classes, sources)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from morula.common.errors import InvalidArgument
+from morula.gateway.labels.effective import NOT_SURE
 
 KINDS = ("page_named", "cell_set", "cluster_named", "undone")
 ODD = 0
@@ -37,6 +38,8 @@ class Word:
     class_number: int | None
     page: int
     """Page it was said on, from 1; 0 for a cell set by itself."""
+    page_class: int | None = None
+    """What the page was named, or None where it was put off or the cell was set by itself."""
 
 
 @dataclass
@@ -55,8 +58,21 @@ class Labels:
 
     @property
     def marks(self) -> dict[int, int]:
-        """Class of each cell that a person gave one."""
-        return {row: word.class_number for row, word in self.words.items() if word.class_number}
+        """Class of each cell that a person gave one, NOT_SURE where the person was not sure."""
+        said = {row: word.class_number for row, word in self.words.items() if word.class_number != ODD}
+        return {row: NOT_SURE if number is None else number for row, number in said.items()}
+
+    @property
+    def odd(self) -> dict[int, int]:
+        """The class that each odd cell is not of: the one that its page was named with."""
+        return {
+            row: word.page_class for row, word in self.words.items() if word.class_number == ODD and word.page_class
+        }
+
+    @property
+    def mark_count(self) -> int:
+        """Cells that a person gave a class."""
+        return sum(1 for word in self.words.values() if word.class_number)
 
     @property
     def overrides(self) -> set[int]:
@@ -82,7 +98,7 @@ def _page_named(labels: Labels, body: Mapping[str, Any]) -> None:
     labels.named_page_count += body["class_number"] is not None
     for cell in body["cells"]:
         labels.seen_rows.add(cell["row"])
-        labels.words[cell["row"]] = Word(cell["class_number"], page=len(labels.places))
+        labels.words[cell["row"]] = Word(cell["class_number"], len(labels.places), body["class_number"])
 
 
 def _cell_set(labels: Labels, body: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ class Labelling:
             stored = self._store.get(learnt.answer.class_layer.key, learnt.answer.class_layer.sha256)
             layer = np.frombuffer(stored, np.uint8)
         spreading = spread_classes(view.leaf, node_of_leaf, _names(learnt), spread, layer)
-        return effective(spread, spreading, snapshot.labels.marks)
+        return effective(spread, spreading, snapshot.labels.marks, snapshot.labels.odd)
 
 
 def _names(learnt: Learnt) -> dict[int, int]:
@@ -104,7 +104,7 @@ def _state(
         sure_count=learnt.answer.sure_count,
         seen_count=len(said.seen_rows),
         page_count=said.named_page_count,
-        mark_count=len(said.marks),
+        mark_count=said.mark_count,
         class_counts=[
             ClassCount(class_number=one.number, cell_count=int(counts[one.number])) for one in label_set.classes
         ],
@@ -116,6 +116,7 @@ def _state(
         ],
         cluster_count=snapshot.row["cluster_count"],
         marks=sorted(said.marks.items()),
+        odd=sorted(said.odd.items()),
         learned_s=learnt.learned_s if learnt.seq else None,
         last_event=_told(said.last, label_set) if said.last else None,
         can_undo=said.last is not None,

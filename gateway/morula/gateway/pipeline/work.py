@@ -17,13 +17,15 @@ from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway.ledger import shards
 from morula.gateway.ledger.engine import Ledger
+from morula.gateway.workers import ServiceDied
 
 Json = dict[str, Any]
 
 ATTEMPT_LIMIT = 3
-# A service that died is started again by whoever watches it; until then the piece waits.
+# A service that cannot be reached is started again by whoever watches it; until then the piece waits.
 AWAY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-WORTH_ANOTHER_ATTEMPT = (ArtifactMissing, DeadlineExceeded, Internal)
+# A service that died during the call may have died of it: such calls are counted.
+WORTH_ANOTHER_ATTEMPT = (ArtifactMissing, DeadlineExceeded, Internal, ServiceDied)
 
 
 @dataclass(frozen=True)
@@ -78,20 +80,26 @@ class Workbench:
             except Busy as error:
                 await self._note(shards.requeue_shard, piece)
                 await asyncio.sleep(error.retry_after_s)
-            except Unavailable as error:
+            except MorulaError as error:
+                if _counts(error):
+                    attempt_count += 1
+                    await self._count_failure(piece, error, attempt_count)
+                    continue
                 pause_s = AWAY_PAUSES_S[min(away_count, len(AWAY_PAUSES_S) - 1)]
                 away_count += 1
                 log.warning("service away", stage=piece.stage, shard=piece.number, detail=str(error), pause_s=pause_s)
                 await self._note(shards.requeue_shard, piece)
                 await asyncio.sleep(pause_s)
-            except MorulaError as error:
-                attempt_count += 1
-                log.warning(
-                    "piece failed", stage=piece.stage, shard=piece.number, reason=error.reason, detail=str(error)
-                )
-                if attempt_count >= ATTEMPT_LIMIT or not isinstance(error, WORTH_ANOTHER_ATTEMPT):
-                    await self._note(shards.fail_shard, piece)
-                    raise
+
+    async def _count_failure(self, piece: Piece, error: MorulaError, attempt_count: int) -> None:
+        log.warning("piece failed", stage=piece.stage, shard=piece.number, reason=error.reason, detail=str(error))
+        if attempt_count >= ATTEMPT_LIMIT or not isinstance(error, WORTH_ANOTHER_ATTEMPT):
+            await self._note(shards.fail_shard, piece)
+            raise error
 
     async def _note(self, query: Callable[..., None], piece: Piece, *args: object, **kwargs: object) -> None:
         await self._ledger.write(query, self._job_id, piece.stage, piece.number, *args, **kwargs)
+
+
+def _counts(error: MorulaError) -> bool:
+    return isinstance(error, ServiceDied) or not isinstance(error, Unavailable)

@@ -99,6 +99,7 @@ export class SlideScene {
     return {
       spread: labelling.spread,
       marks: new Map(labelling.marks),
+      odd: new Map(labelling.odd),
       class_layer: this.classLayer.value,
       leaf: this.leaf.value,
       node_of_leaf: this.nodeOfLeaf.value,

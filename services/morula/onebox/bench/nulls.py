@@ -56,9 +56,9 @@ def shell(rng: np.random.Generator, rows: int, columns: int) -> Cloud:
 
 
 def mixture(rng: np.random.Generator, rows: int, columns: int) -> Cloud:
-    """Two to five Gaussians, seven deviations apart."""
-    kinds = int(rng.integers(2, 6))
-    centres = np.linalg.qr(rng.normal(size=(max(columns, kinds), max(columns, kinds))))[0][:kinds] * 7 / np.sqrt(2)
+    """Two to five Gaussians, each seven deviations from each: at right angles, so no more than there are columns."""
+    kinds = int(rng.integers(2, min(5, columns) + 1))
+    centres = np.linalg.qr(rng.normal(size=(columns, columns)))[0][:kinds] * 7 / np.sqrt(2)
     cloud: Cloud = centres[rng.integers(0, kinds, rows)] + rng.normal(size=(rows, columns))
     return cloud
 

@@ -31,14 +31,15 @@ def main() -> None:
 
 
 def demo(console: Console, *, serves: bool) -> None:
-    """All of it, in the order in which a person would."""
+    """All of it as a person would, from nothing: what was labelled before would be in the figures."""
+    folder = DataFolder(FOLDER / "data")
+    folder.clear()
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / SUMMARY).unlink(missing_ok=True)
     began = time.monotonic()
     console.print("Painting a slide")
     truth = demo_slide(FOLDER, console)
     painted_s = time.monotonic() - began
-    folder = DataFolder(FOLDER / "data")
     with open_house(folder, "demo", port=free_port(None), notify=console.print) as house, house.client() as client:
         console.print(f"Running {truth.slide} at {house.url}")
         shown = demonstrate(client, run_slide(client, truth.slide, lambda states: follow(states, console)), truth.cells)
