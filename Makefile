@@ -7,7 +7,7 @@ DATA ?=
 SERVE ?= 1
 morula := .venv/bin/morula
 
-.PHONY: help setup demo run serve test lint bench protos web images chart locks
+.PHONY: help setup demo run serve test lint bench oracles protos web images chart locks
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -36,6 +36,10 @@ bench: setup ## times per stage and what they must hold
 	@$(morula) bench pipeline
 	@$(morula) bench labelling
 	@$(morula) bench tiler
+
+oracles: ## write tests/oracles with Cellpose 3, in an environment of its own
+	@scripts/setup
+	@scripts/oracles
 
 protos: ## write protos/gen from the protos
 	@scripts/setup dev

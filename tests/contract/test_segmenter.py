@@ -86,7 +86,7 @@ async def test_cells_are_where_they_were_drawn(stub, store, shard) -> None:  # t
 async def test_a_key_that_exists_is_not_made_again(store: FolderStore, shard: FakeShard) -> None:
     calls = 0
 
-    def counted(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances:
+    def counted(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _: object = None) -> Instances:
         nonlocal calls
         calls += 1
         return Instances(np.zeros(pixels.shape[:2], np.int32), np.empty(0, np.float32))
@@ -122,7 +122,7 @@ async def test_pixels_of_other_bytes_are_refused(stub, store, shard) -> None:  #
 async def test_a_cancelled_call_writes_nothing(store: FolderStore, shard: FakeShard) -> None:
     started, go_on = threading.Event(), threading.Event()
 
-    def waiting(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances:
+    def waiting(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _: object = None) -> Instances:
         started.set()
         assert go_on.wait(10)
         return Instances(np.zeros(pixels.shape[:2], np.int32), np.empty(0, np.float32))

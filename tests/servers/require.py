@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,13 @@ def free_ports(count: int) -> list[int]:
     finally:
         for listener in sockets:
             listener.close()
+
+
+def networks() -> None:
+    """Skips a whole module of tests where what networks need is not installed."""
+    missing = [name for name in ("torch", "cellpose", "numba", "safetensors") if find_spec(name) is None]
+    if missing and os.environ.get("MORULA_REQUIRE") == "all":
+        pytest.fail(f"not installed: {', '.join(missing)}", pytrace=False)
+    if missing:
+        reason = f"not installed: {', '.join(missing)}; they come with the extra `networks` (make test installs it)"
+        pytest.skip(reason, allow_module_level=True)

@@ -6,9 +6,11 @@ from socket import socket
 import uvicorn
 from fastapi import FastAPI
 
+from morula.common.models import add_rows
 from morula.common.settings import Tls
 from morula.common.store import open_store
 from morula.common.telemetry import configure
+from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
@@ -48,6 +50,8 @@ def main() -> None:
     what = parser.parse_args().what
     settings = GatewaySettings()
     configure("gateway", settings.log_level)
+    if settings.weights_dir:
+        add_rows(WeightsFolder(settings.weights_dir).rows())
     migrate(settings.database_url)
     if what == "all":
         serve(settings)

@@ -47,6 +47,9 @@ class GatewaySettings(BaseSettings):
     folders: dict[str, Path] = Field(default_factory=dict)
     """Folders that slides may be read from by reference, by the name that requests use."""
 
+    weights_dir: Path | None = None
+    """Folder of an operator's weights, the segmenter's own; only its rows are read here."""
+
     scratch: Path | None = None
     """Where uploads lie until they are in the store; the system's temporary folder where not set."""
 

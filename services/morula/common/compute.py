@@ -7,13 +7,15 @@ import contextvars
 import math
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from morula.common.errors import Busy, Cancelled
 
+S = TypeVar("S")
 T = TypeVar("T")
 Checkpoint = Callable[[], None]
 
@@ -68,6 +70,22 @@ class Slot:
     def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
+
+
+def in_order(work: Callable[[S], T], items: Iterable[S], at_once: int) -> Iterator[T]:
+    """Results in the order of their items, of which so many are in work at a time; an error ends all of it."""
+    with ThreadPoolExecutor(at_once, thread_name_prefix="in-order") as pool:
+        running: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                running.append(pool.submit(contextvars.copy_context().run, work, item))
+                if len(running) == at_once:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
 
 
 def cpu_count(cgroup_root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:

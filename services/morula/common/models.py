@@ -34,6 +34,10 @@ class ModelSpec:
     shard_tile_count: int
     """Tiles per shard, 1 to 256: part of the keys, hence the same on every machine."""
     weights_sha256: str | None = None
+    family: str = ""
+    """The kind of network, where an operator supplies the weights; rows of one family differ in their files."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Role and sha256 of each of its files."""
     columns: tuple[str, ...] = ()
     """An embedder's columns, with units in their names."""
     location: tuple[float, ...] = ()
@@ -88,15 +92,77 @@ REGISTRY: tuple[ModelSpec, ...] = (
 )
 
 
-def find(name: str, task: Task, registry: Iterable[ModelSpec] = REGISTRY) -> ModelSpec:
+# Networks whose weights an operator supplies: each file that is added makes a row of its own.
+FAMILIES: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        name="cellpose-sam",
+        task="segmenter",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue"),
+        licence="of the file: stated BSD-3-Clause for the released ones",
+        trained_on="of the file: the released ones on data that forbid commercial use",
+        commercial=False,
+        shard_tile_count=16,
+        family="cellpose-sam",
+    ),
+    ModelSpec(
+        name="cellpose-unet",
+        task="segmenter",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("gray", "none"),
+        licence="of the file",
+        trained_on="of the file",
+        commercial=False,
+        shard_tile_count=16,
+        family="cellpose-unet",
+    ),
+    ModelSpec(
+        name="instanseg",
+        task="segmenter",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue"),
+        licence="Apache-2.0",
+        trained_on="of the file",
+        commercial=True,
+        shard_tile_count=16,
+        family="instanseg",
+    ),
+)
+
+_added: dict[str, ModelSpec] = {}
+
+
+def add_rows(specs: Iterable[ModelSpec]) -> None:
+    """Makes rows of an operator's files known to this process, once, when it starts."""
+    for spec in specs:
+        if spec.name in {row.name for row in REGISTRY}:
+            raise ValueError(f"{spec.name} is the name of a model that is always there")
+        _added[spec.name] = spec
+
+
+def rows() -> tuple[ModelSpec, ...]:
+    """All models of this process."""
+    return (*REGISTRY, *_added.values())
+
+
+def find(name: str, task: Task, registry: Iterable[ModelSpec] | None = None) -> ModelSpec:
     """The row of this name, or ModelUnavailable with the names there are."""
-    rows = {spec.name: spec for spec in registry if spec.task == task}
-    if name not in rows:
-        raise ModelUnavailable(f"there is no {task} {name!r}; there are: {', '.join(sorted(rows))}", model=name)
-    return rows[name]
+    known = {spec.name: spec for spec in (rows() if registry is None else registry) if spec.task == task}
+    if name not in known:
+        families = {spec.name for spec in FAMILIES if spec.task == task}
+        hint = f"; its weights are added by: morula models add {name} FILE" if name in families else ""
+        there = ", ".join(sorted(known))
+        raise ModelUnavailable(f"there is no {task} {name!r}; there are: {there}{hint}", model=name)
+    return known[name]
 
 
-def resolve(name: str, revision: str, task: Task, registry: Iterable[ModelSpec] = REGISTRY) -> ModelSpec:
+def resolve(name: str, revision: str, task: Task, registry: Iterable[ModelSpec] | None = None) -> ModelSpec:
     """The row of exactly this name and revision: nothing is ever substituted."""
     spec = find(name, task, registry)
     if spec.revision != revision:

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from morula.common.models import REGISTRY
 from morula.onebox.failures import OTHER, Failure, exit_code, one_line
 from morula.onebox.folder import DataFolder, default_data_dir
 
@@ -144,7 +143,7 @@ def tiles(
 
 @app.command()
 def bench(
-    stage: Annotated[str, typer.Argument(help="pipeline, labelling or tiler.")],
+    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter or seams.")],
     as_json: AsJson = False,
 ) -> None:
     """Measure a stage and compare the figures with their bounds."""
@@ -157,6 +156,86 @@ def bench(
         _print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
     if not report.holds:
         raise typer.Exit(OTHER)
+
+
+@app.command("segment")
+def segment_images(
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for label images and GeoJSON, by the images' names.")],
+    segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "watershed",
+    mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of the images.")] = 0.5,
+    diameter: Annotated[float, typer.Option(min=0, help="Of objects, in px; 0 is the model's own.")] = 0.0,
+    flow_threshold: Annotated[float, typer.Option(min=0, help="0 asks nothing of flows.")] = 0.4,
+    cellprob_threshold: Annotated[float, typer.Option(help="A logit.")] = 0.0,
+    niter: Annotated[int, typer.Option(min=0, help="Steps along flows; 0 follows the diameter.")] = 0,
+    min_size: Annotated[int, typer.Option(min=0, help="In px.")] = 15,
+    max_size_fraction: Annotated[float, typer.Option(min=0, max=1)] = 0.4,
+    normalize: Annotated[bool, typer.Option(help="Each image by its 1st and 99th percentile.")] = True,
+    augment: Annotated[bool, typer.Option(help="Flips and half overlap: slower, a little better.")] = False,
+    batch: Annotated[int, typer.Option(min=0, help="Crops per batch; 0 is the device's own.")] = 0,
+    channel: Annotated[list[str] | None, typer.Option(help="What the network sees, in order.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find cells on plain images."""
+    from morula.onebox.segmenting import segment
+    from morula.segmenter.instances import Wanted
+    from morula.segmenter.params import FlowParams
+
+    flows = FlowParams(
+        flow_threshold=flow_threshold,
+        cellprob_threshold=cellprob_threshold,
+        niter=niter,
+        min_size=min_size,
+        max_size_fraction=max_size_fraction,
+        normalize="image" if normalize else "none",
+        augment=augment,
+        batch=batch,
+        channels=tuple(channel or ()),
+    )
+    console = _console()
+    done = segment(
+        images,
+        out,
+        _folder(data),
+        segmenter,
+        mpp,
+        Wanted(diameter_um=diameter * mpp, flows=flows),
+        lambda one: console.print(one.error or f"{one.image.name}: {one.cell_count} cells"),
+    )
+    failed = [one for one in done if one.error]
+    if as_json:
+        rows = [{"image": str(d.image), "labels": d.labels and str(d.labels), "cell_count": d.cell_count} for d in done]
+        _print_json({"images": rows, "failed": [{"image": str(f.image), "error": f.error} for f in failed]})
+    if failed:
+        raise Failure(f"{len(failed)} of {len(done)} images were not segmented: {failed[0].error}")
+
+
+score = typer.Typer(help="Score results against the truth.")
+app.add_typer(score, name="score")
+
+
+@score.callback()
+def score_what() -> None:
+    """Score results against the truth."""
+
+
+@score.command("segmentation")
+def score_segmentation(
+    truth: Annotated[Path, typer.Option(help="Folder of label images.")],
+    pred: Annotated[Path, typer.Option(help="Folder of label images of the same names.")],
+    index: Annotated[Path | None, typer.Option(help="CSV with columns id and modality.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare label images: average precision, F1, PQ, AJI, Dice and more."""
+    from morula.onebox.segmenting import score as score_folders
+
+    found = score_folders(truth, pred, index)
+    if as_json:
+        _print_json({"scores": found})
+        return
+    rows = [[name, *(f"{group[name]:.4g}" for group in found.values())] for name in next(iter(found.values()))]
+    _print_table(("score", *found), rows)
 
 
 @app.command()
@@ -174,15 +253,49 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         raise Failure(f"missing: {', '.join(missing)}; what to do stands beside each")
 
 
-@app.command()
-def models(as_json: AsJson = False) -> None:
+models = typer.Typer(help="List the registry of models, or add weights to it.", invoke_without_command=True)
+app.add_typer(models, name="models")
+
+
+@models.callback()
+def list_models(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:
     """List the registry of models."""
+    from morula.onebox.models import registry
+
+    if context.invoked_subcommand:
+        return
     fields = ("name", "task", "revision", "object_kind", "mpp", "licence", "commercial")
-    rows = [{field: getattr(spec, field) for field in fields} for spec in REGISTRY]
+    rows = [{field: getattr(spec, field) for field in fields} for spec in registry(_folder(data))]
     if as_json:
         _print_json({"models": rows})
     else:
         _print_table(fields, [[str(row[field])[:12] for field in fields] for row in rows])
+
+
+@models.command("add")
+def add_model(
+    family: Annotated[str, typer.Argument(help="cellpose-sam, cellpose-unet or instanseg.")],
+    files: Annotated[list[Path], typer.Argument(help="The file of weights; several make an ensemble.")],
+    size: Annotated[Path | None, typer.Option(help="A size model (.safetensors).")] = None,
+    name: Annotated[str | None, typer.Option("--as", help="Name of the model.", show_default="the family's")] = None,
+    mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help="Microns per pixel it works at.")] = None,
+    object_um: Annotated[float | None, typer.Option(min=0.1, help="Diameter of a typical object.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="What it sees, in order: gray, haematoxylin, ...")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
+    trained_on: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
+    commercial: Annotated[bool | None, typer.Option(help="Whether both allow commercial use.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a file of weights: every tensor is checked, and what starts from now on can use it."""
+    from morula.onebox.models import Wishes, add
+
+    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), licence, trained_on, commercial)
+    spec = add(_folder(data), family, files, size, wishes)
+    if as_json:
+        _print_json({"name": spec.name, "revision": spec.revision})
+    else:
+        typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")
 
 
 def main() -> None:

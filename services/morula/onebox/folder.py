@@ -44,6 +44,7 @@ class DataFolder:
         self.database = self.root / "morula.db"
         self.logs = self.root / "logs"
         self.scratch = self.root / "scratch"
+        self.weights = Path(os.environ.get("MORULA_WEIGHTS_DIR") or self.root / "weights")
         self._lock = self.root / "lock"
 
     def make(self) -> None:

@@ -16,6 +16,8 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from morula.common.models import add_rows
+from morula.common.weights import WeightsFolder
 from morula.onebox.client import Client
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Verb
@@ -56,6 +58,7 @@ def open_house(folder: DataFolder, verb: Verb, *, port: int, notify: Callable[[s
     with folder.locked(verb), _socket_folder(folder) as sockets, ExitStack() as channels:
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
+        add_rows(WeightsFolder(folder.weights).rows())
         programs = [_service(name, address, folder, channels) for name, address in addresses.items()]
         with Supervisor([*programs, _gateway(addresses, url, port, folder)], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
@@ -128,6 +131,7 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
         | {f"MORULA_{name}": value for name, value in settings.items()}
         | {
             "MORULA_STORE_URL": folder.objects.as_uri(),
+            "MORULA_WEIGHTS_DIR": str(folder.weights),
             # What a killed child leaves here goes when the folder is opened next.
             "TMPDIR": str(folder.scratch),
             "PYTHONUNBUFFERED": "1",

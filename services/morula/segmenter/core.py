@@ -10,10 +10,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from morula.common.compute import Checkpoint
 from morula.common.formats import CELLS_SCHEMA
 from morula.common.geometry import Grid
 from morula.common.pixels import Region
-from morula.segmenter.instances import Instances, Model, Wanted
+from morula.segmenter.instances import Instances, Model, Wanted, unstoppable
 from morula.segmenter.polygons import separate, trace
 
 # Two regions see a cell at their seam a little differently; so near to it both report the cell, and settling chooses.
@@ -60,9 +61,11 @@ def outline(instances: Instances) -> Outlines:
     return Outlines(labels, trace(labels), instances.scores[present], np.stack([x, y], axis=1), areas)
 
 
-def segment_region(region: Region, layout: Layout, model: Model, wanted: Wanted) -> Columns:
+def segment_region(
+    region: Region, layout: Layout, model: Model, wanted: Wanted, checkpoint: Checkpoint = unstoppable
+) -> Columns:
     """Columns of the table of cells: the cells that this region's kept tiles own, and candidates at its seams."""
-    cells = outline(model(region.pixels, region.mpp, wanted))
+    cells = outline(model(region.pixels, region.mpp, wanted, checkpoint))
     origin = np.array([region.x_px, region.y_px])
     x, y = (origin + cells.centroids * region.downsample).T
     tile, seam, written = _owners(x, y, region, layout)

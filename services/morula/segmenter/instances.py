@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from morula.common.compute import Checkpoint
+from morula.segmenter.params import DEFAULTS, FlowParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Wanted:
     diameter_um: float = 0.0
     min_area_um2: float = 0.0
     calibration: Calibration = Calibration()
+    flows: FlowParams = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,23 @@ class Instances:
     scores: NDArray[np.float32]
 
 
-class Model(Protocol):
-    """Finds objects in RGB pixels of `mpp` microns; the same pixels give the same objects."""
+def unstoppable() -> None:
+    """The checkpoint of work that nobody stops."""
 
-    def __call__(self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances: ...
+
+class Model(Protocol):
+    """Finds objects in RGB pixels of `mpp` microns; the same pixels give the same objects.
+
+    A model that is long at it asks `checkpoint` now and then, which raises where nobody waits any more.
+    """
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
+    ) -> Instances: ...
+
+
+@runtime_checkable
+class Sizing(Protocol):
+    """A model that can tell the size of objects before it looks for them."""
+
+    def sized(self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint, /) -> Wanted: ...

@@ -9,17 +9,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import ArtifactInvalid, ModelUnavailable
+from morula.common.compute import Checkpoint, Slot, in_order
+from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable
 from morula.common.formats import Metadata, read_cells, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
 from morula.common.models import resolve
-from morula.common.pixels import read_pixels_metadata, read_regions
+from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.store import Store, Stored
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
-from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
+from morula.segmenter.params import DEFAULTS, FlowParams, Normalization
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
+
+# One region's network runs while another's flows become outlines.
+REGIONS_AT_ONCE = 2
+_NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "image": "image", "none": "none"}
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
@@ -58,7 +63,9 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         with self._store.local_path(pixels.key, pixels.sha256) as path:
             for region in read_regions(path):
                 checkpoint()
-                found = core.outline(model(region.pixels, region.mpp, wanted))
+                if isinstance(model, Sizing):
+                    wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
+                found = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
                 diameters.append(found.diameters_um(region.mpp))
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
@@ -69,13 +76,16 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             diameter_um=request.params.diameter_um,
             min_area_um2=request.params.min_area_um2,
             calibration=_calibration(request.params.calibration),
+            flows=_flow_params(request.params),
         )
-        parts = []
+
+        def cells_of(region: Region) -> core.Columns:
+            checkpoint()
+            return core.segment_region(region, layout, model, wanted, checkpoint)
+
         with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
             metadata = read_pixels_metadata(path)
-            for region in read_regions(path):
-                checkpoint()
-                parts.append(core.segment_region(region, layout, model, wanted))
+            parts = list(in_order(cells_of, read_regions(path), REGIONS_AT_ONCE))
         checkpoint()
         cells = write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
         return self._store.put(request.cells_key, cells)
@@ -115,3 +125,23 @@ def _cells_metadata(pixels: Metadata, model: artifact_pb2.ModelRef, parts: list[
 
 def _calibration(message: artifact_pb2.Calibration) -> Calibration:
     return Calibration(low=tuple(message.low), high=tuple(message.high), stain_matrix=tuple(message.stain_matrix))
+
+
+def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
+    """Zero and empty are the defaults, but where the message tells zero from nothing."""
+    if message.normalize not in _NORMALIZATIONS:
+        raise InvalidArgument(
+            f"normalize is one of {', '.join(filter(None, _NORMALIZATIONS))}, not {message.normalize!r}"
+        )
+    if message.batch < 0 or message.niter < 0:
+        raise InvalidArgument("batch and niter are not negative")
+    return FlowParams(
+        flow_threshold=message.flow_threshold if message.HasField("flow_threshold") else DEFAULTS.flow_threshold,
+        cellprob_threshold=message.cellprob_threshold,
+        niter=message.niter,
+        max_size_fraction=message.max_size_fraction or DEFAULTS.max_size_fraction,
+        normalize=_NORMALIZATIONS[message.normalize],
+        augment=message.augment,
+        batch=message.batch,
+        channels=tuple(message.channels),
+    )

@@ -18,7 +18,7 @@ from morula.segmenter.instances import Instances, Wanted
 SIDE_PX, TILE_PX, HALO_PX = 320, 48, 24
 
 
-def dark_spots(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted) -> Instances:
+def dark_spots(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _: object = None) -> Instances:
     """A model that depends on nothing but the pixels of the object itself."""
     labels = label(pixels[..., 0] < 128, connectivity=1)
     return Instances(labels.astype(np.int32), np.ones(labels.max(), np.float32))

@@ -34,7 +34,7 @@ async def get_readiness(here: Here) -> JSONResponse:
 @router.get("/version")
 async def get_version() -> dict[str, Any]:
     """Version of the program, of the pipeline and of every model."""
-    rows = [{"name": spec.name, "task": spec.task, "revision": spec.revision} for spec in models.REGISTRY]
+    rows = [{"name": spec.name, "task": spec.task, "revision": spec.revision} for spec in models.rows()]
     return {"version": version("morula"), "pipeline_revision": PIPELINE_REVISION, "models": rows}
 
 

@@ -157,7 +157,7 @@ class _Writer:
         rows = [
             {"name": spec.name, "task": spec.task, "revision": spec.revision, "licence": spec.licence}
             | {"trained_on": spec.trained_on}
-            for spec in models.REGISTRY
+            for spec in models.rows()
             if (spec.name, spec.task) in chosen
         ]
         return {

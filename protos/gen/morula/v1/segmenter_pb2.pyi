@@ -1,21 +1,38 @@
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from morula.v1 import artifact_pb2 as _artifact_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SegmentParams(_message.Message):
-    __slots__ = ("diameter_um", "min_area_um2", "calibration")
+    __slots__ = ("diameter_um", "min_area_um2", "calibration", "flow_threshold", "cellprob_threshold", "niter", "max_size_fraction", "normalize", "augment", "batch", "channels")
     DIAMETER_UM_FIELD_NUMBER: _ClassVar[int]
     MIN_AREA_UM2_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    FLOW_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    CELLPROB_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    NITER_FIELD_NUMBER: _ClassVar[int]
+    MAX_SIZE_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    AUGMENT_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
     diameter_um: float
     min_area_um2: float
     calibration: _artifact_pb2.Calibration
-    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ...) -> None: ...
+    flow_threshold: float
+    cellprob_threshold: float
+    niter: int
+    max_size_fraction: float
+    normalize: str
+    augment: bool
+    batch: int
+    channels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MeasureObjectsRequest(_message.Message):
     __slots__ = ("pixels", "model", "calibration")

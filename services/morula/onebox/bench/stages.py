@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from morula.onebox.bench import labelling, pipeline, tiler
+from morula.onebox.bench import labelling, pipeline, seams, segmenter, tiler
 from morula.onebox.bench.report import Report
 from morula.onebox.failures import WrongUse
 
 
 def measure(stage: str, console: Console) -> Report:
     """Measures one stage by name."""
-    stages = {"pipeline": lambda: pipeline.run(console), "labelling": labelling.run, "tiler": tiler.run}
+    stages = {
+        "pipeline": lambda: pipeline.run(console),
+        "labelling": labelling.run,
+        "tiler": tiler.run,
+        "segmenter": segmenter.run,
+        "seams": seams.run,
+    }
     if stage not in stages:
         raise WrongUse(f"there is no stage {stage!r} to measure; there are: {', '.join(stages)}")
     return stages[stage]()

@@ -1,0 +1,145 @@
+"""A whole image through regions, halos, owners and settling, without servers: what seams do to cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from morula.clusterer import settle
+from morula.common.geometry import Grid
+from morula.common.pixels import WHITE, Region
+from morula.segmenter import core
+from morula.segmenter.instances import Model, Wanted
+
+HALO_PX = 32
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """How an image is divided; the offset is where the first tile's corner lies, left and above of the image."""
+
+    tile_px: int
+    region_tiles: int
+    offset_px: tuple[int, int] = (0, 0)
+
+    def grid(self, pixels: NDArray[np.uint8], mpp: float) -> Grid:
+        height, width = pixels.shape[:2]
+        x, y = (-(offset % self.tile_px) for offset in self.offset_px)
+        return Grid(x, y, self.tile_px, mpp=mpp, slide_mpp=mpp, width_px=width, height_px=height)
+
+
+def settled_cells(
+    pixels: NDArray[np.uint8], mpp: float, lattice: Lattice, model: Model, wanted: Wanted
+) -> settle.Cells:
+    """Cells of an image after all of its regions were segmented and what was seen twice was dropped."""
+    grid = lattice.grid(pixels, mpp)
+    tiles = np.arange(grid.tile_count)
+    region_of_tile = grid.regions_of(tiles, lattice.region_tiles)
+    kept = {int(region): tiles[region_of_tile == region] for region in np.unique(region_of_tile)}
+    layout = core.Layout(grid, lattice.region_tiles, kept)
+    parts = [
+        core.segment_region(_region(pixels, grid, region, members), layout, model, wanted)
+        for region, members in kept.items()
+    ]
+    cells = _cells(core.join(parts))
+    return cells.take(np.flatnonzero(settle.resolve(cells, 1.0)))
+
+
+def _region(pixels: NDArray[np.uint8], grid: Grid, index: int, tiles: NDArray[np.int64]) -> Region:
+    cores = grid.cores()[tiles]
+    left, top = (int(side) - HALO_PX for side in cores[:, :2].min(axis=0))
+    right, bottom = (int(side) + HALO_PX for side in (cores[:, :2] + cores[:, 2:]).max(axis=0))
+    canvas = np.full((bottom - top, right - left, 3), WHITE, np.uint8)
+    inside = pixels[max(top, 0) : bottom, max(left, 0) : right]
+    y, x = max(-top, 0), max(-left, 0)
+    canvas[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return Region(index, left, top, 1.0, canvas, HALO_PX, grid.mpp, grid.mpp)
+
+
+def _cells(columns: core.Columns) -> settle.Cells:
+    count = columns["x_px"].size
+    return settle.Cells(
+        shard=columns["region"].astype(np.int64),
+        row=np.arange(count),
+        x=columns["x_px"].astype(np.float64),
+        y=columns["y_px"].astype(np.float64),
+        polygon=shapely.from_wkb(columns["geometry"]),
+        score=columns["score"].astype(np.float32),
+        state=columns["state"].astype(object),
+        tile=columns["tile"].astype(np.int64),
+        region=columns["region"].astype(np.int64),
+        seam=columns["seam"].astype(bool),
+        area_um2=columns["area_um2"].astype(np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Cells of one lattice that another one finds, too, by whether they lie near a seam of either."""
+
+    seam_cells: int
+    seam_matched: int
+    interior_cells: int
+    interior_matched: int
+    duplicates: int
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    @property
+    def deficit_points(self) -> float:
+        """How much less of 100 cells near seams match than of 100 interior ones."""
+        return 100 * (self.interior_matched / max(self.interior_cells, 1) - self.seam_matched / max(self.seam_cells, 1))
+
+    @property
+    def half_interval_points(self) -> float:
+        """Half of the deficit's 95 % interval: what chance alone does with so few cells."""
+        variance = 0.0
+        for count, matched in ((self.interior_cells, self.interior_matched), (self.seam_cells, self.seam_matched)):
+            share = (matched + 1) / (count + 2)
+            variance += share * (1 - share) / (count + 2)
+        return float(100 * 1.96 * np.sqrt(variance))
+
+
+def agreement(first: settle.Cells, second: settle.Cells, seams: NDArray[np.bool_], least_iou: float = 0.5) -> Agreement:
+    """`seams` says of each cell of the first whether it is near a seam."""
+    tree = shapely.STRtree(second.polygon)
+    mine, theirs = tree.query(first.polygon, predicate="intersects")
+    shared = shapely.area(shapely.intersection(first.polygon[mine], second.polygon[theirs]))
+    areas = shapely.area(first.polygon)
+    iou = shared / (areas[mine] + shapely.area(second.polygon)[theirs] - shared)
+    matched = np.zeros(areas.size, bool)
+    matched[mine[iou >= least_iou]] = True
+    return Agreement(
+        int(seams.sum()),
+        int((matched & seams).sum()),
+        int((~seams).sum()),
+        int((matched & ~seams).sum()),
+        duplicates(first) + duplicates(second),
+    )
+
+
+def duplicates(cells: settle.Cells) -> int:
+    """Pairs of cells of which one covers half of the other: seen twice."""
+    a, b = shapely.STRtree(cells.polygon).query(cells.polygon, predicate="intersects")
+    a, b = a[a < b], b[a < b]
+    areas = shapely.area(cells.polygon)
+    shared = shapely.area(shapely.intersection(cells.polygon[a], cells.polygon[b]))
+    return int((shared > 0.5 * np.minimum(areas[a], areas[b])).sum())
+
+
+def near_seams(
+    cells: settle.Cells, pixels: NDArray[np.uint8], lattices: Sequence[Lattice], within_px: float
+) -> NDArray[np.bool_]:
+    """Whether a seam between regions of any of the lattices is so near to a cell; the image's edge is no seam."""
+    near = np.zeros(len(cells), bool)
+    for lattice in lattices:
+        grid = lattice.grid(pixels, 1.0)
+        for place, edges in ((cells.x, grid.x_edges), (cells.y, grid.y_edges)):
+            seams = edges[:-1][lattice.region_tiles :: lattice.region_tiles]
+            near |= (np.abs(place[:, None] - seams) <= within_px).any(axis=1)
+    return near

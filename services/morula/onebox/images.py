@@ -1,0 +1,104 @@
+"""Plain images and label images: read for those who have no slide, written so that other programs read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import shapely
+import tifffile
+from numpy.typing import NDArray
+
+from morula.onebox.failures import WrongUse
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_TIFF = (".tif", ".tiff")
+MAX_SIDE_PX = 16384
+_UINT16 = 65535
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """Images that are named, and those in folders that are named; each stem once, for outputs have the same."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise WrongUse(f"there is no image or folder {path}")
+    by_stem: dict[str, Path] = {}
+    for path in found:
+        other = by_stem.setdefault(path.stem, path)
+        if other != path:
+            raise WrongUse(f"{other} and {path} would be written to the same name")
+    if not found:
+        raise WrongUse("there are no images")
+    return found
+
+
+def read_image(path: Path) -> NDArray[Any]:
+    """Pixels (height, width, 3), 8 or 16 bits or floats; gray becomes three equal channels, transparency goes."""
+    pixels = _read(path)
+    if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
+        pixels = np.moveaxis(pixels, 0, -1)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
+        raise WrongUse(f"{path} is no image of one plane: its shape is {pixels.shape}")
+    if max(pixels.shape[:2]) > MAX_SIDE_PX:
+        raise WrongUse(f"{path} has {pixels.shape[1]} x {pixels.shape[0]} px: morula run takes images of that size")
+    if pixels.shape[2] in (1, 2):
+        return np.repeat(pixels[..., :1], 3, axis=2)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def read_labels(path: Path) -> NDArray[np.int64]:
+    """A label image."""
+    labels = _read(path)
+    if labels.ndim != 2 or labels.dtype.kind not in "uib":
+        raise WrongUse(f"{path} is no label image: {labels.dtype} of shape {labels.shape}")
+    return labels.astype(np.int64)
+
+
+def _read(path: Path) -> NDArray[Any]:
+    if path.suffix.lower() in _TIFF:
+        try:
+            return np.asarray(tifffile.imread(path))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise WrongUse(f"{path} cannot be read as TIFF: {error}") from error
+    decoded = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise WrongUse(f"{path} is no image that can be read")
+    pixels = np.asarray(decoded)
+    if pixels.ndim == 2:
+        return pixels
+    return np.ascontiguousarray(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]])
+
+
+def write_labels(path: Path, labels: NDArray[np.int32]) -> Path:
+    """A 16-bit PNG; a 32-bit TIFF where there are more objects than 16 bits can number."""
+    if int(labels.max(initial=0)) > _UINT16:
+        path = path.with_suffix(".tiff")
+        tifffile.imwrite(path, labels.astype(np.uint32), compression="zlib")
+        return path
+    path = path.with_suffix(".png")
+    path.write_bytes(cv2.imencode(".png", labels.astype(np.uint16))[1].tobytes())
+    return path
+
+
+def write_geojson(path: Path, polygons: NDArray[np.object_], scores: NDArray[np.float32]) -> None:
+    """One feature per object, in px of the image; ids are labels."""
+    features = [
+        {
+            "type": "Feature",
+            "id": number,
+            "geometry": shapely.geometry.mapping(polygon),
+            "properties": {"objectType": "detection", "score": round(float(score), 4)},
+        }
+        for number, (polygon, score) in enumerate(zip(polygons, scores, strict=True), 1)
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")

@@ -1,0 +1,51 @@
+"""`morula models`: the registry, and an operator's files in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from morula.common.models import FAMILIES, REGISTRY, ModelSpec
+from morula.common.weights import WeightsFolder
+from morula.onebox.failures import WrongUse
+from morula.onebox.folder import DataFolder
+from morula.segmenter.backends import check_files
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a row says in place of its family; None and empty keep that."""
+
+    name: str | None = None
+    mpp: float | None = None
+    object_um: float | None = None
+    channels: tuple[str, ...] = ()
+    licence: str | None = None
+    trained_on: str | None = None
+    commercial: bool | None = None
+
+
+def registry(folder: DataFolder) -> list[ModelSpec]:
+    """Every model that a house on this folder has."""
+    return [*REGISTRY, *WeightsFolder(folder.weights).rows()]
+
+
+def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | None, wishes: Wishes) -> ModelSpec:
+    """Checks every tensor of the files, copies them in and writes their row."""
+    known = {row.family: row for row in FAMILIES}
+    if family not in known:
+        raise WrongUse(f"there is no family of networks {family!r}; there are: {', '.join(known)}")
+    asked: dict[str, Any] = {name: value for name, value in asdict(wishes).items() if value not in (None, ())}
+    row = replace(known[family], **asked)
+    if row.name in {spec.name for spec in REGISTRY}:
+        raise WrongUse(f"{row.name} is always there; choose another name with --as")
+    if not row.name or set(row.name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-") or row.name.startswith("."):
+        raise WrongUse(f"{row.name!r} is no name for a model: small letters, digits, dots, dashes and underscores are")
+    files = [("network", path) for path in networks] + ([("size", size)] if size else [])
+    missing = [str(path) for _, path in files if not path.is_file()]
+    if missing:
+        raise WrongUse(f"there is no file {', '.join(missing)}")
+    check_files(row, files)
+    return WeightsFolder(folder.weights).add(row, files)

@@ -1,0 +1,160 @@
+"""How well instances agree with the truth: pure functions of label images, by the definitions that papers use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+Labels = NDArray[np.integer]
+
+AP_THRESHOLDS = tuple(np.round(np.arange(0.5, 0.96, 0.05), 2).tolist())
+F1_THRESHOLDS = tuple(np.round(np.arange(0.1, 1.01, 0.1), 2).tolist())
+_FLOAT_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Objects of an image's truth and prediction, and how they overlap."""
+
+    intersection: NDArray[np.int64]
+    """Pixels by object of the truth (rows) and of the prediction (columns)."""
+    true_areas: NDArray[np.int64]
+    predicted_areas: NDArray[np.int64]
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        union = self.true_areas[:, None] + self.predicted_areas[None, :] - self.intersection
+        ratio: NDArray[np.float64] = self.intersection / np.maximum(union, 1)
+        return ratio
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.true_areas.size or self.predicted_areas.size)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Objects matched one to one at a threshold, and those that were not."""
+
+    matched: int
+    missed: int
+    wrong: int
+    iou_sum: float = 0.0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.matched + other.matched,
+            self.missed + other.missed,
+            self.wrong + other.wrong,
+            self.iou_sum + other.iou_sum,
+        )
+
+    @property
+    def average_precision(self) -> float:
+        """Cellpose's: TP / (TP + FP + FN)."""
+        return _ratio(self.matched, self.matched + self.missed + self.wrong)
+
+    @property
+    def f1(self) -> float:
+        return _ratio(2 * self.matched, 2 * self.matched + self.missed + self.wrong)
+
+    @property
+    def error_rate(self) -> float:
+        """(FP + FN) per object of the truth."""
+        return _ratio(self.missed + self.wrong, self.matched + self.missed, empty=0.0)
+
+    @property
+    def panoptic_quality(self) -> float:
+        return _ratio(self.iou_sum, self.matched + (self.missed + self.wrong) / 2)
+
+
+def overlap(truth: Labels, prediction: Labels) -> Overlap:
+    """How two label images of one size overlap; labels need not be in sequence."""
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}")
+    _, true = np.unique(truth, return_inverse=True)
+    _, predicted = np.unique(prediction, return_inverse=True)
+    true = true.ravel() + (0 if (truth == 0).any() else 1)
+    predicted = predicted.ravel() + (0 if (prediction == 0).any() else 1)
+    shape = (int(true.max(initial=0)) + 1, int(predicted.max(initial=0)) + 1)
+    table = np.bincount(true * shape[1] + predicted, minlength=shape[0] * shape[1]).reshape(shape)
+    return Overlap(table[1:, 1:], table[1:].sum(axis=1), table[:, 1:].sum(axis=0))
+
+
+def match(found: Overlap, threshold: float) -> Counts:
+    """One-to-one matches with at least this IoU, as many as there can be."""
+    iou = found.iou
+    good = iou >= threshold - _FLOAT_SLACK
+    matched, iou_sum = 0, 0.0
+    if good.any():
+        # Matches first, then their IoU: no sum of IoUs outweighs one more match.
+        rows, columns = linear_sum_assignment(-(good + iou * good / (2 * min(iou.shape))))
+        pairs = good[rows, columns]
+        matched, iou_sum = int(pairs.sum()), float(iou[rows, columns][pairs].sum())
+    return Counts(matched, iou.shape[0] - matched, iou.shape[1] - matched, iou_sum)
+
+
+def aggregated_jaccard(found: Overlap) -> float:
+    """AJI: each object of the truth with its best prediction; predictions that nobody took count as errors."""
+    if found.is_empty:
+        return 1.0
+    if not found.true_areas.size or not found.predicted_areas.size:
+        return 0.0
+    best = found.iou.argmax(axis=1)
+    rows = np.flatnonzero(found.intersection.max(axis=1) > 0)
+    shared = int(found.intersection[rows, best[rows]].sum())
+    union = int(found.true_areas.sum() + found.predicted_areas[best[rows]].sum()) - shared
+    unused = np.setdiff1d(np.arange(found.predicted_areas.size), best[rows])
+    return shared / (union + int(found.predicted_areas[unused].sum()))
+
+
+def dice(found: Overlap) -> float:
+    """Of foreground, whoever's it is."""
+    shared = int(found.intersection.sum())
+    return _ratio(2 * shared, int(found.true_areas.sum() + found.predicted_areas.sum()))
+
+
+def image_iou(found: Overlap) -> float:
+    """Of foreground, whoever's it is."""
+    shared = int(found.intersection.sum())
+    return _ratio(shared, int(found.true_areas.sum() + found.predicted_areas.sum()) - shared)
+
+
+def scores(images: Iterable[Overlap]) -> dict[str, float]:
+    """Scores of a set of images: objects are counted over all of them, what is of images is their mean."""
+    found = list(images)
+    if not found:
+        raise ValueError("there are no images to score")
+    totals = {t: _total(found, t) for t in (*AP_THRESHOLDS, *F1_THRESHOLDS)}
+    half = totals[0.5]
+    return {
+        **{f"ap_{threshold:g}": totals[threshold].average_precision for threshold in AP_THRESHOLDS},
+        "ap_mean": _mean([totals[t].average_precision for t in AP_THRESHOLDS]),
+        "f1_0.5": half.f1,
+        "f1_mean": _mean([totals[t].f1 for t in F1_THRESHOLDS]),
+        "error_rate": half.error_rate,
+        "pq": half.panoptic_quality,
+        "aji": _mean([aggregated_jaccard(one) for one in found]),
+        "dice": _mean([dice(one) for one in found]),
+        "image_iou": _mean([image_iou(one) for one in found]),
+        "image_count": len(found),
+        "true_count": sum(one.true_areas.size for one in found),
+        "predicted_count": sum(one.predicted_areas.size for one in found),
+    }
+
+
+def _total(found: list[Overlap], threshold: float) -> Counts:
+    return sum((match(one, threshold) for one in found), Counts(0, 0, 0))
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values))
+
+
+def _ratio(part: float, whole: float, empty: float = 1.0) -> float:
+    """Nothing expected and nothing found is right."""
+    return part / whole if whole else empty

@@ -1,0 +1,100 @@
+"""`morula segment` and `morula score segmentation`: for people with plain images."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from morula.common.errors import MorulaError
+from morula.common.models import find
+from morula.common.weights import WeightsFolder
+from morula.onebox.bench.fields import calibration_of
+from morula.onebox.failures import WrongUse, one_line
+from morula.onebox.folder import DataFolder
+from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
+from morula.onebox.models import registry
+from morula.onebox.scoring import Overlap, overlap, scores
+from morula.segmenter.backends import LazyModel, Networks
+from morula.segmenter.channels import eight_bits
+from morula.segmenter.core import outline
+from morula.segmenter.instances import Model, Wanted
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What became of one image; `error` says why nothing did."""
+
+    image: Path
+    cell_count: int = 0
+    labels: Path | None = None
+    error: str = ""
+
+
+def segment(
+    paths: Sequence[Path],
+    out: Path,
+    folder: DataFolder,
+    name: str,
+    mpp: float,
+    wanted: Wanted,
+    report: Callable[[Segmented], None],
+) -> list[Segmented]:
+    """Segments images one by one; one that cannot be read does not keep the others from it."""
+    images = find_images(paths)
+    find(name, "segmenter", registry(folder))
+    out.mkdir(parents=True, exist_ok=True)
+    models = Networks(WeightsFolder(folder.weights))
+    done = []
+    try:
+        for image in images:
+            done.append(_segment_one(image, out, models[name], mpp, wanted))
+            report(done[-1])
+    finally:
+        models.close()
+    return done
+
+
+def _segment_one(image: Path, out: Path, model: Model, mpp: float, wanted: Wanted) -> Segmented:
+    try:
+        pixels = read_image(image)
+        if isinstance(model, LazyModel):
+            found = outline(model(pixels, mpp, wanted))
+        else:
+            eight = eight_bits(pixels)
+            found = outline(model(eight, mpp, replace(wanted, calibration=calibration_of(eight))))
+    except (WrongUse, MorulaError) as error:
+        return Segmented(image, error=one_line(error))
+    labels = write_labels(out / image.stem, found.labels)
+    write_geojson(out / f"{image.stem}.geojson", found.polygons, found.scores)
+    return Segmented(image, found.scores.size, labels)
+
+
+def score(truth: Path, prediction: Path, index: Path | None) -> dict[str, dict[str, float]]:
+    """Scores of all images, and of each modality where an index names them; every truth needs its prediction."""
+    expected, found = ({path.stem: path for path in find_images([folder])} for folder in (truth, prediction))
+    missing = sorted(set(expected) - set(found))
+    if missing:
+        raise WrongUse(f"{len(missing)} images have no prediction, the first is {missing[0]}")
+    modalities = _modalities(index) if index else {}
+    groups: dict[str, list[Overlap]] = {ALL: []}
+    for stem, path in expected.items():
+        true, predicted = read_labels(path), read_labels(found[stem])
+        if true.shape != predicted.shape:
+            raise WrongUse(f"{stem}: truth is {true.shape}, prediction {predicted.shape}")
+        one = overlap(true, predicted)
+        groups[ALL].append(one)
+        if index:
+            groups.setdefault(modalities.get(stem, "not in the index"), []).append(one)
+    return {name: scores(images) for name, images in groups.items()}
+
+
+def _modalities(index: Path) -> dict[str, str]:
+    with index.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"id", "modality"} <= rows[0].keys():
+        raise WrongUse(f"{index} has no columns id and modality")
+    return {Path(row["id"]).stem: row["modality"] for row in rows}

@@ -1,0 +1,74 @@
+"""Cellpose-SAM as a backend: the published network with fused attention, its released files, nothing downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from cellpose.vit import CPSAM
+from torch import Tensor, nn
+
+from morula.common.errors import ModelUnavailable
+from morula.common.models import ModelSpec
+from morula.segmenter.cpsam import fuse
+from morula.segmenter.engine import CropQueue
+from morula.segmenter.flows import CropBackend, FlowModel, Traits
+from morula.segmenter.weights import load_exactly, read_state
+
+CROP_PX = 256
+_BLOCK = "encoder.blocks.{}.norm1.weight"
+_DIAMETER_PX = 30.0
+
+
+class SamNetwork:
+    """The network on a device, in the numbers that the device is fast with."""
+
+    def __init__(self, network: nn.Module, name: str, device: torch.device, dtype: torch.dtype | None = None) -> None:
+        self.name = name
+        self.dtype = dtype or fast_dtype(device)
+        self._network = fuse(network.to(device=device, dtype=self.dtype), CROP_PX)
+
+    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        outputs: Tensor
+        style: Tensor
+        outputs, style = self._network(crops.to(self.dtype))
+        return outputs, style
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes with it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    has_bf16: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if has_bf16 else torch.float32
+
+
+def published(block_count: int, output_count: int = 3) -> Any:
+    """The published network with so many of its blocks; its weights take no memory before they are loaded."""
+    with torch.device("meta"):
+        network = CPSAM(nout=output_count)
+    network.encoder.blocks = network.encoder.blocks[:block_count]
+    return network
+
+
+def read_network(path: Path) -> Any:
+    """The network of a file, every tensor checked."""
+    state = read_state(path)
+    block_count = 0
+    while _BLOCK.format(block_count) in state:
+        block_count += 1
+    if not block_count or "W2" not in state:
+        raise ModelUnavailable(f"{path.name} is no Cellpose-SAM network")
+    network = published(block_count, state["W2"].shape[1])
+    load_exactly(network, state)
+    return network
+
+
+def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> FlowModel:
+    """The registry's row with its file."""
+    (path,) = (path for role, path in files if role == "network")
+    network = SamNetwork(read_network(path), spec.name, queue.device)
+    # It was trained on all sizes, so an image is shown as it is unless a request names a diameter.
+    return FlowModel(CropBackend([network], Traits(CROP_PX, spec.channels, _DIAMETER_PX), queue))

@@ -1,0 +1,195 @@
+"""The crop queue: crops of all regions, shards and callers share batches of one fixed shape, one batch at a time.
+
+A batch that is not full is padded, so that a crop's result does not depend on what else was waiting. Where the
+device's memory does not hold a batch, batches of that network are halved from then on, and it is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from morula.common.errors import Cancelled, Internal
+from morula.segmenter import metrics
+
+Crops = NDArray[np.float32]
+Checkpoint = Callable[[], None]
+
+
+class Network(Protocol):
+    """Sees crops (n, channels, height, width); says (n, 3, height, width), and a style vector (n, width) of each."""
+
+    name: str
+
+    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+@dataclass(eq=False)
+class _Request:
+    """Crops of one caller, and what has been found so far."""
+
+    network: Network
+    crops: Crops
+    batch: int
+    outputs: list[Crops] = field(default_factory=list)
+    styles: list[Crops] = field(default_factory=list)
+    taken: int = 0
+    done: int = 0
+    error: BaseException | None = None
+    is_dropped: bool = False
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Requests of one shape share batches."""
+        return (id(self.network), self.crops.shape[1:], self.batch)
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_dropped or self.error is not None or self.done == len(self.crops)
+
+
+class CropQueue:
+    """Owns a device: a thread of its own runs batch after batch while there are crops."""
+
+    def __init__(self, device: str = "cpu", batch: int = 0, threads: int = 0) -> None:
+        self.device = torch.device(device)
+        self.batch = batch or (64 if self.device.type == "cuda" else 1)
+        self._threads = threads
+        self._waiting: deque[_Request] = deque()
+        self._changed = threading.Condition()
+        self._limits: dict[tuple[object, ...], int] = {}
+        self._callers = 0
+        self._is_closed = False
+        self._worker = threading.Thread(target=self._work, name="crops", daemon=True)
+        self._worker.start()
+
+    def run(self, network: Network, crops: Crops, checkpoint: Checkpoint, batch: int = 0) -> tuple[Crops, Crops]:
+        """What the network says of crops, in their order; `checkpoint` is asked after every batch of the device."""
+        request = _Request(network, crops, batch or self.batch)
+        with self._changed:
+            if self._is_closed:
+                raise Cancelled("the crop queue is closed")
+            self._waiting.append(request)
+            self._callers += 1
+            self._changed.notify_all()
+            try:
+                while not request.is_over:
+                    checkpoint()
+                    self._changed.wait()
+            finally:
+                request.is_dropped = not request.is_over
+                self._callers -= 1
+        if request.error:
+            raise request.error
+        return np.concatenate(request.outputs), np.concatenate(request.styles)
+
+    @property
+    def waiting(self) -> int:
+        """Callers that are not answered yet."""
+        return self._callers
+
+    def check(self) -> bool:
+        """Whether the device still computes."""
+        one = torch.ones(8, 8, device=self.device)
+        return bool((one @ one).sum().item() == 512.0)
+
+    def close(self) -> None:
+        """Ends after the batch that runs; callers that wait are told."""
+        with self._changed:
+            self._is_closed = True
+            for request in self._waiting:
+                request.error = Cancelled("the crop queue is closed")
+            self._changed.notify_all()
+        self._worker.join()
+
+    def _work(self) -> None:
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        while True:
+            with self._changed:
+                while not self._is_closed and not self._drop_ended():
+                    self._changed.wait()
+                if self._is_closed:
+                    return
+                parts = self._gather()
+            outcome = self._attempt(parts)
+            with self._changed:
+                self._scatter(parts, outcome)
+                self._changed.notify_all()
+
+    def _drop_ended(self) -> bool:
+        """Whether anything is left to do."""
+        self._waiting = deque(r for r in self._waiting if not r.is_over and r.taken < len(r.crops))
+        return bool(self._waiting)
+
+    def _gather(self) -> list[tuple[_Request, int, int]]:
+        """Ranges of crops for the next batch: the oldest request's, filled up by others of the same shape."""
+        shape = self._waiting[0].shape
+        left = self._limits.get(shape, self._waiting[0].batch)
+        parts = []
+        for request in self._waiting:
+            if request.shape == shape and left:
+                count = min(left, len(request.crops) - request.taken)
+                parts.append((request, request.taken, request.taken + count))
+                request.taken += count
+                left -= count
+        return parts
+
+    def _attempt(self, parts: list[tuple[_Request, int, int]]) -> tuple[Crops, Crops] | Exception | None:
+        """Outputs and styles of a batch; None where it has to be tried again, smaller."""
+        first = parts[0][0]
+        size = self._limits.get(first.shape, first.batch)
+        batch = np.zeros((size, *first.crops.shape[1:]), np.float32)
+        filled = 0
+        for request, start, stop in parts:
+            batch[filled : filled + stop - start] = request.crops[start:stop]
+            filled += stop - start
+        try:
+            return self._forward(first.network, batch, filled)
+        except torch.OutOfMemoryError as error:
+            metrics.OUT_OF_MEMORY.inc()
+            if size == 1:
+                return Internal(f"{first.network.name}: not even one crop fits into the device's memory: {error}")
+            self._limits[first.shape] = size // 2
+            torch.cuda.empty_cache()
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever a network raises belongs to those who asked it
+            return error
+
+    def _forward(self, network: Network, batch: Crops, filled: int) -> tuple[Crops, Crops]:
+        began = time.perf_counter()
+        with torch.inference_mode():
+            outputs, styles = network(torch.from_numpy(batch).to(self.device))
+            found = outputs[:filled].float().cpu().numpy(), styles[:filled].float().cpu().numpy()
+        metrics.PHASE_SECONDS.labels("network").observe(time.perf_counter() - began)
+        metrics.CROPS.inc(filled)
+        metrics.BATCH_FILL.observe(filled / len(batch))
+        return found
+
+    def _scatter(self, parts: list[tuple[_Request, int, int]], outcome: tuple[Crops, Crops] | Exception | None) -> None:
+        """Hands a batch's results to its requests; what is to be tried again waits at the front, in its order."""
+        place = 0
+        for request, start, stop in parts:
+            if outcome is None:
+                request.taken = min(request.taken, start)
+            elif isinstance(outcome, Exception):
+                request.error = outcome
+            else:
+                count = stop - start
+                request.outputs.append(outcome[0][place : place + count])
+                request.styles.append(outcome[1][place : place + count])
+                request.done += count
+                place += count
+
+
+def best_device() -> str:
+    """The accelerator where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

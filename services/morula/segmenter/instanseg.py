@@ -1,0 +1,81 @@
+"""InstanSeg as a backend: an operator's TorchScript file, which goes from pixels to labels by itself."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from morula.common.compute import Checkpoint
+from morula.common.errors import ModelUnavailable
+from morula.common.models import ModelSpec
+from morula.segmenter import metrics
+from morula.segmenter.channels import planes
+from morula.segmenter.engine import CropQueue
+from morula.segmenter.flows import resized
+from morula.segmenter.instances import Instances, Wanted, unstoppable
+
+_STEP_PX = 32
+
+
+class InstanSeg:
+    """Shows the whole image at the scale that the file was made for; its labels are the instances."""
+
+    def __init__(self, script: torch.jit.ScriptModule, spec: ModelSpec, device: torch.device) -> None:
+        self._script = script
+        self._spec = spec
+        self._device = device
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
+    ) -> Instances:
+        checkpoint()
+        began = time.perf_counter()
+        asked = wanted.flows
+        shown = planes(pixels, asked.channels or self._spec.channels, wanted.calibration, asked.normalize)
+        scale = mpp / self._spec.mpp
+        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+        shown = resized(shown, height, width) if scale != 1 else shown
+        fill = [(0, 0), (0, -height % _STEP_PX), (0, -width % _STEP_PX)]
+        with torch.inference_mode():
+            image = torch.from_numpy(np.pad(shown, fill, mode="edge"))[None].to(self._device)
+            found = self._script(image)[0, 0, :height, :width].round().int().cpu().numpy()
+        metrics.PHASE_SECONDS.labels("network").observe(time.perf_counter() - began)
+        return _instances(found, pixels.shape[:2], wanted, mpp)
+
+
+def _instances(found: NDArray[np.int32], shape: tuple[int, ...], wanted: Wanted, mpp: float) -> Instances:
+    """Labels at the image's own scale, 1..n, without small ones; nothing is said of certainty, so scores are 1."""
+    rows, columns = (np.arange(side) * count // side for side, count in zip(shape, found.shape, strict=True))
+    labels = found[rows[:, None], columns]
+    least = max(1.0, wanted.min_area_um2 / mpp**2 if wanted.min_area_um2 else wanted.flows.min_size)
+    areas = np.bincount(labels.ravel())
+    kept = np.flatnonzero(areas >= least)
+    kept = kept[kept > 0]
+    number = np.zeros(areas.size, np.int32)
+    number[kept] = np.arange(1, kept.size + 1)
+    return Instances(number[labels], np.ones(kept.size, np.float32))
+
+
+def read_script(path: Path) -> torch.jit.ScriptModule:
+    """TorchScript is code of a language without files or network; it is still the operator's to trust."""
+    try:
+        # The format is deprecated, but it is the one that these files have.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        raise ModelUnavailable(
+            f"{path.name} is no TorchScript file: {str(error).partition(chr(10))[0][:160]}"
+        ) from error
+    return script.eval()
+
+
+def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> InstanSeg:
+    """The registry's row with its file."""
+    (path,) = (path for role, path in files if role == "network")
+    return InstanSeg(read_script(path).to(queue.device), spec, queue.device)

@@ -1,0 +1,180 @@
+"""Compiled loops of the way from flows to instances: each works in the box of one cell, or over all pixels once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int32]
+Integers = NDArray[np.int64]
+Numbers = NDArray[np.float64]
+Flow = NDArray[np.float32]
+
+REACH_PX = 5  # a seed grows this far
+
+
+@njit(cache=True, nogil=True)
+def find_seeds(counts: Integers) -> Integers:
+    """Local maxima of a 5 x 5 window with more than 10 end points, in reading order."""
+    found = []
+    for y in range(2, counts.shape[0] - 2):
+        for x in range(2, counts.shape[1] - 2):
+            n = counts[y, x]
+            if n <= 10:
+                continue
+            highest = True
+            for v in range(y - 2, y + 3):
+                for u in range(x - 2, x + 3):
+                    if counts[v, u] > n:
+                        highest = False
+            if highest:
+                found.append((y, x))
+    seeds = np.empty((len(found), 2), np.int64)
+    for i in range(len(found)):
+        seeds[i, 0], seeds[i, 1] = found[i]
+    return seeds
+
+
+@njit(cache=True, nogil=True)
+def grow(counts: Integers, seeds: Integers) -> Labels:
+    """Map of seeds (numbered from 1) grown over bins with more than 2 end points; later seeds win."""
+    side = 2 * REACH_PX + 1
+    owner = np.zeros(counts.shape, np.int32)
+    for i in range(seeds.shape[0]):
+        top, left = seeds[i, 0] - REACH_PX, seeds[i, 1] - REACH_PX
+        grown = np.zeros((side, side), np.bool_)
+        grown[REACH_PX, REACH_PX] = True
+        for _ in range(REACH_PX):
+            before = grown.copy()
+            for y in range(side):
+                for x in range(side):
+                    if counts[top + y, left + x] <= 2:
+                        grown[y, x] = False
+                        continue
+                    near = False
+                    for v in range(max(0, y - 1), min(side, y + 2)):
+                        for u in range(max(0, x - 1), min(side, x + 2)):
+                            near |= before[v, u]
+                    grown[y, x] = near
+        for y in range(side):
+            for x in range(side):
+                if grown[y, x]:
+                    owner[top + y, left + x] = i + 1
+    return owner
+
+
+@njit(cache=True, nogil=True)
+def find_boxes(labels: Labels, count: int) -> Integers:
+    boxes = np.empty((count, 4), np.int64)
+    boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = labels.shape[0], labels.shape[1], 0, 0
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            i = labels[y, x] - 1
+            if i >= 0:
+                boxes[i, 0], boxes[i, 1] = min(boxes[i, 0], y), min(boxes[i, 1], x)
+                boxes[i, 2], boxes[i, 3] = max(boxes[i, 2], y + 1), max(boxes[i, 3], x + 1)
+    return boxes
+
+
+@njit(cache=True, nogil=True)
+def _centre(labels: Labels, box: Integers, label: int) -> tuple[int, int]:
+    """The label's pixel nearest to its rounded mean."""
+    total_y, total_x, n = 0, 0, 0
+    for y in range(box[0], box[2]):
+        for x in range(box[1], box[3]):
+            if labels[y, x] == label:
+                total_y += y - box[0]
+                total_x += x - box[1]
+                n += 1
+    mean_y, mean_x = round(total_y / n) + box[0], round(total_x / n) + box[1]
+    best, best_y, best_x = 1 << 60, box[0], box[1]
+    for y in range(box[0], box[2]):
+        for x in range(box[1], box[3]):
+            distance = (y - mean_y) ** 2 + (x - mean_x) ** 2
+            if labels[y, x] == label and distance < best:
+                best, best_y, best_x = distance, y, x
+    return best_y, best_x
+
+
+@njit(cache=True, nogil=True)
+def diffuse(labels: Labels, heat: Numbers, box: Integers, label: int, step_count: int) -> None:
+    """Heat that enters at the centre and spreads within the label; written to `heat`, which has a margin of one."""
+    height, width = box[2] - box[0] + 2, box[3] - box[1] + 2
+    inside = np.zeros((height, width))
+    now, then = np.zeros((height, width)), np.zeros((height, width))
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            inside[y, x] = 1.0 if labels[box[0] + y - 1, box[1] + x - 1] == label else 0.0
+    centre_y, centre_x = _centre(labels, box, label)
+    centre_y, centre_x = centre_y - box[0] + 1, centre_x - box[1] + 1
+    for _ in range(step_count):
+        now[centre_y, centre_x] += 1.0
+        for y in range(1, height - 1):
+            for x in range(1, width - 1):
+                then[y, x] = (
+                    inside[y, x]
+                    * (
+                        now[y, x]
+                        + now[y - 1, x]
+                        + now[y + 1, x]
+                        + now[y, x - 1]
+                        + now[y, x + 1]
+                        + now[y - 1, x - 1]
+                        + now[y - 1, x + 1]
+                        + now[y + 1, x - 1]
+                        + now[y + 1, x + 1]
+                    )
+                    / 9.0
+                )
+        now, then = then, now
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            if inside[y, x] > 0.0:
+                heat[box[0] + y, box[1] + x] = now[y, x]
+
+
+@njit(cache=True, nogil=True)
+def compare(labels: Labels, heat: Numbers, flow: Flow, count: int) -> Numbers:
+    sums, sizes = np.zeros(count), np.zeros(count)
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            i = labels[y, x] - 1
+            if i < 0:
+                continue
+            # Touching cells see each other's heat here, as in the published check.
+            dy = heat[y + 2, x + 1] - heat[y, x + 1]
+            dx = heat[y + 1, x + 2] - heat[y + 1, x]
+            length = 1e-60 + np.sqrt(dy * dy + dx * dx)
+            sums[i] += (dy / length - flow[0, y, x] / 5.0) ** 2 + (dx / length - flow[1, y, x] / 5.0) ** 2
+            sizes[i] += 1
+    return sums / sizes
+
+
+@njit(cache=True, nogil=True)
+def fill_holes(labels: Labels, boxes: Integers) -> None:
+    """What cannot be reached from a box's border without crossing the label becomes the label."""
+    for index in range(boxes.shape[0]):
+        top, left, bottom, right = boxes[index]
+        height, width = bottom - top, right - left
+        outside = np.zeros((height, width), np.bool_)
+        stack = np.empty((height * width, 2), np.int64)
+        depth = 0
+        for y in range(height):
+            for x in range(width):
+                if (y in (0, height - 1) or x in (0, width - 1)) and labels[top + y, left + x] != index + 1:
+                    outside[y, x] = True
+                    stack[depth, 0], stack[depth, 1] = y, x
+                    depth += 1
+        while depth:
+            depth -= 1
+            y, x = stack[depth]
+            for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+                if 0 <= v < height and 0 <= u < width and not outside[v, u] and labels[top + v, left + u] != index + 1:
+                    outside[v, u] = True
+                    stack[depth, 0], stack[depth, 1] = v, u
+                    depth += 1
+        for y in range(height):
+            for x in range(width):
+                if not outside[y, x]:
+                    labels[top + y, left + x] = index + 1

@@ -1,0 +1,20 @@
+"""What the segmenter is told beyond what every service is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from morula.common.settings import ServiceSettings
+
+
+class SegmenterSettings(ServiceSettings):
+    """Settings of networks; the classical segmenter needs none."""
+
+    weights_dir: Path | None = None
+    """Folder of an operator's weights, as `morula models add` fills it."""
+    device: str = ""
+    """`cpu`, `cuda`, `cuda:1`; the accelerator where there is one, if empty."""
+    batch: int = Field(default=0, ge=0)
+    """Crops per batch; 0 takes 64 on an accelerator and 1 on a CPU."""

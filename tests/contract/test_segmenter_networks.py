@@ -1,0 +1,123 @@
+"""SegmenterService with a network: a small U-Net, added as an operator adds one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from morula.common.compute import Slot
+from morula.common.formats import read_cells
+from morula.common.models import FAMILIES, ModelSpec, add_rows
+from morula.common.rpc import from_rpc_error
+from morula.common.store import FolderStore
+from morula.common.testing import FakeShard, fake_shard, running, temporary_store
+from morula.common.weights import WeightsFolder
+from morula.segmenter.backends import Networks
+from morula.segmenter.servicer import SegmenterServicer
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
+from tests.servers.require import networks
+
+networks()
+
+UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
+FAMILY = next(row for row in FAMILIES if row.name == "cellpose-unet")
+# The network is random: everything is a cell to it, and its flows lead nowhere.
+GENEROUS = {"cellprob_threshold": -20.0, "flow_threshold": 0.0, "max_size_fraction": 1.0, "niter": 20}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> WeightsFolder:
+    return WeightsFolder(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def model(weights: WeightsFolder) -> Iterator[ModelSpec]:
+    spec = weights.add(FAMILY, [("network", UNET)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("morula.common.models._added", {})
+        add_rows([spec])
+        yield spec
+
+
+@pytest.fixture(scope="module")
+def shard() -> FakeShard:
+    return fake_shard()
+
+
+@pytest.fixture
+def store() -> Iterator[FolderStore]:
+    with temporary_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def stub(
+    store: FolderStore, weights: WeightsFolder, model: ModelSpec
+) -> AsyncIterator[segmenter_pb2_grpc.SegmenterServiceStub]:
+    slot, models = Slot("segmenter"), Networks(weights, device="cpu", threads=1)
+    async with running(SegmenterServicer(store, slot, models)) as channel:
+        yield segmenter_pb2_grpc.SegmenterServiceStub(channel)
+    slot.close()
+    models.close()
+
+
+def put(store: FolderStore, key: str, content: bytes) -> artifact_pb2.ObjectRef:
+    stored = store.put(key, content)
+    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+
+def request_for(
+    store: FolderStore, shard: FakeShard, model: ModelSpec, key: str, **params: object
+) -> segmenter_pb2.SegmentShardRequest:
+    return segmenter_pb2.SegmentShardRequest(
+        pixels=put(store, "p/s/pixels/a.arrow", shard.pixels),
+        tiles=put(store, "p/s/tiles/a.parquet", shard.tiles),
+        model=artifact_pb2.ModelRef(name=model.name, revision=model.revision),
+        params=segmenter_pb2.SegmentParams(normalize="image", **params),  # type: ignore[arg-type]
+        cells_key=key,
+    )
+
+
+async def test_a_network_makes_the_same_table_twice(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]
+    first = await stub.SegmentShard(request_for(store, shard, model, "p/s/cells/a.parquet", **GENEROUS))
+    again = await stub.SegmentShard(request_for(store, shard, model, "p/s/cells/b.parquet", **GENEROUS))
+    assert first.cells.sha256 == again.cells.sha256
+    assert read_cells(store.get(first.cells.key)).num_rows == first.cell_count
+
+
+@pytest.mark.parametrize("params", [{"normalize": "often"}, {"batch": -1}, {"channels": ["infrared"]}])
+async def test_parameters_that_make_no_sense_are_refused(stub, store, shard, model, params) -> None:  # type: ignore[no-untyped-def]
+    request = request_for(store, shard, model, "p/s/cells/a.parquet")
+    request.params.MergeFrom(segmenter_pb2.SegmentParams(**params))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.SegmentShard(request)
+    assert from_rpc_error(caught.value).reason == "INVALID_ARGUMENT"
+    assert store.stat("p/s/cells/a.parquet") is None
+
+
+async def test_objects_are_measured_by_a_network(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]
+    request = request_for(store, shard, model, "p/s/cells/a.parquet")
+    measured = await stub.MeasureObjects(
+        segmenter_pb2.MeasureObjectsRequest(pixels=request.pixels, model=request.model)
+    )
+    assert (measured.diameter_um > 0) == (measured.object_count > 0)
+
+
+async def test_weights_that_were_damaged_are_not_used(store, shard, weights, model) -> None:  # type: ignore[no-untyped-def]
+    ((_, path),) = weights.files(model)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    try:
+        slot, models = Slot("segmenter"), Networks(weights, device="cpu", threads=1)
+        async with running(SegmenterServicer(store, slot, models)) as channel:
+            request = request_for(store, shard, model, "p/s/cells/a.parquet")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await segmenter_pb2_grpc.SegmenterServiceStub(channel).SegmentShard(request)
+        assert from_rpc_error(caught.value).reason == "MODEL_UNAVAILABLE"
+        slot.close()
+        models.close()
+    finally:
+        path.write_bytes(content)

@@ -1,0 +1,67 @@
+"""Scores by hand: two right, one missed, one too many, one too small."""
+
+import numpy as np
+import pytest
+
+from morula.onebox.scoring import Counts, aggregated_jaccard, dice, image_iou, match, overlap, scores
+
+
+def squares(*places: tuple[int, int, int]) -> np.ndarray:
+    labels = np.zeros((40, 60), np.int32)
+    for number, (y, x, side) in enumerate(places, 1):
+        labels[y : y + side, x : x + side] = number * 7
+    return labels
+
+
+TRUTH = squares((0, 0, 10), (0, 20, 10), (20, 0, 10), (20, 20, 10))
+FOUND = squares((0, 0, 10), (1, 20, 10), (20, 20, 6), (20, 45, 10))
+
+
+def test_matches_by_hand() -> None:
+    found = overlap(TRUTH, FOUND)
+    assert match(found, 0.5) == Counts(2, 2, 2, pytest.approx(1 + 90 / 110))
+    assert match(found, 0.3).matched == 3
+    assert match(found, 0.9).matched == 1
+    assert match(found, 1.0).matched == 1
+    half = match(found, 0.5)
+    assert half.average_precision == pytest.approx(2 / 6)
+    assert half.f1 == pytest.approx(4 / 8)
+    assert half.error_rate == pytest.approx(4 / 4)
+    assert half.panoptic_quality == pytest.approx((1 + 90 / 110) / 4)
+
+
+def test_areas_by_hand() -> None:
+    found = overlap(TRUTH, FOUND)
+    shared = 100 + 90 + 36
+    assert dice(found) == pytest.approx(2 * shared / (400 + 336))
+    assert image_iou(found) == pytest.approx(shared / (400 + 336 - shared))
+    assert aggregated_jaccard(found) == pytest.approx(shared / (400 + 236 - shared + 100))
+
+
+def test_the_truth_is_perfect_and_labels_are_only_names() -> None:
+    renamed = TRUTH.max() + 1 - np.where(TRUTH, TRUTH, TRUTH.max() + 1)
+    assert all(
+        value == 1 for name, value in scores([overlap(TRUTH, renamed)]).items() if name in ("pq", "aji", "ap_0.95")
+    )
+    assert scores([overlap(TRUTH, TRUTH)])["error_rate"] == 0
+
+
+def test_more_matches_go_before_better_ones() -> None:
+    truth, found = np.zeros((1, 30), int), np.zeros((1, 30), int)
+    truth[0, :10], truth[0, 10:20] = 1, 2
+    found[0, :12], found[0, 12:20] = 1, 2
+    assert match(overlap(truth, found), 0.1).matched == 2
+
+
+def test_nothing_expected_and_nothing_found_is_right() -> None:
+    empty = np.zeros((4, 4), int)
+    assert scores([overlap(empty, empty)])["ap_0.5"] == 1
+    assert scores([overlap(empty, np.ones((4, 4), int))])["ap_0.5"] == 0
+    assert aggregated_jaccard(overlap(np.ones((4, 4), int), empty)) == 0
+
+
+def test_images_of_other_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="truth is"):
+        overlap(np.zeros((2, 2), int), np.zeros((2, 3), int))
+    with pytest.raises(ValueError, match="no images"):
+        scores([])

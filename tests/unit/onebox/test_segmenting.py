@@ -1,0 +1,101 @@
+"""Plain images: labels and outlines by the images' names, and scores of folders."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from morula.common.errors import ModelUnavailable
+from morula.onebox.failures import WrongUse
+from morula.onebox.folder import DataFolder
+from morula.onebox.images import find_images, read_image, read_labels, write_labels
+from morula.onebox.segmenting import score, segment
+from morula.segmenter.instances import Wanted
+
+
+def tissue(seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    pixels = np.full((160, 200, 3), (230, 190, 215), np.uint8)
+    for x, y in random.integers(20, 140, (6, 2)):
+        cv2.circle(pixels, (int(x), int(y)), 8, (90, 60, 140), -1)
+    return pixels
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), tissue()[..., ::-1])
+    tifffile.imwrite(folder / "b.tif", tissue(1).astype(np.uint16) * 200)
+    return folder
+
+
+def test_images_become_labels_and_outlines(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = segment([images], out, DataFolder(tmp_path / "data"), "watershed", 0.5, Wanted(), lambda _: None)
+    assert [one.error for one in done] == ["", ""]
+    for one in done:
+        labels = read_labels(out / f"{one.image.stem}.png")
+        outlines = json.loads((out / f"{one.image.stem}.geojson").read_text())
+        assert labels.shape == (160, 200)
+        assert labels.max() == one.cell_count == len(outlines["features"]) > 2
+        assert outlines["features"][0]["geometry"]["type"] == "Polygon"
+
+
+def test_one_that_cannot_be_read_does_not_keep_the_others(images: Path, tmp_path: Path) -> None:
+    (images / "broken.png").write_bytes(b"no image")
+    nan = np.full((8, 8, 3), np.nan, np.float32)
+    tifffile.imwrite(images / "nan.tif", nan, photometric="rgb")
+    done = segment([images], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, Wanted(), lambda _: None)
+    errors = {one.image.name: one.error for one in done}
+    assert "no image that can be read" in errors["broken.png"]
+    assert "not finite" in errors["nan.tif"]
+    assert errors["a.png"] == errors["b.tif"] == ""
+
+
+def test_wrong_use(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable):
+        segment([images], tmp_path / "out", DataFolder(tmp_path), "magic", 0.5, Wanted(), lambda _: None)
+    cv2.imwrite(str(images / "a.jpg"), tissue())
+    with pytest.raises(WrongUse, match="same name"):
+        find_images([images])
+    with pytest.raises(WrongUse, match="no image or folder"):
+        find_images([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((9, 7), np.uint8), ((9, 7, 4), np.uint16), ((3, 9, 7), np.float32)])
+def test_every_image_has_three_channels(tmp_path: Path, shape: tuple[int, ...], kind: type) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones(shape, kind), photometric="minisblack")
+    assert read_image(tmp_path / "a.tif").shape == (9, 7, 3)
+
+
+def test_more_objects_than_sixteen_bits_can_number(tmp_path: Path) -> None:
+    labels = np.arange(300 * 300, dtype=np.int32).reshape(300, 300)
+    path = write_labels(tmp_path / "many", labels)
+    assert path.suffix == ".tiff"
+    assert np.array_equal(read_labels(path), labels)
+
+
+def test_folders_are_scored_by_modality(tmp_path: Path) -> None:
+    truth, found = tmp_path / "truth", tmp_path / "found"
+    for folder in (truth, found):
+        folder.mkdir()
+    labels = np.zeros((20, 20), np.int32)
+    labels[2:8, 2:8] = 1
+    for name, folder, content in [
+        ("a", truth, labels),
+        ("a", found, labels),
+        ("b", truth, labels),
+        ("b", found, labels * 0),
+    ]:
+        write_labels(folder / name, content)
+    index = tmp_path / "index.csv"
+    index.write_text("id,modality\na,he\nb,dark\n")
+    scores = score(truth, found, index)
+    assert {name: group["ap_0.5"] for name, group in scores.items()} == {"all": 0.5, "he": 1, "dark": 0}
+    (found / "b.png").unlink()
+    with pytest.raises(WrongUse, match="no prediction"):
+        score(truth, found, None)

@@ -1,0 +1,78 @@
+"""Cellpose-SAM with fused attention is the published network, in float32 and in bfloat16."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morula.common.errors import ModelUnavailable
+from tests.servers.require import networks
+
+networks()
+import torch  # noqa: E402 - only where it is installed
+from torch import nn  # noqa: E402
+
+from morula.segmenter import cellpose_sam  # noqa: E402
+from morula.segmenter.cpsam import fuse  # noqa: E402
+from morula.segmenter.weights import load_exactly  # noqa: E402
+
+torch.set_num_threads(1)
+BLOCKS = 2
+
+
+@pytest.fixture(scope="module")
+def stock() -> Any:
+    """The published form with few blocks, and random weights that make attention and its bias count."""
+    network = cellpose_sam.published(BLOCKS).to_empty(device="cpu").eval()
+    torch.manual_seed(0)
+    for name, tensor in network.state_dict().items():
+        fan = tensor[0].numel() if tensor.ndim > 1 else 1
+        tensor.normal_(0, 0.3 if "rel_pos" in name or "pos_embed" in name else min(0.2, fan**-0.5))
+        if "norm" in name and name.endswith("weight"):
+            tensor.add_(1)
+    nn.init.eye_(network.W2.data.view(192, 192))
+    return network
+
+
+@pytest.fixture(scope="module")
+def seen(stock: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    crops = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        return crops, stock(crops)[0]
+
+
+def test_float32_is_the_published_network(stock: Any, seen: tuple[torch.Tensor, torch.Tensor]) -> None:
+    crops, expected = seen
+    with torch.inference_mode():
+        found = fuse(copy.deepcopy(stock), 256)(crops)[0]
+    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-5
+
+
+def test_bfloat16_is_no_further_from_float32_than_the_published_network(
+    stock: Any, seen: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    crops, exact = seen
+    half = copy.deepcopy(stock).to(torch.bfloat16)
+    with torch.inference_mode():
+        theirs = half(crops.bfloat16())[0].float()
+        ours = fuse(half, 256)(crops.bfloat16())[0].float()
+    assert float((ours - exact).pow(2).mean()) <= 1.02 * float((theirs - exact).pow(2).mean())
+
+
+def test_a_file_is_read_whole_or_not_at_all(stock: Any, tmp_path: Path) -> None:
+    state = stock.state_dict()
+    path = tmp_path / "cpsam"
+    torch.save(state, path)
+    read = cellpose_sam.read_network(path).state_dict()
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
+    partial = {name: tensor for name, tensor in state.items() if name != "encoder.blocks.1.attn.rel_pos_h"}
+    with pytest.raises(ModelUnavailable, match=r"lacks encoder\.blocks\.1\.attn\.rel_pos_h"):
+        load_exactly(cellpose_sam.published(BLOCKS), partial)
+
+
+def test_another_network_is_refused(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "cyto3")
+    with pytest.raises(ModelUnavailable, match="no Cellpose-SAM network"):
+        cellpose_sam.read_network(tmp_path / "cyto3")

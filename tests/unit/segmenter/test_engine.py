@@ -1,0 +1,147 @@
+"""The crop queue: shared batches of one shape, results in order, callers that leave, memory that runs out."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from morula.common.errors import Cancelled, Internal
+from morula.segmenter.instances import unstoppable
+from tests.servers.require import networks
+
+networks()
+import torch  # noqa: E402 - only where it is installed
+
+from morula.segmenter import metrics  # noqa: E402
+from morula.segmenter.engine import CropQueue  # noqa: E402
+
+
+class Doubling:
+    """Says twice what it sees; records sizes of batches; waits where it is told to; holds so many crops."""
+
+    def __init__(self, holds: int = 1000) -> None:
+        self.name = "doubling"
+        self.batches: list[int] = []
+        self.holds = holds
+        self.entered, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
+
+    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self.entered.set()
+        assert self.go_on.wait(10)
+        if len(crops) > self.holds:
+            raise torch.OutOfMemoryError("no memory left")
+        self.batches.append(len(crops))
+        return crops * 2, crops[:, 0, :1, 0]
+
+
+@pytest.fixture
+def queue() -> Iterator[CropQueue]:
+    opened = CropQueue("cpu", batch=4, threads=1)
+    yield opened
+    opened.close()
+
+
+def numbered(count: int, start: int = 0) -> np.ndarray:
+    return np.arange(start, start + count, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4, 4), np.float32)
+
+
+def test_results_are_in_order_and_batches_of_one_shape(queue: CropQueue) -> None:
+    network = Doubling()
+    outputs, styles = queue.run(network, numbered(10), unstoppable)
+    assert np.array_equal(outputs, numbered(10) * 2)
+    assert styles.ravel().tolist() == list(range(10))
+    assert network.batches == [4, 4, 4]
+
+
+def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
+    network = Doubling()
+    network.go_on.clear()
+    results: dict[int, np.ndarray] = {}
+
+    def ask(start: int) -> None:
+        results[start] = queue.run(network, numbered(3, start), unstoppable)[0]
+
+    callers = [threading.Thread(target=ask, args=(start,)) for start in (0, 100, 200)]
+    callers[0].start()
+    assert network.entered.wait(10)
+    for caller in callers[1:]:
+        caller.start()
+    while queue.waiting < 3:
+        pass
+    network.go_on.set()
+    for caller in callers:
+        caller.join()
+    assert network.batches == [4, 4, 4]  # three of the first alone; the other six share two
+    assert all(np.array_equal(found, numbered(3, start) * 2) for start, found in results.items())
+
+
+def test_memory_that_runs_out_halves_the_batch_and_is_counted(queue: CropQueue) -> None:
+    network = Doubling(holds=1)
+    before = metrics.OUT_OF_MEMORY._value.get()
+    outputs, _ = queue.run(network, numbered(5), unstoppable)
+    assert np.array_equal(outputs, numbered(5) * 2)
+    assert set(network.batches) == {1}
+    assert metrics.OUT_OF_MEMORY._value.get() == before + 2
+
+
+def test_a_crop_that_never_fits_is_an_error(queue: CropQueue) -> None:
+    with pytest.raises(Internal, match="not even one crop"):
+        queue.run(Doubling(holds=0), numbered(2), unstoppable)
+
+
+def test_what_a_network_raises_reaches_its_caller_only(queue: CropQueue) -> None:
+    class Broken(Doubling):
+        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        queue.run(Broken(), numbered(2), unstoppable)
+    assert len(queue.run(Doubling(), numbered(2), unstoppable)[0]) == 2
+
+
+def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
+    left = threading.Event()
+
+    class Long(Doubling):
+        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            assert not self.batches or left.wait(10)
+            return super().__call__(crops)
+
+    network = Long()
+
+    def checkpoint() -> None:
+        if network.batches:
+            left.set()
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        queue.run(network, numbered(400), checkpoint)
+    assert len(queue.run(Doubling(), numbered(1), unstoppable)[0]) == 1
+    assert len(network.batches) < 100
+
+
+def test_two_networks_at_once(queue: CropQueue) -> None:
+    found: list[np.ndarray] = []
+    callers = [
+        threading.Thread(target=lambda: found.append(queue.run(Doubling(), numbered(9), unstoppable)[0]))
+        for _ in range(2)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(np.array_equal(outputs, numbered(9) * 2) for outputs in found)
+    assert len(found) == 2
+
+
+def test_the_device_is_asked_for_a_sum(queue: CropQueue) -> None:
+    assert queue.check()
+
+
+def test_a_closed_queue_takes_nothing() -> None:
+    queue = CropQueue("cpu", threads=1)
+    queue.close()
+    with pytest.raises(Cancelled):
+        queue.run(Doubling(), numbered(1), unstoppable)

@@ -1,0 +1,85 @@
+"""The U-Net, its style and its size model are Cellpose 3's: compared with files that `make oracles` wrote."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from morula.common.models import FAMILIES
+from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.params import FlowParams
+from tests.servers.require import networks
+
+networks()
+import torch  # noqa: E402 - only where it is installed
+
+from morula.segmenter import cellpose_unet  # noqa: E402
+from morula.segmenter.engine import CropQueue  # noqa: E402
+from morula.segmenter.flows import CropBackend, Traits  # noqa: E402
+from morula.segmenter.unet import UNet, UNetConfig  # noqa: E402
+
+ORACLES = Path(__file__).parents[2] / "oracles"
+NETWORK, SIZE = ORACLES / "unet_narrow.pth", ORACLES / "size_narrow.safetensors"
+TRAITS = Traits(cellpose_unet.CROP_PX, ("gray", "none"), 17.0, fills_crops=False)
+ROW = next(row for row in FAMILIES if row.name == "cellpose-unet")
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, np.ndarray]:
+    with np.load(ORACLES / "unet_narrow.npz") as stored:
+        return dict(stored)
+
+
+@pytest.fixture(scope="module")
+def queue() -> Iterator[CropQueue]:
+    opened = CropQueue("cpu", batch=2, threads=1)
+    yield opened
+    opened.close()
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def backend(queue: CropQueue) -> CropBackend:
+    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(NETWORK), "narrow", queue.device)
+    return CropBackend([network], TRAITS, queue, cellpose_unet.read_size_model(SIZE))
+
+
+def test_the_network_and_its_style_are_the_stock_ones(expected: dict[str, np.ndarray]) -> None:
+    network = cellpose_unet.read_network(NETWORK).eval()
+    with torch.inference_mode():
+        outputs, style = network(torch.from_numpy(expected["crops"]))
+    assert difference(outputs.numpy(), expected["outputs"]) < 1e-5
+    assert difference(style.numpy(), expected["style"]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "diameter_px", "params"),
+    [("plain", 17.0, {}), ("small", 25.0, {}), ("augmented", 17.0, {"augment": True})],
+)
+def test_flows_of_an_image_are_the_stock_ones(expected, queue, name, diameter_px, params) -> None:  # type: ignore[no-untyped-def]
+    wanted = Wanted(diameter_um=diameter_px * 0.5, flows=FlowParams(normalize="image", **params))
+    flows = backend(queue).infer(expected["pixels"], 0.5, wanted, unstoppable)
+    assert difference(flows.flow, expected[f"{name}_flow"]) < 2e-5
+    assert difference(flows.probability, expected[f"{name}_probability"]) < 2e-5
+    assert difference(flows.style, expected[f"{name}_style"]) < 1e-5
+
+
+def test_the_size_model_is_the_stock_one(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
+    wanted = Wanted(flows=FlowParams(normalize="image"))
+    found = backend(queue).first_diameter_um(expected["pixels"], 0.5, wanted, unstoppable)
+    assert found / 0.5 == pytest.approx(float(expected["diameter_px"]), rel=1e-5)
+
+
+def test_an_ensemble_of_equals_is_each_of_them(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
+    one = cellpose_unet.load(ROW, [("network", NETWORK)], queue)
+    two = cellpose_unet.load(ROW, [("network", NETWORK), ("network", NETWORK)], queue)
+    wanted = Wanted(flows=FlowParams(flow_threshold=0, cellprob_threshold=-9))
+    assert np.array_equal(one(expected["pixels"], 0.5, wanted).labels, two(expected["pixels"], 0.5, wanted).labels)
+
+
+def test_width_and_channels_are_read_off_the_file() -> None:
+    config = UNetConfig(channel_count=1, widths=(4, 8, 12))
+    assert UNetConfig.of(UNet(config).state_dict()) == config
