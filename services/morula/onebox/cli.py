@@ -73,14 +73,18 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port; the next free one from 8610 on unless given.")
     ] = None,
     data: Data = None,
+    folder: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Folder to read slides from where they lie.")
+    ] = None,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Open the page: slides, jobs, the board of cells."""
+    from morula.onebox.serve import named_folders, terminating
     from morula.onebox.serve import serve as serve_page
-    from morula.onebox.serve import terminating
 
+    folders, console = named_folders(folder or []), Console(highlight=False, soft_wrap=True)
     with terminating():
-        serve_page(_folder(data), Console(highlight=False, soft_wrap=True), port=port, opens=opens)
+        serve_page(_folder(data), console, port=port, opens=opens, folders=folders)
 
 
 @app.command()
