@@ -52,6 +52,17 @@ def test_an_unreadable_slide_exits_3_and_leaves_nothing(house: House, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_slide_without_a_scale_is_asked_for_in_words_of_the_command(house: House, tmp_path: Path) -> None:
+    slide = write_blank(tmp_path / "no-scale.tiff", 512, mpp=None)
+    words = ("run", slide, "--out", tmp_path / "out", "--data", house.folder.root)
+    ended = run(*words)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert f"{slide} does not say" in ended.stderr
+    assert "--slide-mpp 0.25" in ended.stderr
+    assert not (tmp_path / "out").exists()
+    assert run(*words, "--slide-mpp", "0.25").returncode == 0
+
+
 def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Client, tmp_path: Path) -> None:
     white = write_blank(tmp_path / "white.tiff", 1024, mpp=0.5)
     ended = run("run", white, "--out", tmp_path / "out", "--data", house.folder.root)
@@ -62,10 +73,14 @@ def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Clie
 
 
 def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> None:
-    words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path)]
+    words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path), "--folder", f"lab={tmp_path}"]
+    write_blank(tmp_path / "white.tiff", 512, mpp=0.5)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("Morula is at http://127.0.0.1:")
+        greeting = process.stdout.readline()
+        assert greeting.startswith("Morula is at http://127.0.0.1:")
+        with Client(greeting.split()[3]) as client:
+            assert client.post("/v1/slides", {"path": "lab/white.tiff"})["width_px"] == 512
         second = run("serve", "--no-open", "--data", tmp_path)
         assert (second.returncode, "is in use by morula serve" in second.stderr) == (1, True)
         process.send_signal(signal.SIGTERM)

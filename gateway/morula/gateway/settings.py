@@ -51,7 +51,7 @@ class GatewaySettings(BaseSettings):
     """Folder of an operator's weights, the segmenter's own; only its rows are read here."""
 
     scratch: Path | None = None
-    """Where uploads lie until they are in the store; the system's temporary folder where not set."""
+    """Where uploads and exports lie until they are in the store; the system's temporary folder where not set."""
 
     max_upload_bytes: int = 64 * GIB
     allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})

@@ -24,8 +24,18 @@ def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["run", "no.svs", "--out", "o"], 3, "no.svs is not there"),
         (["run", __file__, "--out", "o", "--segmenter", "magic"], 2, "there are: watershed"),
         (["run", __file__, "--out", "o", "--mpp", "-1"], 2, "--mpp"),
+        (["run", __file__, "--out", "o", "--slide-mpp", "21"], 2, "--slide-mpp"),
+        (["run", __file__, "--out", f"{__file__}/o"], 2, f"cannot write to {__file__}/o"),
+        (["synth", "x.png"], 2, "morula: the slide's name must end in .tiff"),
+        (["synth", "x.tiff", "--mpp", "7"], 2, "morula: mpp must be one of"),
+        (["synth", "nowhere/x.tiff"], 2, "morula: no such folder: nowhere"),
         (["bench", "speed"], 2, "there are: pipeline, labelling"),
         (["serve", "--port", "99999999"], 2, "--port"),
+        (["serve", "--folder", "lab=nowhere"], 2, "nowhere is no folder that can be read"),
+        (["serve", "--folder", f"lab={__file__}"], 2, "is no folder that can be read"),
+        (["serve", "--folder", "a/b=."], 2, "write NAME=PATH"),
+        (["serve", "--folder", "."], 2, "write NAME=PATH"),
+        (["serve", "--folder", "lab=.", "--folder", "lab=/"], 2, "there is a folder lab already"),
     ],
 )
 def test_errors(

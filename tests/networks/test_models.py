@@ -12,7 +12,7 @@ from tests.servers.require import networks
 
 networks()
 
-ORACLES = Path(__file__).parents[2] / "oracles"
+ORACLES = Path(__file__).parents[1] / "oracles"
 UNET, SIZE = ORACLES / "unet_narrow.pth", ORACLES / "size_narrow.safetensors"
 
 

@@ -19,7 +19,7 @@ from morula.segmenter.engine import CropQueue  # noqa: E402
 from morula.segmenter.flows import CropBackend, Traits  # noqa: E402
 from morula.segmenter.unet import UNet, UNetConfig  # noqa: E402
 
-ORACLES = Path(__file__).parents[2] / "oracles"
+ORACLES = Path(__file__).parents[1] / "oracles"
 NETWORK, SIZE = ORACLES / "unet_narrow.pth", ORACLES / "size_narrow.safetensors"
 TRAITS = Traits(cellpose_unet.CROP_PX, ("gray", "none"), 17.0, fills_crops=False)
 ROW = next(row for row in FAMILIES if row.name == "cellpose-unet")

@@ -23,7 +23,7 @@ import torch  # noqa: E402 - only where it is installed
 from morula.segmenter.flows import FlowModel, Flows  # noqa: E402
 from morula.segmenter.instanseg import InstanSeg  # noqa: E402
 
-UNET = Path(__file__).parents[2] / "oracles" / "unet_narrow.pth"
+UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
 ROW = {row.name: row for row in FAMILIES}
 
 
