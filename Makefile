@@ -34,7 +34,7 @@ lint: ## all that is checked without running anything
 	@scripts/lint
 
 bench: setup ## times per stage and what they must hold
-	@MORULA_DATA="$(MORULA_DATA)" scripts/bench
+	@morula="$(morula)" MORULA_DATA="$(MORULA_DATA)" scripts/bench
 
 oracles: ## write tests/oracles with Cellpose 3, in an environment of its own
 	@scripts/setup

@@ -53,9 +53,8 @@ def _trained(data: Path, model: Model) -> list[Case]:
             Case(f"{name}: of them match", round(100 * found.seam_matched / max(found.seam_cells, 1), 2), "%"),
             Case(f"{name}: interior cells", found.interior_cells, "cells"),
             Case(f"{name}: of them match", round(100 * found.interior_matched / max(found.interior_cells, 1), 2), "%"),
-            Case(f"{name}: worse near seams", round(found.deficit_points, 2), "points"),
+            Case(f"{name}: worse near seams", round(found.deficit_points, 2), "points", DEFICIT_BOUND),
             Case(f"{name}: of which chance explains", round(found.half_interval_points, 2), "points"),
-            Case(f"{name}: worse beyond chance", round(_beyond_chance(found), 2), "points", DEFICIT_BOUND),
             Case(f"{name}: cells twice", found.duplicates, "cells", "<=0"),
         ]
     return cases
@@ -85,10 +84,6 @@ def whole_discs(pixels: Pixels, _mpp: float, _wanted: Wanted, _checkpoint: Check
     """A model that sees the same wherever an image begins: dark pixels that hang together are a cell."""
     count, labels = cv2.connectedComponents((pixels[..., 0] < 128).astype(np.uint8), connectivity=4)
     return Instances(labels.astype(np.int32), np.ones(count - 1, np.float32))
-
-
-def _beyond_chance(found: Agreement) -> float:
-    return max(0.0, found.deficit_points - found.half_interval_points)
 
 
 def _lost(found: Agreement) -> int:
