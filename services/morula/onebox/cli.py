@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from morula.common.geometry import SCALE_RANGE_UM
 from morula.onebox.failures import OTHER, Failure, WrongUse, exit_code, one_line
 from morula.onebox.folder import DataFolder, default_data_dir
 
@@ -45,7 +46,10 @@ def run(
         float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
     ] = None,
     slide_mpp: Annotated[
-        float | None, typer.Option(min=0.01, max=20, help="Microns per pixel of the slide, where it does not say.")
+        float | None,
+        typer.Option(
+            min=SCALE_RANGE_UM[0], max=SCALE_RANGE_UM[1], help="Microns per pixel of the slide, where it does not say."
+        ),
     ] = None,
     data: Data = None,
     as_json: AsJson = False,
