@@ -105,5 +105,5 @@ def test_a_narrow_band_of_double_density_is_a_fold_and_a_dense_field_is_not() ->
 
 
 def test_a_dense_rim_of_tissue_is_no_fold() -> None:
-    skin, rim = double_layer(20, 78)  # The tissue begins at 75: on one side of the band there is glass.
+    skin, rim = double_layer(20, 72)  # The tissue begins at 75: on one side of the band there is glass.
     assert fold_mask(skin, BRIGHT.mask(skin), 4.0)[rim].mean() < 0.1
