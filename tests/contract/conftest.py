@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from morula.common.testing import write_slide
+from tests.contract.rest_world import World
+from tests.servers.gateway import gateway, services
 from tests.servers.require import require
 
 
@@ -36,3 +40,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
     openssl("x509", "-req", "-in", "own.csr", "-out", "own.crt", *signing)
     return folder
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    root = tmp_path_factory.mktemp("rest")
+    scans = root / "scans"
+    scans.mkdir()
+    write_slide(scans / "tiny.tiff", 1100, 800)
+    write_slide(scans / "other.tiff", 512, 512, seed=9)
+    folders = {"scans": scans}
+    async with services(root) as running, gateway(running, root, folders=folders, max_upload_bytes=64 << 20) as client:
+        slide = await client.upload(scans / "tiny.tiff", name="Tiny", stain="H&E")
+        yield World(client, running, slide, await client.run(slide["id"]))

@@ -52,6 +52,17 @@ def test_an_unreadable_slide_exits_3_and_leaves_nothing(house: House, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_slide_without_a_scale_is_asked_for_in_words_of_the_command(house: House, tmp_path: Path) -> None:
+    slide = write_blank(tmp_path / "no-scale.tiff", 512, mpp=None)
+    words = ("run", slide, "--out", tmp_path / "out", "--data", house.folder.root)
+    ended = run(*words)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert f"{slide} does not say" in ended.stderr
+    assert "--slide-mpp 0.25" in ended.stderr
+    assert not (tmp_path / "out").exists()
+    assert run(*words, "--slide-mpp", "0.25").returncode == 0
+
+
 def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Client, tmp_path: Path) -> None:
     white = write_blank(tmp_path / "white.tiff", 1024, mpp=0.5)
     ended = run("run", white, "--out", tmp_path / "out", "--data", house.folder.root)

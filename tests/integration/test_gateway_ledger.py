@@ -143,7 +143,10 @@ def test_the_same_job_is_made_once_unless_it_failed(ledger: Ledger, project: str
         first, created = add_job(tx, project)
         assert created
         assert add_job(tx, project) == (first, False)
-        assert add_job(tx, project, "other")[1]
+        other, created = add_job(tx, project, "other")
+        assert created
+        jobs.ask_to_cancel(tx, other)
+        assert add_job(tx, project, "other") != (other, False), "what is being cancelled comes to nothing"
         jobs.finish_job(tx, first, "failed", error={"reason": "INTERNAL"})
         again, created = add_job(tx, project)
         assert created

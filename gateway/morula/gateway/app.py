@@ -76,7 +76,11 @@ async def _live(
         listeners=listeners,
     )
     pipeline = Pipeline(
-        Tools(ledger, workers, store), views, learning, settings.shards_in_flight, settings.max_failed_tile_share
+        Tools(ledger, workers, store, settings.scratch),
+        views,
+        learning,
+        settings.shards_in_flight,
+        settings.max_failed_tile_share,
     )
     watch = asyncio.create_task(listeners.run(), name="listeners")
     try:

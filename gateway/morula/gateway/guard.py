@@ -4,20 +4,19 @@ A page of another site cannot make its visitor's browser write here (Origin), no
 it points at this machine (Host).
 """
 
-from urllib.parse import urlsplit
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from morula.common.errors import PermissionDenied, TooLarge
-from morula.gateway.problems import problem_of, respond
+from morula.gateway.problems import answer_unexpected, problem_of, respond, trace_id
 
 MAX_BODY_BYTES = 2 * 1024**2
+LENGTH_DIGITS = 18
 UPLOAD_PATH = "/v1/slides"
 
 HEADERS = {
     b"content-security-policy": (
-        b"default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
-        b"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -42,19 +41,30 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         upload = scope["path"] == UPLOAD_PATH and not headers.get("content-type", "").startswith("application/json")
         limit = self._max_upload_bytes if upload else MAX_BODY_BYTES
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
             self._check_origin(headers)
             _check_length(headers.get("content-length", "0"), limit)
-            await self._app(scope, _bounded(receive, limit), _with_headers(send))
+            await self._app(scope, _bounded(receive, limit), _with_headers(noting))
         except (PermissionDenied, TooLarge) as error:
-            await respond(problem_of(error))(scope, receive, _with_headers(send))
+            await respond(problem_of(error, trace_id(scope)))(scope, receive, _with_headers(send))
+        except Exception as error:
+            if started:
+                raise
+            await answer_unexpected(scope, error)(scope, receive, _with_headers(send))
 
     def _check_origin(self, headers: dict[str, str]) -> None:
         host = headers.get("host", "")
         if _name(host) not in self._allowed_hosts:
             raise PermissionDenied("This server answers only under the names of the machine it runs on.")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             raise PermissionDenied("Only pages of this server may speak to it.")
 
 
@@ -63,7 +73,7 @@ def _name(host: str) -> str:
 
 
 def _check_length(length: str, limit: int) -> None:
-    if not length.isdecimal() or int(length) > limit:
+    if not length.isdecimal() or len(length) > LENGTH_DIGITS or int(length) > limit:
         raise TooLarge(f"The request is larger than {limit} bytes.")
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from weakref import WeakValueDictionary
+
+from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import ArtifactMissing, InvalidArgument
 from morula.common.keys import artifact_key, slide_digest
@@ -48,8 +50,8 @@ class Intake:
             raise InvalidArgument("Two files of the slide have the same name.")
         digest = slide_digest([(part.name, part.sha256, part.size_bytes) for part in parts], entry_of(names))
         rows = [self._row(digest, part) for part in parts]
-        async with self._locks.setdefault(digest, asyncio.Lock()):
-            known = await self._ledger.read(slides.find_slide, self._project, digest)
+        async with self._lock(digest):
+            known = await self._known(digest, said)
             if known is not None:
                 return known, False
             written: list[str] = []
@@ -57,7 +59,7 @@ class Intake:
                 for part, row in zip(parts, rows, strict=True):
                     written.append(row["key"])
                     await asyncio.to_thread(self._store.put_large, row["key"], part.path)
-                return await self._inspect_and_keep(digest, rows, said), True
+                return await self._inspect_and_keep(digest, rows, said)
             except BaseException:
                 await self._forget(written)
                 raise
@@ -69,11 +71,21 @@ class Intake:
             raise ArtifactMissing("There is no such object in the store.", key=key)
         name = PurePosixPath(key).name
         digest = slide_digest([(name, stored.sha256, stored.size_bytes)], name)
-        known = await self._ledger.read(slides.find_slide, self._project, digest)
-        if known is not None:
-            return known, False
         row = {"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes}
-        return await self._inspect_and_keep(digest, [row], said), True
+        async with self._lock(digest):
+            known = await self._known(digest, said)
+            return (known, False) if known is not None else await self._inspect_and_keep(digest, [row], said)
+
+    def _lock(self, digest: str) -> asyncio.Lock:
+        return self._locks.setdefault(digest, asyncio.Lock())
+
+    async def _known(self, digest: str, said: Description) -> Row | None:
+        """The slide if it is here already, described as the person describes it now."""
+        known = await self._ledger.read(slides.find_slide, self._project, digest)
+        stated = {name: value for name, value in asdict(said).items() if value is not None}
+        if known is None or not stated:
+            return known
+        return await self._ledger.write(slides.describe_slide, known["id"], stated)
 
     def _row(self, digest: str, part: Part) -> FileRow:
         ext = PurePosixPath(part.name).suffix.removeprefix(".").lower()
@@ -82,7 +94,7 @@ class Intake:
         key = artifact_key(self._project, digest, "slide", ext, inputs=[], params=inputs)
         return {"name": part.name, "key": key, "sha256": part.sha256, "size_bytes": part.size_bytes}
 
-    async def _inspect_and_keep(self, digest: str, rows: Sequence[FileRow], said: Description) -> Row:
+    async def _inspect_and_keep(self, digest: str, rows: Sequence[FileRow], said: Description) -> tuple[Row, bool]:
         entry = entry_of([row["name"] for row in rows])
         reference = slide_ref({"digest": digest, "entry": entry}, rows, said.mpp)
         found = await self._workers.inspect_slide(InspectSlideRequest(slide=reference))
@@ -96,7 +108,14 @@ class Intake:
             "tissue": said.tissue,
             **_optics(found),
         }
-        return await self._ledger.write(slides.create_slide, values, rows)
+        try:
+            return await self._ledger.write(slides.create_slide, values, rows), True
+        except IntegrityError:
+            # Another gateway on this database took the same slide in meanwhile.
+            known = await self._known(digest, said)
+            if known is None:
+                raise
+            return known, False
 
     async def _forget(self, keys: Sequence[str]) -> None:
         for key in keys:

@@ -12,6 +12,7 @@ from morula.gateway.schemas import (
     Identifier,
     Name,
     NodeId,
+    Number,
     Request,
     Row,
     Time,
@@ -60,7 +61,7 @@ class NewLabelling(Request):
 class PlaceBody(Request):
     node_id: NodeId
     leaf: Annotated[int, Field(ge=0, le=65535, strict=True)]
-    cell_count: Annotated[int, Field(ge=0)] = 0
+    cell_count: Row = 0
 
 
 class SeenCellBody(Request):
@@ -73,7 +74,7 @@ class PageNamed(Request):
     place: PlaceBody
     cells: Annotated[list[SeenCellBody], Field(min_length=1, max_length=12)]
     class_number: ClassNumber | None
-    version: Annotated[int, Field(ge=0)] = 0
+    version: Number = 0
 
     @model_validator(mode="after")
     def _each_cell_once(self) -> "PageNamed":
@@ -93,7 +94,7 @@ class ClusterNamed(Request):
 
 
 class Undone(Request):
-    seq: Annotated[int, Field(ge=1, strict=True)]
+    seq: Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 
 
 BODIES: dict[str, type[Request]] = {
@@ -109,7 +110,7 @@ class NewEvent(Request):
 
     kind: Literal["page_named", "cell_set", "cluster_named", "undone"]
     body: dict[str, Any]
-    expected_seq: Annotated[int, Field(ge=0)] | None = None
+    expected_seq: Number | None = None
     actor: Name = "local"
 
 

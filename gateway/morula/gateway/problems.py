@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from morula.common.errors import Busy, Internal, InvalidArgument, MorulaError
 from morula.common.telemetry import log
@@ -37,26 +38,25 @@ def respond(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer every failure with a problem."""
+    """Have the application answer every failure with a problem; what nobody expected is the guard's to answer."""
     app.add_exception_handler(MorulaError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_unexpected)
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, MorulaError):
         raise TypeError("registered for MorulaError only")
     if isinstance(error, Internal):
-        return await _answer_unexpected(request, error)
+        return answer_unexpected(request.scope, error)
     headers = {"Retry-After": str(max(1, round(error.retry_after_s)))} if isinstance(error, Busy) else None
-    return respond(problem_of(error, _trace_id(request)), headers)
+    return respond(problem_of(error, trace_id(request.scope)), headers)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("registered for RequestValidationError only")
-    problem = problem_of(InvalidArgument(_summary(error.errors())), _trace_id(request))
+    problem = problem_of(InvalidArgument(_summary(error.errors())), trace_id(request.scope))
     errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()]
     return respond({**problem, "status": 422, "errors": errors})
 
@@ -64,25 +64,30 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException only")
+    if isinstance(error.__cause__, MorulaError):
+        # The framework takes a body that is too large for one that cannot be parsed.
+        return await _answer_error(request, error.__cause__)
     problem = {
         "type": "about:blank",
         "title": error.detail,
         "status": error.status_code,
         "detail": f"{request.method} {request.url.path}: {error.detail}",
         "reason": f"HTTP_{error.status_code}",
-        "trace_id": _trace_id(request),
+        "trace_id": trace_id(request.scope),
     }
     return respond(problem, error.headers)
 
 
-async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:
-    trace_id = _trace_id(request)
-    log.error("request failed", trace_id=trace_id, path=request.url.path, exc_info=error)
-    return respond(problem_of(Internal("Something went wrong inside; the log has it under the trace id."), trace_id))
+def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
+    """Log what nobody expected, once, and answer with the id to find it by."""
+    found_by = trace_id(scope)
+    log.error("request failed", trace_id=found_by, path=scope["path"], exc_info=error)
+    return respond(problem_of(Internal("Something went wrong inside; the log has it under the trace id."), found_by))
 
 
-def _trace_id(request: Request) -> str:
-    return str(request.scope.setdefault("morula.trace_id", uuid.uuid4().hex))
+def trace_id(scope: Scope) -> str:
+    """The id of this request."""
+    return str(scope.setdefault("morula.trace_id", uuid.uuid4().hex))
 
 
 def _summary(errors: Sequence[Any]) -> str:

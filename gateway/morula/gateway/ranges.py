@@ -13,7 +13,7 @@ from morula.v1.artifact_pb2 import ObjectRef
 
 CHUNK_BYTES = 1024**2
 IMMUTABLE = "private, max-age=31536000, immutable"
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 async def send_object(

@@ -5,10 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from morula.common.geometry import SCALE_RANGE_UM
+
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Scale = Annotated[float, Field(ge=0.01, le=32.0, allow_inf_nan=False)]
+Scale = Annotated[float, Field(ge=SCALE_RANGE_UM[0], le=SCALE_RANGE_UM[1], allow_inf_nan=False)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
+Number = Annotated[int, Field(ge=0, lt=2**31)]
+"""What an integer column holds on every database."""
 Row = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 ClassNumber = Annotated[int, Field(ge=1, le=250, strict=True)]
 NodeId = Annotated[int, Field(ge=1, lt=2**32, strict=True)]

@@ -48,7 +48,7 @@ class GatewaySettings(BaseSettings):
     """Folders that slides may be read from by reference, by the name that requests use."""
 
     scratch: Path | None = None
-    """Where uploads lie until they are in the store; the system's temporary folder where not set."""
+    """Where uploads and exports lie until they are in the store; the system's temporary folder where not set."""
 
     max_upload_bytes: int = 64 * GIB
     allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})

@@ -15,6 +15,8 @@ from morula.common.errors import InvalidArgument
 
 BLOCK_PX = 2048
 HILBERT_ORDER = 16
+SCALE_RANGE_UM = (0.01, 20.0)
+"""How wide a pixel can be: of a slide, and of the grid that one is worked on at."""
 
 
 class Box(NamedTuple):

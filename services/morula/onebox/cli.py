@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from morula.common.models import REGISTRY
-from morula.onebox.failures import OTHER, Failure, exit_code, one_line
+from morula.onebox.failures import OTHER, Failure, WrongUse, exit_code, one_line
 from morula.onebox.folder import DataFolder, default_data_dir
 
 DEBUG = "--debug"
@@ -31,6 +31,7 @@ app = typer.Typer(
 Data = Annotated[
     Path | None, typer.Option(help="Folder of objects, database and logs.", show_default="below $XDG_DATA_HOME")
 ]
+PRESETS = "the preset's"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -39,11 +40,13 @@ def run(
     slide: Annotated[Path, typer.Argument(help="The slide; a folder for one of several files.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     preset: Annotated[str, typer.Option(help="Parameters that go together.")] = "default",
-    segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "watershed",
-    embedder: Annotated[str, typer.Option(help="Model that describes cells.")] = "morphology",
-    mpp: Annotated[float, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.")] = 0.5,
+    segmenter: Annotated[str | None, typer.Option(help="Model that finds cells.", show_default=PRESETS)] = None,
+    embedder: Annotated[str | None, typer.Option(help="Model that describes cells.", show_default=PRESETS)] = None,
+    mpp: Annotated[
+        float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
+    ] = None,
     slide_mpp: Annotated[
-        float | None, typer.Option(min=0.01, max=100, help="Microns per pixel of the slide, where it does not say.")
+        float | None, typer.Option(min=0.01, max=20, help="Microns per pixel of the slide, where it does not say.")
     ] = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -95,8 +98,11 @@ def synth(
     from morula.onebox.progress import counted
     from morula.onebox.synth import make_slide
 
-    with counted("Painting", _console()) as progress:
-        made = make_slide(out, width, height, seed, progress, mpp=mpp, tissue_fraction=tissue, artefacts=artefacts)
+    try:
+        with counted("Painting", _console()) as progress:
+            made = make_slide(out, width, height, seed, progress, mpp=mpp, tissue_fraction=tissue, artefacts=artefacts)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
     written = {name: str(path) for name, path in vars(made).items()}
     if as_json:
         _print_json(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -9,11 +10,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from morula.common.keys import slide_digest
+from morula.common.keys import STAGE_REVISIONS, slide_digest
+from morula.gateway.pipeline.params import PIPELINE_REVISION, make_params
 from morula.gateway.uploads import entry_of
 from morula.onebox.client import Client, Json, Part
-from morula.onebox.failures import Failure, Unreadable
+from morula.onebox.failures import Failure, Unreadable, WrongUse
 
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 1 << 20
@@ -47,8 +50,8 @@ def digest_of(parts: list[Part]) -> str:
     return slide_digest(files, entry_of([part.name for part in parts]))
 
 
-def is_finished(out: Path, digest: str, params: Mapping[str, object]) -> bool:
-    """Whether the folder holds the whole result of this slide with these parameters."""
+def is_finished(out: Path, digest: str, params: Mapping[str, Any]) -> bool:
+    """Whether the folder holds the whole result of this slide with these parameters, as this program makes it."""
     manifest_path = out / MANIFEST
     if not manifest_path.is_file():
         return False
@@ -57,9 +60,31 @@ def is_finished(out: Path, digest: str, params: Mapping[str, object]) -> bool:
         ours: Json = manifest["request"]
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(f"{manifest_path} is not one of ours; choose another folder with --out") from error
-    if ours != {"slide_digest": digest, **params}:
+    files: Json = manifest.get("files_sha256", {})
+    if ours != {"slide_digest": digest, **params} or not files or not _is_current(manifest, params):
         return False
-    return all(_is_whole(out / name, sha256) for name, sha256 in manifest["files_sha256"].items())
+    return all(_is_whole(out / name, sha256) for name, sha256 in files.items())
+
+
+def _is_current(manifest: Json, params: Mapping[str, Any]) -> bool:
+    """Whether the result was made by the steps and models of this program: an upgrade may give another one."""
+    made: Json = manifest.get("params", {})
+    if "slide_mpp" not in made:
+        return False
+    ours = make_params(
+        preset=params["preset"],
+        segmenter=params.get("segmenter"),
+        embedder=params.get("embedder"),
+        mpp=params.get("mpp"),
+        stated_mpp=params.get("slide_mpp"),
+        known_mpp=made["slide_mpp"],
+    )
+    expected = {
+        "pipeline_revision": PIPELINE_REVISION,
+        "stage_revisions": STAGE_REVISIONS,
+        "params": ours.to_json(),
+    }
+    return all(manifest.get(name) == value for name, value in expected.items())
 
 
 def fetch(client: Client, job_id: str, out: Path, request: Mapping[str, object]) -> list[str]:
@@ -81,21 +106,35 @@ def fetch(client: Client, job_id: str, out: Path, request: Mapping[str, object])
     return [*names, MANIFEST]
 
 
+def check_out(out: Path) -> None:
+    """Raises where results cannot be put, before anything is done for them; leaves nothing."""
+    with _staging(out):
+        pass
+
+
 @contextmanager
 def _staging(out: Path) -> Iterator[Path]:
-    """A folder inside OUT that never stays; OUT itself goes, too, if it was made for nothing."""
-    was_there = out.exists()
+    """A folder inside OUT that never stays; OUT and folders above it go, too, if they were made for nothing."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    staging = None
     try:
         out.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".morula-", dir=out))
-    except OSError as error:
-        raise Failure(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from error
-    try:
         yield staging
+    except OSError as error:
+        raise _unwritable(out, error) from error
     finally:
-        shutil.rmtree(staging)
-        if not was_there and not any(out.iterdir()):
-            out.rmdir()
+        if staging is not None:
+            shutil.rmtree(staging)
+        for folder in missing:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _unwritable(out: Path, error: OSError) -> Failure:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(f"no room left in {out}: free some and run again, or choose another folder with --out")
+    return WrongUse(f"cannot write to {out}: {error.strerror}; choose another folder with --out")
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 
 from rich.console import Console
 
+from morula.common.errors import SlideScaleUnknown, TooLarge
 from morula.common.models import find
-from morula.onebox.client import Client, Json, problem_error
-from morula.onebox.failures import Failure
+from morula.onebox.client import Client, Json, Part, problem_error
+from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import any_port, open_house
 from morula.onebox.progress import follow
-from morula.onebox.results import digest_of, fetch, is_finished, slide_parts
+from morula.onebox.results import check_out, digest_of, fetch, is_finished, slide_parts
 
 
 @dataclass(frozen=True)
@@ -27,32 +28,34 @@ class Request:
     slide: Path
     out: Path
     preset: str
-    segmenter: str
-    embedder: str
-    mpp: float
+    segmenter: str | None
+    embedder: str | None
+    mpp: float | None
     slide_mpp: float | None
 
     @property
     def params(self) -> dict[str, Any]:
-        """The job's parameters; what is not given is left out, so that the slide's own scale counts."""
-        given = {"preset": self.preset, "segmenter": self.segmenter, "embedder": self.embedder, "mpp": self.mpp}
-        return given if self.slide_mpp is None else {**given, "slide_mpp": self.slide_mpp}
+        """The job's parameters; what is not given is left out, so that the preset and the slide's own scale count."""
+        names = ("preset", "segmenter", "embedder", "mpp", "slide_mpp")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:
     """The summary of the finished job; its files lie in the folder asked for."""
-    find(request.segmenter, "segmenter")
-    find(request.embedder, "embedder")
+    if request.segmenter is not None:
+        find(request.segmenter, "segmenter")
+    if request.embedder is not None:
+        find(request.embedder, "embedder")
     parts = slide_parts(request.slide)
     digest = digest_of(parts)
     if is_finished(request.out, digest, request.params):
         why = "this slide was run with these parameters before, and its files are whole"
         return {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
+    check_out(request.out)
     began = time.monotonic()
     with _gateway(folder, lambda line: console.print(line, style="yellow")) as client:
-        slide = client.upload(parts)
-        job = client.post("/v1/jobs", {"slide_id": slide["id"], **request.params})
-        job = _finish(client, job, console)
+        job = _finish(client, _submit(client, parts, request, folder), console)
         files = fetch(client, job["id"], request.out, {"slide_digest": digest, **request.params})
     return {
         "state": job["state"],
@@ -78,6 +81,20 @@ def _gateway(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Clie
         return
     with open_house(folder, "run", port=any_port(), notify=notify) as house, house.client() as client:
         yield client
+
+
+def _submit(client: Client, parts: list[Part], request: Request, folder: DataFolder) -> Json:
+    """The job of an uploaded slide; what the gateway misses is asked for in words of the command."""
+    try:
+        slide = client.upload(parts)
+        return client.post("/v1/jobs", {"slide_id": slide["id"], **request.params})
+    except TooLarge as error:
+        raise Failure(f"{error} It would lie in {folder.root}; --data names another folder") from error
+    except SlideScaleUnknown as error:
+        raise WrongUse(
+            f"{request.slide} does not say how many microns a pixel is wide: "
+            "add --slide-mpp, for example --slide-mpp 0.25 where it was scanned with a 40x objective"
+        ) from error
 
 
 def _finish(client: Client, job: Json, console: Console) -> Json:

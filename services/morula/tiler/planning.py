@@ -9,7 +9,7 @@ import numpy.typing as npt
 from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideUnreadable
-from morula.common.geometry import Grid
+from morula.common.geometry import SCALE_RANGE_UM, Grid
 from morula.tiler import core
 from morula.tiler.calibration import calibrate
 from morula.tiler.cores import core_of, find_cores
@@ -40,7 +40,7 @@ class GridRequest:
 
     def __post_init__(self) -> None:
         sensible = {
-            "mpp": 0.01 <= self.mpp <= 100,
+            "mpp": SCALE_RANGE_UM[0] <= self.mpp <= SCALE_RANGE_UM[1],
             "tile_px": 16 <= self.tile_px <= 4096,
             "halo_px": 0 <= self.halo_px <= 1024,
             "region_tile_count": 1 <= self.region_tile_count <= 64,

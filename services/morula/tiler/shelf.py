@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
+from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.keys import slide_digest
 from morula.common.store import Store
 from morula.tiler.probe import Description, probe
@@ -136,7 +137,7 @@ def _check(source: SlideSource) -> None:
     for file in source.files:
         _check_name(file.name)
     if source.stated_mpp and not plausible_mpp(source.stated_mpp):
-        raise InvalidArgument(f"{source.stated_mpp} is no scale: microns per pixel lie between 0.01 and 20")
+        raise InvalidArgument(f"{source.stated_mpp} is no scale: microns per pixel lie in {SCALE_RANGE_UM}")
     expected = slide_digest([(file.name, file.sha256, file.size_bytes) for file in source.files], source.entry)
     if expected != source.digest:
         raise InvalidArgument(f"the slide's digest is {expected[:12]}, not {source.digest[:12]}")

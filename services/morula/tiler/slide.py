@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from morula.common.geometry import SCALE_RANGE_UM
+
 Pixels = npt.NDArray[np.uint8]
 
 WHITE = 255
@@ -52,7 +54,7 @@ def scale_of(mpp_x: float, mpp_y: float, objective_power: float) -> Scale:
 
 
 def plausible_mpp(mpp: float) -> bool:
-    return math.isfinite(mpp) and 0.01 <= mpp <= 20.0
+    return math.isfinite(mpp) and SCALE_RANGE_UM[0] <= mpp <= SCALE_RANGE_UM[1]
 
 
 class Area(NamedTuple):

@@ -1,5 +1,6 @@
 """A folder of results is whole, or it is not there."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -8,12 +9,16 @@ from typing import Any
 
 import pytest
 
-from morula.common.keys import slide_digest
-from morula.onebox.failures import Failure, Unreadable
-from morula.onebox.results import MANIFEST, digest_of, fetch, is_finished, slide_parts
+from morula.common.keys import STAGE_REVISIONS, slide_digest
+from morula.gateway.pipeline.params import PIPELINE_REVISION, make_params
+from morula.onebox.failures import Failure, Unreadable, WrongUse
+from morula.onebox.results import MANIFEST, check_out, digest_of, fetch, is_finished, slide_parts
 
-FILES = {"cells.parquet": b"cells", "manifest.json": b'{"job": "1"}'}
-REQUEST = {"slide_digest": "d", "mpp": 0.5}
+MPP = {"preset": "default", "mpp": 0.5}
+REQUEST = {"slide_digest": "d", **MPP}
+PARAMS = make_params(preset="default", segmenter=None, embedder=None, mpp=0.5, stated_mpp=None, known_mpp=0.25)
+MADE = {"pipeline_revision": PIPELINE_REVISION, "stage_revisions": STAGE_REVISIONS, "params": PARAMS.to_json()}
+FILES = {"cells.parquet": b"cells", "manifest.json": json.dumps(MADE).encode()}
 
 
 class Folder:
@@ -34,11 +39,52 @@ def test_fetched_files_are_a_finished_result(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert fetch(Folder(FILES), "1", out, REQUEST) == ["cells.parquet", "manifest.json"]  # type: ignore[arg-type]
     assert sorted(path.name for path in out.iterdir()) == ["cells.parquet", "manifest.json"]
-    assert is_finished(out, "d", {"mpp": 0.5})
-    assert not is_finished(out, "d", {"mpp": 0.25})
-    assert not is_finished(out, "other", {"mpp": 0.5})
+    assert is_finished(out, "d", MPP)
+    assert not is_finished(out, "d", {"preset": "default", "mpp": 0.25})
+    assert not is_finished(out, "other", MPP)
     (out / "cells.parquet").write_bytes(b"touched")
-    assert not is_finished(out, "d", {"mpp": 0.5})
+    assert not is_finished(out, "d", MPP)
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("pipeline_revision", "0"),
+        ("stage_revisions", {**STAGE_REVISIONS, "cells": 0}),
+        ("params", {**PARAMS.to_json(), "embedder_revision": "0"}),
+        ("files_sha256", {"cells.parquet": "0"}),
+    ],
+)
+def test_a_result_of_another_program_is_not_finished(field: str, other: object, tmp_path: Path) -> None:
+    fetch(Folder(FILES), "1", tmp_path, REQUEST)  # type: ignore[arg-type]
+    manifest = json.loads((tmp_path / MANIFEST).read_bytes())
+    whole = manifest.pop(field)
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    assert not is_finished(tmp_path, "d", MPP)
+    (tmp_path / MANIFEST).write_text(json.dumps({**manifest, field: other}))
+    assert not is_finished(tmp_path, "d", MPP)
+    (tmp_path / MANIFEST).write_text(json.dumps({**manifest, field: whole}))
+    assert is_finished(tmp_path, "d", MPP)
+
+
+def test_a_place_for_results_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    check_out(tmp_path / "deep" / "out")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(WrongUse, match=f"cannot write to {wrong}: .*--out"):
+            check_out(wrong)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    gateway = Folder(FILES)
+    monkeypatch.setattr(gateway, "download", write)
+    with pytest.raises(Failure, match=f"no room left in {tmp_path}/out: free some"):
+        fetch(gateway, "1", tmp_path / "out", REQUEST)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_file_leaves_nothing(tmp_path: Path) -> None:
@@ -51,7 +97,7 @@ def test_a_damaged_file_leaves_an_earlier_result_as_it_was(tmp_path: Path) -> No
     fetch(Folder(FILES), "1", tmp_path, REQUEST)  # type: ignore[arg-type]
     with pytest.raises(Failure):
         fetch(Folder({**FILES, "new.parquet": b"n"}, damaged="new.parquet"), "2", tmp_path, REQUEST)  # type: ignore[arg-type]
-    assert is_finished(tmp_path, "d", {"mpp": 0.5})
+    assert is_finished(tmp_path, "d", MPP)
 
 
 def test_a_foreign_manifest_is_not_overwritten(tmp_path: Path) -> None:

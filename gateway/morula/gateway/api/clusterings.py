@@ -30,6 +30,7 @@ from morula.gateway.schemas import (
     Clusters,
     CohortRequest,
     Job,
+    Number,
 )
 from morula.gateway.views import ClusteringView
 
@@ -155,7 +156,7 @@ async def list_blocks(clustering_id: str, here: Here, slide_id: str | None = Non
 
 @router.get("/{clustering_id}/blocks/{number}", response_class=Response)
 async def get_block(
-    clustering_id: str, number: int, request: Request, here: Here, slide_id: str | None = None
+    clustering_id: str, number: Number, request: Request, here: Here, slide_id: str | None = None
 ) -> Response:
     """Cells of one square as numbers: row_start, row_count, vertex_count, 0; centroids; offsets; vertices."""
     view = await here.views.get(clustering_id)

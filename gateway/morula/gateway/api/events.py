@@ -1,18 +1,21 @@
 """Server-sent events: what changed, as it is now, with ids to carry on from."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy import Connection
 
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.house import Here, House
-from morula.gateway.ledger import jobs, slides
-from morula.gateway.schemas import Slide
+from morula.gateway.ledger import events, jobs, slides
+from morula.gateway.schemas import Job, Slide
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
+_EVENT_ID = re.compile(r"[0-9]{1,15}")
 LastEventId = Annotated[str | None, Header()]
 
 
@@ -26,16 +29,33 @@ async def follow_all(here: Here, last_event_id: LastEventId = None) -> AsyncIter
             yield ServerSentEvent(event=kind, id=str(number), data=await _subject(here, kind, subject_id))
 
 
+async def _first_look(job_id: str, here: Here) -> tuple[int, Job]:
+    """The job as it is and the change it is at: read before the stream begins, so that no job is a plain 404."""
+    return await here.ledger.read(_look, job_id)
+
+
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
-async def follow_job(job_id: str, here: Here, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
-    """The job as it is now, and again whenever it changes, until it ends."""
-    seq = _number(last_event_id) or 0
-    async for batch in here.listeners.follow(seq, "job", job_id):
-        for number, _kind, _subject in batch:
-            job = await here.ledger.read(job_answer, job_id)
-            yield ServerSentEvent(event="job", id=str(number), data=job.model_dump(mode="json"))
-            if job.state not in jobs.UNFINISHED:
-                return
+async def follow_job(
+    job_id: str, here: Here, first: Annotated[tuple[int, Job], Depends(_first_look)]
+) -> AsyncIterator[ServerSentEvent]:
+    """The job as it is now, whatever was heard before, and again whenever it changes, until it ends."""
+    seq, job = first
+    yield _told(seq, job)
+    if job.state not in jobs.UNFINISHED:
+        return
+    async for _ in here.listeners.follow(seq, "job", job_id):
+        seq, job = await here.ledger.read(_look, job_id)
+        yield _told(seq, job)
+        if job.state not in jobs.UNFINISHED:
+            return
+
+
+def _look(tx: Connection, job_id: str) -> tuple[int, Job]:
+    return events.last_change(tx, job_id), job_answer(tx, job_id)
+
+
+def _told(seq: int, job: Job) -> ServerSentEvent:
+    return ServerSentEvent(event="job", id=str(seq), data=job.model_dump(mode="json"))
 
 
 async def _subject(here: House, kind: str, subject_id: str) -> object:
@@ -48,4 +68,4 @@ async def _subject(here: House, kind: str, subject_id: str) -> object:
 
 
 def _number(last_event_id: str | None) -> int | None:
-    return int(last_event_id) if last_event_id is not None and last_event_id.isdecimal() else None
+    return int(last_event_id) if last_event_id is not None and _EVENT_ID.fullmatch(last_event_id) else None

@@ -50,7 +50,7 @@ async def export_labels(labelling_id: str, here: Here) -> Response:
     snapshot, view, found = await here.labelling.effective(labelling_id)
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view, found)
-    path = await asyncio.to_thread(_write_labels, view, snapshot, found, label_set, confidence)
+    path = await asyncio.to_thread(_write_labels, view, snapshot, found, label_set, confidence, here.settings.scratch)
     return FileResponse(
         path,
         media_type="application/vnd.apache.parquet",
@@ -65,6 +65,7 @@ def _write_labels(
     found: Effective,
     label_set: LabelSet,
     confidence: Confidence,
+    scratch: Path | None,
 ) -> Path:
     names = {one.number: one.name for one in label_set.classes}
     numbers = np.where(found.classes == NOT_SURE, 0, found.classes)
@@ -80,7 +81,8 @@ def _write_labels(
             "confidence": pa.array(confidence),
         }
     )
-    with tempfile.NamedTemporaryFile(prefix="morula-labels-", suffix=".parquet", delete=False) as sink:
+    name = {"prefix": "morula-labels-", "suffix": ".parquet"}
+    with tempfile.NamedTemporaryFile(**name, dir=scratch, delete=False) as sink:
         pq.write_table(table, sink, compression="zstd")
     return Path(sink.name)
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from morula.gateway.house import Here
 from morula.gateway.label_schemas import ClassChange, LabelSet, LabelSets, NewClass, NewLabelSet
 from morula.gateway.ledger import label_sets
+from morula.gateway.schemas import Number
 
 router = APIRouter(prefix="/v1/label-sets", tags=["label sets"])
 
@@ -39,7 +40,7 @@ async def add_class(set_id: str, body: NewClass, here: Here) -> LabelSet:
 
 
 @router.patch("/{set_id}/classes/{number}", response_model=LabelSet)
-async def change_class(set_id: str, number: int, body: ClassChange, here: Here) -> LabelSet:
+async def change_class(set_id: str, number: Number, body: ClassChange, here: Here) -> LabelSet:
     """Give a class another name or colour."""
     await here.ledger.write(label_sets.change_class, set_id, number, body.model_dump(exclude_none=True))
     return await here.labelling.label_set(set_id)

@@ -26,6 +26,7 @@ from morula.gateway.labels.learning import Snapshot
 from morula.gateway.ledger import clusterings, label_sets, labels
 from morula.gateway.ranges import send_object
 from morula.gateway.refs import from_json
+from morula.gateway.schemas import Number
 from morula.gateway.views import ClusteringView
 from morula.v1.labeller_pb2 import LearnLabelsResponse
 
@@ -149,7 +150,7 @@ async def set_cut(labelling_id: str, body: CutRequest, here: Here) -> Cut:
 
 @router.get("/{labelling_id}/layers/{version}/{layer}", response_class=Response)
 async def get_label_layer(
-    labelling_id: str, version: int, layer: Literal["class", "confidence"], request: Request, here: Here
+    labelling_id: str, version: Number, layer: Literal["class", "confidence"], request: Request, here: Here
 ) -> Response:
     """One byte for each row: its class by the model (0 none, 255 not sure), or the model's confidence in it."""
     row = await here.ledger.read(labels.get_layer, labelling_id, version)

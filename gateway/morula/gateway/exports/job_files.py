@@ -51,9 +51,9 @@ class Source:
     cut: Cut | None
 
 
-def write_files(store: Store, source: Source) -> tuple[list[FileRow], str]:
+def write_files(store: Store, source: Source, scratch: Path | None) -> tuple[list[FileRow], str]:
     """Make all files, put them into the store, return their rows and the digest of the result."""
-    with tempfile.TemporaryDirectory(prefix="morula-tables-") as folder:
+    with tempfile.TemporaryDirectory(prefix="morula-tables-", dir=scratch) as folder:
         return _Writer(store, source, Path(folder)).run()
 
 

@@ -61,7 +61,7 @@ class Ledger:
 
 def open_engine(url: str) -> Engine:
     """An engine that behaves alike on both databases: writers wait for each other, none fails for being second."""
-    engine = create_engine(url, pool_size=THREAD_COUNT + 2, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=THREAD_COUNT + 2, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

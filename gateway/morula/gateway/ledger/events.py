@@ -32,6 +32,9 @@ def changes_after(
     return [(row.seq, row.kind, row.subject_id) for row in tx.execute(query.order_by(event.c.seq).limit(limit))]
 
 
-def last_change(tx: Connection) -> int:
-    """Number of the newest change, 0 before the first."""
-    return tx.execute(select(func.coalesce(func.max(event.c.seq), 0))).scalar_one()
+def last_change(tx: Connection, subject_id: str | None = None) -> int:
+    """Number of the newest change, of this subject or of all; 0 before the first."""
+    query = select(func.coalesce(func.max(event.c.seq), 0))
+    if subject_id is not None:
+        query = query.where(event.c.subject_id == subject_id)
+    return tx.execute(query).scalar_one()

@@ -18,11 +18,12 @@ from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
 ENDED_BADLY = ("failed", "cancelled")
+COMES_TO_NOTHING = (*ENDED_BADLY, "cancelling")
 
 
 def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[Row, bool]:
     """Add a job, or find the one that already did, does or will do the same; True where it is new."""
-    same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(ENDED_BADLY))
+    same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(COMES_TO_NOTHING))
     known = first(tx, same.order_by(job.c.id.desc()).limit(1))
     if known is not None:
         return known, False

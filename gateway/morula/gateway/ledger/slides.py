@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
-from morula.common.errors import NotFound
+from morula.common.errors import Conflict, NotFound
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
 from morula.gateway.ledger.rows import Row, every, first
-from morula.gateway.ledger.tables import slide, slide_file
+from morula.gateway.ledger.tables import job, slide, slide_file
 
 
 def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Row:
@@ -27,6 +27,30 @@ def get_slide(tx: Connection, slide_id: str) -> Row:
     if row is None:
         raise NotFound("There is no slide with this id.", slide_id=slide_id)
     return row
+
+
+def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> Row:
+    """Write down what is stated about a slide; its scale only while no job rests on another."""
+    row = get_slide(tx, slide_id)
+    changed = {name: value for name, value in values.items() if value != row[name]}
+    if "mpp" in changed:
+        _check_scale(tx, slide_id, changed["mpp"])
+        changed["mpp_assumed"] = False
+    if changed:
+        tx.execute(update(slide).where(slide.c.id == slide_id).values(**changed))
+        announce(tx, "slide", slide_id)
+    return get_slide(tx, slide_id)
+
+
+def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
+    params = tx.execute(select(job.c.params).where(job.c.slide_id == slide_id)).scalars()
+    other = next((one["slide_mpp"] for one in params if one["slide_mpp"] != mpp), None)
+    if other is not None:
+        raise Conflict(
+            f"A job of this slide used {other} microns per pixel, so that the slide keeps its scale: "
+            "state slide_mpp with a job to use another for it.",
+            slide_id=slide_id,
+        )
 
 
 def find_slide(tx: Connection, project_id: str, digest: str) -> Row | None:

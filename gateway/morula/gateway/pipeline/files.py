@@ -33,7 +33,7 @@ async def leave_files(
     source = await _source(tools, views, learning, job, params, work, shard_count, clustering_id)
 
     async def call() -> Json:
-        files, result_digest = await asyncio.to_thread(write_files, tools.store, source)
+        files, result_digest = await asyncio.to_thread(write_files, tools.store, source, tools.scratch)
         return {"files": files, "result_digest": result_digest}
 
     await bench.lay("tables", 1)

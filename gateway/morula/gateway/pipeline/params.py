@@ -14,7 +14,6 @@ PIPELINE_REVISION = "1"
 
 SLIDE_STAGES = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
 COHORT_STAGES = ("cluster", "tables")
-SCALE_RANGE_UM = (0.01, 32.0)
 
 
 @dataclass(frozen=True)

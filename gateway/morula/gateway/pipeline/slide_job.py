@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -31,6 +32,8 @@ class Tools:
     ledger: Ledger
     workers: Workers
     store: Store
+    scratch: Path | None
+    """Where files lie until they are in the store."""
 
 
 class SlideJob:

@@ -1,0 +1,99 @@
+"""What every request passes: the guard, and how the gateway says how it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.contract.rest_world import World, check_problem
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 403),
+        ({"host": "evil.example:80"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
+        ({"origin": "http://127.0.0.1:1"}, 403),
+        ({"origin": "http://127.0.0.1"}, 200),
+        ({"host": "localhost:8610"}, 200),
+        ({"host": "[::1]:8610"}, 200),
+    ],
+)
+async def test_only_pages_of_this_server_may_speak_to_it(world: World, headers: dict[str, str], status: int) -> None:
+    answer = await world.http.get("/v1/slides", headers=headers)
+    assert answer.status_code == status
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    if status != 200:
+        assert check_problem(answer, 403, "PERMISSION_DENIED")["trace_id"]
+
+
+async def test_it_says_how_it_is(world: World) -> None:
+    ready = await world.http.get("/readyz")
+    assert (ready.status_code, set(ready.json()["services"].values())) == (200, {True})
+    assert {model["name"] for model in (await world.http.get("/version")).json()["models"]} == {
+        "watershed",
+        "morphology",
+    }
+    metrics = (await world.http.get("/metrics")).text
+    assert 'morula_jobs{state="succeeded"}' in metrics
+    assert "/v1/slides" in (await world.http.get("/openapi.json")).json()["paths"]
+
+
+HUGE = "9" * 40
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"CLUSTERING/blocks/{HUGE}", 422),
+        (f"CLUSTERING/sheet.jpeg?rows={HUGE}", 400),
+        (f"CLUSTERING/clusters?count={HUGE}", 422),
+        (f"LABELLING/layers/{HUGE}/class", 422),
+        (f"LABELLING/page?node_id={HUGE}", 422),
+        (f"SLIDE/tiles/0/{HUGE}_0.jpeg", 404),
+        (f"SLIDE/tiles/{HUGE}/0_0.jpeg", 404),
+        (f"SLIDE/thumbnail.jpeg?max_px={HUGE}", 400),
+    ],
+)
+async def test_numbers_that_no_column_holds_are_refused(world: World, path: str, status: int) -> None:
+    places = {"CLUSTERING": world.clustering, "SLIDE": f"/v1/slides/{world.slide['id']}"}
+    places["LABELLING"] = f"/v1/labellings/{world.job['labelling_id']}"
+    for name, place in places.items():
+        path = path.replace(name, place)
+    answer = await world.http.get(path)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["trace_id"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"expected_seq": int(HUGE)}, {"body": {"row": int(HUGE), "class_number": 1}}, {"body": {"seq": int(HUGE)}}],
+)
+async def test_events_with_numbers_that_no_column_holds_are_refused(world: World, change: dict[str, Any]) -> None:
+    kind = "undone" if "seq" in change.get("body", {}) else "cell_set"
+    event = {"kind": kind, "body": {"row": 1, "class_number": 1}} | change
+    answer = await world.http.post(f"/v1/labellings/{world.job['labelling_id']}/events", json=event)
+    check_problem(answer, 422, "INVALID_ARGUMENT")
+
+
+async def test_a_range_without_end_is_ignored(world: World) -> None:
+    path = f"/v1/jobs/{world.job['id']}/files/manifest.json"
+    assert (await world.http.get(path, headers={"range": f"bytes={'9' * 5000}-"})).status_code == 200
+
+
+async def test_a_large_body_in_chunks_is_refused_too(world: World) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"[" * (1 << 20)
+
+    headers = {"content-type": "application/json"}
+    for path in ("/v1/jobs", "/v1/slides"):
+        answer = await world.http.post(path, content=chunks(), headers=headers)
+        assert check_problem(answer, 413, "TOO_LARGE")["trace_id"]

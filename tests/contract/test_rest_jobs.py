@@ -1,0 +1,110 @@
+"""Jobs over REST: asked for, followed, and the files that they leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.contract.rest_world import World, check_problem
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_job_without_a_scale_says_how_to_state_one(world: World, tmp_path: Path) -> None:
+    import tifffile
+
+    path = tmp_path / "unscaled.tiff"
+    tifffile.imwrite(path, np.full((512, 512, 3), 230, np.uint8), photometric="rgb", tile=(256, 256))
+    slide = await world.client.upload(path)
+    assert slide["mpp"] is None
+    problem = check_problem(
+        await world.http.post("/v1/jobs", json={"slide_id": slide["id"]}), 422, "SLIDE_SCALE_UNKNOWN"
+    )
+    assert "slide_mpp" in problem["detail"]
+    job = await world.client.run(slide["id"], slide_mpp=0.5)
+    assert (job["state"], job["params"]["slide_mpp"]) == ("succeeded", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"preset": "none"}, 400),
+        ({"segmenter": "none"}, 400),
+        ({"mpp": 0}, 422),
+        ({"mpp": "NaN"}, 422),
+        ({"slide_mpp": -0.5}, 422),
+        ({"unknown": 1}, 422),
+        ({"slide_id": "nobody"}, 404),
+        ({"slide_id": 7}, 422),
+    ],
+)
+async def test_jobs_that_make_no_sense(world: World, change: dict[str, Any], status: int) -> None:
+    answer = await world.http.post("/v1/jobs", json={"slide_id": world.slide["id"], **change})
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_bad_json_is_a_problem(world: World) -> None:
+    headers = {"content-type": "application/json"}
+    for path in ("/v1/jobs", "/v1/slides", "/v1/clusterings", "/v1/labellings"):
+        answer = await world.http.post(path, content=b"{nonsense", headers=headers)
+        assert answer.status_code == 422, path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_large_body_is_refused(world: World) -> None:
+    answer = await world.http.post("/v1/jobs", content=b"[" * (3 << 20), headers={"content-type": "application/json"})
+    check_problem(answer, 413, "TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/slides/x",
+        "/v1/jobs/x",
+        "/v1/jobs/x/files",
+        "/v1/clusterings/x",
+        "/v1/clusterings/x/cells?bbox=0,0,1,1",
+        "/v1/label-sets/x",
+        "/v1/labellings/x",
+        "/v1/labellings/x/page",
+        "/v1/labellings/x/cells.geojson.gz",
+        "/v1/nothing",
+    ],
+)
+async def test_what_is_not_there_is_a_problem(world: World, path: str) -> None:
+    answer = await world.http.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_files_come_whole_and_in_ranges(world: World) -> None:
+    path = f"/v1/jobs/{world.job['id']}/files/cells.parquet"
+    whole = await world.http.get(path)
+    part = await world.http.get(path, headers={"range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole.content[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
+    tail = await world.http.get(path, headers={"range": "bytes=-5"})
+    assert tail.content == whole.content[-5:]
+    assert (await world.http.get(path, headers={"range": f"bytes={len(whole.content)}-"})).status_code == 416
+    assert (await world.http.get(path, headers={"if-none-match": whole.headers["etag"]})).status_code == 304
+    assert (await world.http.get(f"/v1/jobs/{world.job['id']}/files/..%2Fmorula.sqlite")).status_code == 404
+
+
+async def test_events_of_a_job_begin_with_its_state_whatever_was_heard(world: World) -> None:
+    path = f"/v1/jobs/{world.job['id']}/events"
+    for heard in (None, "0", "1", "999999999", "9" * 5000, "x"):
+        headers = {} if heard is None else {"last-event-id": heard}
+        lines = (await world.http.get(path, headers=headers)).text.splitlines()
+        assert "event: job" in lines
+        assert any(line.startswith("id: ") for line in lines)
+        data = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+        assert data == [await world.client.job(world.job["id"])]
+
+
+async def test_events_of_no_job_are_a_problem(world: World) -> None:
+    check_problem(await world.http.get("/v1/jobs/nope/events"), 404, "NOT_FOUND")

@@ -1,0 +1,169 @@
+"""Labels over REST: pages, undo, cluster names, label sets, exports."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.contract.rest_world import World, check_problem, name_page, say
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_person_labels_pages_and_a_model_learns(world: World) -> None:
+    labelling = await world.labelling()
+    state = (await world.http.get(labelling)).json()
+    assert (state["seq"], state["spread"], state["can_undo"], state["version"]) == (0, "none", False, 0)
+    assert state["unlabelled_count"] == world.job["cell_count"]
+    for number in (1, 2, 1, 2):
+        state = await name_page(world, labelling, number, odd=1)
+    assert (state["seq"], state["learned_seq"], state["page_count"]) == (4, 4, 4)
+    assert (state["version"], state["mark_count"], state["seen_count"]) == (4, 44, 48)
+    assert state["spread"] in ("model", "clusters")
+    assert state["held_out"]["cell_count"] > 0
+    counted = sum(one["cell_count"] for one in state["class_counts"]) + state["unlabelled_count"]
+    assert counted == world.job["cell_count"]
+    for layer in ("class", "confidence"):
+        answer = await world.http.get(f"{labelling}/layers/4/{layer}", headers={"range": "bytes=0-9"})
+        assert (answer.status_code, len(answer.content)) == (206, 10)
+    await check_exports(world, labelling)
+
+
+async def check_exports(world: World, labelling: str) -> None:
+    table = pq.read_table(io.BytesIO((await world.http.get(f"{labelling}/labels.parquet")).content))
+    assert table.num_rows == world.job["cell_count"]
+    numbers = table["class_number"].to_pylist()
+    marked = [number for number, source in zip(numbers, table["source"].to_pylist(), strict=True) if source == "mark"]
+    assert sum(number > 0 for number in marked) == 44
+    odd = (await world.http.get(labelling)).json()["odd"]
+    assert len(odd) == 4
+    assert all(numbers[row] != of for row, of in odd)
+    packed = (await world.http.get(f"{labelling}/cells.geojson.gz")).content
+    features = json.loads(gzip.decompress(packed))["features"]
+    assert [feature["id"] for feature in features] == table["cell_id"].to_pylist()
+    called = [feature["properties"].get("classification", {}).get("name") for feature in features]
+    assert called == table["class_name"].to_pylist()
+
+
+async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:
+    labelling = await world.labelling()
+    page = (await world.http.get(f"{labelling}/page?cell_count=9")).json()
+    assert [cell["letter"] for cell in page["cells"]] == list("ABCDEFGHI")
+    assert (page["number"], page["reason"]) == (1, "largest_cluster")
+    assert page["facts"]
+    assert all(0 <= fact["position"] <= 1 and len(fact["histogram"]) == 24 for fact in page["facts"])
+    assert 0 < len(page["where"]["points"]) <= 400
+    await name_page(world, labelling, 1)
+    following = (await world.http.get(f"{labelling}/page")).json()
+    assert following["number"] == 2
+    assert not {cell["row"] for cell in page["cells"]} & {cell["row"] for cell in following["cells"]}
+    node = page["place"]["node_id"]
+    asked = (await world.http.get(f"{labelling}/page?node_id={node}")).json()
+    assert (asked["place"]["node_id"], asked["reason"]) == (node, "requested")
+
+
+async def test_undo_takes_back_the_last_word(world: World) -> None:
+    labelling = await world.labelling()
+    before = await name_page(world, labelling, 1)
+    named = (await say(world, labelling, "cell_set", {"row": 5, "class_number": 3}, before["seq"])).json()
+    assert [5, 3] in named["marks"]
+    assert named["last_event"] == {"seq": 2, "kind": "cell_set", "sentence": "Cell 5: Stroma"}
+    undone = (await say(world, labelling, "undone", {"seq": 2}, 2)).json()
+    assert undone["marks"] == before["marks"]
+    assert undone["last_event"] == before["last_event"]
+    assert (await say(world, labelling, "undone", {"seq": 2}, 3)).status_code == 400
+    log = (await world.http.get(f"{labelling}/events")).json()["events"]
+    assert [event["kind"] for event in log] == ["page_named", "cell_set", "undone"]
+
+
+async def test_a_cluster_is_named_whole_and_finer_clusters_inherit(world: World) -> None:
+    labelling = await world.labelling()
+    cut = (await world.http.put(f"{labelling}/cut", json={"cluster_count": 2})).json()
+    node = cut["node_of_leaf"][0]
+    state = (await say(world, labelling, "cluster_named", {"node_id": node, "class_number": 2})).json()
+    assert {"node_id": node, "class_number": 2, "explicit": True} in state["cluster_names"]
+    finer = (await world.http.put(f"{labelling}/cut", json={"cluster_count": 8})).json()
+    state = (await world.http.get(labelling)).json()
+    below = {new for old, new in zip(cut["node_of_leaf"], finer["node_of_leaf"], strict=True) if old == node}
+    assert below <= {one["node_id"] for one in state["cluster_names"] if one["explicit"]}
+    assert (await world.http.put(f"{labelling}/cut", json={"cluster_count": 4000})).status_code == 400
+    assert (await world.http.put(f"{labelling}/cut", json={"cluster_count": 0})).status_code == 422
+
+
+async def test_who_did_not_see_the_last_event_is_told(world: World) -> None:
+    labelling = await world.labelling()
+    body = {"row": 1, "class_number": 1}
+    answers = await asyncio.gather(*(say(world, labelling, "cell_set", body, 0) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 412, 412, 412]
+    stale = next(answer for answer in answers if answer.status_code == 412)
+    assert check_problem(stale, 412, "STALE")["seq"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("page_named", {}),
+        ("page_named", {"place": {"node_id": 1, "leaf": 0}, "cells": [], "class_number": 1}),
+        ("cell_set", {"row": -1, "class_number": 1}),
+        ("cell_set", {"row": 10**9, "class_number": 1}),
+        ("cell_set", {"row": 1.5, "class_number": 1}),
+        ("cell_set", {"row": True, "class_number": 1}),
+        ("cell_set", {"row": 1, "class_number": 99}),
+        ("cell_set", {"row": 1, "class_number": 255}),
+        ("cell_set", {"row": 1}),
+        ("cluster_named", {"node_id": 10**6, "class_number": 1}),
+        ("cluster_named", {"node_id": "1", "class_number": 1}),
+        ("undone", {"seq": 0}),
+        ("renamed", {"row": 1}),
+    ],
+)
+async def test_events_that_make_no_sense(world: World, kind: str, body: dict[str, Any]) -> None:
+    labelling = await world.labelling()
+    answer = await say(world, labelling, kind, body)
+    check_problem(answer, 422, "INVALID_ARGUMENT")
+    assert (await world.http.get(labelling)).json()["seq"] == 0
+
+
+async def test_a_page_with_a_cell_twice_is_refused(world: World) -> None:
+    cell = {"row": 1, "class_number": 1, "shown_class_number": None}
+    body = {"place": {"node_id": 1, "leaf": 0}, "cells": [cell, cell], "class_number": 1, "version": 0}
+    assert (await say(world, await world.labelling(), "page_named", body)).status_code == 422
+
+
+async def test_labels_are_kept_while_the_labeller_is_away(world: World) -> None:
+    labelling = await world.labelling()
+    await world.http.put(f"{labelling}/cut", json={"cluster_count": 4})
+    await world.running.stop("labeller")
+    try:
+        state = (await say(world, labelling, "cell_set", {"row": 1, "class_number": 2})).json()
+        assert (state["seq"], state["learned_seq"]) == (1, 0)
+        assert state["marks"] == [[1, 2]]
+    finally:
+        await world.running.start("labeller")
+    newest = await world.client.house.listeners.newest()
+    async for _ in world.client.house.listeners.follow(newest - 1, "labelling"):
+        state = (await world.http.get(labelling)).json()
+        if state["learned_seq"] == state["seq"]:
+            break
+
+
+async def test_label_sets_grow_and_never_shrink(world: World) -> None:
+    made = await world.http.post("/v1/label-sets", json={"name": "Mine", "classes": [{"name": "One"}]})
+    path = made.headers["location"]
+    assert [(one["number"], one["name"], one["key"]) for one in made.json()["classes"]] == [
+        (1, "One", "1"),
+        (250, "Not a cell", "X"),
+    ]
+    grown = (await world.http.post(f"{path}/classes", json={"name": "Two", "color": "#010203"})).json()
+    assert grown["classes"][1]["color"] == "#010203"
+    renamed = (await world.http.patch(f"{path}/classes/1", json={"name": "First"})).json()
+    assert renamed["classes"][0]["name"] == "First"
+    assert (await world.http.post(f"{path}/classes", json={"name": "Two"})).status_code == 409
+    assert (await world.http.post(f"{path}/classes", json={"name": "x", "color": "red"})).status_code == 422
+    assert (await world.http.patch(f"{path}/classes/77", json={"name": "x"})).status_code == 404
