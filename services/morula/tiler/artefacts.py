@@ -1,5 +1,7 @@
 """What lies on or in the tissue and is none of it: ink, and folds."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +21,10 @@ INKS = (
 
 FOLD_SCALE_UM = 8.0  # Folds are looked for at this scale: finer shows no more of them and takes longer.
 FOLD_SMOOTHING_UM = 10.0
-FOLD_DENSITY = (
-    1.4  # Times the slide's usual density, in every channel: cells in a crowd are dense in red and green only.
-)
-FOLD_WIDTH_UM = 250.0  # What is dense over more than this is a dense tissue, not a section that lies over itself.
-FOLD_GAP_UM = 60.0  # A pale spot does not make a dense tissue narrow.
+FOLD_DENSITY = 1.35  # Times that of the tissue on both sides, in every channel: crowded cells are dense in two.
+FOLD_REACH_UM = 100.0  # Where the sides are looked for. Epidermis has tissue on one side only.
 FOLD_LENGTH_UM = 100.0
+DIRECTIONS = ((1.0, 0.0), (0.7, 0.7), (0.0, 1.0), (-0.7, 0.7))
 
 
 def pen_mask(pixels: Pixels) -> Mask:
@@ -37,28 +37,35 @@ def pen_mask(pixels: Pixels) -> Mask:
 
 
 def fold_mask(overview: Pixels, tissue: Mask, um_per_px: float) -> Mask:
-    """Narrow bands that are denser than the slide's tissue in every colour: there it lies over itself."""
-    if not tissue.any() or 3 * um_per_px > FOLD_WIDTH_UM:
-        return np.zeros_like(tissue)
+    """Long narrow bands that are denser than the tissue on both sides in every colour: there it lies over itself."""
     step = max(1, round(FOLD_SCALE_UM / um_per_px))
-    if step > 1 and min(tissue.shape) >= step:
-        size = (tissue.shape[1] // step, tissue.shape[0] // step)
-        small = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)
-        covered = cv2.resize(tissue.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        found = fold_mask(small, covered, um_per_px * step).astype(np.uint8)
-        return cv2.resize(found, tissue.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    density = cv2.GaussianBlur(optical_density(overview), (0, 0), max(0.5, FOLD_SMOOTHING_UM / um_per_px))
-    usual = np.median(density[tissue], axis=0)
-    dense = tissue & ~pen_mask(overview) & (density > FOLD_DENSITY * usual).all(axis=2)
-    narrow = dense.astype(np.uint8)
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_odd(FOLD_WIDTH_UM / um_per_px),) * 2)
-    filled = cv2.morphologyEx(narrow, cv2.MORPH_CLOSE, np.ones((_odd(FOLD_GAP_UM / um_per_px),) * 2, np.uint8))
-    narrow[cv2.morphologyEx(filled, cv2.MORPH_OPEN, disk) > 0] = 0
-    count, labels, measured, _ = cv2.connectedComponentsWithStats(narrow, connectivity=8)
+    size = (tissue.shape[1] // step, tissue.shape[0] // step)
+    if not tissue.any() or 2 * um_per_px > FOLD_REACH_UM or not all(size):
+        return np.zeros_like(tissue)
+    small = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)
+    covered = np.asarray(cv2.resize(tissue.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    found = _bands(small, covered, um_per_px * step).astype(np.uint8)
+    return cv2.resize(found, tissue.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _bands(pixels: Pixels, tissue: npt.NDArray[np.uint8], um_per_px: float) -> Mask:
+    smooth = cv2.GaussianBlur(optical_density(pixels), (0, 0), max(0.5, FOLD_SMOOTHING_UM / um_per_px))
+    usual = np.median(smooth[tissue > 0], axis=0)
+    dense = (tissue > 0) & ~pen_mask(pixels) & (smooth > usual).all(axis=2)
+    ridge = np.zeros_like(dense)
+    for x, y in DIRECTIONS:
+        beside = np.ones_like(dense)
+        for sign in (1, -1):
+            move = (sign * round(x * FOLD_REACH_UM / um_per_px), sign * round(y * FOLD_REACH_UM / um_per_px))
+            beside &= (_moved(tissue, *move) > 0) & (smooth > FOLD_DENSITY * _moved(smooth, *move)).all(axis=2)
+        ridge |= beside
+    count, labels, measured, _ = cv2.connectedComponentsWithStats((dense & ridge).astype(np.uint8), connectivity=8)
     lengths = measured[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) * um_per_px
     long = (lengths >= FOLD_LENGTH_UM) & (np.arange(count) > 0)
     return np.asarray(long[labels])
 
 
-def _odd(length: float) -> int:
-    return 2 * int(length / 2) + 1
+def _moved(image: npt.NDArray[Any], x: int, y: int) -> npt.NDArray[Any]:
+    """The image pushed by whole pixels, 0 where it leaves."""
+    shift = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+    return np.asarray(cv2.warpAffine(image, shift, image.shape[1::-1], flags=cv2.INTER_NEAREST))

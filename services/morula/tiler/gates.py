@@ -16,7 +16,7 @@ Verdict = Literal["kept", "background", "blurred", "artefact", "poor", "unreadab
 Gate = Literal["default", "paper"]
 
 MAX_PEN_FRACTION = 0.25
-MAX_FOLD_FRACTION = 0.25
+MAX_FOLD_FRACTION = 0.3
 MIN_FOCUS = 6.0  # Below it there is nothing but noise.
 # Of stained tissue in focus, the Laplacian's variance is 8 % and more of the grey levels' own; out of focus, 1 %.
 MIN_SHARPNESS = 0.02

@@ -82,11 +82,11 @@ def test_a_tile_of_a_pixel_is_judged() -> None:
     assert judge_tile(np.full((1, 1, 3), 128, np.uint8), BRIGHT).quality is not None
 
 
-def double_layer(width: int) -> tuple[Pixels, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+def double_layer(width: int, top: int = 260) -> tuple[Pixels, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
     """Tissue at 4 um per pixel with a band where light passes it twice."""
     picture = blurred(draw_tissue(800, 600)[0], 2)
     band = np.zeros(picture.shape[:2], bool)
-    band[260 : 260 + width, 200:600] = True
+    band[top : top + width, 200:600] = True
     folded = picture.copy()
     folded[band] = (picture[band].astype(float) ** 2 / 245).astype(np.uint8)
     return folded, band
@@ -102,3 +102,8 @@ def test_a_narrow_band_of_double_density_is_a_fold_and_a_dense_field_is_not() ->
     assert fold_mask(dense, BRIGHT.mask(dense), 4.0)[field].mean() < 0.2
     assert not fold_mask(folded, np.zeros_like(tissue), 4.0).any()
     assert not fold_mask(folded, tissue, 200.0).any()  # Too coarse to tell.
+
+
+def test_a_dense_rim_of_tissue_is_no_fold() -> None:
+    skin, rim = double_layer(20, 72)  # The tissue begins at 75: on one side of the band there is glass.
+    assert fold_mask(skin, BRIGHT.mask(skin), 4.0)[rim].mean() < 0.1

@@ -18,8 +18,8 @@ from morula.onebox.bench.report import Case, Report
 MPP = 0.5
 PLAIN_TILES = 150
 COMPARED = {
-    "aligned_native": (Laid(16_384), 512, ">=50"),
-    "svs_240_px_tiles": (Laid(15_360, tile_px=240, aperio=True), 512, ">=8"),
+    "aligned_native": (Laid(40_960), 512, ">=50"),
+    "svs_240_px_tiles": (Laid(30_720, tile_px=240, aperio=True), 512, ">=8"),
     "40x_to_0.5_mpp": (Laid(20_480, mpp=0.25), 1024, ">=8"),
 }
 SPARSE = Laid(20_480, tissue_fraction=0.1)
