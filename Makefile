@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 SLIDE ?=
 OUT ?= build/run
-PORT ?= 8610
+PORT ?=
+MORULA_DATA ?= ../shared/data
 DATA ?=
 SERVE ?= 1
 morula := .venv/bin/morula
@@ -21,8 +22,8 @@ demo: setup ## make a slide, run it, label ten pages, open the page (SERVE=0: en
 run: setup ## run one slide: make run SLIDE=path [OUT=folder]
 	@$(morula) run "$(SLIDE)" --out "$(OUT)"
 
-serve: setup ## open the page on what is there: make serve [PORT=8610] [DATA=folder]
-	@$(morula) serve --port $(PORT) $(if $(DATA),--data "$(DATA)")
+serve: setup ## open the page on what is there: make serve [PORT=8610, else the next free one] [DATA=folder]
+	@$(morula) serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)")
 
 test: ## all tests; what needs a package that is not there is skipped and says which
 	@scripts/setup dev web
@@ -34,7 +35,8 @@ lint: ## all that is checked without running anything
 
 bench: setup ## times per stage and what they must hold
 	@$(morula) bench pipeline
-	@$(morula) bench labelling
+	@if [ -d "$(MORULA_DATA)/brca_m2c" ]; then $(morula) bench labelling; \
+	else echo "Labelling is not measured: there is no $(MORULA_DATA)/brca_m2c; MORULA_DATA names the folder that holds it."; fi
 	@$(morula) bench tiler
 
 protos: ## write protos/gen from the protos

@@ -8,9 +8,11 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from morula.gateway.labels.effective import NOISE
 from tests.contract.rest_world import World, check_problem, name_page, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -49,6 +51,13 @@ async def check_exports(world: World, labelling: str) -> None:
     assert [feature["id"] for feature in features] == table["cell_id"].to_pylist()
     called = [feature["properties"].get("classification", {}).get("name") for feature in features]
     assert called == table["class_name"].to_pylist()
+    leaves = np.frombuffer((await world.http.get(f"{world.clustering}/layers/leaf")).content, "<u2").tolist()
+    node_of_leaf = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
+    for feature, leaf, confidence in zip(features, leaves, table["confidence"].to_pylist(), strict=True):
+        told = {"Confidence": round(confidence, 3)}
+        if leaf != NOISE:
+            told |= {"Leaf": leaf, "Cluster": node_of_leaf[leaf]}
+        assert feature["properties"]["measurements"] == told
 
 
 async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:

@@ -73,10 +73,14 @@ def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Clie
 
 
 def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> None:
-    words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path)]
+    words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path), "--folder", f"lab={tmp_path}"]
+    write_blank(tmp_path / "white.tiff", 512, mpp=0.5)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("Morula is at http://127.0.0.1:")
+        greeting = process.stdout.readline()
+        assert greeting.startswith("Morula is at http://127.0.0.1:")
+        with Client(greeting.split()[3]) as client:
+            assert client.post("/v1/slides", {"path": "lab/white.tiff"})["width_px"] == 512
         second = run("serve", "--no-open", "--data", tmp_path)
         assert (second.returncode, "is in use by morula serve" in second.stderr) == (1, True)
         process.send_signal(signal.SIGTERM)

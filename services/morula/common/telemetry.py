@@ -25,18 +25,19 @@ _JOB_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 def configure(service: str, level: str = "INFO") -> None:
     """Sets up logs to stderr and traces; spans are exported only where an OTLP endpoint is set."""
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*processors, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    _route_libraries(processors)
     bind_contextvars(service=service)
     provider = TracerProvider(resource=Resource.create({"service.name": f"morula-{service}"}))
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
@@ -46,6 +47,17 @@ def configure(service: str, level: str = "INFO") -> None:
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+
+
+def _route_libraries(processors: list[structlog.typing.Processor]) -> None:
+    """Warnings of libraries, which speak to `logging`, become lines of the same kind."""
+    render = structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *processors],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(render)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 def serve_metrics(port: int, host: str = "127.0.0.1") -> tuple[Any, Thread]:

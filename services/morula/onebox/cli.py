@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.models import REGISTRY
 from morula.onebox.failures import OTHER, Failure, WrongUse, exit_code, one_line
 from morula.onebox.folder import DataFolder, default_data_dir
@@ -46,7 +47,10 @@ def run(
         float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
     ] = None,
     slide_mpp: Annotated[
-        float | None, typer.Option(min=0.01, max=20, help="Microns per pixel of the slide, where it does not say.")
+        float | None,
+        typer.Option(
+            min=SCALE_RANGE_UM[0], max=SCALE_RANGE_UM[1], help="Microns per pixel of the slide, where it does not say."
+        ),
     ] = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -73,14 +77,18 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port; the next free one from 8610 on unless given.")
     ] = None,
     data: Data = None,
+    folder: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Folder to read slides from where they lie.")
+    ] = None,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Open the page: slides, jobs, the board of cells."""
+    from morula.onebox.serve import named_folders, terminating
     from morula.onebox.serve import serve as serve_page
-    from morula.onebox.serve import terminating
 
+    folders, console = named_folders(folder or []), Console(highlight=False, soft_wrap=True)
     with terminating():
-        serve_page(_folder(data), Console(highlight=False, soft_wrap=True), port=port, opens=opens)
+        serve_page(_folder(data), console, port=port, opens=opens, folders=folders)
 
 
 @app.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,24 @@ class House:
 
 
 @contextmanager
-def open_house(folder: DataFolder, verb: Verb, *, port: int, notify: Callable[[str], None]) -> Iterator[House]:
-    """Runs all services and the gateway on one folder until the block ends."""
+def open_house(
+    folder: DataFolder,
+    verb: Verb,
+    *,
+    port: int,
+    notify: Callable[[str], None],
+    folders: Mapping[str, Path] | None = None,
+) -> Iterator[House]:
+    """Runs all services and the gateway on one folder until the block ends.
+
+    Slides below `folders` may be read where they lie, by the names given.
+    """
     with folder.locked(verb), _socket_folder(folder) as sockets, ExitStack() as channels:
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
         programs = [_service(name, address, folder, channels) for name, address in addresses.items()]
-        with Supervisor([*programs, _gateway(addresses, url, port, folder)], folder.logs, notify) as supervisor:
+        gateway = _gateway(addresses, url, port, folder, folders or {})
+        with Supervisor([*programs, gateway], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
             yield House(url, folder, supervisor)
 
@@ -146,13 +158,21 @@ def _service(name: str, address: str, folder: DataFolder, channels: ExitStack) -
     )
 
 
-def _gateway(addresses: dict[str, str], url: str, port: int, folder: DataFolder) -> Program:
+def _gateway(
+    addresses: dict[str, str], url: str, port: int, folder: DataFolder, folders: Mapping[str, Path]
+) -> Program:
     workers = {f"{name.upper()}_ADDRESS": address for name, address in addresses.items()}
+    named = json.dumps({name: str(path) for name, path in folders.items()})
     return Program(
         name="gateway",
         module="morula.gateway",
         environment=_environment(
-            folder, PORT=str(port), DATABASE_URL=f"sqlite:///{folder.database}", SCRATCH=str(folder.scratch), **workers
+            folder,
+            PORT=str(port),
+            DATABASE_URL=f"sqlite:///{folder.database}",
+            SCRATCH=str(folder.scratch),
+            FOLDERS=named,
+            **workers,
         ),
         is_healthy=lambda: is_ready(url),
         stop_s=STOP_S,

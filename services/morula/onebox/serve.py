@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
-from morula.onebox.failures import Failure
+from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder, Holder
 from morula.onebox.house import House, free_port, open_house
+
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def named_folders(words: Sequence[str]) -> dict[str, Path]:
+    """Folders that slides may be read from where they lie, each given as NAME=PATH."""
+    folders: dict[str, Path] = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not path or not FOLDER_NAME.fullmatch(name):
+            raise WrongUse(f"--folder {word}: write NAME=PATH, the name of letters, digits, '_', '.' and '-'")
+        if name in folders:
+            raise WrongUse(f"--folder {word}: there is a folder {name} already")
+        if not os.access(path, os.R_OK | os.X_OK) or not Path(path).is_dir():
+            raise WrongUse(f"--folder {word}: {path} is no folder that can be read")
+        folders[name] = Path(path).absolute()
+    return folders
 
 
 @contextmanager
@@ -32,10 +51,10 @@ def terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def serve(folder: DataFolder, console: Console, *, port: int | None, opens: bool) -> None:
+def serve(folder: DataFolder, console: Console, *, port: int | None, opens: bool, folders: Mapping[str, Path]) -> None:
     """Runs everything on the folder and waits for Ctrl-C or SIGTERM."""
     port = free_port(port)
-    with open_house(folder, "serve", port=port, notify=console.print) as house:
+    with open_house(folder, "serve", port=port, notify=console.print, folders=folders) as house:
         folder.announce(Holder(os.getpid(), "serve", house.url))
         console.print(f"Morula is at {house.url} (data in {folder.root}); Ctrl-C stops it", soft_wrap=True)
         wait_at(house, opens=opens)

@@ -56,6 +56,27 @@ def test_log_lines_are_json_with_service_and_ids() -> None:
     assert broken["exception"][0]["exc_type"] == "ZeroDivisionError"
 
 
+def test_what_libraries_log_is_json_too() -> None:
+    script = (
+        "import logging\n"
+        "from morula.common.telemetry import bind_job, configure\n"
+        "configure('gateway', 'INFO')\n"
+        "bind_job('job-9')\n"
+        "logging.getLogger('uvicorn.error').info('unheard')\n"
+        "try:\n    1 / 0\n"
+        "except ZeroDivisionError:\n    logging.getLogger('uvicorn.error').exception('broken %s', 'pipe')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (line["event"], line["level"], line["service"], line["job_id"]) == (
+        "broken pipe",
+        "error",
+        "gateway",
+        "job-9",
+    )
+    assert line["exception"][0]["exc_type"] == "ZeroDivisionError"
+
+
 def test_a_job_is_bound_for_what_follows() -> None:
     bind_job("job-2")
     assert current_ids()["x-job-id"] == "job-2"

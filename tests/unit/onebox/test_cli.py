@@ -31,6 +31,11 @@ def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["synth", "nowhere/x.tiff"], 2, "morula: no such folder: nowhere"),
         (["bench", "speed"], 2, "there are: pipeline, labelling"),
         (["serve", "--port", "99999999"], 2, "--port"),
+        (["serve", "--folder", "lab=nowhere"], 2, "nowhere is no folder that can be read"),
+        (["serve", "--folder", f"lab={__file__}"], 2, "is no folder that can be read"),
+        (["serve", "--folder", "a/b=."], 2, "write NAME=PATH"),
+        (["serve", "--folder", "."], 2, "write NAME=PATH"),
+        (["serve", "--folder", "lab=.", "--folder", "lab=/"], 2, "there is a folder lab already"),
     ],
 )
 def test_errors(

@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 
 from morula.common.store import Store
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
+from morula.gateway.exports.tables import NOISE_CLUSTER, clusters_of_rows
 from morula.gateway.house import Here
 from morula.gateway.label_schemas import LabelSet
 from morula.gateway.labels.effective import NOT_SURE, SOURCES, Effective
@@ -33,10 +34,14 @@ async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = N
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     slide = view.slide(slide_id)
     confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view, found)
+    cut = await here.labelling.learning.cut(view, snapshot.row["cluster_count"])
+    clusters = clusters_of_rows(view, cut.node_of_leaf)
     names = {one.number: Classification(one.name, one.color) for one in label_set.classes}
 
     def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
-        measurements = {"Leaf": float(view.leaf[row]), "Confidence": round(float(confidence[row]), 3)}
+        measurements = {"Confidence": round(float(confidence[row]), 3)}
+        if clusters[row] != NOISE_CLUSTER:
+            measurements |= {"Cluster": int(clusters[row]), "Leaf": int(view.leaf[row])}
         return names.get(int(found.classes[row])), measurements
 
     chunks = gzipped(feature_collection(slide, describe))

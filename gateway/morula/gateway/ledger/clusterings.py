@@ -5,9 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from morula.common.errors import NotFound
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, every, first
+from morula.gateway.ledger.rows import Row, by_id, every
 from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slide
 
 
@@ -25,10 +24,7 @@ def create_clustering(tx: Connection, values: Mapping[str, Any], slides: Sequenc
 
 def get_clustering(tx: Connection, clustering_id: str) -> Row:
     """The clustering with this id."""
-    row = first(tx, select(clustering).where(clustering.c.id == clustering_id))
-    if row is None:
-        raise NotFound("There is no clustering with this id.", clustering_id=clustering_id)
-    return row
+    return by_id(tx, clustering, clustering_id)
 
 
 def list_clusterings(tx: Connection, project_id: str) -> list[Row]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from morula.common.errors import Conflict, NotFound
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, every, first
+from morula.gateway.ledger.rows import Row, by_id, every, first
 from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
@@ -45,10 +45,7 @@ def _lay_stages(tx: Connection, job_id: str, stages: Sequence[str]) -> None:
 
 def get_job(tx: Connection, job_id: str) -> Row:
     """The job with this id."""
-    row = first(tx, select(job).where(job.c.id == job_id))
-    if row is None:
-        raise NotFound("There is no job with this id.", job_id=job_id)
-    return row
+    return by_id(tx, job, job_id)
 
 
 def list_jobs(tx: Connection, project_id: str, slide_id: str | None = None) -> list[Row]:

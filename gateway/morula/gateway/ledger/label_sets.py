@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import AlreadyExists, FailedPrecondition, NotFound
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, every, first
+from morula.gateway.ledger.rows import Row, by_id, every
 from morula.gateway.ledger.tables import label_class, label_set
 
 NOT_A_CELL = 250
@@ -32,10 +32,7 @@ def create_label_set(tx: Connection, project_id: str, name: str, classes: Sequen
 
 def get_label_set(tx: Connection, set_id: str) -> Row:
     """The label set with this id."""
-    row = first(tx, select(label_set).where(label_set.c.id == set_id))
-    if row is None:
-        raise NotFound("There is no label set with this id.", label_set_id=set_id)
-    return row
+    return by_id(tx, label_set, set_id)
 
 
 def list_label_sets(tx: Connection, project_id: str) -> list[Row]:

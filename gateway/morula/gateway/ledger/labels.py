@@ -9,7 +9,7 @@ from morula.common.errors import NotFound, Stale
 from morula.gateway.labels.fold import LabelEvent
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, every, first
+from morula.gateway.ledger.rows import Row, by_id, every, first
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 
@@ -26,10 +26,7 @@ def create_labelling(tx: Connection, clustering_id: str, label_set_id: str, clus
 
 def get_labelling(tx: Connection, labelling_id: str) -> Row:
     """The labelling with this id."""
-    row = first(tx, select(labelling).where(labelling.c.id == labelling_id))
-    if row is None:
-        raise NotFound("There is no labelling with this id.", labelling_id=labelling_id)
-    return row
+    return by_id(tx, labelling, labelling_id)
 
 
 def list_labellings(tx: Connection, clustering_id: str) -> list[Row]:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, Table, select
+
+from morula.common.errors import NotFound
 
 Row = dict[str, Any]
 
@@ -11,6 +13,14 @@ def first(tx: Connection, query: Select[Any]) -> Row | None:
     """The one row of the answer, if it has one."""
     row = tx.execute(query).mappings().one_or_none()
     return None if row is None else {str(name): value for name, value in row.items()}
+
+
+def by_id(tx: Connection, table: Table, row_id: str) -> Row:
+    """The row of the table with this id."""
+    row = first(tx, select(table).where(table.c.id == row_id))
+    if row is None:
+        raise NotFound(f"There is no {table.name.replace('_', ' ')} with this id.", **{f"{table.name}_id": row_id})
+    return row
 
 
 def every(tx: Connection, query: Select[Any]) -> list[Row]:

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from morula.common.errors import Conflict, NotFound
+from morula.common.errors import Conflict
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, every, first
+from morula.gateway.ledger.rows import Row, by_id, every, first
 from morula.gateway.ledger.tables import job, slide, slide_file
 
 
@@ -23,10 +23,7 @@ def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapp
 
 def get_slide(tx: Connection, slide_id: str) -> Row:
     """The slide with this id."""
-    row = first(tx, select(slide).where(slide.c.id == slide_id))
-    if row is None:
-        raise NotFound("There is no slide with this id.", slide_id=slide_id)
-    return row
+    return by_id(tx, slide, slide_id)
 
 
 def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> Row:

@@ -19,7 +19,8 @@ from morula.onebox.failures import Failure
 
 FIELD_MPP = 0.5
 WITHIN_UM = 4.0
-CACHE = Path("build/bench")
+ROOT = Path(__file__).resolve().parents[4]
+CACHE = ROOT / "build" / "bench"
 CLASSES = ("lymphocyte", "stromal", "tumour_or_epithelial")
 
 
@@ -39,7 +40,7 @@ class Cohort:
 
 def load() -> Cohort:
     """The cohort, measured once and kept below `build/`."""
-    folder = Path(os.environ.get("MORULA_DATA") or "../shared/data") / "brca_m2c"
+    folder = Path(os.environ.get("MORULA_DATA") or ROOT.parent / "shared" / "data") / "brca_m2c"
     if not folder.is_dir():
         raise Failure(f"{folder} is not there; MORULA_DATA names the folder that holds brca_m2c")
     models = [find("watershed", "segmenter").revision, find("morphology", "embedder").revision]
