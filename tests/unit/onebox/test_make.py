@@ -35,7 +35,7 @@ def test_labelling_is_measured_where_its_data_is(tmp_path: Path) -> None:
     assert said[0] == "bench pipeline"
     assert said[1].startswith(f"Labelling is not measured: there is no {tmp_path}/brca_m2c")
     (tmp_path / "brca_m2c").mkdir()
-    assert made("bench", f"MORULA_DATA={tmp_path}") == ["bench pipeline", "bench labelling"]
+    assert made("bench", f"MORULA_DATA={tmp_path}") == ["bench pipeline", "bench labelling", "bench tiler"]
 
 
 def test_places_do_not_depend_on_where_the_command_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

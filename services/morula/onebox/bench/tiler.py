@@ -26,6 +26,7 @@ SPARSE = Laid(20_480, tissue_fraction=0.1)
 GROWING_PX = (10_240, 20_480, 40_960)
 MEMORY_BOUND_MIB = "<=1500"
 REPEATS = 3
+WORKER_ROUNDS = 5
 
 
 def run() -> Report:
@@ -89,20 +90,19 @@ def _growth(folder: Path) -> list[Case]:
 
 def _workers(folder: Path) -> list[Case]:
     """Wall time of the same shards by one process and by two, beside processes that only decode JPEG tiles."""
-    path = lay_slide(folder / "workers.tiff", Laid(16_384))
-    sped = {what: _speed_up(what, path) for what in ("cut", "decode")}
+    path = lay_slide(folder / "workers.tiff", Laid(20_480))
+    walls: dict[tuple[str, int], float] = {}
+    for _ in range(WORKER_ROUNDS):  # In turns, so that other work on the machine meets all of them.
+        for what, count in ((what, count) for what in ("cut", "decode") for count in (1, 2)):
+            wall_s = max(run["wall_s"] for run in _children(what, path, count))
+            walls[what, count] = min(wall_s, walls.get((what, count), wall_s))
     path.unlink()
+    sped = {what: walls[what, 1] / walls[what, 2] for what in ("cut", "decode")}
     return [
         Case("two_workers", round(sped["cut"], 2), "x"),
         Case("two_decoders", round(sped["decode"], 2), "x"),
         Case("two_workers_to_decoders", round(sped["cut"] / sped["decode"], 3), "x", ">=0.9"),
     ]
-
-
-def _speed_up(what: str, path: Path) -> float:
-    alone = min(max(run["wall_s"] for run in _children(what, path, 1)) for _ in range(REPEATS))
-    two = min(max(run["wall_s"] for run in _children(what, path, 2)) for _ in range(REPEATS))
-    return alone / two
 
 
 def _child(what: str, path: Path) -> dict[str, float]:
