@@ -221,6 +221,7 @@ def test_keys_can_be_shown_and_switched_off(open_page: OpenPage, labelling: str)
     expect(dialog).to_be_visible()
     dialog.get_by_role("checkbox").uncheck()
     dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
     page.keyboard.press("a")
     expect(cell_of(page, "A")).to_have_attribute("aria-pressed", "false")
     assert page_number(page) == number

@@ -1,6 +1,6 @@
 // What all rooms share: the bar above, the panel on the left, the line of keys below, the list of all keys.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { helpOpen, setSingleKeys, singleKeys } from "../keys";
 import { writeRoute } from "../route";
 import { theme, toggleTheme } from "../theme";
@@ -112,7 +112,8 @@ function ThemeButton() {
 function Help({ keys }: { keys: KeyHelp[] }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const open = helpOpen.value;
-  useEffect(() => {
+  // Before the next paint: a dialog that is shown late would cover what the person does meanwhile.
+  useLayoutEffect(() => {
     if (open && !dialog.current?.open) dialog.current?.showModal();
     if (!open) dialog.current?.close();
   }, [open]);
@@ -140,7 +141,7 @@ function Help({ keys }: { keys: KeyHelp[] }) {
           />{" "}
           Single letters and digits act as keys
         </label>
-        <button type="button" class="btn" onClick={() => (helpOpen.value = false)}>
+        <button type="button" class="btn" onClick={() => dialog.current?.close()}>
           Close
         </button>
       </footer>
