@@ -29,7 +29,7 @@ FAMILIES: Mapping[str, str] = {
     "cellpose-unet": "morula.segmenter.cellpose_unet",
     "instanseg": "morula.segmenter.instanseg",
 }
-INSTALL = "pip install 'morula[segmenter,networks]'"
+INSTALL = ".venv/bin/pip install -e '.[networks]' in the checkout"
 
 
 class LazyModel:
