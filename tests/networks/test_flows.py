@@ -1,5 +1,6 @@
 """What is shared by all networks of flows: another backend is one function, and everything after it is there."""
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,7 +100,7 @@ def test_without_torch_a_network_says_what_to_install(folder: WeightsFolder, mon
     monkeypatch.delitem(sys.modules, "morula.segmenter.engine")
     monkeypatch.setitem(sys.modules, "torch", None)
     models = backends.Networks(folder)
-    with pytest.raises(ModelUnavailable, match=r"pip install 'morula\[segmenter,networks\]'"):
+    with pytest.raises(ModelUnavailable, match=re.escape(backends.INSTALL)):
         models["cellpose-unet"](cones(), 0.5, Wanted())
 
 
