@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.common.errors import Internal, MorulaError, Unavailable
+from morula.common.errors import DeadlineExceeded, Internal, MorulaError, Unavailable
 from morula.common.rpc import channel, from_rpc_error
 from morula.common.settings import Tls
 from morula.common.wire import died_under_way
@@ -147,7 +147,12 @@ class Workers:
         recent = self._recent.setdefault(kind, deque(maxlen=RECENT_COUNT))
         deadline_s = max(LEAST_SHARD_S, 5 * max(recent)) if recent else FIRST_SHARD_S
         started = time.monotonic()
-        response = await _call(method, request, deadline_s)
+        try:
+            response = await _call(method, request, deadline_s)
+        except DeadlineExceeded:
+            # This machine is slower than was thought: the next attempt is given as many times more.
+            recent.append(deadline_s)
+            raise
         recent.append(time.monotonic() - started)
         return response
 
