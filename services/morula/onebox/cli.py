@@ -276,6 +276,7 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     """List the registry of models."""
     from morula.onebox.models import registry
 
+    context.obj = data  # The verbs below take the folder on either side of their name.
     if context.invoked_subcommand:
         return
     fields = ("name", "task", "revision", "object_kind", "mpp", "licence", "commercial")
@@ -288,6 +289,7 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
 
 @models.command("add")
 def add_model(
+    context: typer.Context,
     family: Annotated[str, typer.Argument(help="cellpose-sam, cellpose-unet or instanseg.")],
     files: Annotated[list[Path], typer.Argument(help="The file of weights; several make an ensemble.")],
     size: Annotated[Path | None, typer.Option(help="A size model (.safetensors).")] = None,
@@ -305,7 +307,7 @@ def add_model(
     from morula.onebox.models import Wishes, add
 
     wishes = Wishes(name, mpp, object_um, tuple(channel or ()), licence, trained_on, commercial)
-    spec = add(_folder(data), family, files, size, wishes)
+    spec = add(_folder(data or context.obj), family, files, size, wishes)
     if as_json:
         _print_json({"name": spec.name, "revision": spec.revision})
     else:

@@ -17,6 +17,7 @@ from morula.onebox.client import Client, Json, Part, problem_error
 from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import any_port, open_house
+from morula.onebox.models import registry
 from morula.onebox.progress import follow
 from morula.onebox.results import check_out, digest_of, fetch, is_finished, slide_parts
 
@@ -43,10 +44,7 @@ class Request:
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:
     """The summary of the finished job; its files lie in the folder asked for."""
-    if request.segmenter is not None:
-        find(request.segmenter, "segmenter")
-    if request.embedder is not None:
-        find(request.embedder, "embedder")
+    _check_models(request, folder)
     parts = slide_parts(request.slide)
     digest = digest_of(parts)
     if is_finished(request.out, digest, request.params):
@@ -69,6 +67,15 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
         "out": str(request.out),
         "files": files,
     }
+
+
+def _check_models(request: Request, folder: DataFolder) -> None:
+    """Nothing is started for a model that is not there; an operator's files are those of this folder."""
+    known = registry(folder)
+    if request.segmenter is not None:
+        find(request.segmenter, "segmenter", known)
+    if request.embedder is not None:
+        find(request.embedder, "embedder", known)
 
 
 @contextmanager
