@@ -8,6 +8,7 @@ not know, or knows for another revision of the pipeline, is submitted.
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,6 @@ from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from morula.common.telemetry import log
 from morula.gateway.ledger import jobs
@@ -40,6 +40,7 @@ class Conductor:
         self._submitted: set[tuple[str, int]] = set()
         self._running: set[asyncio.Task[Any]] = set()
         self._feed: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def __aenter__(self) -> "Conductor":
         prepare_sqlite(self._settings.conductor_url)
@@ -68,13 +69,20 @@ class Conductor:
             self._feed.cancel()
             with suppress(asyncio.CancelledError):
                 await self._feed
-        # The engine first: what is cancelled below must not be taken down as ended.
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-        for task in self._running:
+        # Jobs before the engine: without it, and without its threads, they would take themselves for failed. The
+        # engine does not take down as ended what is cancelled here, and hands it to the next conductor.
+        self._stopping = True
+        running = list(self._running)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # The engine had made its own threads those of the loop.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     async def _run(self, job_id: str) -> str:
+        if self._stopping:
+            raise asyncio.CancelledError
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
@@ -89,8 +97,8 @@ class Conductor:
                     if attempt not in self._submitted:
                         await self._submit(*attempt)
                         self._submitted.add(attempt)
-            except SQLAlchemyError as error:
-                log.warning("jobs cannot be submitted", detail=str(error))
+            except Exception:  # noqa: BLE001 whatever the engine raises, no job may wait for ever
+                log.exception("jobs cannot be submitted")
             await asyncio.sleep(POLL_S)
 
     async def _submit(self, job_id: str, attempt: int) -> None:

@@ -55,6 +55,8 @@ class Pipeline:
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
+                # A watch that cannot read the ledger is no wish to cancel.
+                watch.result()
                 # Cancels the calls under way: services stop at their next checkpoint.
                 work.cancel()
                 await asyncio.wait({work})

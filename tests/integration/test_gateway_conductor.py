@@ -1,0 +1,97 @@
+"""Jobs outlive their conductor, its engine's bad moments and the ledger's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbos import DBOS
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from morula.common.compute import Slot
+from morula.common.errors import Busy
+from morula.common.testing import write_slide
+from morula.gateway.ledger import jobs
+from morula.segmenter.servicer import SegmenterServicer
+from tests.servers.gateway import Client, Job, gateway, services
+
+
+class BusyUntilTold(SegmenterServicer):
+    """The real segmenter, which refuses shards until it is told to take them."""
+
+    takes = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.asked = asyncio.Event()
+
+    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.asked.set()
+        if not self.takes:
+            raise Busy("not yet", retry_after_s=0.01)
+        return await super().SegmentShard(request, context)
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.tiff"
+    write_slide(path, 640, 512)
+    return path
+
+
+async def submit(client: Client, slide: Path) -> Job:
+    taken = await client.upload(slide)
+    return client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+
+
+async def test_a_conductor_that_is_stopped_at_work_fails_no_job(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running:
+        busy = BusyUntilTold(running.store, Slot("segmenter"))
+        await running.start("segmenter", busy)
+        with capture_logs() as said:
+            async with gateway(running, tmp_path) as client:
+                job = await submit(client, slide)
+                await busy.asked.wait()
+        assert [line for line in said if line["log_level"] == "error"] == []
+        busy.takes = True
+        async with gateway(running, tmp_path) as client:
+            ended = await client.ended(job["id"])
+        assert (ended["state"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
+
+
+def failing_once(query: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    """The same, which fails the first time."""
+    errors = [error]
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return query(*args, **kwargs)
+
+    return called
+
+
+async def test_a_job_is_submitted_though_the_engine_failed_once(
+    slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        asked = failing_once(DBOS.get_workflow_status_async, RuntimeError("the engine is not well"))
+        monkeypatch.setattr(DBOS, "get_workflow_status_async", asked)
+        job = await client.ended((await submit(client, slide))["id"])
+        assert job["state"] == "succeeded"
+
+
+async def test_a_watch_that_fails_is_no_wish_to_cancel(
+    slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running:
+        await running.start("segmenter", BusyUntilTold(running.store, Slot("segmenter")))
+        async with gateway(running, tmp_path) as client:
+            failure = OperationalError("SELECT", {}, Exception("the disk is gone"))
+            monkeypatch.setattr(jobs, "job_state", failing_once(jobs.job_state, failure))
+            job = await client.ended((await submit(client, slide))["id"])
+            assert (job["state"], job["error"]["reason"]) == ("failed", "INTERNAL")
