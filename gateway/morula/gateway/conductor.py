@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from morula.common.telemetry import log
 from morula.gateway.ledger import jobs
-from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.engine import Ledger, enter_wal
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.pipeline.run import Pipeline, Step
 from morula.gateway.settings import GatewaySettings
@@ -153,4 +153,4 @@ def prepare_sqlite(url: str) -> None:
         return
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(parsed.database)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        enter_wal(connection)

@@ -1,14 +1,17 @@
-"""Errors of the database go to the log: they must not hold what people wrote."""
+"""How the database is opened, and what its errors tell: they go to the log and must not hold what people wrote."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from morula.gateway.ledger.engine import open_engine
+from morula.gateway.ledger.engine import enter_wal, open_engine
 
 
 def test_errors_do_not_show_values(tmp_path: Path) -> None:
@@ -17,3 +20,17 @@ def test_errors_do_not_show_values(tmp_path: Path) -> None:
         connection.execute(text("SELECT * FROM nothing WHERE name = :name"), {"name": "Mrs Patient"})
     engine.dispose()
     assert "Patient" not in str(failed.value)
+
+
+def test_wal_mode_is_entered_once_others_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with (
+        closing(sqlite3.connect(path, check_same_thread=False)) as holder,
+        closing(sqlite3.connect(path, timeout=0)) as entering,
+    ):
+        holder.execute("BEGIN EXCLUSIVE")
+        release = Timer(0.2, holder.rollback)
+        release.start()
+        enter_wal(entering)
+        release.join()
+        assert entering.execute("PRAGMA journal_mode").fetchone() == ("wal",)
