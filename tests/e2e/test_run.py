@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -92,7 +94,9 @@ def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> N
 def test_ctrl_c_cancels_the_job_and_leaves_nothing(house: House, client: Client, paint: Paint, tmp_path: Path) -> None:
     slide = paint(2048, 2048, 770_021).slide
     words = [*MORULA, "run", str(slide), "--out", str(tmp_path / "out"), "--data", str(house.folder.root)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    with hearing_ctrl_c():
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    with process:
         job_id = _begun(client, slide.name)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 1
@@ -102,11 +106,22 @@ def test_ctrl_c_cancels_the_job_and_leaves_nothing(house: House, client: Client,
     assert not (tmp_path / "out").exists()
 
 
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """What starts here hears it, also where a shell that runs the tests in the background had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _begun(client: Client, slide_name: str) -> str:
-    """Waits until the job of this slide runs; its id."""
+    """Waits until the job of this slide is planned, so that who asked for it knows that it runs; its id."""
     with httpx.stream("GET", f"{client.url}/v1/events", timeout=60) as events:
         for _ in events.iter_lines():
             for job in client.get("/v1/jobs")["jobs"]:
-                if job["slide_name"] == slide_name and job["state"] == "running":
+                planned = any(stage["stage"] == "plan" and stage["done_count"] for stage in job["stages"])
+                if job["slide_name"] == slide_name and planned:
                     return str(job["id"])
     pytest.fail("the job never began")
