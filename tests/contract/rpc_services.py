@@ -18,7 +18,7 @@ from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc, tiler_pb2
 
 REF = artifact_pb2.ObjectRef(key="k", sha256="s")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-TIMEOUT_S = 20
+TIMEOUT_S = 120
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 

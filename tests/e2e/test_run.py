@@ -20,11 +20,12 @@ from morula.onebox.house import House
 from tests.e2e.conftest import Paint, write_blank
 
 FILES = {"tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz", "manifest.json"}
+PATIENCE_S = 300
 MORULA = (sys.executable, "-m", "morula.onebox")
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*MORULA, *map(str, words)], capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run([*MORULA, *map(str, words)], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 @pytest.mark.slow
@@ -86,7 +87,7 @@ def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> N
         second = run("serve", "--no-open", "--data", tmp_path)
         assert (second.returncode, "is in use by morula serve" in second.stderr) == (1, True)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
         assert process.stdout.read() == "Stopped.\n"
 
 
@@ -99,7 +100,7 @@ def test_ctrl_c_cancels_the_job_and_leaves_nothing(house: House, client: Client,
     with process:
         job_id = _begun(client, slide.name)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=PATIENCE_S) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "morula: stopped\n"
     assert last_state(client.watch(job_id))["state"] == "cancelled"
@@ -118,7 +119,7 @@ def hearing_ctrl_c() -> Iterator[None]:
 
 def _begun(client: Client, slide_name: str) -> str:
     """Waits until the job of this slide is planned, so that who asked for it knows that it runs; its id."""
-    with httpx.stream("GET", f"{client.url}/v1/events", timeout=60) as events:
+    with httpx.stream("GET", f"{client.url}/v1/events", timeout=PATIENCE_S) as events:
         for _ in events.iter_lines():
             for job in client.get("/v1/jobs")["jobs"]:
                 planned = any(stage["stage"] == "plan" and stage["done_count"] for stage in job["stages"])

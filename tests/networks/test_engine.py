@@ -16,6 +16,8 @@ import torch  # noqa: E402 - only where it is installed
 from morula.segmenter import metrics  # noqa: E402
 from morula.segmenter.engine import CropQueue  # noqa: E402
 
+PATIENCE_S = 120
+
 
 class Doubling:
     """Says twice what it sees; records sizes of batches; waits where it is told to; holds so many crops."""
@@ -29,7 +31,7 @@ class Doubling:
 
     def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self.entered.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE_S)
         if len(crops) > self.holds:
             raise torch.OutOfMemoryError("no memory left")
         self.batches.append(len(crops))
@@ -65,7 +67,7 @@ def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
 
     callers = [threading.Thread(target=ask, args=(start,)) for start in (0, 100, 200)]
     callers[0].start()
-    assert network.entered.wait(10)
+    assert network.entered.wait(PATIENCE_S)
     for caller in callers[1:]:
         caller.start()
     while queue.waiting < 3:
@@ -106,7 +108,7 @@ def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
 
     class Long(Doubling):
         def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            assert not self.batches or left.wait(10)
+            assert not self.batches or left.wait(PATIENCE_S)
             return super().__call__(crops)
 
     network = Long()

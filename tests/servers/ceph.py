@@ -116,7 +116,7 @@ def _start(root: Path, running: ExitStack) -> S3Server:
     daemon("ceph-osd", "-i", number)
     gateway = daemon("radosgw", "-n", "client.rgw.a")
     endpoint = f"http://127.0.0.1:{port}"
-    gateway.wait_until(lambda: _answers(endpoint), timeout_s=90)
+    gateway.wait_until(lambda: _answers(endpoint))
     keys = {"--access-key": secrets.token_hex(8), "--secret": secrets.token_hex(16)}
     user = ["--uid=morula", "--display-name=morula", *(part for pair in keys.items() for part in pair)]
     _run("radosgw-admin", "-c", configuration, "user", "create", *user)
@@ -131,7 +131,7 @@ def _write_keys(keyring: Path) -> None:
 
 
 def _run(*command: str | Path) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {done.stderr[-2000:]}")
     return done.stdout

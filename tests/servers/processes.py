@@ -19,7 +19,7 @@ class ServerProcess:
         with output.open("wb") as sink:
             self._process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, **options)
 
-    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 300.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not ready():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -71,7 +71,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait_until(lambda: _answers(f"{url}/readyz"))
         yield url
     finally:
-        server.stop(timeout_s=20)
+        server.stop(timeout_s=60)
 
 
 def _answers(url: str) -> bool:

@@ -11,7 +11,7 @@ import structlog
 from morula.common.compute import Checkpoint, Slot, cpu_count
 from morula.common.errors import Busy, Cancelled
 
-WAIT_S = 10
+WAIT_S = 120
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_metrics_are_served_on_loopback() -> None:
     try:
         host, port = server.server_address[:2]
         assert host == "127.0.0.1"
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
             assert b"python_info" in response.read()
     finally:
         server.shutdown()

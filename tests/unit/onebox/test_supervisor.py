@@ -14,6 +14,7 @@ import pytest
 from morula.onebox.failures import Failure
 from morula.onebox.supervisor import Program, Supervisor
 
+PATIENCE_S = 120
 WELL = """
 import os, signal, sys
 from pathlib import Path
@@ -30,7 +31,7 @@ from morula.onebox.supervisor import Program, Supervisor
 flag = Path(os.environ["FLAG"])
 program = Program("well", "well", dict(os.environ), flag.exists, 5)
 with Supervisor([program], flag.parent, print) as supervisor:
-    supervisor.wait_until_healthy(20)
+    supervisor.wait_until_healthy()
     print(supervisor.pid("well"), flush=True)
     signal.pause()
 """
@@ -40,7 +41,7 @@ Make = Callable[..., Program]
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Make]:
-    def make(name: str, text: str, stop_s: float = 10) -> Program:
+    def make(name: str, text: str, stop_s: float = PATIENCE_S) -> Program:
         (tmp_path / f"{name}.py").write_text(text)
         flag = tmp_path / f"{name}.flag"
         environment = os.environ | {"PYTHONPATH": str(tmp_path), "FLAG": str(flag)}
@@ -55,12 +56,12 @@ def test_what_dies_is_started_again(program: Make, tmp_path: Path) -> None:
     said: queue.Queue[str] = queue.Queue()
     well = program("well", WELL)
     with Supervisor([well], tmp_path, said.put) as supervisor:
-        supervisor.wait_until_healthy(20)
+        supervisor.wait_until_healthy()
         first = supervisor.pid("well")
         (tmp_path / "well.flag").unlink()
         os.kill(first, signal.SIGKILL)
-        assert "was ended by SIGKILL" in said.get(timeout=20)
-        supervisor.wait_until_healthy(20)
+        assert "was ended by SIGKILL" in said.get(timeout=PATIENCE_S)
+        supervisor.wait_until_healthy()
         assert supervisor.pid("well") != first
 
 
@@ -70,14 +71,14 @@ def test_a_program_that_cannot_start_says_why(program: Make, tmp_path: Path) -> 
         pytest.raises(Failure, match="broken does not start: the disk is full"),
         Supervisor([broken], tmp_path, lambda _: None) as supervisor,
     ):
-        supervisor.wait_until_healthy(30)
+        supervisor.wait_until_healthy()
 
 
 def test_the_front_door_stops_first_and_the_stubborn_is_killed(program: Make, tmp_path: Path) -> None:
     said: list[str] = []
     programs = [program("stubborn", STUBBORN, stop_s=0.3), program("door", WELL)]
     with Supervisor(programs, tmp_path, said.append) as supervisor:
-        supervisor.wait_until_healthy(20)
+        supervisor.wait_until_healthy()
     assert said == ["stubborn did not stop within 0.3 s and was killed"]
 
 
@@ -88,4 +89,4 @@ def test_no_program_outlives_a_killed_house(program: Make, tmp_path: Path) -> No
         child = psutil.Process(int(house.stdout.readline()))
         house.kill()
         house.wait()
-        child.wait(timeout=20)
+        child.wait(timeout=PATIENCE_S)
