@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from morula.common.keys import digest
@@ -18,19 +19,27 @@ from morula.v1.artifact_pb2 import SettledSlide
 SLIDE_FACTS = ("name", "digest", "width_px", "height_px", "mpp", "mpp_assumed", "vendor", "stain", "tissue")
 
 
-async def leave_files(
-    tools: Tools,
-    views: Views,
-    learning: Learning,
-    job: Mapping[str, Any],
-    params: Params,
-    work: SlideJob | None,
-    shard_count: int,
-    clustering_id: str | None,
-) -> str:
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to, and with what its files are made."""
+
+    tools: Tools
+    views: Views
+    learning: Learning
+    job: Mapping[str, Any]
+    params: Params
+    work: SlideJob | None
+    """None for a cohort, which has no tiles and cells of its own."""
+    shard_count: int
+    clustering_id: str | None
+    """None where there was nothing to cluster."""
+
+
+async def leave_files(outcome: Outcome) -> str:
     """Write the job's files; the digest of its result."""
+    tools, job = outcome.tools, outcome.job
     bench = Workbench(tools.ledger, tools.store, job["id"])
-    source = await _source(tools, views, learning, job, params, work, shard_count, clustering_id)
+    source = await _source(outcome)
 
     async def call() -> Json:
         files, result_digest = await asyncio.to_thread(write_files, tools.store, source, tools.scratch)
@@ -44,28 +53,20 @@ async def leave_files(
     return str(result["result_digest"])
 
 
-async def _source(
-    tools: Tools,
-    views: Views,
-    learning: Learning,
-    job: Mapping[str, Any],
-    params: Params,
-    work: SlideJob | None,
-    shard_count: int,
-    clustering_id: str | None,
-) -> Source:
-    view = await views.get(clustering_id) if clustering_id is not None else None
-    slide = await tools.ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
-    stored = (await tools.ledger.read(jobs.get_job, job["id"]))["settled"]
+async def _source(outcome: Outcome) -> Source:
+    job, work, ledger = outcome.job, outcome.work, outcome.tools.ledger
+    view = await outcome.views.get(outcome.clustering_id) if outcome.clustering_id is not None else None
+    slide = await ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
+    stored = (await ledger.read(jobs.get_job, job["id"]))["settled"]
     return Source(
         project=job["project_id"],
         scope=slide["digest"] if slide is not None else digest(job["source_job_ids"]),
-        params=params,
+        params=outcome.params,
         kind=job["kind"],
         slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
         plan_key=work.keys.plan if work is not None else None,
-        tile_keys=[work.keys.tiles(shard) for shard in range(shard_count)] if work is not None else [],
+        tile_keys=[work.keys.tiles(shard) for shard in range(outcome.shard_count)] if work is not None else [],
         settled=from_json(stored, SettledSlide) if stored is not None else None,
         view=view,
-        cut=await learning.cut(view, view.cluster_count) if view is not None else None,
+        cut=await outcome.learning.cut(view, view.cluster_count) if view is not None else None,
     )

@@ -11,7 +11,7 @@ from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
-from morula.gateway.pipeline.files import leave_files
+from morula.gateway.pipeline.files import Outcome, leave_files
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
 from morula.gateway.pipeline.work import Json
@@ -167,12 +167,8 @@ class Pipeline:
             names = await asyncio.to_thread(feature_names, self._tools.store, result)
             clustering_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
         await self._enter(job, "tables")
-        result_digest = await steps.draw()(
-            "tables",
-            lambda: leave_files(
-                self._tools, self._views, self._learning, job, params, work, shard_count, clustering_id
-            ),
-        )
+        outcome = Outcome(self._tools, self._views, self._learning, job, params, work, shard_count, clustering_id)
+        result_digest = await steps.draw()("tables", lambda: leave_files(outcome))
         await self._end(job["id"], "succeeded", verdict=verdict, result_digest=result_digest)
 
     async def _enter(self, job: Mapping[str, Any], stage: str) -> None:
