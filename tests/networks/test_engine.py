@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from morula.common.compute import Cores
 from morula.common.errors import Cancelled, Internal
 from morula.segmenter.instances import unstoppable
 from tests.servers.require import networks
@@ -40,7 +41,7 @@ class Doubling:
 
 @pytest.fixture
 def queue() -> Iterator[CropQueue]:
-    opened = CropQueue("cpu", batch=4, threads=1)
+    opened = CropQueue("cpu", batch=4, cores=Cores(1))
     yield opened
     opened.close()
 
@@ -143,7 +144,7 @@ def test_the_device_is_asked_for_a_sum(queue: CropQueue) -> None:
 
 
 def test_a_closed_queue_takes_nothing() -> None:
-    queue = CropQueue("cpu", threads=1)
+    queue = CropQueue("cpu", cores=Cores(1))
     queue.close()
     with pytest.raises(Cancelled):
         queue.run(Doubling(), numbered(1), unstoppable)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, Cores
 from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES, ModelSpec
 from morula.common.weights import WeightsFolder
@@ -21,6 +21,7 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
+from morula.segmenter.engine import CropQueue  # noqa: E402
 from morula.segmenter.flows import FlowModel, Flows  # noqa: E402
 from morula.segmenter.instanseg import InstanSeg  # noqa: E402
 
@@ -73,7 +74,7 @@ def folder(tmp_path: Path) -> WeightsFolder:
 
 
 def test_rows_of_added_files_are_models(folder: WeightsFolder) -> None:
-    models = backends.Networks(folder, device="cpu", threads=1)
+    models = backends.Networks(folder, device="cpu", cores=Cores(1))
     assert set(models) == {"watershed", "cellpose-unet"}
     assert len(models) == 2
     random = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.uint8)
@@ -87,7 +88,7 @@ def test_a_new_family_is_one_file_and_one_row(folder: WeightsFolder, monkeypatch
     """The file of this test has `load`; the rest of it is not needed."""
     monkeypatch.setattr(backends, "FAMILIES", {"cellpose-unet": __name__})
     monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(load=load))
-    models = backends.Networks(folder, device="cpu", threads=1)
+    models = backends.Networks(folder, device="cpu", cores=Cores(1))
     assert models["cellpose-unet"](cones(), 0.5, Wanted()).labels.max() == 2
     models.close()
 
@@ -116,7 +117,8 @@ class Squares(torch.nn.Module):
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_labels_of_instanseg_are_the_instances() -> None:
-    model = InstanSeg(torch.jit.script(Squares()), ROW["instanseg"], torch.device("cpu"))
+    queue = CropQueue("cpu", cores=Cores(1))
+    model = InstanSeg(torch.jit.script(Squares()), ROW["instanseg"], queue)
     found = model(np.zeros((50, 70, 3), np.uint8), 0.5, Wanted())
     assert found.labels.shape == (50, 70)
     assert (found.labels == 1).sum() == 49
@@ -124,3 +126,4 @@ def test_labels_of_instanseg_are_the_instances() -> None:
     finer = model(np.zeros((100, 140, 3), np.uint8), 0.25, Wanted(flows=FlowParams(min_size=1)))
     assert (finer.labels == 1).sum() == 4 * 49
     assert (finer.labels == 2).sum() == 4 * 9
+    queue.close()

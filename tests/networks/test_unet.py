@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from morula.common.compute import Cores
 from morula.common.models import FAMILIES
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
@@ -33,7 +34,7 @@ def expected() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def queue() -> Iterator[CropQueue]:
-    opened = CropQueue("cpu", batch=2, threads=1)
+    opened = CropQueue("cpu", batch=2, cores=Cores(1))
     yield opened
     opened.close()
 

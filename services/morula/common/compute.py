@@ -1,4 +1,4 @@
-"""One bounded slot per device: few calls are let in, one computes, the event loop stays free to answer health."""
+"""Admission and compute: few calls are let in, fewer compute, the event loop stays free to answer health."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,9 +22,9 @@ Checkpoint = Callable[[], None]
 
 
 class Slot:
-    """Lets `admit` calls in, the running one included; runs them one by one in a thread of its own."""
+    """Lets `admit` calls in, the running ones included; runs `at_once` of them, each in a thread of its own."""
 
-    def __init__(self, name: str, admit: int = 3, *, retry_after_s: float = 1.0) -> None:
+    def __init__(self, name: str, admit: int = 3, *, at_once: int = 1, retry_after_s: float = 1.0) -> None:
         if admit < 1:
             raise ValueError("a slot admits at least one call")
         self.name = name
@@ -31,7 +32,7 @@ class Slot:
         self._retry_after_s = retry_after_s
         self._inside = 0
         self._lock = threading.Lock()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"slot-{name}")
+        self._worker = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=f"slot-{name}")
 
     @property
     def inside(self) -> int:
@@ -70,6 +71,48 @@ class Slot:
     def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
+
+
+class Cores:
+    """Places for work on the processor, a thread each. Who waits for a device lends its place meanwhile."""
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count or cpu_count()
+        self._free = threading.BoundedSemaphore(self.count)
+        self._here = threading.local()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Waits for a place and has it for the block."""
+        with self._free:
+            self._here.has_place = True
+            try:
+                yield
+            finally:
+                self._here.has_place = False
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Whoever waits may have this thread's place for the block; nothing where it has none."""
+        if not getattr(self._here, "has_place", False):
+            yield
+            return
+        self._free.release()
+        try:
+            yield
+        finally:
+            self._free.acquire()
+
+    def each(self, items: Iterable[S]) -> Iterator[S]:
+        """The items; each is made on a place, and used without it."""
+        source = iter(items)
+        while True:
+            with self.taken():
+                try:
+                    item = next(source)
+                except StopIteration:
+                    return
+            yield item
 
 
 def in_order(work: Callable[[S], T], items: Iterable[S], at_once: int) -> Iterator[T]:

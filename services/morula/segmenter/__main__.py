@@ -6,7 +6,7 @@ import asyncio
 
 import cv2
 
-from morula.common.compute import Slot, cpu_count
+from morula.common.compute import Cores, Slot
 from morula.common.models import add_rows
 from morula.common.rpc import serve
 from morula.common.telemetry import configure
@@ -19,13 +19,14 @@ from morula.segmenter.settings import SegmenterSettings
 def main() -> None:
     settings = SegmenterSettings()
     configure("segmenter", settings.log_level)
-    threads = settings.threads or cpu_count()
-    cv2.setNumThreads(threads)
+    cores = Cores(settings.threads)
+    # Regions lie beside each other on the cores, a thread each.
+    cv2.setNumThreads(1)
     weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
-    models = Networks(weights, settings.device, settings.batch, threads)
+    models = Networks(weights, settings.device, settings.batch, cores)
     add_rows(models.specs)
-    slot = Slot("segmenter", admit=settings.admit)
-    servicer = SegmenterServicer(settings.open_store(), slot, models)
+    slot = Slot("segmenter", settings.admit, at_once=settings.admit)
+    servicer = SegmenterServicer(settings.open_store(), slot, models, cores)
     try:
         asyncio.run(serve(settings, [servicer], device_check=models.check))
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, Cores
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
 from morula.common.weights import WeightsFolder
@@ -60,10 +60,10 @@ class Networks(Mapping[str, Model]):
     """Models by name: those that are always there, and those of an operator's files on one device."""
 
     def __init__(
-        self, weights: WeightsFolder | None = None, device: str = "", batch: int = 0, threads: int = 0
+        self, weights: WeightsFolder | None = None, device: str = "", batch: int = 0, cores: Cores | None = None
     ) -> None:
         self._weights = weights
-        self._device, self._batch, self._threads = device, batch, threads
+        self._device, self._batch, self._cores = device, batch, cores
         self._queue: CropQueue | None = None
         self._lock = threading.Lock()
         self.specs: Sequence[ModelSpec] = weights.rows() if weights else ()
@@ -98,7 +98,7 @@ class Networks(Mapping[str, Model]):
         with self._lock:
             if self._queue is None:
                 engine = _imported("morula.segmenter.engine")
-                self._queue = engine.CropQueue(self._device or engine.best_device(), self._batch, self._threads)
+                self._queue = engine.CropQueue(self._device or engine.best_device(), self._batch, self._cores)
             return self._queue
 
 

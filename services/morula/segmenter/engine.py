@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from morula.common.compute import Checkpoint, Cores
 from morula.common.errors import Cancelled, Internal
 from morula.segmenter import metrics
 
 Crops = NDArray[np.float32]
-Checkpoint = Callable[[], None]
 
 
 class Network(Protocol):
@@ -59,10 +59,10 @@ class _Request:
 class CropQueue:
     """Owns a device: a thread of its own runs batch after batch while there are crops."""
 
-    def __init__(self, device: str = "cpu", batch: int = 0, threads: int = 0) -> None:
+    def __init__(self, device: str = "cpu", batch: int = 0, cores: Cores | None = None) -> None:
         self.device = torch.device(device)
         self.batch = batch or (64 if self.device.type == "cuda" else 1)
-        self._threads = threads
+        self._cores = cores or Cores()
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._limits: dict[tuple[object, ...], int] = {}
@@ -74,7 +74,7 @@ class CropQueue:
     def run(self, network: Network, crops: Crops, checkpoint: Checkpoint, batch: int = 0) -> tuple[Crops, Crops]:
         """What the network says of crops, in their order; `checkpoint` is asked after every batch of the device."""
         request = _Request(network, crops, batch or self.batch)
-        with self._changed:
+        with self._cores.lent(), self._changed:
             if self._is_closed:
                 raise Cancelled("the crop queue is closed")
             self._waiting.append(request)
@@ -111,8 +111,7 @@ class CropQueue:
         self._worker.join()
 
     def _work(self) -> None:
-        if self._threads:
-            torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._cores.count)
         while True:
             with self._changed:
                 while not self._is_closed and not self._drop_ended():
@@ -166,7 +165,9 @@ class CropQueue:
 
     def _forward(self, network: Network, batch: Crops, filled: int) -> tuple[Crops, Crops]:
         began = time.perf_counter()
-        with torch.inference_mode():
+        # Where the device is the processor, a batch is work like any other.
+        place = self._cores.taken() if self.device.type == "cpu" else nullcontext()
+        with place, torch.inference_mode():
             outputs, styles = network(torch.from_numpy(batch).to(self.device))
             found = outputs[:filled].float().cpu().numpy(), styles[:filled].float().cpu().numpy()
         metrics.PHASE_SECONDS.labels("network").observe(time.perf_counter() - began)

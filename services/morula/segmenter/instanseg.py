@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from morula.common.compute import Checkpoint
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
-from morula.segmenter import metrics
 from morula.segmenter.channels import planes
 from morula.segmenter.engine import CropQueue
 from morula.segmenter.flows import resized
@@ -23,29 +22,36 @@ from morula.segmenter.instances import Instances, Wanted, unstoppable
 _STEP_PX = 32
 
 
+class _Scripted:
+    """The file as a network: a whole image is one crop to it, and it has no style."""
+
+    def __init__(self, script: torch.jit.ScriptModule, name: str) -> None:
+        self.name = name
+        self._script = script
+
+    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        return self._script(crops), crops.new_empty((len(crops), 0))
+
+
 class InstanSeg:
     """Shows the whole image at the scale that the file was made for; its labels are the instances."""
 
-    def __init__(self, script: torch.jit.ScriptModule, spec: ModelSpec, device: torch.device) -> None:
-        self._script = script
+    def __init__(self, script: torch.jit.ScriptModule, spec: ModelSpec, queue: CropQueue) -> None:
+        self._network = _Scripted(script, spec.name)
         self._spec = spec
-        self._device = device
+        self._queue = queue
 
     def __call__(
         self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
     ) -> Instances:
-        checkpoint()
-        began = time.perf_counter()
         asked = wanted.flows
         shown = planes(pixels, asked.channels or self._spec.channels, wanted.calibration, asked.normalize)
         scale = mpp / self._spec.mpp
         height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
         shown = resized(shown, height, width) if scale != 1 else shown
         fill = [(0, 0), (0, -height % _STEP_PX), (0, -width % _STEP_PX)]
-        with torch.inference_mode():
-            image = torch.from_numpy(np.pad(shown, fill, mode="edge"))[None].to(self._device)
-            found = self._script(image)[0, 0, :height, :width].round().int().cpu().numpy()
-        metrics.PHASE_SECONDS.labels("network").observe(time.perf_counter() - began)
+        labels, _ = self._queue.run(self._network, np.pad(shown, fill, mode="edge")[None], checkpoint, batch=1)
+        found = np.rint(labels[0, 0, :height, :width]).astype(np.int32)
         return _instances(found, pixels.shape[:2], wanted, mpp)
 
 
@@ -78,4 +84,4 @@ def read_script(path: Path) -> torch.jit.ScriptModule:
 def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> InstanSeg:
     """The registry's row with its file."""
     (path,) = (path for role, path in files if role == "network")
-    return InstanSeg(read_script(path).to(queue.device), spec, queue.device)
+    return InstanSeg(read_script(path).to(queue.device), spec, queue)

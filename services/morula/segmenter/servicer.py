@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from morula.common.compute import Checkpoint, Slot, in_order
+from morula.common.compute import Checkpoint, Cores, Slot, in_order
 from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable
 from morula.common.formats import Metadata, read_cells, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
@@ -23,17 +24,23 @@ from morula.segmenter.params import DEFAULTS, FlowParams, Normalization
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.
-REGIONS_AT_ONCE = 2
+REGIONS_OF_A_SHARD = 2
+# Of all shards together: each holds some hundred MB, and three keep batches full.
+REGIONS_AT_ONCE = 3
 _NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "image": "image", "none": "none"}
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
-    """Runs one shard at a time on its slot."""
+    """Runs the shards that its slot lets in beside each other: their crops share batches, their regions the cores."""
 
-    def __init__(self, store: Store, slot: Slot, models: Mapping[str, Model] = MODELS) -> None:
+    def __init__(
+        self, store: Store, slot: Slot, models: Mapping[str, Model] = MODELS, cores: Cores | None = None
+    ) -> None:
         self._store = store
         self._slot = slot
         self._models = models
+        self._cores = cores or Cores()
+        self._regions = threading.BoundedSemaphore(REGIONS_AT_ONCE)
 
     async def MeasureObjects(  # noqa: N802 - the contract's name
         self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
@@ -61,12 +68,13 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
     ) -> segmenter_pb2.MeasureObjectsResponse:
         diameters = []
         with self._store.local_path(pixels.key, pixels.sha256) as path:
-            for region in read_regions(path):
-                checkpoint()
-                if isinstance(model, Sizing):
-                    wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
-                found = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
-                diameters.append(found.diameters_um(region.mpp))
+            for region in self._cores.each(read_regions(path)):
+                with self._regions, self._cores.taken():
+                    checkpoint()
+                    if isinstance(model, Sizing):
+                        wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
+                    found = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
+                    diameters.append(found.diameters_um(region.mpp))
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 
@@ -80,12 +88,13 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         )
 
         def cells_of(region: Region) -> core.Columns:
-            checkpoint()
-            return core.segment_region(region, layout, model, wanted, checkpoint)
+            with self._regions, self._cores.taken():
+                checkpoint()
+                return core.segment_region(region, layout, model, wanted, checkpoint)
 
         with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
             metadata = read_pixels_metadata(path)
-            parts = list(in_order(cells_of, read_regions(path), REGIONS_AT_ONCE))
+            parts = list(in_order(cells_of, self._cores.each(read_regions(path)), REGIONS_OF_A_SHARD))
         checkpoint()
         cells = write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
         return self._store.put(request.cells_key, cells)

@@ -1,14 +1,15 @@
-"""A slot lets few in, runs one, and never blocks the event loop."""
+"""A slot lets few in, runs fewer, and never blocks the event loop; cores are shared."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import structlog
 
-from morula.common.compute import Checkpoint, Slot, cpu_count
+from morula.common.compute import Checkpoint, Cores, Slot, cpu_count
 from morula.common.errors import Busy, Cancelled
 
 WAIT_S = 120
@@ -104,6 +105,83 @@ async def test_an_error_reaches_the_caller_and_frees_the_place(slot: Slot) -> No
 async def test_work_keeps_the_ids_of_its_call(slot: Slot) -> None:
     with structlog.contextvars.bound_contextvars(job_id="j1"):
         assert await slot.run(lambda checkpoint: structlog.contextvars.get_contextvars()["job_id"]) == "j1"
+
+
+async def test_a_slot_runs_as_many_at_once_as_it_is_told() -> None:
+    slot = Slot("segmenter", admit=3, at_once=2)
+    works = [Held(), Held(), Held()]
+    calls = [asyncio.create_task(slot.run(work)) for work in works]
+    for work in works[:2]:
+        await began(work)
+    assert not works[2].began.is_set()
+    works[1].released.set()
+    await calls[1]
+    await began(works[2])
+    works[0].released.set()
+    works[2].released.set()
+    await asyncio.gather(*calls)
+    assert slot.inside == 0
+    slot.close()
+
+
+def test_no_more_work_runs_than_there_are_cores() -> None:
+    cores, lock, running, most = Cores(2), threading.Lock(), 0, 0
+    both = threading.Barrier(2, timeout=WAIT_S)
+
+    def work() -> None:
+        nonlocal running, most
+        with cores.taken():
+            with lock:
+                running += 1
+                most = max(most, running)
+            both.wait()
+            with lock:
+                running -= 1
+
+    _run_all([work] * 6)
+    assert most == 2
+
+
+def test_who_waits_for_a_device_lends_its_core() -> None:
+    cores, order = Cores(1), []
+    waits, done = threading.Event(), threading.Event()
+
+    def waiting() -> None:
+        with cores.taken():
+            with cores.lent():
+                waits.set()
+                assert done.wait(WAIT_S)
+            order.append("back")
+
+    def other() -> None:
+        assert waits.wait(WAIT_S)
+        with cores.taken():
+            done.set()
+            order.append("other")
+
+    _run_all([waiting, other])
+    assert order == ["other", "back"]
+    with cores.taken():
+        pass
+
+
+def test_who_has_no_core_lends_none() -> None:
+    cores = Cores(1)
+    with cores.lent(), cores.taken():
+        pass
+
+
+def test_each_item_is_made_on_a_core_and_used_without_it() -> None:
+    cores = Cores(1)
+    for number, item in enumerate(cores.each(iter(range(3)))):
+        with cores.taken():
+            assert item == number
+
+
+def _run_all(works: list[Callable[[], None]]) -> None:
+    with ThreadPoolExecutor(len(works)) as pool:
+        for future in [pool.submit(work) for work in works]:
+            future.result(WAIT_S)
 
 
 def test_a_slot_without_places_makes_no_sense() -> None:

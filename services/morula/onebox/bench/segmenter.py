@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.measure import find_contours
 from threadpoolctl import threadpool_limits
 
+from morula.common.compute import Cores
 from morula.onebox.bench.networks import family, need_networks
 from morula.onebox.bench.report import Case, Report
 from morula.segmenter.core import outline
@@ -66,7 +67,7 @@ def _whole() -> list[Case]:
 
     side = REGION_TILES * TILE_PX + 2 * HALO_PX
     region = painted(nuclei(side, CELLS * REGION_TILES**2))
-    queue = CropQueue("cpu", threads=1)
+    queue = CropQueue("cpu", cores=Cores(1))
     try:
         dtype = cellpose_sam.fast_dtype(queue.device)
         network, evaluate = stock_sam(2, dtype)
