@@ -30,6 +30,16 @@ def test_crops_and_their_blend_are_the_stock_ones(height: int, width: int, augme
     assert np.abs(crops.blend(outputs, grid) - stock).max() < 1e-6
 
 
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_beyond_a_part_of_an_image_lies_its_mirror_image(height: int, width: int) -> None:
+    image = np.random.default_rng(0).uniform(1, 2, size=(2, height, width)).astype(np.float32)
+    grid = crops.plan(height, width, 256)
+    found = crops.cut(image, grid, mirrored=True)
+    assert found.min() >= 1
+    assert np.array_equal(np.unique(found), np.unique(image))
+    assert np.abs(crops.blend(found, grid) - image).max() < 1e-5
+
+
 def test_small_images_have_small_crops_where_the_network_takes_them() -> None:
     grid = crops.plan(100, 300, 224, whole=False)
     assert grid.crop == (128, 224)

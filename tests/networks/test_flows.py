@@ -22,10 +22,11 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 
 from morula.segmenter.engine import CropQueue  # noqa: E402
-from morula.segmenter.flows import FlowModel, Flows  # noqa: E402
+from morula.segmenter.flows import CropBackend, FlowModel, Flows, Traits  # noqa: E402
 from morula.segmenter.instanseg import InstanSeg  # noqa: E402
 
 UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
+RAW = FlowParams(normalize="none")
 ROW = {row.name: row for row in FAMILIES}
 
 
@@ -64,6 +65,30 @@ def test_parameters_reach_the_objects() -> None:
     assert 0 < (small.labels > 0).sum() < (model(cones(), 0.5, Wanted()).labels > 0).sum()
     assert model(cones(), 0.5, Wanted(min_area_um2=2000)).labels.max() == 0
     assert model(cones(), 0.5, Wanted(flows=FlowParams(flow_threshold=1e-6))).labels.max() == 0
+
+
+class LessItsMean:
+    """A network that, by what it sees of a whole crop, thinks differently of each of its pixels."""
+
+    name = "less its mean"
+
+    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean = crops.mean(dim=(1, 2, 3), keepdim=True)
+        return (crops - mean).repeat(1, 3, 1, 1), mean[:, :, 0, 0]
+
+
+def test_a_part_of_an_even_image_is_even_at_its_frame() -> None:
+    queue = CropQueue("cpu")
+    backend = CropBackend([LessItsMean()], Traits(64, ("red",), 30.0, fills_crops=False), queue)
+    pixels = np.full((90, 120, 3), 200, np.uint8)
+    try:
+        uneven, even = (
+            np.ptp(backend.infer(pixels, 0.5, wanted, unstoppable).probability)
+            for wanted in (Wanted(flows=RAW), Wanted(flows=RAW, is_part=True))
+        )
+    finally:
+        queue.close()
+    assert even < 1e-3 < uneven
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "plan": 2,
     "tiles": 2,
     "pixels": 2,
-    "cells": 1,
+    "cells": 2,
     "vectors": 1,
     "morphology": 1,
     "index": 1,

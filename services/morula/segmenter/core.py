@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def segment_region(
     region: Region, layout: Layout, model: Model, wanted: Wanted, checkpoint: Checkpoint = unstoppable
 ) -> Columns:
     """Columns of the table of cells: the cells that this region's kept tiles own, and candidates at its seams."""
-    cells = outline(model(region.pixels, region.mpp, wanted, checkpoint))
+    cells = outline(model(region.pixels, region.mpp, replace(wanted, is_part=True), checkpoint))
     origin = np.array([region.x_px, region.y_px])
     x, y = (origin + cells.centroids * region.downsample).T
     tile, seam, written = _owners(x, y, region, layout)

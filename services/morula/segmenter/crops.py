@@ -74,10 +74,14 @@ def _starts(side: int, crop: int, crop_px: int, *, augment: bool) -> tuple[int, 
     return tuple(int(start) for start in np.linspace(0, side - crop, count).astype(int))
 
 
-def cut(image: Image, grid: CropGrid) -> Image:
-    """Crops (n, channels, height, width) of an image (channels, height, width)."""
-    padded = np.zeros((image.shape[0], *grid.padded), np.float32)
-    padded[:, grid.top_px : grid.top_px + grid.height, grid.left_px : grid.left_px + grid.width] = image
+def cut(image: Image, grid: CropGrid, *, mirrored: bool = False) -> Image:
+    """Crops (n, channels, height, width) of an image (channels, height, width).
+
+    Beyond the image is nothing, which a network takes for black, or with `mirrored` the image once more, back to front.
+    """
+    behind = (grid.padded[0] - grid.height - grid.top_px, grid.padded[1] - grid.width - grid.left_px)
+    beyond = ((0, 0), (grid.top_px, behind[0]), (grid.left_px, behind[1]))
+    padded = np.pad(image, beyond, mode="symmetric" if mirrored else "constant")
     crops = np.empty((grid.crop_count, image.shape[0], *grid.crop), np.float32)
     height, width = grid.crop
     for n, (row, column) in enumerate(_places(grid)):

@@ -133,7 +133,7 @@ class CropBackend:
         grid = crops.plan(
             shown.shape[1], shown.shape[2], self._traits.crop_px, augment=asked.augment, whole=self._traits.fills_crops
         )
-        parts = crops.cut(shown, grid)
+        parts = crops.cut(shown, grid, mirrored=wanted.is_part)
         metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
         found = [self._queue.run(network, parts, checkpoint, asked.batch) for network in self._networks]
         outputs = np.mean([output for output, _ in found], axis=0) if len(found) > 1 else found[0][0]

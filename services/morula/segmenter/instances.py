@@ -30,6 +30,8 @@ class Wanted:
     min_area_um2: float = 0.0
     calibration: Calibration = Calibration()
     flows: FlowParams = DEFAULTS
+    is_part: bool = False
+    """Whether the image was cut from a larger one, which goes on beyond its frame."""
 
 
 @dataclass(frozen=True, slots=True)

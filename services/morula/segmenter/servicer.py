@@ -45,7 +45,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
     async def MeasureObjects(  # noqa: N802 - the contract's name
         self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
     ) -> segmenter_pb2.MeasureObjectsResponse:
-        model, wanted = self._model(request.model), Wanted(calibration=_calibration(request.calibration))
+        model, wanted = self._model(request.model), Wanted(calibration=_calibration(request.calibration), is_part=True)
         return await self._slot.run(lambda checkpoint: self._measure(request.pixels, model, wanted, checkpoint))
 
     async def SegmentShard(  # noqa: N802 - the contract's name

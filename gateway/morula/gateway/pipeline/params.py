@@ -12,6 +12,11 @@ from morula.v1.tiler_pb2 import TileFilter, TileGate
 PIPELINE_REVISION = "1"
 """Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
 
+HALO_RANGE_PX = (32, 256)
+HALO_UM = 16.0
+"""Around a region, at the least. Networks are shown objects at one size whatever the scale, and what one says of a cell
+depends on about so much around it; where the halo is narrower, faint cells at seams are lost."""
+
 SLIDE_STAGES = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
 COHORT_STAGES = ("cluster", "tables")
 
@@ -30,7 +35,7 @@ class Params:
     slide_mpp: float
     shard_tile_count: int
     tile_px: int = 512
-    halo_px: int = 32
+    halo_px: int = HALO_RANGE_PX[0]
     region_tile_count: int = 4
     leaf_count: int = 160
     neighbour_count: int = 8
@@ -62,6 +67,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+def halo_px(mpp: float) -> int:
+    """Halo of regions at a working scale."""
+    least, most = HALO_RANGE_PX
+    return min(max(least, round(HALO_UM / mpp)), most)
+
+
 def make_params(
     *,
     preset: str,
@@ -83,6 +94,7 @@ def make_params(
         )
     segmenter_spec = models.find(segmenter or chosen["segmenter"], "segmenter")
     embedder_spec = models.find(embedder or chosen["embedder"], "embedder")
+    working_mpp = mpp or chosen["mpp"]
     return Params(
         preset=preset,
         segmenter=segmenter_spec.name,
@@ -90,9 +102,10 @@ def make_params(
         embedder=embedder_spec.name,
         embedder_revision=embedder_spec.revision,
         object_kind=segmenter_spec.object_kind,
-        mpp=mpp or chosen["mpp"],
+        mpp=working_mpp,
         slide_mpp=slide_mpp,
         shard_tile_count=segmenter_spec.shard_tile_count,
+        halo_px=halo_px(working_mpp),
         tile_gate=chosen["tile_gate"],
     )
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from morula.clusterer import settle
 from morula.common.geometry import Grid
 from morula.common.pixels import WHITE, Region
+from morula.gateway.pipeline import params
 from morula.segmenter import core
 from morula.segmenter.instances import Model, Wanted
 
-HALO_PX = 32
+BLOCK_PX = 128
+"""Cells so near to each other tend to be found or lost together."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,22 @@ def settled_cells(
     kept = {int(region): tiles[region_of_tile == region] for region in np.unique(region_of_tile)}
     layout = core.Layout(grid, lattice.region_tiles, kept)
     parts = [
-        core.segment_region(_region(pixels, grid, region, members), layout, model, wanted)
+        core.segment_region(_region(pixels, grid, region, members, params.halo_px(mpp)), layout, model, wanted)
         for region, members in kept.items()
     ]
     cells = _cells(core.join(parts))
     return cells.take(np.flatnonzero(settle.resolve(cells, 1.0)))
 
 
-def _region(pixels: NDArray[np.uint8], grid: Grid, index: int, tiles: NDArray[np.int64]) -> Region:
+def _region(pixels: NDArray[np.uint8], grid: Grid, index: int, tiles: NDArray[np.int64], halo_px: int) -> Region:
     cores = grid.cores()[tiles]
-    left, top = (int(side) - HALO_PX for side in cores[:, :2].min(axis=0))
-    right, bottom = (int(side) + HALO_PX for side in (cores[:, :2] + cores[:, 2:]).max(axis=0))
+    left, top = (int(side) - halo_px for side in cores[:, :2].min(axis=0))
+    right, bottom = (int(side) + halo_px for side in (cores[:, :2] + cores[:, 2:]).max(axis=0))
     canvas = np.full((bottom - top, right - left, 3), WHITE, np.uint8)
     inside = pixels[max(top, 0) : bottom, max(left, 0) : right]
     y, x = max(-top, 0), max(-left, 0)
     canvas[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-    return Region(index, left, top, 1.0, canvas, HALO_PX, grid.mpp, grid.mpp)
+    return Region(index, left, top, 1.0, canvas, halo_px, grid.mpp, grid.mpp)
 
 
 def _cells(columns: core.Columns) -> settle.Cells:
@@ -79,48 +81,59 @@ def _cells(columns: core.Columns) -> settle.Cells:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Cells of one lattice that another one finds, too, by whether they lie near a seam of either."""
+    """Cells that two lattices find, and which of them the other one finds, too."""
 
-    seam_cells: int
-    seam_matched: int
-    interior_cells: int
-    interior_matched: int
+    is_near: NDArray[np.bool_]
+    """Whether each lies near a seam of either."""
+    is_matched: NDArray[np.bool_]
+    block: NDArray[np.int64]
+    """Where each lies: cells of one block are no independent witnesses, and many are the same cell found twice."""
     duplicates: int
-
-    def __add__(self, other: Agreement) -> Agreement:
-        return Agreement(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
     @property
     def deficit_points(self) -> float:
         """How much less of 100 cells near seams match than of 100 interior ones."""
-        return 100 * (self.interior_matched / max(self.interior_cells, 1) - self.seam_matched / max(self.seam_cells, 1))
+        return 100 * (_share(self.is_matched[~self.is_near]) - _share(self.is_matched[self.is_near]))
 
     @property
     def half_interval_points(self) -> float:
-        """Half of the deficit's 95 % interval: what chance alone does with so few cells."""
-        variance = 0.0
-        for count, matched in ((self.interior_cells, self.interior_matched), (self.seam_cells, self.seam_matched)):
-            share = (matched + 1) / (count + 2)
-            variance += share * (1 - share) / (count + 2)
-        return float(100 * 1.96 * np.sqrt(variance))
+        """Half of the deficit's 95 % interval, by how much blocks differ."""
+        near, matched = self.is_near, self.is_matched
+        share = np.where(near, _share(matched[near]), _share(matched[~near]))
+        count = np.where(near, near.sum(), (~near).sum())
+        pull = np.bincount(self.block, np.where(near, -1, 1) * (matched - share) / count)
+        return float(100 * 1.96 * np.sqrt((pull**2).sum()))
 
 
-def agreement(first: settle.Cells, second: settle.Cells, seams: NDArray[np.bool_], least_iou: float = 0.5) -> Agreement:
-    """`seams` says of each cell of the first whether it is near a seam."""
-    tree = shapely.STRtree(second.polygon)
-    mine, theirs = tree.query(first.polygon, predicate="intersects")
-    shared = shapely.area(shapely.intersection(first.polygon[mine], second.polygon[theirs]))
-    areas = shapely.area(first.polygon)
-    iou = shared / (areas[mine] + shapely.area(second.polygon)[theirs] - shared)
-    matched = np.zeros(areas.size, bool)
-    matched[mine[iou >= least_iou]] = True
+def pooled(parts: Sequence[Agreement]) -> Agreement:
+    """What was found on several images."""
+    starts = np.cumsum([0, *(int(part.block.max(initial=-1)) + 1 for part in parts)])
     return Agreement(
-        int(seams.sum()),
-        int((matched & seams).sum()),
-        int((~seams).sum()),
-        int((matched & ~seams).sum()),
-        duplicates(first) + duplicates(second),
+        np.concatenate([part.is_near for part in parts]),
+        np.concatenate([part.is_matched for part in parts]),
+        np.concatenate([part.block + start for part, start in zip(parts, starts[:-1], strict=True)]),
+        sum(part.duplicates for part in parts),
     )
+
+
+def agreement(cells: Sequence[settle.Cells], near: Sequence[NDArray[np.bool_]], least_iou: float = 0.5) -> Agreement:
+    """Of the cells of two lattices; `near` says of each whether it is near a seam."""
+    first, second = cells
+    mine, theirs = shapely.STRtree(second.polygon).query(first.polygon, predicate="intersects")
+    shared = shapely.area(shapely.intersection(first.polygon[mine], second.polygon[theirs]))
+    iou = shared / (shapely.area(first.polygon)[mine] + shapely.area(second.polygon)[theirs] - shared)
+    matched = [np.zeros(len(each), bool) for each in cells]
+    for found, pairs in zip(matched, (mine, theirs), strict=True):
+        found[pairs[iou >= least_iou]] = True
+    x, y = (np.concatenate(places) // BLOCK_PX for places in ([c.x for c in cells], [c.y for c in cells]))
+    _, block = np.unique(np.stack([x, y]), axis=1, return_inverse=True)
+    return Agreement(
+        np.concatenate(near), np.concatenate(matched), block.ravel(), sum(duplicates(each) for each in cells)
+    )
+
+
+def _share(matched: NDArray[np.bool_]) -> float:
+    return float(matched.mean()) if matched.size else 0.0
 
 
 def duplicates(cells: settle.Cells) -> int:
