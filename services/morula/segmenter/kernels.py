@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from morula.common.compiled import compiled
 
 Labels = NDArray[np.int32]
 Integers = NDArray[np.int64]
@@ -14,7 +15,7 @@ Flow = NDArray[np.float32]
 REACH_PX = 5  # a seed grows this far
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_seeds(counts: Integers) -> Integers:
     """Local maxima of a 5 x 5 window with more than 10 end points, in reading order."""
     found = []
@@ -36,7 +37,7 @@ def find_seeds(counts: Integers) -> Integers:
     return seeds
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def grow(counts: Integers, seeds: Integers) -> Labels:
     """Map of seeds (numbered from 1) grown over bins with more than 2 end points; later seeds win."""
     side = 2 * REACH_PX + 1
@@ -64,7 +65,7 @@ def grow(counts: Integers, seeds: Integers) -> Labels:
     return owner
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_boxes(labels: Labels, count: int) -> Integers:
     boxes = np.empty((count, 4), np.int64)
     boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = labels.shape[0], labels.shape[1], 0, 0
@@ -77,7 +78,7 @@ def find_boxes(labels: Labels, count: int) -> Integers:
     return boxes
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _centre(labels: Labels, box: Integers, label: int) -> tuple[int, int]:
     """The label's pixel nearest to its rounded mean."""
     total_y, total_x, n = 0, 0, 0
@@ -97,7 +98,7 @@ def _centre(labels: Labels, box: Integers, label: int) -> tuple[int, int]:
     return best_y, best_x
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def diffuse(labels: Labels, heat: Numbers, box: Integers, label: int, step_count: int) -> None:
     """Heat that enters at the centre and spreads within the label; written to `heat`, which has a margin of one."""
     height, width = box[2] - box[0] + 2, box[3] - box[1] + 2
@@ -134,7 +135,7 @@ def diffuse(labels: Labels, heat: Numbers, box: Integers, label: int, step_count
                 heat[box[0] + y, box[1] + x] = now[y, x]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def compare(labels: Labels, heat: Numbers, flow: Flow, count: int) -> Numbers:
     sums, sizes = np.zeros(count), np.zeros(count)
     for y in range(labels.shape[0]):
@@ -151,7 +152,7 @@ def compare(labels: Labels, heat: Numbers, flow: Flow, count: int) -> Numbers:
     return sums / sizes
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fill_holes(labels: Labels, boxes: Integers) -> None:
     """What cannot be reached from a box's border without crossing the label becomes the label."""
     for index in range(boxes.shape[0]):

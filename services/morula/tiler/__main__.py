@@ -7,6 +7,7 @@ import cv2
 from morula.common import rpc, telemetry
 from morula.common.compute import cpu_count
 from morula.common.settings import ServiceSettings
+from morula.tiler import kernels
 from morula.tiler.servicer import TilerServicer
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     cv2.setNumThreads(settings.threads or cpu_count())
     servicer = TilerServicer(settings.open_store(), admit=settings.admit)
     try:
-        asyncio.run(rpc.serve(settings, [servicer]))
+        asyncio.run(rpc.serve(settings, [servicer], warm=kernels.warm))
     finally:
         servicer.close()
 

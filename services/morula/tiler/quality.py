@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from morula.tiler.kernels import count_edges, sum_laplacian
 from morula.tiler.slide import Pixels
 
 Grey = npt.NDArray[np.uint8]
@@ -67,13 +68,12 @@ def measure(pixels: Pixels, grey: Grey) -> Quality:
     # Counts come as float32, which holds whole numbers up to 2**24: the largest tile, 4096 square, has as many.
     counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.float64)
     levels, squares = int(counts @ LEVELS), int(counts @ SQUARES)
-    edges = cv2.countNonZero(cv2.Canny(grey, CANNY_LOW, CANNY_HIGH))
     return Quality(
         mean_intensity=levels / grey.size,
         std_intensity=_variance(squares, levels, grey.size) ** 0.5,
         bright_fraction=float(counts[BRIGHT_LEVEL + 1 :].sum()) / grey.size,
         dark_fraction=float(counts[:DARK_LEVEL].sum()) / grey.size,
-        edge_density=edges / grey.size,
+        edge_density=count_edges(grey, CANNY_LOW, CANNY_HIGH) / grey.size,
         laplacian_variance=laplacian_variance(grey),
         colour_variance=_spread(cv2.mean(pixels)[:3]),
     )
@@ -81,8 +81,8 @@ def measure(pixels: Pixels, grey: Grey) -> Quality:
 
 def laplacian_variance(grey: Grey) -> float:
     """Sharpness: variance of the Laplacian, in 16 bits (twenty times faster than in float and equal)."""
-    edges = cv2.Laplacian(grey, cv2.CV_16S)
-    return _variance(round(cv2.norm(edges, cv2.NORM_L2SQR)), round(cv2.sumElems(edges)[0]), grey.size)
+    total, squares = sum_laplacian(grey)
+    return _variance(squares, total, grey.size)
 
 
 def _spread(means: Sequence[float]) -> float:

@@ -1,0 +1,210 @@
+"""Compiled loops over a tile's grey levels: edges as OpenCV's Canny finds them, and sums.
+
+They run row by row on lines of 16-bit numbers and without branches, so that the compiler makes vector code of them;
+edges are followed 64 pixels at a time. Whole numbers throughout: the results are OpenCV's exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morula.common.compiled import compiled
+
+Grey = NDArray[np.uint8]
+Line = NDArray[np.int16]
+Lines = NDArray[np.int16]
+Words = NDArray[np.uint64]
+
+TAN_22_5 = 13573  # In 2**-15, as OpenCV rounds it.
+WORD_PX = 64
+BLOCK_PX = 1024  # The squares of so many Laplacians fit 32 bits.
+ONE, TOP = np.uint64(1), np.uint64(WORD_PX - 1)
+EVERY_BYTE, GATHER_BYTES, LAST_BYTE = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080), np.uint64(56)
+EVERY_OTHER, PAIRS, FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+
+
+@compiled
+def count_edges(grey: Grey, low: int, high: int) -> int:
+    """How many pixels `cv2.Canny(grey, low, high)` sets."""
+    height, width = grey.shape
+    candidates = np.zeros((height, -(-width // WORD_PX) * WORD_PX), np.uint8)
+    columns, slopes = np.empty((2, width + 2), np.int16), np.empty((3, 2, width), np.int16)
+    strength = np.zeros((3, width + 2), np.int16)  # Three lines are in use at a time; beyond the picture it is 0.
+    for y in range(height + 1):
+        if y < height:
+            _slopes(grey, y, columns, slopes[y % 3], strength[y % 3])
+        else:
+            strength[y % 3] = 0
+        if y > 0:
+            _thin(strength, slopes[(y + 2) % 3], y, np.int16(low), np.int16(high), candidates[y - 1])
+    return _follow(candidates.view(np.uint64))
+
+
+@compiled
+def _slopes(grey: Grey, y: int, columns: Lines, slopes: Lines, strength: Line) -> None:
+    """Sobel's two derivatives of a line, and the sum of their sizes; the picture's edge goes on beyond it."""
+    width = grey.shape[1]
+    above, below = max(y - 1, 0), min(y + 1, grey.shape[0] - 1)
+    for x in range(width):
+        middle, outer = np.int16(grey[y, x]), np.int16(np.int16(grey[above, x]) + np.int16(grey[below, x]))
+        columns[0, x + 1] = outer + np.int16(middle + middle)
+    for x in range(width):
+        columns[1, x + 1] = np.int16(grey[below, x]) - np.int16(grey[above, x])
+    for row in range(2):
+        columns[row, 0], columns[row, width + 1] = columns[row, 1], columns[row, width]
+    for x in range(width):
+        across = np.int16(columns[0, x + 2] - columns[0, x])
+        along = np.int16(columns[1, x + 2] + columns[1, x]) + np.int16(columns[1, x + 1] + columns[1, x + 1])
+        slopes[0, x], slopes[1, x] = across, along
+    for x in range(width):
+        across, along = slopes[0, x], slopes[1, x]
+        across, along = across if across >= 0 else np.int16(-across), along if along >= 0 else np.int16(-along)
+        strength[x + 1] = across + along
+
+
+@compiled
+def _thin(strength: Lines, slopes: Lines, y: int, low: np.int16, high: np.int16, candidates: Grey) -> None:
+    """Marks the pixels of line y - 1 that are strongest across their edge: 1, or 2 above the higher threshold.
+
+    OpenCV compares |dy| with the tangents of 22.5 and 67.5 degrees times |dx| in 2**-15; the same in whole numbers
+    is |dy| <= q and |dy| > 2 |dx| + q, where q is the tangent times |dx| rounded down (equal only where both are 0).
+    """
+    above, here, below = (y + 1) % 3, (y + 2) % 3, y % 3
+    for x in range(slopes.shape[1]):
+        across, along = slopes[0, x], slopes[1, x]
+        falls = np.int16(across ^ along) >= 0
+        across, along = across if across >= 0 else np.int16(-across), along if along >= 0 else np.int16(-along)
+        twice = np.int16(across + across)
+        tangent = np.int16((np.int32(twice) * np.int32(TAN_22_5)) >> 16)
+        is_flat, is_steep = along <= tangent, along > np.int16(twice + tangent)
+        # All are loaded, then chosen from: a load that depends would be a branch.
+        left, right, up, down = strength[here, x], strength[here, x + 2], strength[above, x + 1], strength[below, x + 1]
+        up_left, up_right, down_left, down_right = (
+            strength[above, x],
+            strength[above, x + 2],
+            strength[below, x],
+            strength[below, x + 2],
+        )
+        before, after = up_left if falls else up_right, np.int16((down_right if falls else down_left) + np.int16(1))
+        before, after = up if is_steep else before, down if is_steep else after
+        before, after = left if is_flat else before, right if is_flat else after
+        size = strength[here, x + 1]
+        mark = np.uint8(2) if size > high else np.uint8(1)
+        candidates[x] = mark if (size > low) & (size > before) & (size >= after) else np.uint8(0)
+
+
+@compiled
+def _follow(marks: Words) -> int:
+    """How many marked pixels are strong or hang together with a strong one, all eight neighbours counting."""
+    height, count = marks.shape[0], marks.shape[1] // 8
+    marked, edges = np.zeros((height + 2, count + 2), np.uint64), np.zeros((height + 2, count + 2), np.uint64)
+    for y in range(height):
+        _pack(marks[y], marked[y + 1], edges[y + 1])
+    from_above, from_below = np.ones(height + 2, np.bool_), np.ones(height + 2, np.bool_)
+    spreads = True
+    while spreads:
+        spreads = False
+        for step in (1, -1):
+            due = from_above if step == 1 else from_below
+            for y in range(1, height + 1) if step == 1 else range(height, 0, -1):
+                if due[y]:
+                    due[y] = False
+                    if _spread(edges[y], marked[y], edges[y - step]):
+                        spreads = from_above[y + 1] = from_below[y - 1] = True
+    total = np.uint64(0)
+    for y in range(1, height + 1):
+        for word in edges[y]:
+            total += _bit_count(word)
+    return int(total)
+
+
+@compiled
+def _pack(marks: Words, marked: Words, strong: Words) -> None:
+    """Bytes 0, 1 and 2 as one bit per pixel each of what is marked and what is strong."""
+    for word in range(marked.shape[0] - 2):
+        for part in range(8):
+            eight = marks[8 * word + part]
+            twos = (eight >> ONE) & EVERY_BYTE
+            shift = np.uint64(8 * part)
+            marked[word + 1] |= (((twos | eight) & EVERY_BYTE) * GATHER_BYTES >> LAST_BYTE) << shift
+            strong[word + 1] |= (twos * GATHER_BYTES >> LAST_BYTE) << shift
+
+
+@compiled
+def _spread(edges: Words, marked: Words, near: Words) -> bool:
+    """Grows a line's edges into what is marked beside them and beside the next line's edges; whether they grew."""
+    grown, carry = np.uint64(0), np.uint64(0)
+    for word in range(1, len(edges) - 1):
+        free, beside = marked[word], near[word]
+        beside |= (beside << ONE) | (beside >> ONE) | (near[word - 1] >> TOP) | (near[word + 1] << ONE * TOP)
+        found = (edges[word] | beside | carry) & free
+        found = (((free + found) ^ free) | found) & free  # The sum's carry runs through what is marked, upwards.
+        carry = found >> TOP
+        grown |= found ^ edges[word]
+        edges[word] = found
+    carry = np.uint64(0)
+    for word in range(len(edges) - 2, 0, -1):
+        free = marked[word]
+        found = edges[word] | ((carry << TOP) & free)
+        for step in (1, 2, 4, 8, 16, 32):
+            found |= free & (found >> np.uint64(step))
+            free &= free >> np.uint64(step)
+        carry = found & ONE
+        grown |= found ^ edges[word]
+        edges[word] = found
+    return bool(grown != 0)
+
+
+@compiled
+def _bit_count(word: np.uint64) -> np.uint64:
+    word -= (word >> ONE) & EVERY_OTHER
+    word = (word & PAIRS) + ((word >> np.uint64(2)) & PAIRS)
+    return (((word + (word >> np.uint64(4))) & FOURS) * EVERY_BYTE) >> LAST_BYTE
+
+
+@compiled
+def sum_laplacian(grey: Grey) -> tuple[int, int]:
+    """Sum of the Laplacian and of its squares; beyond its edge the picture is mirrored, as is OpenCV's default."""
+    height, width = grey.shape
+    values = np.empty(width, np.int16)
+    total, squares = 0, 0
+    for y in range(height):
+        _laplacian(grey, y, values)
+        for start in range(0, width, BLOCK_PX):
+            line = values[start : start + BLOCK_PX]
+            levels, powers = np.int32(0), np.int32(0)
+            for x in range(len(line)):
+                value = np.int32(line[x])
+                levels = np.int32(levels + value)
+                powers = np.int32(powers + np.int32(value * value))
+            total, squares = total + int(levels), squares + int(powers)
+    return total, squares
+
+
+@compiled
+def _laplacian(grey: Grey, y: int, values: Line) -> None:
+    height, width = grey.shape
+    above, below = _mirrored(y - 1, height), _mirrored(y + 1, height)
+    for x in range(width):
+        middle = np.int16(np.int16(grey[y, x]) << 2)
+        values[x] = np.int16(np.int16(grey[above, x]) + np.int16(grey[below, x])) - middle
+    for x in range(1, width - 1):
+        values[x] += np.int16(np.int16(grey[y, x - 1]) + np.int16(grey[y, x + 1]))
+    for x in range(0, width, max(1, width - 1)):  # The first and the last.
+        values[x] += np.int16(grey[y, _mirrored(x - 1, width)]) + np.int16(grey[y, _mirrored(x + 1, width)])
+
+
+@compiled
+def _mirrored(place: int, length: int) -> int:
+    """The place inside a line that a place just beyond it shows."""
+    if length == 1:
+        return 0
+    return 1 if place < 0 else length - 2 if place == length else place
+
+
+def warm() -> None:
+    """Compiles them, which takes seconds where they were never run, before somebody waits for it."""
+    grey = np.zeros((1, 1), np.uint8)
+    count_edges(grey, 0, 0)
+    sum_laplacian(grey)
