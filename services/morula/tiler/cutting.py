@@ -12,12 +12,12 @@ from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Grid
-from morula.common.pixels import RegionPieces, write_regions
+from morula.common.pixels import Piece, RegionPieces, write_regions
 from morula.tiler import core
 from morula.tiler.gates import Gate, TileJudgement
-from morula.tiler.judging import Tile, judge
-from morula.tiler.pieces import pack
-from morula.tiler.slide import Slide
+from morula.tiler.judging import Tile, judge, judge_one
+from morula.tiler.pieces import hand_on, pack
+from morula.tiler.slide import Area, Slide
 from morula.tiler.tissue import TissueRule
 
 Metadata = dict[str, Any]
@@ -81,18 +81,55 @@ def _regions(
     for region in np.unique(regions):
         checkpoint()
         members = [Tile(int(numbers[row]), float(folds[row])) for row in np.flatnonzero(regions == region)]
-        window = _window(plan, members)
-        places = _places(plan, window, members)
-        decoded = core.decode(window, plan.grid.tile_px, places, slide.read)
-        for tile in members:
-            place = window.place(plan.grid.core(tile.number))
-            judged[tile.number] = judge(decoded, place, plan.rule, tile, gate)
-        kept = [tile for tile in members if judged[tile.number].verdict == "kept"]
+        cut = _as_stored(slide, plan, members, gate) or _as_decoded(slide, plan, members, gate)
+        judged |= cut.judged
+        kept = cut.kept(members)
         if kept:
-            inner = _window(plan, kept)
-            pixels = decoded.part(inner.u - window.u, inner.v - window.v, inner.width, inner.height)
-            pieces = pack(slide, inner, _places(plan, inner, kept), pixels)
-            yield RegionPieces(int(region), inner.x_px, inner.y_px, inner.width, inner.height, pieces)
+            window = _window(plan, kept)
+            yield RegionPieces(int(region), window.x_px, window.y_px, window.width, window.height, cut.pieces)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region's tiles judged, and the pixels of what is kept."""
+
+    judged: dict[int, TileJudgement]
+    pieces: list[Piece]
+
+    def kept(self, tiles: list[Tile]) -> list[Tile]:
+        return [tile for tile in tiles if self.judged[tile.number].verdict == "kept"]
+
+
+def _as_stored(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Region | None:
+    """Where the slide's own JPEG tiles are handed on, only what is judged has to be decoded: the tiles, no halo."""
+    region = _window(plan, tiles)
+    if plan.scale.step != 1 or slide.jpeg_tiles(plan.scale.level, Area(*region.source())) is None:
+        return None
+    judged = {tile.number: judge_one(slide, plan.scale, plan.grid, plan.rule, tile, gate) for tile in tiles}
+    if any(judgement.verdict == "unreadable" for judgement in judged.values()):
+        return None
+    kept = Region(judged, []).kept(tiles)
+    if not kept:
+        return Region(judged, [])
+    window = _window(plan, kept)
+    decoded = [window.around(plan.grid.core(tile.number), 0) for tile in tiles]
+    pieces = hand_on(slide, window, _places(plan, window, kept), decoded)
+    return None if pieces is None else Region(judged, pieces)
+
+
+def _as_decoded(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Region:
+    """The region decoded with its halo, its tiles judged in it, and packed."""
+    window = _window(plan, tiles)
+    decoded = core.decode(window, plan.grid.tile_px, _places(plan, window, tiles), slide.read)
+    judged = {
+        tile.number: judge(decoded, window.place(plan.grid.core(tile.number)), plan.rule, tile, gate) for tile in tiles
+    }
+    kept = Region(judged, []).kept(tiles)
+    if not kept:
+        return Region(judged, [])
+    inner = _window(plan, kept)
+    pixels = decoded.part(inner.u - window.u, inner.v - window.v, inner.width, inner.height)
+    return Region(judged, pack(slide, inner, _places(plan, inner, kept), pixels))
 
 
 def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.Place]:

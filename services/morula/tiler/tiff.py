@@ -68,8 +68,10 @@ class TiffSlide(Slide):
             self._opened = opened.pop_all()
 
     def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
-        out = blank(width_px, height_px)
-        tall, wide = self._pages[level].chunks[:2]
+        page = self._pages[level]
+        inside = 0 <= x_px <= page.imagewidth - width_px and 0 <= y_px <= page.imagelength - height_px
+        out = np.empty((height_px, width_px, 3), np.uint8) if inside else blank(width_px, height_px)
+        tall, wide = page.chunks[:2]
         for index, row, column in self._touched(level, Area(x_px, y_px, width_px, height_px)):
             paste(out, self._segment(level, index), column * wide - x_px, row * tall - y_px)
         return out
