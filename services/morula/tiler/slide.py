@@ -165,6 +165,15 @@ def blank(width_px: int, height_px: int) -> Pixels:
     return np.full((height_px, width_px, 3), WHITE, np.uint8)
 
 
+def on_white(rgba: Pixels) -> Pixels:
+    alpha = cv2.extractChannel(rgba, 3)
+    if np.asarray(alpha).min(initial=WHITE) == WHITE:
+        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
+    opaque = rgba[..., 3:].astype(np.uint16)
+    mixed = (rgba[..., :3] * opaque + WHITE * (WHITE - opaque) + WHITE // 2) // WHITE
+    return mixed.astype(np.uint8)
+
+
 def paste(out: Pixels, segment: Pixels, left: int, top: int) -> None:
     """Copies the part of `segment` that falls into `out` when its corner lies at (left, top)."""
     height, width = segment.shape[:2]

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,29 +13,24 @@ import numpy as np
 import tifffile
 
 from morula.common.errors import SlideUnreadable
-from morula.tiler.slide import (
-    Area,
-    Level,
-    Pixels,
-    Scale,
-    Slide,
-    StoredTile,
-    blank,
-    first_line,
-    number_of,
-    paste,
-    scale_of,
+from morula.tiler.slide import Area, Level, Pixels, Scale, Slide, StoredTile, blank, first_line, paste
+from morula.tiler.tiff_tags import (
+    as_rgb,
+    check_readable,
+    has_jpeg_tiles,
+    main_series,
+    planes_of,
+    problem_of,
+    tiff_scale,
 )
 
 SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
-SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
-TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 # Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
 ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
 
 class TiffSlide(Slide):
-    """Tiled or plain TIFF with 8-bit RGB or grey pixels, OME-TIFF among them.
+    """Tiled or plain TIFF with 8-bit RGB or grey pixels, together or in planes, OME-TIFF among them.
 
     `vendor` and `scale` are what a reader that knows the format better says, else the file's own tags.
     """
@@ -44,11 +38,14 @@ class TiffSlide(Slide):
     def __init__(self, path: Path, vendor: str = "", scale: Scale | None = None) -> None:
         with contextlib.ExitStack() as opened:
             tiff = opened.enter_context(tifffile.TiffFile(path))
-            series = max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+            series = main_series(tiff)
+            if problem := problem_of(series):
+                raise SlideUnreadable(problem)
             self._pages = [level.keyframe for level in series.levels]
             for page in self._pages:
-                _check(page)
-            self._are_jpeg = [_is_jpeg(page) for page in self._pages]
+                check_readable(page)
+            self._planes = [planes_of(level) for level in series.levels]
+            self._are_jpeg = [has_jpeg_tiles(level) for level in series.levels]
             base = self._pages[0]
             levels = tuple(
                 Level(
@@ -59,12 +56,12 @@ class TiffSlide(Slide):
                 for page in self._pages
             )
             own_vendor = "ome-tiff" if tiff.is_ome else "plain-tiff"
-            super().__init__(vendor or own_vendor, scale or _tiff_scale(tiff, base), levels)
+            super().__init__(vendor or own_vendor, scale or tiff_scale(tiff, base), levels)
             self._path = path
             self._file = os.open(path, os.O_RDONLY)
             opened.callback(os.close, self._file)
             self._segments = _SegmentCache()
-            self.is_sparse = any(0 in page.databytecounts for page in self._pages)
+            self.is_sparse = any(0 in plane.page.databytecounts for planes in self._planes for plane in planes)
             self._opened = opened.pop_all()
 
     def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
@@ -83,10 +80,10 @@ class TiffSlide(Slide):
             self._segments.put((level, index), found)
         return found
 
-    def _encoded(self, level: int, index: int) -> bytes | None:
-        """The bytes of one tile or strip; None where a sparse file holds none."""
-        page = self._pages[level]
-        offset, length = page.dataoffsets[index], page.databytecounts[index]
+    def _encoded(self, level: int, index: int, number: int = 0) -> bytes | None:
+        """The bytes of one tile or strip of a plane; None where a sparse file holds none."""
+        plane = self._planes[level][number]
+        offset, length = plane.page.dataoffsets[plane.first + index], plane.page.databytecounts[plane.first + index]
         encoded = os.pread(self._file, length, offset) if length else None
         if encoded is not None and len(encoded) < length:
             raise SlideUnreadable(f"{self._path.name} ends in the middle of piece {index}", name=self._path.name)
@@ -94,21 +91,26 @@ class TiffSlide(Slide):
 
     def _decoded(self, level: int, index: int) -> Pixels:
         """One tile or strip as RGB, cut to the level's edge; white where there is none."""
-        page, encoded = self._pages[level], self._encoded(level, index)
+        page = self._pages[level]
         tall, wide = page.chunks[:2]
         row, column = divmod(index, -(-page.imagewidth // wide))
         height, width = min(tall, page.imagelength - row * tall), min(wide, page.imagewidth - column * wide)
-        if encoded is None:
-            return blank(width, height)
-        try:
-            if self._are_jpeg[level]:
-                with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
-                    return self._jpeg(page, encoded)[:height, :width]
-            decoded = page.decode(encoded, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]
-        except Exception as error:
-            detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
-            raise SlideUnreadable(detail, name=self._path.name) from error
-        return _as_rgb(np.asarray(decoded)[0, :height, :width], page.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+        planes = []
+        for number, plane in enumerate(self._planes[level]):
+            encoded = self._encoded(level, index, number)
+            if encoded is None:
+                return blank(width, height)
+            try:
+                if self._are_jpeg[level]:
+                    with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
+                        return self._jpeg(page, encoded)[:height, :width]
+                place = plane.first + index
+                decoded = page.decode(encoded, place, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]
+            except Exception as error:
+                detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
+                raise SlideUnreadable(detail, name=self._path.name) from error
+            planes.append(np.asarray(decoded)[0, :height, :width])
+        return as_rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1), page)
 
     def _jpeg(self, page: Any, encoded: bytes) -> Pixels:
         """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""
@@ -135,8 +137,12 @@ class TiffSlide(Slide):
             yield StoredTile(Area(column * wide, row * tall, wide, tall), jpeg)
 
     def is_blank(self, level: int, area: Area) -> bool:
-        lengths = self._pages[level].databytecounts
-        return self.is_sparse and not any(lengths[index] for index, _, _ in self._touched(level, area))
+        planes = self._planes[level]
+        return self.is_sparse and not any(
+            plane.page.databytecounts[plane.first + index]
+            for index, _, _ in self._touched(level, area)
+            for plane in planes
+        )
 
     def _touched(self, level: int, area: Area) -> Iterator[tuple[int, int, int]]:
         """Index, row and column of the tiles or strips that a rectangle touches."""
@@ -149,60 +155,6 @@ class TiffSlide(Slide):
 
     def close(self) -> None:
         self._opened.close()
-
-
-def _check(page: Any) -> None:
-    """Refuses what this reader would show wrongly rather than guess."""
-    readable = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR, tifffile.PHOTOMETRIC.MINISBLACK}
-    readable.add(tifffile.PHOTOMETRIC.MINISWHITE)
-    if page.dtype != np.uint8:
-        raise SlideUnreadable(f"its pixels are {page.dtype}, only 8-bit pixels can be read")
-    if page.photometric not in readable or page.samplesperpixel not in (1, 3, 4):
-        raise SlideUnreadable(f"{page.samplesperpixel} samples of {page.photometric!r} are neither RGB nor grey")
-    if page.samplesperpixel > 1 and page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
-        raise SlideUnreadable("its colours lie in separate planes")
-    if page.imagedepth != 1:
-        raise SlideUnreadable("it is a volume, not a slide")
-    if page.chunks[0] * page.chunks[1] * page.samplesperpixel > SEGMENT_LIMIT_BYTES:
-        raise SlideUnreadable("it is stored in one piece that is too large; save it as a tiled TIFF")
-
-
-def _is_jpeg(page: Any) -> bool:
-    """Whether its tiles are JPEG pictures in colour."""
-    return bool(
-        page.compression == tifffile.COMPRESSION.JPEG
-        and page.is_tiled
-        and page.samplesperpixel == 3
-        and page.bitspersample == 8
-        and not page.jpegheader
-    )
-
-
-def _tiff_scale(tiff: tifffile.TiffFile, page: Any) -> Scale:
-    """OME-XML's physical size of a pixel, else the resolution tags."""
-    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", tiff.ome_metadata or "")
-    if pixels is not None:
-        attributes = dict(re.findall(r'(\w+)="([^"]*)"', pixels.group()))
-        x, y = (
-            number_of(attributes.get(f"PhysicalSize{axis}"))
-            * TO_MICRON.get(attributes.get(f"PhysicalSize{axis}Unit", "µm"), 0.0)
-            for axis in "XY"
-        )
-        stated = scale_of(x, y, 0.0)
-        if stated.mpp:
-            return stated
-    tags = page.tags
-    if "XResolution" not in tags or "YResolution" not in tags:
-        return Scale()
-    x, y = page.get_resolution(tifffile.RESUNIT.MICROMETER)
-    return scale_of(1 / x, 1 / y, 0.0) if x > 0 and y > 0 else Scale()
-
-
-def _as_rgb(pixels: Any, inverted: bool) -> Pixels:
-    if pixels.shape[-1] == 1:
-        grey = 255 - pixels if inverted else pixels
-        return np.repeat(grey, 3, axis=-1)
-    return np.ascontiguousarray(pixels[..., :3])
 
 
 class _SegmentCache:

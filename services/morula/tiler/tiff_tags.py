@@ -1,0 +1,124 @@
+"""What the tags of a TIFF say of its pixels: whether they can be shown as they are meant, and how large they are."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+
+from morula.common.errors import SlideUnreadable
+from morula.tiler.slide import WHITE, Pixels, Scale, number_of, on_white, scale_of
+
+SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
+TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+TO_MICRON |= {"micron": 1.0, "microns": 1.0, "inch": 25_400.0}  # ImageJ's words.
+COLOURS = 3
+
+
+class Plane(NamedTuple):
+    """Where a level's pixels lie: a page's pieces from a number on."""
+
+    page: Any
+    first: int
+
+
+def look(path: Path) -> tuple[bool, str]:
+    """Whether a TIFF is an OME-TIFF, and why no reader shows it as it is meant; empty where nothing is known."""
+    with tifffile.TiffFile(path) as tiff:
+        return tiff.is_ome, problem_of(main_series(tiff))
+
+
+def main_series(tiff: tifffile.TiffFile) -> Any:
+    """The largest picture of the file, and its pyramid."""
+    return max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+
+
+def problem_of(series: Any) -> str:
+    """Why the picture would be shown otherwise than it is meant; empty where it would not."""
+    page = series.keyframe
+    if page.dtype != np.uint8:
+        return f"its pixels are {page.dtype}, only 8-bit pixels can be read"
+    orientation = page.tags.valueof("Orientation", 1)
+    if orientation > 1:
+        return f"it is stored turned or mirrored (orientation {int(orientation)}); save it upright"
+    if page.imagedepth != 1:
+        return "it is a volume, not a slide"
+    stacked = {axis: size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS"}
+    stacked = {axis: size for axis, size in stacked.items() if size > 1}
+    if stacked and (stacked != {"C": COLOURS} or page.samplesperpixel != 1):
+        parts = " x ".join(f"{size} {axis}" for axis, size in stacked.items())
+        return f"it is a stack ({parts}) and not one picture in grey or in red, green and blue"
+    return ""
+
+
+def check_readable(page: Any) -> None:
+    """Refuses what our own reader cannot decode, or only into too much memory."""
+    readable = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR, tifffile.PHOTOMETRIC.MINISBLACK}
+    readable.add(tifffile.PHOTOMETRIC.MINISWHITE)
+    if page.photometric not in readable or page.samplesperpixel not in (1, COLOURS, COLOURS + 1):
+        raise SlideUnreadable(f"{page.samplesperpixel} samples of {page.photometric!r} are neither RGB nor grey")
+    if page.chunks[0] * page.chunks[1] * page.samplesperpixel > SEGMENT_LIMIT_BYTES:
+        raise SlideUnreadable("it is stored in one piece that is too large; save it as a tiled TIFF")
+
+
+def planes_of(level: Any) -> list[Plane]:
+    """One plane with all colours, else one of each colour: in one page, or in a page each."""
+    page = level.keyframe
+    if page.samplesperpixel > 1 and page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
+        count = len(page.dataoffsets) // page.samplesperpixel
+        return [Plane(page, number * count) for number in range(page.samplesperpixel)]
+    if None in level.pages:
+        raise SlideUnreadable("one of its colours is missing")
+    return [Plane(one, 0) for one in level.pages]
+
+
+def has_jpeg_tiles(level: Any) -> bool:
+    """Whether its tiles are JPEG pictures in colour."""
+    page = level.keyframe
+    return bool(
+        page.compression == tifffile.COMPRESSION.JPEG
+        and page.is_tiled
+        and page.samplesperpixel == COLOURS
+        and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        and not page.jpegheader
+    )
+
+
+def tiff_scale(tiff: tifffile.TiffFile, page: Any) -> Scale:
+    """OME-XML's physical size of a pixel, else the resolution tags, whose unit ImageJ tells in its own way."""
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", tiff.ome_metadata or "")
+    if pixels is not None:
+        attributes = dict(re.findall(r'(\w+)="([^"]*)"', pixels.group()))
+        x, y = (
+            number_of(attributes.get(f"PhysicalSize{axis}"))
+            * TO_MICRON.get(attributes.get(f"PhysicalSize{axis}Unit", "µm"), 0.0)
+            for axis in "XY"
+        )
+        stated = scale_of(x, y, 0.0)
+        if stated.mpp:
+            return stated
+    tags = page.tags
+    if "XResolution" not in tags or "YResolution" not in tags:
+        return Scale()
+    if tiff.is_imagej:
+        unit_um = TO_MICRON.get(str((tiff.imagej_metadata or {}).get("unit", "pixel")), 0.0)
+        x, y = page.get_resolution(tifffile.RESUNIT.NONE)
+    else:
+        unit_um = 1.0
+        x, y = page.get_resolution(tifffile.RESUNIT.MICROMETER)
+    return scale_of(unit_um / x, unit_um / y, 0.0) if x > 0 and y > 0 else Scale()
+
+
+def as_rgb(pixels: Any, page: Any) -> Pixels:
+    """Grey as three equal channels; what is transparent as white."""
+    if pixels.shape[-1] == 1:
+        grey = WHITE - pixels if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else pixels
+        return np.repeat(grey, COLOURS, axis=-1)
+    colours = np.ascontiguousarray(pixels[..., :COLOURS])
+    extra = page.extrasamples[:1]
+    if pixels.shape[-1] > COLOURS and extra == (tifffile.EXTRASAMPLE.UNASSALPHA,):
+        return on_white(pixels)
+    if pixels.shape[-1] > COLOURS and extra == (tifffile.EXTRASAMPLE.ASSOCALPHA,):
+        return np.asarray(colours + np.minimum(WHITE - pixels[..., COLOURS:], WHITE - colours), np.uint8)
+    return colours
