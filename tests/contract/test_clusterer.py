@@ -149,6 +149,29 @@ def digests(clustering: clusterer_pb2.Clustering) -> list[str]:
     return [getattr(clustering, name).sha256 for name in ("leaf", "tree", "features", "confidence", "layout")]
 
 
+async def test_a_region_that_was_cut_again_is_taken_from_the_last_shard_that_holds_it(
+    folder_store: FolderStore,
+) -> None:
+    async with clusterer(folder_store) as bench:
+        [first] = bench.shards
+        cells = formats.read_cells(folder_store.get(first.cells.key))
+        columns = {name: cells[name].slice(0, 10) for name in cells.column_names}
+        columns["state"] = ["truncated"] + ["whole"] * 9
+        counts = {"cell_count": 10, "truncated_cell_count": 1, "truncated_regions": [0]}
+        content = formats.write_cells(columns, formats.read_metadata(cells) | counts)
+        again = artifact_pb2.ShardCells(
+            cells=ref(folder_store.put("p/s/cells/again.parquet", content)),
+            vectors=first.vectors,
+            morphology=first.morphology,
+        )
+        result = await bench.settle(shards=[first, again])
+        index = formats.read_index(folder_store.get(result.settled.index.key))
+        assert index["shard"].to_pylist() == [1] * 10
+        assert sorted(index["row"].to_pylist()) == list(range(10))
+        assert (result.settled.cell_count, result.dropped_cell_count, result.truncated_cell_count) == (10, 0, 1)
+        assert await bench.settle(shards=[first, again]) == result, "what exists is answered with the same counts"
+
+
 async def test_a_slide_without_tissue_settles_to_nothing_and_cannot_be_clustered(folder_store: FolderStore) -> None:
     async with clusterer(folder_store) as bench:
         settled = (await bench.settle(shards=[])).settled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -27,6 +28,7 @@ from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 WATERSHED = find("watershed", "segmenter")
 CELLS_KEY = "p/s/cells/a.parquet"
 PATIENCE_S = 120
+LEFT_PX = 2048
 
 
 @pytest.fixture
@@ -64,10 +66,11 @@ def request_for(store: FolderStore, shard: FakeShard, pixels: bytes | None = Non
     )
 
 
-def painted(shard: FakeShard, image: NDArray[np.uint8]) -> bytes:
+def painted(shard: FakeShard, image: NDArray[np.uint8], halo_px: int = 32, x_px: int = 0) -> bytes:
     """The shard's pixels with another picture in place of the drawn one."""
-    metadata = read_pixels_metadata(shard.pixels)
-    return write_regions([RegionPieces(0, -32.0, -32.0, 576, 576, encode_pieces(image, "raw"))], metadata)
+    metadata = read_pixels_metadata(shard.pixels) | {"halo_px": halo_px}
+    place = (float(x_px - halo_px), float(-halo_px), image.shape[1], image.shape[0])
+    return write_regions([RegionPieces(0, *place, encode_pieces(image, "raw"))], metadata)
 
 
 async def test_cells_are_where_they_were_drawn(stub, store, shard) -> None:  # type: ignore[no-untyped-def]
@@ -183,3 +186,48 @@ async def test_objects_are_measured(stub, store, shard) -> None:  # type: ignore
     )
     assert measured.object_count == len(shard.nuclei.x_px)
     assert measured.diameter_um == pytest.approx(np.median(shard.nuclei.radius_px), rel=0.15)
+
+
+def barred(halo_px: int) -> NDArray[np.uint8]:
+    """White around 512 px of slide, with a dark bar through the left side of it that ends 400 px left of the slide."""
+    image = np.full((512 + 2 * halo_px, 512 + 2 * halo_px, 3), 255, np.uint8)
+    image[halo_px + 100 : halo_px + 120, max(0, halo_px - 400) : halo_px + 200] = 20
+    return image
+
+
+def dark(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _: object = None) -> Instances:
+    labels = (pixels[..., 0] < 128).astype(np.int32)
+    return Instances(labels, np.ones(labels.max(), np.float32))
+
+
+async def test_regions_with_cells_that_are_cut_off_come_back_and_a_second_cut_shows_them_whole(
+    store: FolderStore,
+) -> None:
+    shard = inside_a_slide(fake_shard())
+    async with running(SegmenterServicer(store, Slot("s"), {"watershed": dark})) as channel:
+        stub = segmenter_pb2_grpc.SegmenterServiceStub(channel)
+        first = await stub.SegmentShard(request_for(store, shard, painted(shard, barred(32), 32, LEFT_PX)))
+        assert (first.cell_count, first.truncated_cell_count, list(first.truncated_regions)) == (1, 1, [0])
+        assert await stub.SegmentShard(request_for(store, shard, painted(shard, barred(32), 32, LEFT_PX))) == first
+
+        request = request_for(store, shard)
+        request.pixels.CopyFrom(put(store, "p/s/pixels/again.arrow", painted(shard, barred(512), 512, LEFT_PX)))
+        request.cells_key = "p/s/cells/again.parquet"
+        second = await stub.SegmentShard(request)
+    assert (second.cell_count, second.truncated_cell_count, list(second.truncated_regions)) == (1, 0, [])
+    [cell] = read_cells(store.get(second.cells.key)).to_pylist()
+    assert (cell["state"], cell["region"], cell["seam"]) == ("whole", 0, True), "it belongs to a tile of another region"
+    assert shapely.from_wkb(cell["geometry"]).area == 600 * 20
+    told = read_metadata(read_cells(store.get(second.cells.key)))
+    assert (told["regions"], told["truncated_regions"]) == ([0], [])
+
+
+def inside_a_slide(shard: FakeShard) -> FakeShard:
+    """The same shard with more of the slide on its left."""
+    table = read_tiles(shard.tiles)
+    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    columns["x_px"] = columns["x_px"].to_numpy() + LEFT_PX
+    columns["tile"] = columns["row"].to_numpy() * 10 + columns["column"].to_numpy() + 8
+    metadata = read_metadata(table)
+    metadata["grid"] = metadata["grid"] | {"width_px": LEFT_PX + 512}
+    return replace(shard, tiles=write_tiles(columns, metadata))

@@ -121,6 +121,7 @@ class Job(Answer):
     stages: list[StageProgress]
     params: dict[str, Any]
     cell_count: int | None
+    truncated_cell_count: int | None
     tile_count: int | None
     kept_tile_count: int
     failed_tile_count: int

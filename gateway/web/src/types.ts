@@ -46,6 +46,7 @@ export interface Job {
   stage: Stage | null;
   stages: StageProgress[];
   cell_count: number | null;
+  truncated_cell_count: number | null;
   tile_count: number | null;
   kept_tile_count: number | null;
   failed_tile_count: number | null;

@@ -82,15 +82,15 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         index, outlines = self._store.stat(request.index_key), self._store.stat(request.outlines_key)
         if index is None or outlines is None:
             index, outlines = self._settled(request, checkpoint, report)
-        cell_count, dropped_count = tables.settled_counts(self._store, (index.key, index.sha256))
+        counts = tables.settled_counts(self._store, (index.key, index.sha256))
         settled = artifact_pb2.SettledSlide(
             slide_digest=request.identity.slide_digest,
             index=ref_of(index),
             outlines=ref_of(outlines),
             shards=request.shards,
-            cell_count=cell_count,
+            cell_count=counts.pop("cell_count"),
         )
-        return clusterer_pb2.SettleCellsResult(settled=settled, dropped_cell_count=dropped_count)
+        return clusterer_pb2.SettleCellsResult(settled=settled, **counts)
 
     def _settled(
         self, request: clusterer_pb2.SettleCellsRequest, checkpoint: Checkpoint, report: Report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -72,10 +72,24 @@ class Settled:
     """Block x, block y, first row, row after the last."""
     dropped_count: int
 
+    @property
+    def truncated_count(self) -> int:
+        """Cells that reach beyond the largest halo that was cut."""
+        return int((self.cells.state == "truncated").sum())
 
-def join(shards: Sequence[Cells]) -> Cells:
-    """One list in key order."""
-    return Cells(**{field.name: np.concatenate([getattr(s, field.name) for s in shards]) for field in fields(Cells)})
+
+def join(shards: Sequence[tuple[Cells, Collection[int]]]) -> Cells:
+    """One list in key order, of shards and the regions that each of them holds.
+
+    A region that was cut again counts as its last cut shows it: united, two views would also keep what only the
+    poorer one saw.
+    """
+    parts: list[Cells] = []
+    later: set[int] = set()
+    for cells, regions in reversed(shards):
+        parts.insert(0, cells.take(np.flatnonzero(~np.isin(cells.region, list(later)))))
+        later.update(regions)
+    return Cells(**{field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Cells)})
 
 
 def settle(cells: Cells, identity: Identity) -> Settled:
@@ -94,18 +108,22 @@ def settle(cells: Cells, identity: Identity) -> Settled:
 
 
 def resolve(cells: Cells, downsample: float) -> NDArray[np.bool_]:
-    """Which cells stay. Of one cell seen from several regions it is the whole one, else the one with the larger score.
+    """Which cells stay. Of one cell seen from several regions it is the whole one with the largest score, else the
+    largest of those that are cut off.
 
-    Candidates lie at seams, are cut off, or come from a region that was cut twice. They are taken in order of
-    preference, ties in key order; one stays unless it is the same cell as one that stays already.
+    Candidates lie at seams or are cut off, and what meets one may be the same cell: where a neighbour saw a piece, the
+    whole cell lies anywhere. They are taken in order of preference, ties in key order; one stays unless it is the same
+    cell as one that stays already.
     """
     keep = np.ones(len(cells), bool)
-    places = np.flatnonzero(cells.seam | (cells.state == "truncated") | _cut_twice(cells))
+    cut_off = cells.state == "truncated"
+    places = _with_those_they_meet(cells, np.flatnonzero(cells.seam | cut_off))
     if len(places) < 2:
         return keep
-    candidates = cells.take(places)
+    candidates, cut_off = cells.take(places), cut_off[places]
     partners = _same_cell(candidates, downsample)
-    for place in np.lexsort((np.arange(len(places)), -candidates.score, candidates.state == "truncated")):
+    worth = np.where(cut_off, candidates.area_um2, candidates.score)
+    for place in np.lexsort((np.arange(len(places)), -worth, cut_off)):
         if keep[places[place]]:
             keep[places[partners.get(int(place), [])]] = False
     return keep
@@ -151,21 +169,20 @@ def density_per_mm2(x: Doubles, y: Doubles, slide_mpp: float) -> Floats:
     return density
 
 
-def _cut_twice(cells: Cells) -> NDArray[np.bool_]:
-    """Cells of regions that more than one shard holds: the later one was cut with a larger halo."""
-    pairs = np.unique(np.stack([cells.region, cells.shard], axis=1), axis=0)
-    regions, shard_counts = np.unique(pairs[:, 0], return_counts=True)
-    return np.isin(cells.region, regions[shard_counts > 1])
+def _with_those_they_meet(cells: Cells, places: Rows) -> Rows:
+    """These cells and all whose polygons meet theirs."""
+    meeting, _ = shapely.STRtree(cells.polygon[places]).query(cells.polygon, predicate="intersects")
+    return np.union1d(places, meeting)
 
 
 def _same_cell(cells: Cells, downsample: float) -> dict[int, list[int]]:
-    """For each cell those of other regions or shards that are the same cell."""
+    """For each cell those of other regions that are the same cell."""
     tree = shapely.STRtree(cells.polygon)
     overlapping = tree.query(cells.polygon, predicate="intersects").T
     near = cKDTree(np.stack([cells.x, cells.y], axis=1)).query_pairs(NEAR * downsample, output_type="ndarray")
     pairs = np.unique(np.sort(np.concatenate([overlapping, near.reshape(-1, 2)]), axis=1), axis=0)
     a, b = pairs.T
-    foreign = (cells.region[a] != cells.region[b]) | (cells.shard[a] != cells.shard[b])
+    foreign = cells.region[a] != cells.region[b]
     a, b = a[foreign], b[foreign]
     shared = shapely.area(shapely.intersection(cells.polygon[a], cells.polygon[b]))
     smaller = np.minimum(shapely.area(cells.polygon[a]), shapely.area(cells.polygon[b]))

@@ -22,15 +22,15 @@ Ref = tuple[str, str]
 """Key and sha256 of an object."""
 
 
-def shard_cells(store: Store, ref: Ref, shard: int) -> Cells:
-    """Cells of one shard."""
+def shard_cells(store: Store, ref: Ref, shard: int) -> tuple[Cells, list[int]]:
+    """Cells of one shard, and its regions: one may have no cells."""
     table = read_cells(store.get(*ref))
     column = _reader(table)
     try:
         polygons = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
     except shapely.errors.ShapelyError as error:
         raise ArtifactInvalid(f"{ref[0]} holds geometry that is no WKB") from error
-    return Cells(
+    cells = Cells(
         shard=np.full(table.num_rows, shard, np.int64),
         row=np.arange(table.num_rows, dtype=np.int64),
         x=column("x_px", np.float64),
@@ -43,14 +43,15 @@ def shard_cells(store: Store, ref: Ref, shard: int) -> Cells:
         seam=column("seam", np.bool_),
         area_um2=column("area_um2", np.float32),
     )
+    return cells, read_metadata(table)["regions"]
 
 
-def no_cells() -> Cells:
+def no_cells() -> tuple[Cells, list[int]]:
     """The cells of a slide without tissue."""
     whole, real = np.zeros(0, np.int64), np.zeros(0, np.float64)
     thing, narrow = np.zeros(0, object), np.zeros(0, np.float32)
     seam = np.zeros(0, np.bool_)
-    return Cells(whole, whole, real, real, thing, narrow, thing, whole, whole, seam, narrow)
+    return Cells(whole, whole, real, real, thing, narrow, thing, whole, whole, seam, narrow), []
 
 
 def index_bytes(settled: Settled, identity: Identity) -> bytes:
@@ -70,6 +71,7 @@ def index_bytes(settled: Settled, identity: Identity) -> bytes:
     }
     metadata = {
         "cell_count": len(cells),
+        "truncated_cell_count": settled.truncated_count,
         "dropped": settled.dropped_count,
         "slide_digest": identity.slide_digest,
         "slide_mpp": identity.slide_mpp,
@@ -85,10 +87,14 @@ def outline_bytes(settled: Settled) -> bytes:
     return write_outlines(cells.x, cells.y, rings)
 
 
-def settled_counts(store: Store, ref: Ref) -> tuple[int, int]:
-    """Cells and dropped candidates of an index that lies in the store."""
-    metadata = read_metadata(read_index(store.get(*ref), ["shard"]))
-    return int(metadata["cell_count"]), int(metadata["dropped"])
+def settled_counts(store: Store, ref: Ref) -> dict[str, int]:
+    """Counts of an index that lies in the store, by the contract's names."""
+    said = read_metadata(read_index(store.get(*ref), ["shard"]))
+    return {
+        "cell_count": int(said["cell_count"]),
+        "dropped_cell_count": int(said["dropped"]),
+        "truncated_cell_count": int(said["truncated_cell_count"]),
+    }
 
 
 def slide_vectors(store: Store, index: Ref, vectors: Sequence[Ref]) -> SlideVectors:

@@ -129,8 +129,17 @@ _PLAN_METADATA = (
     "calibration",
     "verdict",
 )
-_CELLS_METADATA = ("mpp", "slide_mpp", "downsample", "cell_count", "truncated_cell_count", "model")
-_INDEX_METADATA = ("cell_count", "dropped", "slide_digest", "slide_mpp", "blocks")
+_CELLS_METADATA = (
+    "mpp",
+    "slide_mpp",
+    "downsample",
+    "cell_count",
+    "truncated_cell_count",
+    "regions",
+    "truncated_regions",
+    "model",
+)
+_INDEX_METADATA = ("cell_count", "truncated_cell_count", "dropped", "slide_digest", "slide_mpp", "blocks")
 
 
 def table(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:

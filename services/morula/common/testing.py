@@ -98,9 +98,15 @@ def _stamp(label: NDArray[np.int32], number: int, x_px: float, y_px: float, radi
 
 def write_slide(path: Path, width_px: int = 1024, height_px: int = 768, *, mpp: float = 0.5, seed: int = 0) -> Nuclei:
     """A tiled JPEG pyramid of two levels that OpenSlide opens; returns where its nuclei lie (level 0)."""
+    picture, nuclei = draw_tissue(width_px, height_px, seed)
+    write_picture(path, picture, mpp=mpp)
+    return nuclei
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8], *, mpp: float = 0.5) -> None:
+    """A picture as such a slide."""
     import tifffile  # only who writes slides needs it
 
-    picture, nuclei = draw_tissue(width_px, height_px, seed)
     per_cm = 10_000 / mpp
     with tifffile.TiffWriter(path) as writer:
         for level, step in enumerate((1, 4)):
@@ -114,7 +120,6 @@ def write_slide(path: Path, width_px: int = 1024, height_px: int = 768, *, mpp: 
                 resolution=(per_cm / step, per_cm / step),
                 resolutionunit="CENTIMETER",
             )
-    return nuclei
 
 
 @dataclass(frozen=True)
@@ -220,8 +225,9 @@ def _cells(nuclei: Nuclei, grid: Grid) -> bytes:
         "seam": np.zeros(count, bool),
         "area_um2": (2 * radius * grid.slide_mpp) ** 2,
     }
-    counts = {"cell_count": count, "truncated_cell_count": 0, "model": {"name": "watershed", "revision": "0" * 64}}
-    return write_cells(columns, {"mpp": grid.mpp, "slide_mpp": grid.slide_mpp, "downsample": grid.downsample, **counts})
+    scale = {"mpp": grid.mpp, "slide_mpp": grid.slide_mpp, "downsample": grid.downsample}
+    counts = {"cell_count": count, "truncated_cell_count": 0, "regions": [0], "truncated_regions": []}
+    return write_cells(columns, {**scale, **counts, "model": {"name": "watershed", "revision": "0" * 64}})
 
 
 def square_wkb(x_px: float, y_px: float, radius_px: float) -> bytes:

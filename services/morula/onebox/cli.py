@@ -355,8 +355,9 @@ def _folder(data: Path | None) -> DataFolder:
 def _sentence(summary: dict[str, Any]) -> str:
     found = {"no_tissue": "No tissue on this slide", "no_cells": "Tissue, but no cells on this slide"}
     words = found.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
+    cut_off = f", {summary['truncated_cell_count']:,} of them cut off" if summary["truncated_cell_count"] else ""
     failed = f", {summary['failed_tile_count']} tiles failed" if summary["failed_tile_count"] else ""
-    return f"{words}{failed}, {summary['seconds']} s: {summary['out']}"
+    return f"{words}{cut_off}{failed}, {summary['seconds']} s: {summary['out']}"
 
 
 def _console() -> Console:

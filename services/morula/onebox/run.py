@@ -60,6 +60,7 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
         "already_done": False,
         "verdict": job["verdict"],
         "cell_count": job["cell_count"],
+        "truncated_cell_count": job["truncated_cell_count"],
         "tile_count": job["tile_count"],
         "failed_tile_count": job["failed_tile_count"],
         "result_digest": job["result_digest"],

@@ -41,11 +41,15 @@ class Outlines:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The slide's tiles, the squares of `side` tiles that are regions, and which tiles of each region were kept."""
+    """The slide's tiles, the squares of `side` tiles that are regions, and which tiles of each region were kept.
+
+    `halo_px` is the plan's: a region that was cut again has more around it.
+    """
 
     grid: Grid
     side: int
     kept: Mapping[int, NDArray[np.int64]]
+    halo_px: int
 
 
 def outline(instances: Instances) -> Outlines:
@@ -69,7 +73,8 @@ def segment_region(
     origin = np.array([region.x_px, region.y_px])
     x, y = (origin + cells.centroids * region.downsample).T
     tile, seam, written = _owners(x, y, region, layout)
-    rows = np.flatnonzero(written)
+    crossing = _crossing(cells.polygons, region, layout) & (tile >= 0)
+    rows = np.flatnonzero(written | crossing)
     rows = rows[np.lexsort((x[rows], y[rows], tile[rows]))]
     working = shapely.bounds(cells.polygons[rows])
     boxes = working * region.downsample + np.tile(origin, 2)
@@ -83,7 +88,7 @@ def segment_region(
         "state": _states(working, boxes, region, layout.grid),
         "tile": tile[rows],
         "region": np.full(rows.size, region.index),
-        "seam": seam[rows],
+        "seam": (seam | crossing)[rows],
         "area_um2": cells.areas_px[rows] * region.mpp**2,
     }
 
@@ -113,6 +118,27 @@ def _owners(
     at_seam = ((squares != squares[0]) & (around >= 0)).any(axis=0) & (tile >= 0)
     written = np.where(mine, kept[0], at_seam & kept.any(axis=0))
     return tile, at_seam, written
+
+
+def _crossing(polygons: NDArray[np.object_], region: Region, layout: Layout) -> NDArray[np.bool_]:
+    """Cells that reach through the plan's halo, and within the region's kept tiles farther than it is wide.
+
+    Every region that one goes through reports it: the one in which its centroid lies may see less of it than others.
+    """
+    height, width = region.pixels.shape[:2]
+    more = region.halo_px - layout.halo_px
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
+    crossing: NDArray[np.bool_] = (bounds[:, :2] <= more).any(axis=1)
+    crossing |= (bounds[:, 2:] >= (width - more, height - more)).any(axis=1)
+    if crossing.any():
+        boxes = [layout.grid.core(tile) for tile in layout.kept[region.index].tolist()]
+        edges = np.array([(box.x_px, box.y_px, box.x_stop_px, box.y_stop_px) for box in boxes])
+        origin = np.array([region.x_px, region.y_px] * 2)
+        kept = shapely.union_all(shapely.box(*((edges - origin) / region.downsample).T))
+        x_min, y_min, x_max, y_max = shapely.bounds(shapely.intersection(polygons[crossing], kept)).T
+        # Bounds of nothing are NaN, which is not larger.
+        crossing[crossing] = np.maximum(x_max - x_min, y_max - y_min) > layout.halo_px
+    return crossing
 
 
 def _states(working: NDArray[np.float64], boxes: NDArray[np.float64], region: Region, grid: Grid) -> NDArray[np.str_]:

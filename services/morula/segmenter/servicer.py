@@ -87,16 +87,16 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             flows=_flow_params(request.params),
         )
 
-        def cells_of(region: Region) -> core.Columns:
+        def cells_of(region: Region) -> tuple[int, core.Columns]:
             with self._regions, self._cores.taken():
                 checkpoint()
-                return core.segment_region(region, layout, model, wanted, checkpoint)
+                return region.index, core.segment_region(region, layout, model, wanted, checkpoint)
 
         with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
             metadata = read_pixels_metadata(path)
-            parts = list(in_order(cells_of, self._cores.each(read_regions(path)), REGIONS_OF_A_SHARD))
+            parts = dict(in_order(cells_of, self._cores.each(read_regions(path)), REGIONS_OF_A_SHARD))
         checkpoint()
-        cells = write_cells(core.join(parts), _cells_metadata(metadata, request.model, parts))
+        cells = write_cells(core.join(list(parts.values())), _cells_metadata(metadata, request.model, parts))
         return self._store.put(request.cells_key, cells)
 
     def _response(self, stored: Stored) -> segmenter_pb2.SegmentShardResponse:
@@ -106,6 +106,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             cells=artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes),
             cell_count=metadata["cell_count"],
             truncated_cell_count=metadata["truncated_cell_count"],
+            truncated_regions=metadata["truncated_regions"],
         )
 
 
@@ -115,20 +116,25 @@ def _layout(tiles: pa.Table) -> core.Layout:
         laid = metadata["grid"]
         places = {name: laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px", "width_px", "height_px")}
         grid = Grid(**places, mpp=metadata["mpp"], slide_mpp=metadata["slide_mpp"])
-        side = int(laid["region_tile_count"])
+        side, halo_px = int(laid["region_tile_count"]), int(laid["halo_px"])
     except (KeyError, TypeError) as error:
         raise ArtifactInvalid(f"the tiles do not say how their grid lies: {error}") from error
     kept = tiles.filter(pc.equal(tiles["verdict"].cast(pa.string()), "kept"))
     numbers, regions = kept["tile"].to_numpy(), kept["region"].to_numpy()
-    return core.Layout(grid, side, {int(region): numbers[regions == region] for region in set(regions)})
+    return core.Layout(grid, side, {int(region): numbers[regions == region] for region in set(regions)}, halo_px)
 
 
-def _cells_metadata(pixels: Metadata, model: artifact_pb2.ModelRef, parts: list[core.Columns]) -> dict[str, Any]:
+def _cells_metadata(
+    pixels: Metadata, model: artifact_pb2.ModelRef, parts: Mapping[int, core.Columns]
+) -> dict[str, Any]:
+    truncated = {region: int((part["state"] == "truncated").sum()) for region, part in sorted(parts.items())}
     return {
         **{name: pixels[name] for name in ("mpp", "slide_mpp", "downsample")},
         "model": {"name": model.name, "revision": model.revision},
-        "cell_count": sum(part["tile"].size for part in parts),
-        "truncated_cell_count": sum(int((part["state"] == "truncated").sum()) for part in parts),
+        "cell_count": sum(part["tile"].size for part in parts.values()),
+        "truncated_cell_count": sum(truncated.values()),
+        "regions": list(truncated),
+        "truncated_regions": [region for region, count in truncated.items() if count],
     }
 
 

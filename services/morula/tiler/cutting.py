@@ -1,18 +1,19 @@
 """CutShard: every candidate of a shard decoded once, judged, and the kept pixels written without loss."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Grid
-from morula.common.pixels import Piece, RegionPieces, write_regions
+from morula.common.pixels import MAX_REGION_PX, Piece, RegionPieces, write_regions
 from morula.tiler import core
 from morula.tiler.gates import Gate, TileJudgement
 from morula.tiler.judging import Tile, judge, judge_one
@@ -61,16 +62,75 @@ class Plan:
         return rows.sort_by([("region", "ascending"), ("tile", "ascending")])
 
 
+@dataclass(frozen=True)
+class SecondCut:
+    """Which regions of a shard are cut again, how much around them, and the table of tiles of the first cut."""
+
+    regions: Sequence[int]
+    halo_px: int
+    tiles: pa.Table
+
+    def __post_init__(self) -> None:
+        if len(set(self.regions)) < len(self.regions):
+            raise InvalidArgument("a second cut names each region once", field="second_cut.regions")
+
+    def kept_tiles(self, region: int) -> list[Tile]:
+        """The tiles of a region that the first cut kept."""
+        rows = self.tiles.filter(pc.equal(self.tiles["region"], region)).to_pylist()
+        kept = [Tile(row["tile"], row["fold_fraction"]) for row in rows if row["verdict"] == "kept"]
+        if not kept:
+            raise InvalidArgument(f"nothing was kept of a region {region} of this shard", field="second_cut.regions")
+        return kept
+
+
 def cut_shard(
     slide: Slide, plan: Plan, shard_index: int, gate: Gate, pixels_path: Path, checkpoint: Checkpoint
 ) -> bytes:
     """Writes the shard's pixels to a file, region by region, and returns its table of tiles."""
     tiles = plan.shard(shard_index)
     judged: dict[int, TileJudgement] = {}
-    metadata = {name: plan.metadata[name] for name in PIXELS_METADATA}
-    metadata |= {"halo_px": plan.halo_px, "tile_px": plan.grid.tile_px, "shard": shard_index}
-    write_regions(_regions(slide, plan, tiles, gate, judged, checkpoint), metadata, pixels_path)
+    regions = _regions(slide, plan, tiles, gate, judged, checkpoint)
+    write_regions(regions, _pixels_metadata(plan, shard_index), pixels_path)
     return _write_tiles(plan, tiles, [judged[tile] for tile in tiles["tile"].to_pylist()])
+
+
+def cut_again(
+    slide: Slide, plan: Plan, shard_index: int, again: SecondCut, pixels_path: Path, checkpoint: Checkpoint
+) -> None:
+    """Writes some of a shard's regions to a file, with a larger halo; what was kept of them stays kept."""
+    if not plan.shard(shard_index)["tile"].equals(again.tiles["tile"]):
+        raise InvalidArgument(f"the table of tiles is not that of shard {shard_index}", field="tiles_key")
+    wider = replace(plan, halo_px=again.halo_px)
+    kept = {region: again.kept_tiles(region) for region in again.regions}
+    if not plan.halo_px < again.halo_px <= _widest_halo_px(plan, kept.values()):
+        raise InvalidArgument(
+            f"a halo of {again.halo_px} px is not more than the plan's {plan.halo_px}, "
+            f"or the regions become larger than {MAX_REGION_PX} px",
+            field="second_cut.halo_px",
+        )
+
+    def regions() -> Iterator[RegionPieces]:
+        for region, tiles in sorted(kept.items()):
+            checkpoint()
+            window = _window(wider, tiles)
+            # All of it: with such a halo each tile's surroundings overlap with all the others'.
+            places = _blocks(plan, window)
+            pieces = hand_on(slide, window, places, []) if plan.scale.step == 1 else None
+            if pieces is None:
+                pieces = pack(slide, window, places, core.decode(window, plan.grid.tile_px, places, slide.read))
+            yield RegionPieces(region, window.x_px, window.y_px, window.width, window.height, pieces)
+
+    write_regions(regions(), _pixels_metadata(wider, shard_index), pixels_path)
+
+
+def _pixels_metadata(plan: Plan, shard_index: int) -> Metadata:
+    shared = {name: plan.metadata[name] for name in PIXELS_METADATA}
+    return shared | {"halo_px": plan.halo_px, "tile_px": plan.grid.tile_px, "shard": shard_index}
+
+
+def _widest_halo_px(plan: Plan, regions: Iterable[list[Tile]]) -> int:
+    windows = [_window(replace(plan, halo_px=0), tiles) for tiles in regions]
+    return (MAX_REGION_PX - max(max(window.width, window.height) for window in windows)) // 2
 
 
 def _regions(
@@ -137,8 +197,12 @@ def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[co
     bounds = plan.grid.bounds([tile.number for tile in tiles])
     boxes = [plan.grid.core(tile.number) for tile in tiles]
     if sum(box.width_px * box.height_px for box in boxes) >= DENSE * bounds.width_px * bounds.height_px:
-        return core.blocks((window.width, window.height), max(1, int(core.SOURCE_BLOCK_PX / plan.scale.step)))
+        return _blocks(plan, window)
     return [window.around(box, plan.halo_px) for box in boxes]
+
+
+def _blocks(plan: Plan, window: core.SourceWindow) -> list[core.Place]:
+    return core.blocks((window.width, window.height), max(1, int(core.SOURCE_BLOCK_PX / plan.scale.step)))
 
 
 def _window(plan: Plan, tiles: list[Tile]) -> core.SourceWindow:

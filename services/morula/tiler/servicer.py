@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from morula.common import formats
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import InvalidArgument
+from morula.common.errors import ArtifactMissing, InvalidArgument
 from morula.common.store import Store, Stored
-from morula.tiler.cutting import Plan, cut_shard
+from morula.tiler.cutting import Plan, SecondCut, cut_again, cut_shard
 from morula.tiler.gates import Gate
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.rendering import render_cells, render_region
@@ -70,6 +70,10 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
                 plan = Plan.read(self._store.get(request.plan.key, request.plan.sha256), opened.slide, source.digest)
                 with tempfile.TemporaryDirectory(prefix="morula-shard-") as folder:
                     path = Path(folder) / "pixels.arrow"
+                    if request.HasField("second_cut"):
+                        tiles, again = self._second_cut(request)
+                        cut_again(opened.slide, plan, request.shard_index, again, path, checkpoint)
+                        return tiles, self._store.put(request.pixels_key, path)
                     table = cut_shard(opened.slide, plan, request.shard_index, gate, path, checkpoint)
                     pixels = self._store.put(request.pixels_key, path)
                     return self._store.put(request.tiles_key, table), pixels
@@ -119,6 +123,13 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
         """What was cut before. Pixels are deleted once they are used, and are then cut again."""
         tiles, pixels = self._store.stat(request.tiles_key), self._store.stat(request.pixels_key)
         return (tiles, pixels) if tiles and pixels else None
+
+    def _second_cut(self, request: tiler_pb2.CutShardRequest) -> tuple[Stored, SecondCut]:
+        tiles = self._store.stat(request.tiles_key)
+        if tiles is None:
+            raise ArtifactMissing("a shard is cut again before it was cut", key=request.tiles_key)
+        table = formats.read_tiles(self._store.get(tiles.key, tiles.sha256))
+        return tiles, SecondCut(tuple(request.second_cut.regions), request.second_cut.halo_px, table)
 
 
 def _source(slide: artifact_pb2.SlideRef) -> SlideSource:

@@ -17,22 +17,22 @@ IDENTITY = Identity("0" * 64, "nucleus", ("watershed", "1" * 64), 0.5, 0.25)
 
 
 def cells(rows: list[dict[str, object]]) -> Cells:
-    """Square cells from the few things that matter to a test."""
+    """Square cells, or boxes, from the few things that matter to a test."""
     x, y = (np.asarray([row[name] for row in rows], float) for name in ("x", "y"))
-    side = np.asarray([row.get("side", 8.0) for row in rows], float)
+    width, height = (np.asarray([row.get(name, row.get("side", 8.0)) for row in rows], float) for name in ("w", "h"))
     region = np.asarray([row.get("region", 0) for row in rows], np.int64)
     return Cells(
         shard=np.asarray([row.get("shard", row.get("region", 0)) for row in rows], np.int64),
         row=np.arange(len(rows), dtype=np.int64),
         x=x,
         y=y,
-        polygon=shapely.box(x - side / 2, y - side / 2, x + side / 2, y + side / 2),
+        polygon=shapely.box(x - width / 2, y - height / 2, x + width / 2, y + height / 2),
         score=np.asarray([row.get("score", 0.5) for row in rows], np.float32),
         state=np.asarray([row.get("state", "whole") for row in rows], object),
         tile=np.zeros(len(rows), np.int64),
         region=region,
         seam=np.asarray([row.get("seam", True) for row in rows], bool),
-        area_um2=(side**2 * 0.0625).astype(np.float32),
+        area_um2=(width * height * 0.0625).astype(np.float32),
     )
 
 
@@ -77,10 +77,50 @@ def test_neighbours_of_one_region_and_cells_off_the_seam_are_left_alone() -> Non
     assert settle.resolve(cells(touching + inside), 1.0).all()
 
 
-def test_a_region_that_was_cut_again_gives_each_cell_once() -> None:
-    once = [{"x": 30.0 * n + 10, "y": 10.0, "region": 0, "shard": 0, "seam": False} for n in range(5)]
-    again = [{**cell, "shard": 1, "x": float(cell["x"]) + 1} for cell in once]  # type: ignore[arg-type]
-    assert settle.resolve(cells(once + again), 1.0).tolist() == [True] * 5 + [False] * 5
+def test_a_region_that_was_cut_again_is_taken_from_its_last_cut_alone() -> None:
+    seen_once = [{"x": 30.0 * n + 10, "y": 10.0, "region": 0, "shard": 0, "seam": False} for n in range(5)]
+    neighbour = {"x": 500.0, "y": 10.0, "region": 1, "shard": 0, "seam": False}
+    emptied = {"x": 900.0, "y": 10.0, "region": 2, "shard": 0, "seam": False}
+    again = [{"x": 30.0 * n + 11, "y": 10.0, "region": 0, "shard": 1, "seam": False} for n in range(1, 4)]
+    joined = settle.join([(cells([*seen_once, neighbour, emptied]), [0, 1, 2]), (cells(again), [0, 2])])
+    assert list(zip(joined.shard.tolist(), joined.region.tolist(), joined.x.tolist(), strict=True)) == [
+        (0, 1, 500.0),
+        (1, 0, 41.0),
+        (1, 0, 71.0),
+        (1, 0, 101.0),
+    ]
+
+
+def fibre(left: float, right: float, region: int, **more: object) -> dict[str, object]:
+    """A horizontal fibre, or what one view shows of it; no seam is near the middle of any."""
+    return {"x": (left + right) / 2, "y": 50.0, "w": right - left, "h": 10.0, "region": region, "seam": False, **more}
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 900), st.integers(100, 700), st.permutations(range(3)))
+def test_a_whole_fibre_beats_the_pieces_that_others_saw(start: int, overlap: int, order: list[int]) -> None:
+    """Its middle lies far from every seam: it is no candidate by itself."""
+    whole = fibre(start, start + 1000, 1, score=0.2)
+    left = fibre(start, start + overlap, 0, state="truncated", score=0.9)
+    right = fibre(start + 1000 - overlap, start + 1000, 2, state="truncated", score=0.9)
+    seen = [[whole, left, right][n] for n in order]
+    keep = settle.resolve(cells(seen), 1.0)
+    assert [row.get("state", "whole") for row, stays in zip(seen, keep, strict=True) if stays] == ["whole"]
+
+
+def test_what_a_whole_fibre_does_not_cover_stays() -> None:
+    whole = fibre(0, 1000, 1)
+    beside = {**fibre(0, 1000, 0, state="truncated"), "y": 58.0}
+    nucleus = {"x": 500.0, "y": 65.0, "region": 0, "seam": False}
+    assert settle.resolve(cells([whole, beside, nucleus]), 1.0).all()
+
+
+def test_two_whole_views_of_a_fibre_are_one_and_of_two_pieces_the_larger_stays() -> None:
+    views = [fibre(0, 1000, 0, seam=True), fibre(0, 1001, 1, seam=True)]
+    assert settle.resolve(cells(views), 1.0).tolist() == [True, False]
+    pieces = [fibre(0, 900, 0, state="truncated", score=0.9), fibre(500, 1900, 1, state="truncated", score=0.1)]
+    settled = settle.settle(cells(pieces), IDENTITY)
+    assert (settled.cells.x.tolist(), settled.truncated_count) == ([1200.0], 1)
 
 
 @settings(max_examples=30)

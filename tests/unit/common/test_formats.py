@@ -18,7 +18,14 @@ from morula.common import formats
 from morula.common.errors import ArtifactInvalid, InvalidArgument
 from morula.common.testing import FakeShard, fake_shard
 
-INDEX_METADATA = {"cell_count": 2, "dropped": 0, "slide_digest": "d", "slide_mpp": 0.25, "blocks": [[0, 0, 0, 2]]}
+INDEX_METADATA = {
+    "cell_count": 2,
+    "truncated_cell_count": 0,
+    "dropped": 0,
+    "slide_digest": "d",
+    "slide_mpp": 0.25,
+    "blocks": [[0, 0, 0, 2]],
+}
 INDEX = {
     "shard": [0, 1],
     "row": [5, 0],
@@ -129,7 +136,10 @@ def told(metadata: bytes | None) -> Callable[[pa.Table], pa.Table]:
         told(b"[1]"),
         told(b"\xff"),
         told(b"{}"),
-        told(b'{"cell_count": "two", "dropped": 0, "slide_digest": "", "slide_mpp": 1, "blocks": []}'),
+        told(
+            b'{"cell_count": "two", "truncated_cell_count": 0, "dropped": 0, "slide_digest": "", "slide_mpp": 1, '
+            b'"blocks": []}'
+        ),
     ],
 )
 def test_tables_that_are_not_what_they_say_are_refused(spoil: Callable[[pa.Table], pa.Table]) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
-from morula.gateway.pipeline.keys import SlideKeys, clustering_keys
+from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
 from morula.gateway.pipeline.params import Params, make_params, params_digest
 from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
 
 OPEN: dict[str, Any] = {"segmenter": None, "embedder": None, "mpp": None, "stated_mpp": None, "known_mpp": 0.25}
+FIRST, NEXT = Shard(0, 0), Shard(1, 1)
 
 
 def params(**changes: object) -> Params:
@@ -32,8 +33,8 @@ def test_the_paper_s_preset_brings_its_filter() -> None:
     assert params().tile_filter == TileFilter(gate=TILE_GATE_DEFAULT)
     ours, theirs = (SlideKeys("default", "d" * 64, made) for made in (params(), paper))
     assert ours.plan == theirs.plan
-    assert ours.tiles(0) != theirs.tiles(0)
-    assert ours.pixels(0) != theirs.pixels(0)
+    assert ours.tiles(FIRST) != theirs.tiles(FIRST)
+    assert ours.pixels(FIRST) != theirs.pixels(FIRST)
 
 
 def test_what_the_person_states_counts_more_than_what_the_slide_says() -> None:
@@ -67,14 +68,30 @@ def test_every_parameter_is_part_of_what_makes_jobs_the_same() -> None:
 
 def test_keys_follow_what_they_depend_on_and_nothing_else() -> None:
     base, clustered = (SlideKeys("default", "d" * 64, params(**change)) for change in ({}, {"leaf_count": 99}))
-    assert base.index(3) == clustered.index(3)
+    assert base.index([FIRST, NEXT]) == clustered.index([FIRST, NEXT])
     coarser = SlideKeys("default", "d" * 64, params(mpp=1.0))
     for name in ("tiles", "pixels", "cells", "vectors", "morphology"):
-        assert getattr(base, name)(0) != getattr(coarser, name)(0), name
-        assert getattr(base, name)(0) != getattr(base, name)(1), name
+        assert getattr(base, name)(FIRST) != getattr(coarser, name)(FIRST), name
+        assert getattr(base, name)(FIRST) != getattr(base, name)(NEXT), name
     embedded = SlideKeys("default", "d" * 64, params(embedder_revision="other"))
-    assert base.cells(0) == embedded.cells(0)
-    assert base.vectors(0) != embedded.vectors(0)
+    assert base.cells(FIRST) == embedded.cells(FIRST)
+    assert base.vectors(FIRST) != embedded.vectors(FIRST)
+
+
+def test_a_second_cut_has_the_tiles_of_the_first_and_all_else_of_its_own() -> None:
+    [again] = second_cuts([[], [4, 7], []])
+    assert (again.number, again.index, again.regions, again.first_cut) == (3, 1, (4, 7), NEXT)
+    base, wider, other = (
+        SlideKeys("default", "d" * 64, params(**change))
+        for change in ({}, {"second_halo_px": 600}, {"segmenter_revision": "other"})
+    )
+    assert base.tiles(again) == base.tiles(NEXT)
+    for name in ("pixels", "cells", "vectors", "morphology"):
+        assert getattr(base, name)(again) != getattr(base, name)(NEXT), name
+        assert getattr(base, name)(again) != getattr(wider, name)(again), name
+        assert getattr(base, name)(NEXT) == getattr(wider, name)(NEXT), name
+    assert base.pixels(again) != other.pixels(again), "which regions are cut again depends on who looked"
+    assert base.index([FIRST, NEXT]) != base.index([FIRST, NEXT, again])
 
 
 def test_clusterings_of_other_parameters_lie_elsewhere() -> None:

@@ -59,7 +59,7 @@ def segmented(image: NDArray[np.uint8], grid: Grid, side: int, dropped: frozense
     cut = regions(image, grid, side)
     kept = {region.index: grid.region_tiles(region.index, side) for region in cut}
     kept = {index: tiles[~np.isin(tiles, list(dropped))] for index, tiles in kept.items()}
-    layout = Layout(grid, side, kept)
+    layout = Layout(grid, side, kept, HALO_PX)
     return join([segment_region(region, layout, dark_spots, Wanted()) for region in cut if kept[region.index].size])
 
 
@@ -92,7 +92,7 @@ def test_a_model_is_told_that_a_region_is_part_of_a_slide() -> None:
         return dark_spots(pixels, mpp, wanted)
 
     region = regions(image, grid, 2)[0]
-    segment_region(region, Layout(grid, 2, {0: grid.region_tiles(0, 2)}), listening, Wanted(diameter_um=7))
+    segment_region(region, Layout(grid, 2, {0: grid.region_tiles(0, 2)}, HALO_PX), listening, Wanted(diameter_um=7))
     assert told == [Wanted(diameter_um=7, is_part=True)]
 
 
@@ -141,12 +141,30 @@ def test_states(box: tuple[int, int, int, int], state: str) -> None:
     assert set(cells["state"][home]) == {state}
 
 
+def test_what_goes_deep_into_several_regions_is_reported_by_each() -> None:
+    image = np.full((SIDE_PX, SIDE_PX, 3), 255, np.uint8)
+    image[100:110, 10:305] = 0  # Through all columns of regions.
+    image[200:210, 96 - 10 : 96 + 50] = 0  # The second region's halo shows all of it.
+    grid = Grid(0, 0, TILE_PX, 0.5, 0.5, SIDE_PX, SIDE_PX)
+    cells = segmented(image, grid, side=2)
+    long, short = (cells["y_px"] == y for y in (105, 205))
+    columns = grid.regions_of(grid.tiles_at([0, 96, 192, 288], [105] * 4), 2).tolist()
+    assert sorted(cells["region"][long].tolist()) == columns[:3], "the last region's part is no deeper than its halo"
+    assert cells["seam"][long].all()
+    assert (cells["state"][long] == "truncated").all()
+    assert cells["region"][short].tolist() == grid.regions_of(grid.tiles_at([100], [205]), 2).tolist()
+    assert not cells["seam"][short].any()
+
+    unkept = frozenset(range(grid.tile_count)) - set(grid.region_tiles(columns[0], 2).tolist())
+    assert segmented(image, grid, 2, unkept)["region"].tolist() == [columns[0]], "no kept tile has a part of it"
+
+
 def test_coordinates_are_level_0_and_boxes_half_open() -> None:
     pixels = np.full((40, 50, 3), 255, np.uint8)
     pixels[10:14, 20:26] = 0
     grid = Grid(0, 0, 200, 1.0, 0.25, 4000, 4000)
     region = Region(0, 400.0, 800.0, 4.0, pixels, 0, 1.0, 0.25)
-    cells = segment_region(region, Layout(grid, 4, {0: grid.region_tiles(0, 4)}), dark_spots, Wanted())
+    cells = segment_region(region, Layout(grid, 4, {0: grid.region_tiles(0, 4)}, 0), dark_spots, Wanted())
     assert [cells[name][0] for name in ("x_min_px", "y_min_px", "x_max_px", "y_max_px")] == [480, 840, 504, 856]
     assert (cells["x_px"][0], cells["y_px"][0]) == (492, 848)
     assert cells["area_um2"][0] == 24

@@ -24,14 +24,14 @@ def list_shards(tx: Connection, job_id: str) -> list[Row]:
 
 
 def lay_shards(tx: Connection, job_id: str, name: str, count: int) -> None:
-    """Write down a stage's pieces of work, once; those that are there stay as they are."""
+    """Write down a stage's first `count` pieces of work; those that are there stay as they are, also later ones."""
     known = tx.execute(
         select(func.count()).select_from(shard).where(shard.c.job_id == job_id, shard.c.stage == name)
     ).scalar_one()
-    if known == 0 and count > 0:
+    if known < count:
         zero = {"state": "queued", "attempt_count": 0, "busy_count": 0, "write_count": 0}
-        tx.execute(insert(shard), [{"job_id": job_id, "stage": name, "number": n, **zero} for n in range(count)])
-    tx.execute(_stage(job_id, name).values(total_count=count))
+        tx.execute(insert(shard), [{"job_id": job_id, "stage": name, "number": n, **zero} for n in range(known, count)])
+    tx.execute(_stage(job_id, name).values(total_count=max(known, count)))
 
 
 def set_progress(tx: Connection, job_id: str, name: str, done_count: int, total_count: int) -> None:

@@ -87,6 +87,7 @@ job = Table(
     Column("stage", Text),
     Column("attempt", Integer, nullable=False),
     Column("cell_count", BigInteger),
+    Column("truncated_cell_count", BigInteger),
     Column("tile_count", BigInteger),
     Column("kept_tile_count", BigInteger, nullable=False),
     Column("failed_tile_count", BigInteger, nullable=False),

@@ -1,7 +1,7 @@
 """The last stage: files for people, from what the stages before left in the store."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from morula.common.keys import digest
 from morula.gateway.exports.job_files import FileRow, Source, write_files
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
+from morula.gateway.pipeline.keys import Shard
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
 from morula.gateway.pipeline.work import Json, Piece, Workbench
@@ -30,7 +31,7 @@ class Outcome:
     params: Params
     work: SlideJob | None
     """None for a cohort, which has no tiles and cells of its own."""
-    shard_count: int
+    shards: Sequence[Shard]
     clustering_id: str | None
     """None where there was nothing to cluster."""
 
@@ -65,7 +66,7 @@ async def _source(outcome: Outcome) -> Source:
         kind=job["kind"],
         slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
         plan_key=work.keys.plan if work is not None else None,
-        tile_keys=[work.keys.tiles(shard) for shard in range(outcome.shard_count)] if work is not None else [],
+        tile_keys=[work.keys.tiles(shard) for shard in outcome.shards] if work is not None else [],
         settled=from_json(stored, SettledSlide) if stored is not None else None,
         view=view,
         cut=await outcome.learning.cut(view, view.cluster_count) if view is not None else None,

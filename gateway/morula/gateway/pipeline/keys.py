@@ -9,6 +9,27 @@ from morula.v1.clusterer_pb2 import ClusteringKeys
 
 
 @dataclass(frozen=True)
+class Shard:
+    """A shard of the plan; with `regions`, what of it is cut once more with the second halo."""
+
+    number: int
+    """Of its pieces of work: second cuts are counted on after the plan's shards."""
+    index: int
+    """In the plan."""
+    regions: tuple[int, ...] = ()
+
+    @property
+    def first_cut(self) -> "Shard":
+        return Shard(self.index, self.index)
+
+
+def second_cuts(truncated_regions: Sequence[Sequence[int]]) -> list[Shard]:
+    """What of each of the plan's shards is cut again."""
+    again = [(index, tuple(regions)) for index, regions in enumerate(truncated_regions) if regions]
+    return [Shard(number, *each) for number, each in enumerate(again, len(truncated_regions))]
+
+
+@dataclass(frozen=True)
 class SlideKeys:
     """Keys of one slide's artifacts under one set of parameters."""
 
@@ -28,40 +49,44 @@ class SlideKeys:
         }
         return artifact_key(self.project, self.slide_digest, "plan", "parquet", inputs=[self.slide_digest], params=grid)
 
-    def tiles(self, shard: int) -> str:
+    def tiles(self, shard: Shard) -> str:
         return self._of_plan("tiles", "parquet", shard)
 
-    def pixels(self, shard: int) -> str:
+    def pixels(self, shard: Shard) -> str:
+        if shard.regions:
+            # Which regions is what the table of cells says, and what lies under a key never changes.
+            inputs, params = [self.cells(shard.first_cut)], {"halo_px": self.params.second_halo_px}
+            return artifact_key(self.project, self.slide_digest, "pixels", "arrow", inputs=inputs, params=params)
         return self._of_plan("pixels", "arrow", shard)
 
-    def cells(self, shard: int) -> str:
+    def cells(self, shard: Shard) -> str:
         model = (self.params.segmenter, self.params.segmenter_revision)
         inputs = [self.pixels(shard), self.tiles(shard)]
         return self._key("cells", "parquet", inputs, model)
 
-    def vectors(self, shard: int) -> str:
+    def vectors(self, shard: Shard) -> str:
         return self._of_cells("vectors", "npy", shard)
 
-    def morphology(self, shard: int) -> str:
+    def morphology(self, shard: Shard) -> str:
         return self._of_cells("morphology", "parquet", shard)
 
-    def index(self, shard_count: int) -> str:
-        return self._key("index", "parquet", [self.cells(n) for n in range(shard_count)])
+    def index(self, shards: Sequence[Shard]) -> str:
+        return self._key("index", "parquet", [self.cells(shard) for shard in shards])
 
-    def outlines(self, shard_count: int) -> str:
-        return self._key("outlines", "arrow", [self.cells(n) for n in range(shard_count)])
+    def outlines(self, shards: Sequence[Shard]) -> str:
+        return self._key("outlines", "arrow", [self.cells(shard) for shard in shards])
 
-    def _of_plan(self, stage: str, ext: str, shard: int) -> str:
+    def _of_plan(self, stage: str, ext: str, shard: Shard) -> str:
         return artifact_key(
             self.project,
             self.slide_digest,
             stage,
             ext,
             inputs=[self.plan],
-            params={"shard_index": shard, "gate": self.params.tile_gate},
+            params={"shard_index": shard.index, "gate": self.params.tile_gate},
         )
 
-    def _of_cells(self, stage: str, ext: str, shard: int) -> str:
+    def _of_cells(self, stage: str, ext: str, shard: Shard) -> str:
         model = (self.params.embedder, self.params.embedder_revision)
         return self._key(stage, ext, [self.pixels(shard), self.cells(shard)], model)
 

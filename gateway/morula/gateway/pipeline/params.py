@@ -9,13 +9,17 @@ from morula.common.keys import digest
 from morula.v1.artifact_pb2 import ModelRef
 from morula.v1.tiler_pb2 import TileFilter, TileGate
 
-PIPELINE_REVISION = "1"
+PIPELINE_REVISION = "2"
 """Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
 
 HALO_RANGE_PX = (32, 256)
 HALO_UM = 16.0
 """Around a region, at the least. Networks are shown objects at one size whatever the scale, and what one says of a cell
 depends on about so much around it; where the halo is narrower, faint cells at seams are lost."""
+
+SECOND_HALO_PX = 512
+"""Around regions whose first halo cuts cells: one tile, so that what is up to two tiles long reaches no farther from
+the region in which its middle lies. Muscle fibres and fat cells are; a region of 2048 px takes twice the work then."""
 
 SLIDE_STAGES = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
 COHORT_STAGES = ("cluster", "tables")
@@ -36,6 +40,7 @@ class Params:
     shard_tile_count: int
     tile_px: int = 512
     halo_px: int = HALO_RANGE_PX[0]
+    second_halo_px: int = SECOND_HALO_PX
     region_tile_count: int = 4
     leaf_count: int = 160
     neighbour_count: int = 8

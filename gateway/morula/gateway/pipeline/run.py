@@ -12,6 +12,7 @@ from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.files import Outcome, leave_files
+from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
 from morula.gateway.pipeline.work import Json
@@ -102,42 +103,44 @@ class Pipeline:
 
         await self._enter(job, "plan")
         plan = await steps.draw()("plan", work.plan)
-        shard_count = plan.get("shard_count", 0)
-        if shard_count == 0:
-            await self._finish(job, params, steps, work, 0, None, "no_tissue")
+        first = [Shard(index, index) for index in range(plan.get("shard_count", 0))]
+        if not first:
+            await self._finish(job, params, steps, work, first, None, "no_tissue")
             return
 
         await self._enter(job, "cut")
-        cut = await self._shards(work, plan, shard_count, steps)
-        await work.count_tiles(cut, self._max_failed_share)
+        done = await self._shards(work, plan, first, steps)
+        await work.count_tiles(done, self._max_failed_share)
+        second = second_cuts([counts["truncated_regions"] for counts in done])
+        await work.lay_shards(len(first) + len(second))
+        await self._shards(work, plan, second, steps)
 
         await self._enter(job, "settle")
-        settled = await steps.draw()("settle", lambda: work.settle(plan, shard_count))
+        settled = await steps.draw()("settle", lambda: work.settle(plan, [*first, *second]))
         if not int(settled.get("cell_count", 0)):
-            await self._finish(job, params, steps, work, shard_count, None, "no_cells")
+            await self._finish(job, params, steps, work, first, None, "no_cells")
             return
 
         member = Member(job["slide_id"], job["id"], params.slide_mpp, settled)
-        await self._finish(job, params, steps, work, shard_count, [member], "cells")
+        await self._finish(job, params, steps, work, first, [member], "cells")
 
-    async def _shards(self, work: SlideJob, plan: Json, shard_count: int, steps: Steps) -> Sequence[Json]:
+    async def _shards(self, work: SlideJob, plan: Json, shards: Sequence[Shard], steps: Steps) -> Sequence[Json]:
         """Every shard through its three stages, a few at a time: that many shards' pixels lie in the store at most."""
         window = asyncio.Semaphore(self._in_flight)
-        # Drawn before any runs, so that a restarted job finds each step under the number it had.
-        drawn = [(steps.draw(), steps.draw(), steps.draw()) for _ in range(shard_count)]
 
-        async def one(shard: int) -> Json:
-            cut, segment, embed = drawn[shard]
+        async def one(shard: Shard, cut: Step, segment: Step, embed: Step) -> Json:
             async with window:
                 needed = not await work.is_embedded(shard)
-                counts: Json = await cut("cut", lambda: work.cut(plan, shard, pixels_needed=needed))
-                await segment("segment", lambda: work.segment(plan, shard))
+                tiles: Json = await cut("cut", lambda: work.cut(plan, shard, pixels_needed=needed))
+                cells: Json = await segment("segment", lambda: work.segment(plan, shard))
                 await embed("embed", lambda: work.embed(plan, shard))
-                return counts
+                return tiles | cells
 
+        # Drawn before any runs, so that a restarted job finds each step under the number it had.
+        drawn = [(shard, steps.draw(), steps.draw(), steps.draw()) for shard in shards]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(shard), name=f"shard-{shard}") for shard in range(shard_count)]
+                tasks = [group.create_task(one(*each), name=f"shard-{each[0].number}") for each in drawn]
         except ExceptionGroup as failed:
             # The first is why the job fails; what the group cancelled after it says nothing.
             raise failed.exceptions[0] from failed
@@ -145,7 +148,7 @@ class Pipeline:
 
     async def _cohort(self, job: Mapping[str, Any], params: Params, steps: Steps) -> None:
         members = await self._tools.ledger.read(_members, job["source_job_ids"])
-        await self._finish(job, params, steps, None, 0, members, "cells")
+        await self._finish(job, params, steps, None, (), members, "cells")
 
     async def _finish(
         self,
@@ -153,7 +156,7 @@ class Pipeline:
         params: Params,
         steps: Steps,
         work: SlideJob | None,
-        shard_count: int,
+        shards: Sequence[Shard],
         members: Sequence[Member] | None,
         verdict: str,
     ) -> None:
@@ -167,7 +170,7 @@ class Pipeline:
             names = await asyncio.to_thread(feature_names, self._tools.store, result)
             clustering_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
         await self._enter(job, "tables")
-        outcome = Outcome(self._tools, self._views, self._learning, job, params, work, shard_count, clustering_id)
+        outcome = Outcome(self._tools, self._views, self._learning, job, params, work, shards, clustering_id)
         result_digest = await steps.draw()("tables", lambda: leave_files(outcome))
         await self._end(job["id"], "succeeded", verdict=verdict, result_digest=result_digest)
 

@@ -13,7 +13,7 @@ from morula.common.store import Store
 from morula.common.tables import read_metadata
 from morula.gateway.ledger import jobs
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.pipeline.keys import SlideKeys
+from morula.gateway.pipeline.keys import Shard, SlideKeys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.work import Json, Piece, Workbench
 from morula.gateway.refs import find_ref, from_json, to_json
@@ -22,7 +22,7 @@ from morula.v1.artifact_pb2 import Calibration, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsRequest
 from morula.v1.segmenter_pb2 import SegmentParams, SegmentShardRequest
-from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResponse, TileGrid
+from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResponse, SecondCut, TileGrid
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,14 @@ class SlideJob:
             return to_json(await self._workers.plan_slide(request))
 
         plan = await self._bench.make(Piece("plan", 0, [self.keys.plan]), self._find_plan, call)
-        shard_count = plan.get("shard_count", 0)
-        for stage in ("cut", "segment", "embed"):
-            await self._bench.lay(stage, shard_count)
+        await self.lay_shards(plan.get("shard_count", 0))
         await self._tools.ledger.write(jobs.note_job, self.job_id, tile_count=int(plan.get("tile_count", 0)))
         return plan
+
+    async def lay_shards(self, count: int) -> None:
+        """Write down that there are so many shards."""
+        for stage in ("cut", "segment", "embed"):
+            await self._bench.lay(stage, count)
 
     def _find_plan(self) -> Json:
         said = self._metadata(self.keys.plan)
@@ -85,13 +88,13 @@ class SlideJob:
         )
         return to_json(plan)
 
-    async def is_embedded(self, shard: int) -> bool:
+    async def is_embedded(self, shard: Shard) -> bool:
         """Whether the shard is done, so that its pixels are needed no more."""
         keys = (self.keys.tiles, self.keys.cells, self.keys.vectors, self.keys.morphology)
         return await self._bench.exists([key(shard) for key in keys])
 
-    async def cut(self, plan: Mapping[str, Any], shard: int, *, pixels_needed: bool) -> Json:
-        """Decode the shard's tiles, judge them, keep the pixels."""
+    async def cut(self, plan: Mapping[str, Any], shard: Shard, *, pixels_needed: bool) -> Json:
+        """Decode the shard's tiles, judge them, keep the pixels; or some regions' once more, as they were judged."""
         tiles_key, pixels_key = self.keys.tiles(shard), self.keys.pixels(shard)
 
         def find() -> Json:
@@ -102,25 +105,28 @@ class SlideJob:
             request = CutShardRequest(
                 slide=self.slide,
                 plan=parsed.plan,
-                shard_index=shard,
+                shard_index=shard.index,
                 tiles_key=tiles_key,
                 pixels_key=pixels_key,
                 filter=self.params.tile_filter,
             )
+            if shard.regions:
+                again = SecondCut(regions=shard.regions, halo_px=self.params.second_halo_px)
+                request.second_cut.CopyFrom(again)
             done = await self._workers.cut_shard(request)
             counts = (done.kept_tile_count, done.rejected_tile_count, done.failed_tile_count)
             return dict(zip(("kept", "rejected", "failed"), counts, strict=True))
 
         keys = [tiles_key, pixels_key] if pixels_needed else [tiles_key]
-        return await self._bench.make(Piece("cut", shard, keys), find, call)
+        return await self._bench.make(Piece("cut", shard.number, keys), find, call)
 
-    async def segment(self, plan: Mapping[str, Any], shard: int) -> Json:
-        """Find the shard's cells."""
+    async def segment(self, plan: Mapping[str, Any], shard: Shard) -> Json:
+        """Find the shard's cells, and the regions in which the halo cuts some."""
         cells_key = self.keys.cells(shard)
 
         def find() -> Json:
             said = self._metadata(cells_key)
-            return {"cells": said["cell_count"], "truncated": said["truncated_cell_count"]}
+            return {"cells": said["cell_count"], "truncated_regions": said["truncated_regions"]}
 
         async def call() -> Json:
             calibration = from_json(plan, PlanSlideResponse).calibration
@@ -132,11 +138,11 @@ class SlideJob:
                 cells_key=cells_key,
             )
             done = await self._workers.segment_shard(request)
-            return {"cells": done.cell_count, "truncated": done.truncated_cell_count}
+            return {"cells": done.cell_count, "truncated_regions": list(done.truncated_regions)}
 
-        return await self._bench.make(Piece("segment", shard, [cells_key]), find, call)
+        return await self._bench.make(Piece("segment", shard.number, [cells_key]), find, call)
 
-    async def embed(self, plan: Mapping[str, Any], shard: int) -> Json:
+    async def embed(self, plan: Mapping[str, Any], shard: Shard) -> Json:
         """Describe the shard's cells by numbers; its pixels are deleted once that is durable."""
         vectors_key, morphology_key = self.keys.vectors(shard), self.keys.morphology(shard)
 
@@ -152,7 +158,7 @@ class SlideJob:
             await self._workers.embed_cells(request)
             return {}
 
-        done = await self._bench.make(Piece("embed", shard, [vectors_key, morphology_key]), dict, call)
+        done = await self._bench.make(Piece("embed", shard.number, [vectors_key, morphology_key]), dict, call)
         await asyncio.to_thread(self._store.delete, self.keys.pixels(shard))
         return done
 
@@ -165,10 +171,10 @@ class SlideJob:
         if failed > max_failed_share * read:
             raise SlideUnreadable(f"{failed} of {read} tiles could not be read, more than {max_failed_share:.0%}.")
 
-    async def settle(self, plan: Mapping[str, Any], shard_count: int) -> Json:
+    async def settle(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> Json:
         """Decide which cells stay, and number them; the settled slide as JSON."""
         await self._bench.lay("settle", 1)
-        index_key, outlines_key = self.keys.index(shard_count), self.keys.outlines(shard_count)
+        index_key, outlines_key = self.keys.index(shards), self.keys.outlines(shards)
 
         async def call() -> Json:
             request = SettleCellsRequest(
@@ -179,7 +185,7 @@ class SlideJob:
                     mpp=plan["mpp"],
                     slide_mpp=self.params.slide_mpp,
                 ),
-                shards=await asyncio.to_thread(self._shards, shard_count),
+                shards=await asyncio.to_thread(self._shard_cells, shards),
                 index_key=index_key,
                 outlines_key=outlines_key,
             )
@@ -190,26 +196,28 @@ class SlideJob:
             result.settled.slide_digest = self.slide.digest
             result.settled.index.CopyFrom(find_ref(self._store, index_key))
             result.settled.outlines.CopyFrom(find_ref(self._store, outlines_key))
-            result.settled.shards.extend(self._shards(shard_count))
+            result.settled.shards.extend(self._shard_cells(shards))
             said = self._metadata(index_key)
             result.settled.cell_count = said["cell_count"]
             result.dropped_cell_count = said["dropped"]
+            result.truncated_cell_count = said["truncated_cell_count"]
             return to_json(result)
 
         result = await self._bench.make(Piece("settle", 0, [index_key, outlines_key]), find, call)
-        settled = from_json(result, SettleCellsResult).settled
-        values = {"settled": to_json(settled), "cell_count": settled.cell_count}
-        await self._tools.ledger.write(jobs.note_job, self.job_id, **values)
-        return to_json(settled)
+        parsed = from_json(result, SettleCellsResult)
+        settled = to_json(parsed.settled)
+        counts = {"cell_count": parsed.settled.cell_count, "truncated_cell_count": parsed.truncated_cell_count}
+        await self._tools.ledger.write(jobs.note_job, self.job_id, settled=settled, **counts)
+        return settled
 
-    def _shards(self, shard_count: int) -> list[ShardCells]:
+    def _shard_cells(self, shards: Sequence[Shard]) -> list[ShardCells]:
         return [
             ShardCells(
                 cells=find_ref(self._store, self.keys.cells(shard)),
                 vectors=find_ref(self._store, self.keys.vectors(shard)),
                 morphology=find_ref(self._store, self.keys.morphology(shard)),
             )
-            for shard in range(shard_count)
+            for shard in shards
         ]
 
     async def _ref(self, key: str) -> Any:

@@ -43,12 +43,14 @@ class SettleCellsResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[_artifact_pb2.Progress, _Mapping]] = ..., result: _Optional[_Union[SettleCellsResult, _Mapping]] = ...) -> None: ...
 
 class SettleCellsResult(_message.Message):
-    __slots__ = ("settled", "dropped_cell_count")
+    __slots__ = ("settled", "dropped_cell_count", "truncated_cell_count")
     SETTLED_FIELD_NUMBER: _ClassVar[int]
     DROPPED_CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
     settled: _artifact_pb2.SettledSlide
     dropped_cell_count: int
-    def __init__(self, settled: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., dropped_cell_count: _Optional[int] = ...) -> None: ...
+    truncated_cell_count: int
+    def __init__(self, settled: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., dropped_cell_count: _Optional[int] = ..., truncated_cell_count: _Optional[int] = ...) -> None: ...
 
 class ClusterParams(_message.Message):
     __slots__ = ("leaf_count", "seed", "neighbour_count")

@@ -67,11 +67,13 @@ class SegmentShardRequest(_message.Message):
     def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., tiles: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., params: _Optional[_Union[SegmentParams, _Mapping]] = ..., cells_key: _Optional[str] = ...) -> None: ...
 
 class SegmentShardResponse(_message.Message):
-    __slots__ = ("cells", "cell_count", "truncated_cell_count")
+    __slots__ = ("cells", "cell_count", "truncated_cell_count", "truncated_regions")
     CELLS_FIELD_NUMBER: _ClassVar[int]
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_REGIONS_FIELD_NUMBER: _ClassVar[int]
     cells: _artifact_pb2.ObjectRef
     cell_count: int
     truncated_cell_count: int
-    def __init__(self, cells: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., cell_count: _Optional[int] = ..., truncated_cell_count: _Optional[int] = ...) -> None: ...
+    truncated_regions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, cells: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., cell_count: _Optional[int] = ..., truncated_cell_count: _Optional[int] = ..., truncated_regions: _Optional[_Iterable[int]] = ...) -> None: ...

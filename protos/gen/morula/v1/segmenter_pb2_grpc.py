@@ -62,7 +62,8 @@ class SegmenterServiceServicer:
 
     def SegmentShard(self, request, context):
         """Segments one shard. A cell belongs to the tile whose half-open core contains its centroid; cells within 3 px of
-        a seam are written as candidates and settled later.
+        a seam are written as candidates and settled later, and so are cells that reach through the plan's halo and go on
+        within a region's kept tiles, whichever region they belong to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -122,21 +122,31 @@ class PlanSlideResponse(_message.Message):
     core_count: int
     def __init__(self, plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_count: _Optional[int] = ..., tile_count: _Optional[int] = ..., candidate_tile_count: _Optional[int] = ..., mpp: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., core_count: _Optional[int] = ...) -> None: ...
 
+class SecondCut(_message.Message):
+    __slots__ = ("regions", "halo_px")
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    HALO_PX_FIELD_NUMBER: _ClassVar[int]
+    regions: _containers.RepeatedScalarFieldContainer[int]
+    halo_px: int
+    def __init__(self, regions: _Optional[_Iterable[int]] = ..., halo_px: _Optional[int] = ...) -> None: ...
+
 class CutShardRequest(_message.Message):
-    __slots__ = ("slide", "plan", "shard_index", "tiles_key", "pixels_key", "filter")
+    __slots__ = ("slide", "plan", "shard_index", "tiles_key", "pixels_key", "filter", "second_cut")
     SLIDE_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     SHARD_INDEX_FIELD_NUMBER: _ClassVar[int]
     TILES_KEY_FIELD_NUMBER: _ClassVar[int]
     PIXELS_KEY_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    SECOND_CUT_FIELD_NUMBER: _ClassVar[int]
     slide: _artifact_pb2.SlideRef
     plan: _artifact_pb2.ObjectRef
     shard_index: int
     tiles_key: str
     pixels_key: str
     filter: TileFilter
-    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_index: _Optional[int] = ..., tiles_key: _Optional[str] = ..., pixels_key: _Optional[str] = ..., filter: _Optional[_Union[TileFilter, _Mapping]] = ...) -> None: ...
+    second_cut: SecondCut
+    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., plan: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., shard_index: _Optional[int] = ..., tiles_key: _Optional[str] = ..., pixels_key: _Optional[str] = ..., filter: _Optional[_Union[TileFilter, _Mapping]] = ..., second_cut: _Optional[_Union[SecondCut, _Mapping]] = ...) -> None: ...
 
 class CutShardResponse(_message.Message):
     __slots__ = ("tiles", "pixels", "kept_tile_count", "rejected_tile_count", "failed_tile_count")

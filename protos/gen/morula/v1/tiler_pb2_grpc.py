@@ -82,7 +82,8 @@ class TilerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CutShard(self, request, context):
-        """Decodes one shard's candidates once, judges every tile, writes the kept pixels losslessly.
+        """Decodes one shard's candidates once, judges every tile, writes the kept pixels losslessly. What of a shard is cut
+        again with a larger halo keeps the verdicts that it has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +37,25 @@ class Lattice:
 def settled_cells(
     pixels: NDArray[np.uint8], mpp: float, lattice: Lattice, model: Model, wanted: Wanted
 ) -> settle.Cells:
-    """Cells of an image after all of its regions were segmented and what was seen twice was dropped."""
+    """Cells of an image after its regions were segmented, where cells were cut off again with a halo of one tile, and
+    what was seen twice was dropped."""
     grid = lattice.grid(pixels, mpp)
     tiles = np.arange(grid.tile_count)
     region_of_tile = grid.regions_of(tiles, lattice.region_tiles)
     kept = {int(region): tiles[region_of_tile == region] for region in np.unique(region_of_tile)}
-    layout = core.Layout(grid, lattice.region_tiles, kept)
-    parts = [
-        core.segment_region(_region(pixels, grid, region, members, params.halo_px(mpp)), layout, model, wanted)
-        for region, members in kept.items()
-    ]
-    cells = _cells(core.join(parts))
+    halo_px = params.halo_px(mpp)
+    layout = core.Layout(grid, lattice.region_tiles, kept, halo_px)
+
+    def segmented(regions: Iterable[int], halo_px: int) -> dict[int, core.Columns]:
+        return {
+            region: core.segment_region(_region(pixels, grid, region, kept[region], halo_px), layout, model, wanted)
+            for region in regions
+        }
+
+    first = segmented(kept, halo_px)
+    second = segmented([region for region, part in first.items() if "truncated" in part["state"]], lattice.tile_px)
+    shards = [(_cells(core.join(list(cut.values())), number), cut) for number, cut in enumerate((first, second))]
+    cells = settle.join(shards)
     return cells.take(np.flatnonzero(settle.resolve(cells, 1.0)))
 
 
@@ -62,10 +70,10 @@ def _region(pixels: NDArray[np.uint8], grid: Grid, index: int, tiles: NDArray[np
     return Region(index, left, top, 1.0, canvas, halo_px, grid.mpp, grid.mpp)
 
 
-def _cells(columns: core.Columns) -> settle.Cells:
+def _cells(columns: core.Columns, shard: int) -> settle.Cells:
     count = columns["x_px"].size
     return settle.Cells(
-        shard=columns["region"].astype(np.int64),
+        shard=np.full(count, shard),
         row=np.arange(count),
         x=columns["x_px"].astype(np.float64),
         y=columns["y_px"].astype(np.float64),
