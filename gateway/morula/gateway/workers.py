@@ -108,6 +108,11 @@ class Workers:
     async def cut_shard(self, request: tiler_pb2.CutShardRequest) -> tiler_pb2.CutShardResponse:
         return await self._call_shard(self._tiler.CutShard, request, ("CutShard", ""))
 
+    async def measure_objects(
+        self, request: segmenter_pb2.MeasureObjectsRequest
+    ) -> segmenter_pb2.MeasureObjectsResponse:
+        return await self._call_shard(self._segmenter.MeasureObjects, request, ("MeasureObjects", request.model.name))
+
     async def segment_shard(self, request: segmenter_pb2.SegmentShardRequest) -> segmenter_pb2.SegmentShardResponse:
         return await self._call_shard(self._segmenter.SegmentShard, request, ("SegmentShard", request.model.name))
 

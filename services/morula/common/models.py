@@ -52,6 +52,11 @@ class ModelSpec:
         if any(value <= 0 for value in self.scale):
             raise ValueError(f"{self.name}: a scale is not positive")
 
+    @property
+    def measures_objects(self) -> bool:
+        """Whether one of its files tells the size of a slide's objects."""
+        return any(role == "size" for role, _ in self.files)
+
     @cached_property
     def revision(self) -> str:
         """Digest of the weights, or of this row where there are none."""

@@ -32,9 +32,21 @@ def test_the_paper_s_preset_brings_its_filter() -> None:
     assert paper.tile_filter == TileFilter(gate=TILE_GATE_PAPER)
     assert params().tile_filter == TileFilter(gate=TILE_GATE_DEFAULT)
     ours, theirs = (SlideKeys("default", "d" * 64, made) for made in (params(), paper))
-    assert ours.plan == theirs.plan
+    assert ours.plan != theirs.plan
     assert ours.tiles(FIRST) != theirs.tiles(FIRST)
     assert ours.pixels(FIRST) != theirs.pixels(FIRST)
+
+
+def test_the_paper_s_preset_looks_at_each_tile_by_itself() -> None:
+    paper = make_params(preset="paper", **OPEN)
+    assert (paper.tile_px, paper.region_tile_count, paper.halo_px, paper.second_halo_px) == (512, 1, 0, 0)
+    assert paper.normalize == "image"
+
+
+def test_cells_of_tiles_with_percentiles_of_their_own_lie_elsewhere() -> None:
+    ours, theirs = (SlideKeys("default", "d" * 64, params(normalize=name)) for name in ("slide", "image"))
+    assert ours.pixels(FIRST) == theirs.pixels(FIRST)
+    assert ours.cells(FIRST) != theirs.cells(FIRST)
 
 
 def test_what_the_person_states_counts_more_than_what_the_slide_says() -> None:

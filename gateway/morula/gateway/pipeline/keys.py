@@ -62,7 +62,11 @@ class SlideKeys:
     def cells(self, shard: Shard) -> str:
         model = (self.params.segmenter, self.params.segmenter_revision)
         inputs = [self.pixels(shard), self.tiles(shard)]
-        return self._key("cells", "parquet", inputs, model)
+        # The diameter follows from the model and the plan.
+        params = {"normalize": self.params.normalize}
+        return artifact_key(
+            self.project, self.slide_digest, "cells", "parquet", inputs=inputs, params=params, model=model
+        )
 
     def vectors(self, shard: Shard) -> str:
         return self._of_cells("vectors", "npy", shard)

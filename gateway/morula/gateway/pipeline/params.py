@@ -47,6 +47,10 @@ class Params:
     seed: int = 0
     tile_gate: str = "default"
     """Which tiles that are read are kept: a name of TileGate."""
+    normalize: str = "slide"
+    """Whose percentiles are dark and bright to a network: the slide's, or each image's own."""
+    measures_objects: bool = False
+    """Whether the segmenter's size model measures the slide's objects first."""
 
     @property
     def segmenter_ref(self) -> ModelRef:
@@ -67,8 +71,16 @@ class Params:
 _DEFAULT: dict[str, Any] = {"segmenter": "watershed", "embedder": "morphology", "mpp": 0.5, "tile_gate": "default"}
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _DEFAULT,
-    # The published system's filter of tiles; its models are named in the request where they are registered.
-    "paper": {**_DEFAULT, "tile_gate": "paper"},
+    # The published system's filter, and its tiles one by one: nothing around them, each with percentiles of its own.
+    # Its models are named in the request where they are registered.
+    "paper": {
+        **_DEFAULT,
+        "tile_gate": "paper",
+        "region_tile_count": 1,
+        "halo_px": 0,
+        "second_halo_px": 0,
+        "normalize": "image",
+    },
 }
 
 
@@ -100,6 +112,7 @@ def make_params(
     segmenter_spec = models.find(segmenter or chosen["segmenter"], "segmenter")
     embedder_spec = models.find(embedder or chosen["embedder"], "embedder")
     working_mpp = mpp or chosen["mpp"]
+    laid = {name: value for name, value in chosen.items() if name not in ("segmenter", "embedder", "mpp")}
     return Params(
         preset=preset,
         segmenter=segmenter_spec.name,
@@ -110,8 +123,8 @@ def make_params(
         mpp=working_mpp,
         slide_mpp=slide_mpp,
         shard_tile_count=segmenter_spec.shard_tile_count,
-        halo_px=halo_px(working_mpp),
-        tile_gate=chosen["tile_gate"],
+        measures_objects=segmenter_spec.measures_objects,
+        **{"halo_px": halo_px(working_mpp)} | laid,
     )
 
 

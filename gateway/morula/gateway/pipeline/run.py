@@ -109,11 +109,12 @@ class Pipeline:
             return
 
         await self._enter(job, "cut")
-        done = await self._shards(work, plan, first, steps)
+        diameter_um = await steps.draw()("measure", lambda: work.measure(plan, first))
+        done = await self._shards(work, plan, first, diameter_um, steps)
         await work.count_tiles(done, self._max_failed_share)
-        second = second_cuts([counts["truncated_regions"] for counts in done])
+        second = second_cuts([counts["truncated_regions"] for counts in done]) if params.second_halo_px else []
         await work.lay_shards(len(first) + len(second))
-        await self._shards(work, plan, second, steps)
+        await self._shards(work, plan, second, diameter_um, steps)
 
         await self._enter(job, "settle")
         settled = await steps.draw()("settle", lambda: work.settle(plan, [*first, *second]))
@@ -124,7 +125,9 @@ class Pipeline:
         member = Member(job["slide_id"], job["id"], params.slide_mpp, settled)
         await self._finish(job, params, steps, work, first, [member], "cells")
 
-    async def _shards(self, work: SlideJob, plan: Json, shards: Sequence[Shard], steps: Steps) -> Sequence[Json]:
+    async def _shards(
+        self, work: SlideJob, plan: Json, shards: Sequence[Shard], diameter_um: float, steps: Steps
+    ) -> Sequence[Json]:
         """Every shard through its three stages, a few at a time: that many shards' pixels lie in the store at most."""
         window = asyncio.Semaphore(self._in_flight)
 
@@ -132,7 +135,7 @@ class Pipeline:
             async with window:
                 needed = not await work.is_embedded(shard)
                 tiles: Json = await cut("cut", lambda: work.cut(plan, shard, pixels_needed=needed))
-                cells: Json = await segment("segment", lambda: work.segment(plan, shard))
+                cells: Json = await segment("segment", lambda: work.segment(plan, shard, diameter_um))
                 await embed("embed", lambda: work.embed(plan, shard))
                 return tiles | cells
 

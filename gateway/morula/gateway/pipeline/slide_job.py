@@ -21,7 +21,7 @@ from morula.gateway.workers import Workers
 from morula.v1.artifact_pb2 import Calibration, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsRequest
-from morula.v1.segmenter_pb2 import SegmentParams, SegmentShardRequest
+from morula.v1.segmenter_pb2 import MeasureObjectsRequest, SegmentParams, SegmentShardRequest
 from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResponse, SecondCut, TileGrid
 
 
@@ -120,7 +120,24 @@ class SlideJob:
         keys = [tiles_key, pixels_key] if pixels_needed else [tiles_key]
         return await self._bench.make(Piece("cut", shard.number, keys), find, call)
 
-    async def segment(self, plan: Mapping[str, Any], shard: Shard) -> Json:
+    async def measure(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> float:
+        """Diameter of the slide's objects, by its middle shard, where the model measures it; 0 is the model's own."""
+        if not self.params.measures_objects:
+            return 0.0
+        sample = shards[len(shards) // 2]
+        await self.cut(plan, sample, pixels_needed=True)
+        request = MeasureObjectsRequest(
+            pixels=await self._ref(self.keys.pixels(sample)),
+            model=self.params.segmenter_ref,
+            calibration=from_json(plan, PlanSlideResponse).calibration,
+        )
+
+        async def call() -> Json:
+            return {"diameter_um": (await self._workers.measure_objects(request)).diameter_um}
+
+        return float((await self._bench.ask(Piece("segment", sample.number, ()), call))["diameter_um"])
+
+    async def segment(self, plan: Mapping[str, Any], shard: Shard, diameter_um: float) -> Json:
         """Find the shard's cells, and the regions in which the halo cuts some."""
         cells_key = self.keys.cells(shard)
 
@@ -134,7 +151,7 @@ class SlideJob:
                 pixels=await self._ref(self.keys.pixels(shard)),
                 tiles=await self._ref(self.keys.tiles(shard)),
                 model=self.params.segmenter_ref,
-                params=SegmentParams(calibration=calibration),
+                params=SegmentParams(calibration=calibration, diameter_um=diameter_um, normalize=self.params.normalize),
                 cells_key=cells_key,
             )
             done = await self._workers.segment_shard(request)

@@ -59,6 +59,10 @@ class Workbench:
         await self._note(shards.finish_shard, piece, result, written=True)
         return result
 
+    async def ask(self, piece: Piece, call: Callable[[], Awaitable[Json]]) -> Json:
+        """What a service says on the way to the piece, which is not done by it."""
+        return await self._call(piece, call)
+
     async def exists(self, keys: Sequence[str]) -> bool:
         """Whether all these artifacts are in the store."""
         return await asyncio.to_thread(lambda: all(self._store.stat(key) is not None for key in keys))

@@ -1,0 +1,71 @@
+"""A network with a size model, through the gateway: objects are measured once, and every shard is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morula.common.compute import Cores, Slot
+from morula.common.models import FAMILIES, add_rows
+from morula.common.testing import write_slide
+from morula.common.weights import WeightsFolder
+from morula.segmenter.backends import Networks
+from morula.segmenter.servicer import SegmenterServicer
+from tests.servers.gateway import gateway, services
+from tests.servers.require import networks
+
+networks()
+
+ORACLES = Path(__file__).parents[1] / "oracles"
+FAMILY = next(row for row in FAMILIES if row.name == "cellpose-unet")
+
+
+class Noting(SegmenterServicer):
+    """The real segmenter, which notes what it is asked."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.measured: list[float] = []
+        self.told: list[Any] = []
+
+    async def MeasureObjects(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
+        answer = await super().MeasureObjects(request, context)
+        self.measured.append(answer.diameter_um)
+        return answer
+
+    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
+        self.told.append(request.params)
+        return await super().SegmentShard(request, context)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFolder:
+    monkeypatch.setattr("morula.common.models._added", {})
+    folder = WeightsFolder(tmp_path / "weights")
+    files = [("network", ORACLES / "unet_narrow.pth"), ("size", ORACLES / "size_narrow.safetensors")]
+    add_rows([folder.add(FAMILY, files)])
+    return folder
+
+
+@pytest.mark.parametrize(("preset", "normalize"), [("default", "slide"), ("paper", "image")])
+async def test_every_shard_is_told_the_measured_size(
+    weights: WeightsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, normalize: str
+) -> None:
+    # The narrow network is random, so that what it finds may be of no size at all; a size is what is handed on.
+    monkeypatch.setattr("morula.segmenter.core.median_diameter_um", lambda diameters: (7.5, len(diameters)))
+    path = tmp_path / "tiny.tiff"
+    write_slide(path, 1200, 700)
+    models = Networks(weights, device="cpu", cores=Cores(1))
+    async with services(tmp_path, without=("segmenter",)) as running:
+        noting = Noting(running.store, Slot("segmenter", at_once=3), models, Cores(1))
+        await running.start("segmenter", noting)
+        async with gateway(running, tmp_path) as client:
+            taken = await client.upload(path)
+            job = await client.run(taken["id"], segmenter="cellpose-unet", preset=preset)
+    models.close()
+    assert job["state"] == "succeeded"
+    assert noting.measured == [7.5]
+    assert {(params.diameter_um, params.normalize) for params in noting.told} == {(7.5, normalize)}
+    assert job["params"]["measures_objects"]
