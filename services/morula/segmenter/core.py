@@ -109,14 +109,16 @@ def _owners(
     x: NDArray[np.float64], y: NDArray[np.float64], region: Region, layout: Layout
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Tile of each centroid, whether it is at a seam, and whether this region reports it."""
-    near = SEAM_PX * region.downsample
-    offsets = [(dx, dy) for dy in (0, -near, near) for dx in (0, -near, near)]
-    around = np.stack([layout.grid.tiles_at(x + dx, y + dy) for dx, dy in offsets])
+    reach = SEAM_PX * region.downsample
+    steps = [(n, m) for n in (0, -1, 1, -2, 2) for m in (0, -1, 1, -2, 2)]
+    around = np.stack([layout.grid.tiles_at(x + n * reach, y + m * reach) for n, m in steps])
+    is_near = np.array([max(abs(n), abs(m)) <= 1 for n, m in steps])
     kept = np.isin(around, layout.kept[region.index])
     squares = layout.grid.regions_of(around, layout.side)
     tile, mine = around[0], squares[0] == layout.grid.regions_of(layout.kept[region.index][:1], layout.side)
+    # Twice as far as guests come from: their owner may see them a little farther from the seam.
     at_seam = ((squares != squares[0]) & (around >= 0)).any(axis=0) & (tile >= 0)
-    written = np.where(mine, kept[0], at_seam & kept.any(axis=0))
+    written = np.where(mine, kept[0], (tile >= 0) & kept[is_near].any(axis=0))
     return tile, at_seam, written
 
 

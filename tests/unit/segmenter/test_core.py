@@ -103,9 +103,24 @@ def test_candidates_are_the_cells_near_seams_between_regions() -> None:
     inner = np.arange(2 * TILE_PX, SIDE_PX, 2 * TILE_PX)
     near = np.zeros(cells["tile"].size, bool)
     for name in ("x_px", "y_px"):
-        near |= (np.abs(cells[name][:, None] - inner) <= SEAM_PX).any(axis=1)
+        near |= (np.abs(cells[name][:, None] - inner) <= 2 * SEAM_PX).any(axis=1)
     assert near.any()
     assert np.array_equal(cells["seam"], near)
+
+
+def test_a_guest_s_owner_is_a_candidate_though_it_sees_the_cell_farther_from_the_seam() -> None:
+    """A region sees a cell just so near to its seam that it reports it, the next one a px farther away."""
+    grid = Grid(0, 0, TILE_PX, 0.5, 0.5, SIDE_PX, SIDE_PX)
+    parts = []
+    for square, top in ((0, TILE_PX - 1), (grid.region_columns(1), TILE_PX)):
+        image = np.full((SIDE_PX, SIDE_PX, 3), 255, np.uint8)
+        image[top : top + 7, 20:27] = 0
+        kept = {region: grid.region_tiles(region, 1) for region in range(grid.region_count(1))}
+        region = next(each for each in regions(image, grid, 1) if each.index == square)
+        parts.append(segment_region(region, Layout(grid, 1, kept, HALO_PX), dark_spots, Wanted()))
+    cells = join(parts)
+    assert cells["y_px"].tolist() == [TILE_PX + 2.5, TILE_PX + 3.5]
+    assert cells["seam"].all()
 
 
 def test_cells_of_tiles_that_were_not_kept_are_left_out() -> None:
