@@ -15,24 +15,21 @@ from torch import nn  # noqa: E402
 
 from morula.segmenter import cellpose_sam  # noqa: E402
 from morula.segmenter.cpsam import fuse  # noqa: E402
+from morula.segmenter.stock import randomize  # noqa: E402
 from morula.segmenter.weights import load_exactly  # noqa: E402
 
 torch.set_num_threads(1)
+# Two neighbours of the 24 blocks, one with each of the two sizes of tables of distances that there are.
+FIRST, STOP = 4, 6
 BLOCKS = 2
 
 
 @pytest.fixture(scope="module")
 def stock() -> Any:
-    """The published form with few blocks, and random weights that make attention and its bias count."""
-    network = cellpose_sam.published(BLOCKS).to_empty(device="cpu").eval()
-    torch.manual_seed(0)
-    for name, tensor in network.state_dict().items():
-        fan = tensor[0].numel() if tensor.ndim > 1 else 1
-        tensor.normal_(0, 0.3 if "rel_pos" in name or "pos_embed" in name else min(0.2, fan**-0.5))
-        if "norm" in name and name.endswith("weight"):
-            tensor.add_(1)
-    nn.init.eye_(network.W2.data.view(192, 192))
-    return network
+    network = cellpose_sam.published(STOP)
+    network.encoder.blocks = network.encoder.blocks[FIRST:]
+    assert len({block.attn.rel_pos_h.shape for block in network.encoder.blocks}) == BLOCKS
+    return randomize(network.to_empty(device="cpu").eval())
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +54,11 @@ def test_bfloat16_is_no_further_from_float32_than_the_published_network(
     with torch.inference_mode():
         theirs = half(crops.bfloat16())[0].float()
         ours = fuse(half, 256)(crops.bfloat16())[0].float()
-    assert float((ours - exact).pow(2).mean()) <= 1.02 * float((theirs - exact).pow(2).mean())
+    assert float((ours - exact).pow(2).mean()) <= float((theirs - exact).pow(2).mean())
 
 
-def test_a_file_is_read_whole_or_not_at_all(stock: Any, tmp_path: Path) -> None:
-    state = stock.state_dict()
+def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    state = randomize(cellpose_sam.published(BLOCKS).to_empty(device="cpu")).state_dict()
     path = tmp_path / "cpsam"
     torch.save(state, path)
     read = cellpose_sam.read_network(path).state_dict()

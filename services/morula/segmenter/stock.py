@@ -1,4 +1,4 @@
-"""The stock package's own pipeline with random weights: what benches measure against."""
+"""The stock package's own network and pipeline with random weights: what is compared with and measured against."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from numpy.typing import NDArray
 from morula.segmenter import cellpose_sam
 
 Evaluate = Callable[[Sequence[NDArray[np.uint8]]], Any]
+
+
+def randomize(network: Any) -> Any:
+    """Random weights with which attention, its bias and every block count; the last layer shows each feature."""
+    torch.manual_seed(0)
+    for name, tensor in network.state_dict().items():
+        fan = tensor[0].numel() if tensor.ndim > 1 else 1
+        tensor.normal_(0, 0.3 if "rel_pos" in name or "pos_embed" in name else min(0.2, fan**-0.5))
+        if "norm" in name and name.endswith("weight"):
+            tensor.add_(1)
+    torch.nn.init.eye_(network.W2.data.view(network.W2.shape[0], -1))
+    return network
 
 
 def stock_sam(block_count: int, dtype: torch.dtype, device: str = "cpu") -> tuple[Any, Evaluate]:
