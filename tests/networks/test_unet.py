@@ -1,10 +1,12 @@
 """The U-Net, its style and its size model are Cellpose 3's: compared with files that `make oracles` wrote."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from morula.common.compute import Cores
 from morula.common.models import FAMILIES
@@ -79,6 +81,58 @@ def test_an_ensemble_of_equals_is_each_of_them(expected: dict[str, np.ndarray], 
     two = cellpose_unet.load(ROW, [("network", NETWORK), ("network", NETWORK)], queue)
     wanted = Wanted(flows=FlowParams(flow_threshold=0, cellprob_threshold=-9))
     assert np.array_equal(one(expected["pixels"], 0.5, wanted).labels, two(expected["pixels"], 0.5, wanted).labels)
+
+
+def other_network(queue: CropQueue) -> cellpose_unet.UNetNetwork:
+    """The narrow network with other numbers."""
+    network = cellpose_unet.read_network(NETWORK)
+    with torch.no_grad():
+        for parameter in network.output.parameters():
+            parameter.mul_(-3)
+    return cellpose_unet.UNetNetwork(network, "other", queue.device)
+
+
+def test_an_ensemble_of_others_is_their_mean(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
+    first = cellpose_unet.UNetNetwork(cellpose_unet.read_network(NETWORK), "narrow", queue.device)
+    second = other_network(queue)
+    one, other, both = (
+        CropBackend(members, TRAITS, queue).infer(expected["pixels"], 0.5, Wanted(), unstoppable)
+        for members in ([first], [second], [first, second])
+    )
+    assert difference(other.flow, one.flow) > 0.1
+    assert difference(both.flow, (one.flow + other.flow) / 2) < 1e-6
+    assert difference(both.probability, (one.probability + other.probability) / 2) < 1e-6
+
+
+def test_channels_of_a_request_take_the_place_of_the_networks_own(
+    expected: dict[str, np.ndarray], queue: CropQueue
+) -> None:
+    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(NETWORK), "narrow", queue.device)
+    own = CropBackend([network], replace(TRAITS, channels=("inverted_red", "blue")), queue)
+    asked = Wanted(flows=FlowParams(channels=("inverted_red", "blue")))
+    overridden = backend(queue).infer(expected["pixels"], 0.5, asked, unstoppable)
+    assert np.array_equal(overridden.flow, own.infer(expected["pixels"], 0.5, Wanted(), unstoppable).flow)
+    plain = backend(queue).infer(expected["pixels"], 0.5, Wanted(), unstoppable)
+    assert difference(overridden.flow, plain.flow) > 1e-3
+
+
+def test_what_is_done_is_counted(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
+    names = ["crops_total", "cells_total", "batch_fill_count"]
+    phases = ("prepare", "network", "instances")
+
+    def counted() -> list[float]:
+        found = [REGISTRY.get_sample_value(f"morula_segmenter_{name}") for name in names]
+        seconds = "morula_segmenter_phase_seconds_count"
+        found += [REGISTRY.get_sample_value(seconds, {"phase": phase}) for phase in phases]
+        return [value or 0.0 for value in found]
+
+    model = cellpose_unet.load(ROW, [("network", NETWORK)], queue)
+    before = counted()
+    cells = model(expected["pixels"], 0.5, Wanted(flows=FlowParams(flow_threshold=0, cellprob_threshold=-9))).scores
+    crops, found, batches, *phase_counts = (now - then for now, then in zip(counted(), before, strict=True))
+    assert found == cells.size > 0
+    assert (crops, batches) == (2, 1), "two crops are one batch of two"
+    assert phase_counts == [1, batches, 1]
 
 
 def test_width_and_channels_are_read_off_the_file() -> None:

@@ -67,9 +67,12 @@ def read_labels(path: Path) -> NDArray[np.int64]:
 def _read(path: Path) -> NDArray[Any]:
     if path.suffix.lower() in _TIFF:
         try:
-            return np.asarray(tifffile.imread(path))
+            content = np.asarray(tifffile.imread(path))
         except (OSError, ValueError, RuntimeError) as error:
             raise WrongUse(f"{path} cannot be read as TIFF: {error}") from error
+        if not content.size:
+            raise WrongUse(f"{path} is no image that can be read")
+        return content
     decoded = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise WrongUse(f"{path} is no image that can be read")

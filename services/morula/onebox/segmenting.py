@@ -66,8 +66,10 @@ def _segment_one(image: Path, out: Path, model: Model, mpp: float, wanted: Wante
         else:
             eight = eight_bits(pixels)
             found = outline(model(eight, mpp, replace(wanted, calibration=calibration_of(eight))))
-    except (WrongUse, MorulaError) as error:
+    except WrongUse as error:
         return Segmented(image, error=one_line(error))
+    except MorulaError as error:
+        return Segmented(image, error=f"{image}: {one_line(error)}")
     labels = write_labels(out / image.stem, found.labels)
     write_geojson(out / f"{image.stem}.geojson", found.polygons, found.scores)
     return Segmented(image, found.scores.size, labels)

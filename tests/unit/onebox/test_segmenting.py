@@ -47,13 +47,24 @@ def test_images_become_labels_and_outlines(images: Path, tmp_path: Path) -> None
 
 def test_one_that_cannot_be_read_does_not_keep_the_others(images: Path, tmp_path: Path) -> None:
     (images / "broken.png").write_bytes(b"no image")
+    (images / "headless.tif").write_bytes(b"II*\0nothing")
     nan = np.full((8, 8, 3), np.nan, np.float32)
     tifffile.imwrite(images / "nan.tif", nan, photometric="rgb")
     done = segment([images], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, Wanted(), lambda _: None)
     errors = {one.image.name: one.error for one in done}
     assert "no image that can be read" in errors["broken.png"]
+    assert "no image that can be read" in errors["headless.tif"]
     assert "not finite" in errors["nan.tif"]
+    assert all(name in error for name, error in errors.items() if error), "each says which image it is about"
     assert errors["a.png"] == errors["b.tif"] == ""
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 2)])
+def test_an_image_of_a_few_pixels_has_no_cells(tmp_path: Path, shape: tuple[int, int]) -> None:
+    cv2.imwrite(str(tmp_path / "tiny.png"), np.full((*shape, 3), (215, 190, 230), np.uint8))
+    (done,) = segment([tmp_path], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, Wanted(), lambda _: None)
+    assert (done.error, done.cell_count) == ("", 0)
+    assert read_labels(tmp_path / "out" / "tiny.png").shape == shape
 
 
 def test_wrong_use(images: Path, tmp_path: Path) -> None:
