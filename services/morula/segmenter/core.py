@@ -43,13 +43,15 @@ class Outlines:
 class Layout:
     """The slide's tiles, the squares of `side` tiles that are regions, and which tiles of each region were kept.
 
-    `halo_px` is the plan's: a region that was cut again has more around it.
+    `halo_px` is the plan's: a region that was cut again has more around it. With `keeps_rejected` cells of tiles that
+    were not kept are reported, too, where the halo of kept ones shows them whole.
     """
 
     grid: Grid
     side: int
     kept: Mapping[int, NDArray[np.int64]]
     halo_px: int
+    keeps_rejected: bool = False
 
 
 def outline(instances: Instances) -> Outlines:
@@ -73,6 +75,8 @@ def segment_region(
     origin = np.array([region.x_px, region.y_px])
     x, y = (origin + cells.centroids * region.downsample).T
     tile, seam, written = _owners(x, y, region, layout)
+    if layout.keeps_rejected:
+        written |= _rejected(cells.polygons, tile, region, layout)
     crossing = _crossing(cells.polygons, region, layout) & (tile >= 0)
     rows = np.flatnonzero(written | crossing)
     rows = rows[np.lexsort((x[rows], y[rows], tile[rows]))]
@@ -133,14 +137,31 @@ def _crossing(polygons: NDArray[np.object_], region: Region, layout: Layout) -> 
     crossing: NDArray[np.bool_] = (bounds[:, :2] <= more).any(axis=1)
     crossing |= (bounds[:, 2:] >= (width - more, height - more)).any(axis=1)
     if crossing.any():
-        boxes = [layout.grid.core(tile) for tile in layout.kept[region.index].tolist()]
-        edges = np.array([(box.x_px, box.y_px, box.x_stop_px, box.y_stop_px) for box in boxes])
-        origin = np.array([region.x_px, region.y_px] * 2)
-        kept = shapely.union_all(shapely.box(*((edges - origin) / region.downsample).T))
+        kept = _kept_area(region, layout, 0)
         x_min, y_min, x_max, y_max = shapely.bounds(shapely.intersection(polygons[crossing], kept)).T
         # Bounds of nothing are NaN, which is not larger.
         crossing[crossing] = np.maximum(x_max - x_min, y_max - y_min) > layout.halo_px
     return crossing
+
+
+def _rejected(
+    polygons: NDArray[np.object_], tile: NDArray[np.int64], region: Region, layout: Layout
+) -> NDArray[np.bool_]:
+    """Cells of this region's tiles that were not kept, where the halo of kept ones shows them whole."""
+    kept = layout.kept[region.index]
+    square = layout.grid.regions_of(kept[:1], layout.side)
+    found: NDArray[np.bool_] = (tile >= 0) & ~np.isin(tile, kept)
+    found &= layout.grid.regions_of(tile, layout.side) == square
+    found[found] = shapely.contains_properly(_kept_area(region, layout, layout.halo_px), polygons[found])
+    return found
+
+
+def _kept_area(region: Region, layout: Layout, around_px: int) -> shapely.Geometry:
+    """The region's kept tiles and so much around each, in the region's px."""
+    boxes = [layout.grid.core(tile) for tile in layout.kept[region.index].tolist()]
+    edges = np.array([(box.x_px, box.y_px, box.x_stop_px, box.y_stop_px) for box in boxes])
+    origin, around = np.array([region.x_px, region.y_px] * 2), np.array([-1, -1, 1, 1]) * around_px
+    return shapely.union_all(shapely.box(*((edges - origin) / region.downsample + around).T))
 
 
 def _states(working: NDArray[np.float64], boxes: NDArray[np.float64], region: Region, grid: Grid) -> NDArray[np.str_]:

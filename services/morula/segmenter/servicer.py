@@ -79,7 +79,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 
     def _segment(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> Stored:
-        layout = _layout(read_tiles(self._store.get(request.tiles.key, request.tiles.sha256)))
+        tiles = read_tiles(self._store.get(request.tiles.key, request.tiles.sha256))
+        layout = _layout(tiles, keeps_rejected=request.params.keep_rejected)
         wanted = Wanted(
             diameter_um=request.params.diameter_um,
             min_area_um2=request.params.min_area_um2,
@@ -110,7 +111,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         )
 
 
-def _layout(tiles: pa.Table) -> core.Layout:
+def _layout(tiles: pa.Table, *, keeps_rejected: bool) -> core.Layout:
     metadata = read_metadata(tiles)
     try:
         laid = metadata["grid"]
@@ -121,7 +122,8 @@ def _layout(tiles: pa.Table) -> core.Layout:
         raise ArtifactInvalid(f"the tiles do not say how their grid lies: {error}") from error
     kept = tiles.filter(pc.equal(tiles["verdict"].cast(pa.string()), "kept"))
     numbers, regions = kept["tile"].to_numpy(), kept["region"].to_numpy()
-    return core.Layout(grid, side, {int(region): numbers[regions == region] for region in set(regions)}, halo_px)
+    kept_of = {int(region): numbers[regions == region] for region in set(regions)}
+    return core.Layout(grid, side, kept_of, halo_px, keeps_rejected)
 
 
 def _cells_metadata(

@@ -55,11 +55,13 @@ def regions(image: NDArray[np.uint8], grid: Grid, side: int) -> list[Region]:
     return cut
 
 
-def segmented(image: NDArray[np.uint8], grid: Grid, side: int, dropped: frozenset[int] = frozenset()) -> Columns:
+def segmented(
+    image: NDArray[np.uint8], grid: Grid, side: int, dropped: frozenset[int] = frozenset(), *, keeps: bool = False
+) -> Columns:
     cut = regions(image, grid, side)
     kept = {region.index: grid.region_tiles(region.index, side) for region in cut}
     kept = {index: tiles[~np.isin(tiles, list(dropped))] for index, tiles in kept.items()}
-    layout = Layout(grid, side, kept, HALO_PX)
+    layout = Layout(grid, side, kept, HALO_PX, keeps)
     return join([segment_region(region, layout, dark_spots, Wanted()) for region in cut if kept[region.index].size])
 
 
@@ -135,6 +137,21 @@ def test_cells_of_tiles_that_were_not_kept_are_left_out() -> None:
     assert set(places(everything["x_px"][stays], everything["y_px"][stays])) <= set(
         places(cells["x_px"], cells["y_px"])
     )
+
+
+def test_cells_of_tiles_that_were_not_kept_stay_by_parameter_where_the_halo_shows_them_whole() -> None:
+    image, _ = slide_of_discs(2)
+    grid = Grid(0, 0, TILE_PX, 0.5, 0.5, SIDE_PX, SIDE_PX)
+    everything = segmented(image, grid, side=4)
+    dropped = frozenset(range(0, grid.tile_count, 3))
+    plain, more = segmented(image, grid, 4, dropped), segmented(image, grid, 4, dropped, keeps=True)
+    added = set(places(more["x_px"], more["y_px"])) - set(places(plain["x_px"], plain["y_px"]))
+    whole = set(places(everything["x_px"], everything["y_px"]))
+    assert len(added) > 5
+    assert added <= whole, "nothing that the halo cuts is taken for a cell"
+    assert set(places(plain["x_px"], plain["y_px"])) <= set(places(more["x_px"], more["y_px"]))
+    tiles = grid.tiles_at(*np.array(sorted(added)).T)
+    assert np.isin(tiles, list(dropped)).all()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SegmentParams(_message.Message):
-    __slots__ = ("diameter_um", "min_area_um2", "calibration", "flow_threshold", "cellprob_threshold", "niter", "max_size_fraction", "normalize", "augment", "batch", "channels")
+    __slots__ = ("diameter_um", "min_area_um2", "calibration", "flow_threshold", "cellprob_threshold", "niter", "max_size_fraction", "normalize", "augment", "batch", "channels", "keep_rejected")
     DIAMETER_UM_FIELD_NUMBER: _ClassVar[int]
     MIN_AREA_UM2_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class SegmentParams(_message.Message):
     AUGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_REJECTED_FIELD_NUMBER: _ClassVar[int]
     diameter_um: float
     min_area_um2: float
     calibration: _artifact_pb2.Calibration
@@ -32,7 +33,8 @@ class SegmentParams(_message.Message):
     augment: bool
     batch: int
     channels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ...) -> None: ...
+    keep_rejected: bool
+    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ..., keep_rejected: _Optional[bool] = ...) -> None: ...
 
 class MeasureObjectsRequest(_message.Message):
     __slots__ = ("pixels", "model", "calibration")
