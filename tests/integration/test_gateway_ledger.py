@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from morula.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, Stale
 from morula.gateway.labels.fold import check_undo, fold
 from morula.gateway.ledger import clusterings, events, jobs, label_sets, labels, shards, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
-from morula.gateway.ledger.migrate import default_project, migrate
+from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
 from morula.gateway.ledger.tables import metadata
 from morula.gateway.listeners import Listeners
 
@@ -109,6 +109,23 @@ def test_migrating_again_and_at_once_changes_nothing(ledger_url: str) -> None:
     opened = Ledger(ledger_url)
     with opened.reading() as tx:
         assert len(label_sets.list_label_sets(tx, default_project(tx))) == 1
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE alembic_version SET version_num = '9999'", "ALTER TABLE slide RENAME COLUMN tissue TO organ"]
+)
+def test_a_database_of_another_version_is_refused_and_stays_as_it_is(ledger_url: str, change: str) -> None:
+    migrate(ledger_url)
+    opened = Ledger(ledger_url)
+    with opened.writing() as tx:
+        tx.execute(text(change))
+    with opened.reading() as tx:
+        before = tx.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    with pytest.raises(OtherSchema, match="another version of Morula"):
+        migrate(ledger_url)
+    with opened.reading() as tx:
+        assert tx.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == before
     opened.close()
 
 

@@ -1,6 +1,7 @@
 """`python -m morula.gateway [all|migrate]`: brings the database up to date, then serves the API and conducts jobs."""
 
 import argparse
+import sys
 from socket import socket
 
 import uvicorn
@@ -13,7 +14,7 @@ from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.migrate import migrate
+from morula.gateway.ledger.migrate import OtherSchema, migrate
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.workers import Addresses, Workers
 
@@ -52,7 +53,10 @@ def main() -> None:
     configure("gateway", settings.log_level)
     if settings.weights_dir:
         add_rows(WeightsFolder(settings.weights_dir).rows())
-    migrate(settings.database_url)
+    try:
+        migrate(settings.database_url)
+    except OtherSchema as error:
+        sys.exit(str(error))
     if what == "all":
         serve(settings)
 

@@ -109,7 +109,11 @@ class Supervisor:
     """All programs of one house; a context manager that leaves nothing running."""
 
     def __init__(self, programs: Sequence[Program], logs: Path, notify: Callable[[str], None]) -> None:
-        self._keepers = {program.name: Keeper(program, logs / f"{program.name}.log", notify) for program in programs}
+        self._notify = notify
+        self._is_up = False
+        self._keepers = {
+            program.name: Keeper(program, logs / f"{program.name}.log", self._tell) for program in programs
+        }
 
     def __enter__(self) -> Supervisor:
         for keeper in self._keepers.values():
@@ -137,6 +141,12 @@ class Supervisor:
                 if keeper.exit_count >= STARTS_BEFORE_GIVING_UP or time.monotonic() > deadline:
                     raise Failure(f"{keeper.program.name} does not start: {_last_line(keeper.log)} (log: {keeper.log})")
                 time.sleep(0.05)
+        self._is_up = True
+
+    def _tell(self, line: str) -> None:
+        # What cannot start ends the verb, and its reason is the one line that is told then.
+        if self._is_up:
+            self._notify(line)
 
 
 def _how(code: int) -> str:

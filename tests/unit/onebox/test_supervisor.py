@@ -65,13 +65,15 @@ def test_what_dies_is_started_again(program: Make, tmp_path: Path) -> None:
         assert supervisor.pid("well") != first
 
 
-def test_a_program_that_cannot_start_says_why(program: Make, tmp_path: Path) -> None:
+def test_a_program_that_cannot_start_says_why_in_one_line(program: Make, tmp_path: Path) -> None:
+    said: list[str] = []
     broken = program("broken", BROKEN)
     with (
         pytest.raises(Failure, match="broken does not start: the disk is full"),
-        Supervisor([broken], tmp_path, lambda _: None) as supervisor,
+        Supervisor([broken], tmp_path, said.append) as supervisor,
     ):
         supervisor.wait_until_healthy()
+    assert said == [], "the failure says it all in one line"
 
 
 def test_the_front_door_stops_first_and_the_stubborn_is_killed(program: Make, tmp_path: Path) -> None:

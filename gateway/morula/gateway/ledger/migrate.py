@@ -4,18 +4,29 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, insert, select, text
+from alembic.util import CommandError
+from sqlalchemy import Connection, insert, inspect, select, text
 
 from morula.gateway.ledger.engine import open_engine
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.label_sets import DEFAULT_CLASSES, create_label_set
-from morula.gateway.ledger.tables import counter, project
+from morula.gateway.ledger.tables import counter, metadata, project
 
 # Any number that nothing else in the database locks.
 MIGRATION_LOCK = 7_265_781
 
 # Not drawn: it begins every key, and a database that is lost can then be made anew over the artifacts that are there.
 FIRST_PROJECT = "default"
+
+
+class OtherSchema(Exception):
+    """The database was laid by a version of Morula that this one does not know; nothing in it was changed."""
+
+    def __str__(self) -> str:
+        return (
+            "the database was laid by another version of Morula: start that one, "
+            "or name another place (--data FOLDER here, MORULA_DATABASE_URL for a gateway of its own)"
+        )
 
 
 def migrate(url: str) -> None:
@@ -25,10 +36,22 @@ def migrate(url: str) -> None:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-            command.upgrade(migrations(connection), "head")
+            _upgrade(connection)
             _lay_ground(connection)
     finally:
         engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    try:
+        command.upgrade(migrations(connection), "head")
+    except CommandError as error:
+        raise OtherSchema from error
+    found = inspect(connection)
+    for table in metadata.sorted_tables:
+        columns = {column["name"] for column in found.get_columns(table.name)} if found.has_table(table.name) else set()
+        if columns != set(table.columns.keys()):
+            raise OtherSchema
 
 
 def migrations(connection: Connection) -> Config:
