@@ -19,7 +19,7 @@ from morula.common.testing import write_slide
 from morula.gateway.ledger import shards
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
-from tests.servers.gateway import Client, Services, gateway, services
+from tests.servers.gateway import ENDED, Client, Services, gateway, services
 
 FILES = {
     "tiles.parquet",
@@ -127,18 +127,20 @@ async def test_a_second_database_over_the_same_store_finds_everything_made(slide
     assert all((piece["write_count"], piece["attempt_count"]) == (0, 0) for piece in found)
 
 
-async def test_a_service_that_is_away_is_waited_for(slide: Path, tmp_path: Path) -> None:
-    async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
+@pytest.mark.parametrize(("name", "stage"), [("segmenter", "segment"), ("labeller", "tables")])
+async def test_a_service_that_is_away_is_waited_for(name: str, stage: str, slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=(name,)) as running, gateway(running, tmp_path) as client:
         taken = await client.upload(slide)
         job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
         async for _ in client.changes(job["id"]):
-            if any(piece["busy_count"] for piece in await pieces(client, job["id"])):
+            ended = (await client.job(job["id"]))["state"] in ENDED
+            if ended or any(piece["busy_count"] for piece in await pieces(client, job["id"])):
                 break
         assert (await client.job(job["id"]))["state"] == "running"
-        await running.start("segmenter")
+        await running.start(name)
         job = await client.ended(job["id"])
         assert (job["state"], job["verdict"]) == ("succeeded", "cells")
-        [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == "segment"]
+        [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == stage]
         assert piece["attempt_count"] == 1, "waiting spends no attempt"
 
 

@@ -40,9 +40,9 @@ async def leave_files(outcome: Outcome) -> str:
     """Write the job's files; the digest of its result."""
     tools, job = outcome.tools, outcome.job
     bench = Workbench(tools.ledger, tools.store, job["id"])
-    source = await _source(outcome)
 
     async def call() -> Json:
+        source = await _source(outcome)  # Asks the labeller, which may be away as any service may.
         files, result_digest = await asyncio.to_thread(write_files, tools.store, source, tools.scratch)
         return {"files": files, "result_digest": result_digest}
 
