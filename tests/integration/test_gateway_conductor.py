@@ -48,7 +48,9 @@ async def submit(client: Client, slide: Path) -> Job:
     return client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
 
 
-async def test_a_conductor_that_is_stopped_at_work_fails_no_job(slide: Path, tmp_path: Path) -> None:
+async def test_a_conductor_that_is_stopped_at_work_fails_no_job(
+    slide: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with services(tmp_path, without=("segmenter",)) as running:
         busy = BusyUntilTold(running.store, Slot("segmenter"))
         await running.start("segmenter", busy)
@@ -57,6 +59,7 @@ async def test_a_conductor_that_is_stopped_at_work_fails_no_job(slide: Path, tmp
                 job = await submit(client, slide)
                 await busy.asked.wait()
         assert [line for line in said if line["log_level"] == "error"] == []
+        assert [record.getMessage() for record in caplog.records if record.name == "dbos"] == []
         busy.takes = True
         async with gateway(running, tmp_path) as client:
             ended = await client.ended(job["id"])

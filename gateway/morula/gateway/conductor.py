@@ -6,6 +6,7 @@ not know, or knows for another revision of the pipeline, is submitted.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,10 @@ class Conductor:
     async def __aenter__(self) -> "Conductor":
         prepare_sqlite(self._settings.conductor_url)
         DBOS(config=_config(self._settings))
+        # Its errors go where ours go: it tells of a job that it lost nowhere else.
+        engine_log = logging.getLogger("dbos")
+        engine_log.handlers.clear()
+        engine_log.propagate = True
 
         # A function of its own, because the engine registers no methods of objects without names.
         async def run_job(job_id: str) -> str:
@@ -140,7 +145,7 @@ def _config(settings: GatewaySettings) -> DBOSConfig:
         system_database_url=settings.conductor_url,
         executor_id=settings.executor_id,
         application_version=PIPELINE_REVISION,
-        log_level="CRITICAL",
+        log_level="ERROR",
         max_executor_threads=THREAD_LIMIT,
         run_migrations=True,
     )
