@@ -37,7 +37,7 @@ def submit(client: Client, slide: Path) -> Json:
 def finished_pieces(folder: DataFolder) -> dict[Piece, tuple[int, int]]:
     """Attempts and writes of every piece that is done."""
     query = "SELECT stage, number, attempt_count, write_count FROM shard WHERE state = 'done'"
-    with closing(sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True, timeout=60)) as database:
         return {(stage, number): (attempts, writes) for stage, number, attempts, writes in database.execute(query)}
 
 

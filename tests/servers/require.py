@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import pytest
+
+SERVER_PORTS = range(20_000, 32_000)
 
 
 def require(present: object, what: str, command: str) -> None:
@@ -28,15 +32,21 @@ def program(name: str, *folders: Path) -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
+    """Ports on loopback that nobody listens on, all different.
+
+    They lie below those that the kernel hands out, so that nothing that connects takes one before its server does.
+    """
+    candidates = random.sample(SERVER_PORTS, len(SERVER_PORTS))
+    return list(islice(filter(_is_free, candidates), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def networks() -> None:
