@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +10,8 @@ import cv2
 from morula.onebox.bench.laid import Laid, lay_slide
 from morula.onebox.bench.plain import our_way, plain_way
 from morula.onebox.bench.report import Case, Report
+from morula.onebox.bench.tile_growth import growth, two_workers
+from morula.onebox.bench.tile_worker import work
 
 MPP = 0.5
 PLAIN_TILES = 150
@@ -23,10 +21,8 @@ COMPARED = {
     "40x_to_0.5_mpp": (Laid(20_480, mpp=0.25), 1024, ">=8"),
 }
 SPARSE = Laid(20_480, tissue_fraction=0.1)
-GROWING_PX = (10_240, 20_480, 40_960)
 MEMORY_BOUND_MIB = "<=1500"
 REPEATS = 3
-WORKER_ROUNDS = 5
 
 
 def run() -> Report:
@@ -37,7 +33,7 @@ def run() -> Report:
         with tempfile.TemporaryDirectory(prefix="morula-bench-") as scratch:
             folder = Path(scratch)
             cases = [case for name in COMPARED for case in _compared(name, folder)]
-            cases += [*_memory(folder), *_growth(folder), *_workers(folder)]
+            cases += [*_memory(folder), *growth(folder), *two_workers(folder)]
     finally:
         cv2.setNumThreads(threads)
     return Report("tiler", cases)
@@ -65,62 +61,6 @@ def _compared(name: str, folder: Path) -> list[Case]:
 
 def _memory(folder: Path) -> list[Case]:
     path = lay_slide(folder / "sparse.tiff", SPARSE)
-    peak = _child("cut", path)["peak_mib"]
+    peak = work("slide", path)[0].peak_mib
     path.unlink()
     return [Case(f"memory_{SPARSE.side_px}_px_sparse", round(peak), "MiB", MEMORY_BOUND_MIB)]
-
-
-def _growth(folder: Path) -> list[Case]:
-    """CPU time per tile of the grid on slides of one layout and three sizes."""
-    cases, costs, peaks = [], [], []
-    for side in GROWING_PX:
-        path = lay_slide(folder / f"{side}.tiff", Laid(side))
-        runs = [_child("cut", path) for _ in range(REPEATS)]
-        path.unlink()
-        costs.append(min(run["cpu_s"] for run in runs) / (side / 512) ** 2 * 1000)
-        peaks.append(max(run["peak_mib"] for run in runs))
-        cases.append(Case(f"{side}_px", round(costs[-1], 4), "ms/tile of the grid"))
-    return [
-        *cases,
-        Case("growth_10k_to_20k", round(costs[1] / costs[0], 3), "cost per tile", "<=1.15"),
-        Case("growth_20k_to_40k", round(costs[2] / costs[1], 3), "cost per tile", "<=1.15"),
-        Case("memory_40k_to_20k", round(peaks[2] / peaks[1], 3), "x", "<=1.5"),
-    ]
-
-
-def _workers(folder: Path) -> list[Case]:
-    """Wall time of the same shards by one process and by two, beside processes that only decode JPEG tiles."""
-    path = lay_slide(folder / "workers.tiff", Laid(20_480))
-    walls: dict[tuple[str, int], float] = {}
-    for _ in range(WORKER_ROUNDS):  # In turns, so that other work on the machine meets all of them.
-        for what, count in ((what, count) for what in ("cut", "decode") for count in (1, 2)):
-            wall_s = max(run["wall_s"] for run in _children(what, path, count))
-            walls[what, count] = min(wall_s, walls.get((what, count), wall_s))
-    path.unlink()
-    sped = {what: walls[what, 1] / walls[what, 2] for what in ("cut", "decode")}
-    return [
-        Case("two_workers", round(sped["cut"], 2), "x"),
-        Case("two_decoders", round(sped["decode"], 2), "x"),
-        Case("two_workers_to_decoders", round(sped["cut"] / sped["decode"], 3), "x", ">=0.9"),
-    ]
-
-
-def _child(what: str, path: Path) -> dict[str, float]:
-    return _children(what, path, 1)[0]
-
-
-def _children(what: str, path: Path, count: int) -> list[dict[str, float]]:
-    """Processes that share the work, each with what it took."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "morula.onebox.bench.tile_worker", what, str(path), str(count)]
-    running = [
-        subprocess.Popen([*command, str(number)], env=environment, stdout=subprocess.PIPE)  # noqa: S603 - our own module
-        for number in range(count)
-    ]
-    answers = []
-    for child in running:
-        said, _ = child.communicate()
-        if child.returncode:
-            raise RuntimeError(f"a worker ended with {child.returncode}")
-        answers.append(json.loads(said))
-    return answers
