@@ -39,6 +39,8 @@ class FileCache:
             with entry.lock:
                 if not entry.size_bytes:
                     entry.size_bytes = self._fetch(entry.path, download) or 1
+                    with self._lock:  # Not only when it is given back: a slide stays open for hours.
+                        self._evict(self._limit_bytes)
             yield entry.path
         finally:
             with self._lock:
@@ -72,7 +74,7 @@ class FileCache:
             if self._folder:
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._private = Path(tempfile.mkdtemp(prefix="morula-cache-", dir=self._folder))
-            weakref.finalize(self, shutil.rmtree, self._private)
+            weakref.finalize(self, shutil.rmtree, self._private, ignore_errors=True)  # Who sweeps /tmp was first.
         return self._private
 
     def _evict(self, limit_bytes: int) -> None:

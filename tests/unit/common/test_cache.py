@@ -1,13 +1,18 @@
 """The cache of a bucket's files: bounded, the least recently used go first, a full disk is said to be full."""
 
 import errno
+import os
+import shutil
+import subprocess
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from morula.common.cache import FileCache
-from morula.common.errors import FailedPrecondition
+from morula.common.errors import ArtifactChanged, FailedPrecondition
 
 
 def writing(content: bytes, log: list[str] | None = None, name: str = "") -> Callable[[Path], int]:
@@ -21,7 +26,7 @@ def writing(content: bytes, log: list[str] | None = None, name: str = "") -> Cal
 
 
 def test_the_least_recently_used_go_first_and_what_is_read_stays(tmp_path: Path) -> None:
-    cache, fetched = FileCache(tmp_path, 25), []
+    cache, fetched = FileCache(tmp_path, 25), list[str]()
     for name in ("a", "b", "a", "c", "a", "b"):
         with cache.file(name, writing(b"0123456789", fetched, name)) as path:
             assert path.read_bytes() == b"0123456789"
@@ -32,6 +37,54 @@ def test_the_least_recently_used_go_first_and_what_is_read_stays(tmp_path: Path)
                 pass
         assert held.read_bytes() == b"0123456789"
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 25
+
+
+def test_room_is_made_when_a_file_comes_not_when_it_is_given_back(tmp_path: Path) -> None:
+    cache = FileCache(tmp_path, 25)
+    for name in "ab":
+        with cache.file(name, writing(b"0123456789")):
+            pass
+    with cache.file("c", writing(b"0123456789")):
+        assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 25
+
+
+def test_many_readers_at_once_fetch_once_and_a_failed_one_leaves_its_place(tmp_path: Path) -> None:
+    cache, tries, ready = FileCache(tmp_path, 100), list[int](), threading.Barrier(8)
+
+    def download(path: Path) -> int:
+        tries.append(1)
+        path.write_bytes(b"half" if len(tries) == 1 else b"0123456789")
+        if len(tries) == 1:
+            raise ArtifactChanged("of another digest")
+        return 10
+
+    def read() -> bytes:
+        ready.wait()
+        with cache.file("a", download) as path:
+            return path.read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        ended = [pool.submit(read) for _ in range(8)]
+    failures = [one for one in ended if one.exception()]
+    assert [type(one.exception()) for one in failures] == [ArtifactChanged]
+    assert {one.result() for one in ended if one not in failures} == {b"0123456789"}
+    assert len(tries) == 2
+
+
+def test_a_disk_that_is_really_full_is_told_and_can_be_used_again(tmp_path: Path) -> None:
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if mount is None or os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here: it takes root")
+    try:
+        cache = FileCache(tmp_path, 1 << 20)
+        full = pytest.raises(FailedPrecondition, match="no room to fetch")
+        with cache.file("a", writing(bytes(40 << 10))), full, cache.file("b", writing(bytes(40 << 10))):
+            pass
+        with cache.file("b", writing(bytes(40 << 10))) as path:  # What nobody reads any more gives way.
+            assert path.stat().st_size == 40 << 10
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_a_full_disk_takes_what_nobody_reads_and_is_then_told(tmp_path: Path) -> None:
