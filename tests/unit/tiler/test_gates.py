@@ -83,7 +83,7 @@ def test_a_tile_of_a_pixel_is_judged() -> None:
 
 
 def double_layer(width: int, top: int = 260) -> tuple[Pixels, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
-    """Tissue at 4 um per pixel with a band where light passes it twice."""
+    """Tissue at 1 um per pixel with a band where light passes it twice."""
     picture = blurred(draw_tissue(800, 600)[0], 2)
     band = np.zeros(picture.shape[:2], bool)
     band[top : top + width, 200:600] = True
@@ -93,17 +93,17 @@ def double_layer(width: int, top: int = 260) -> tuple[Pixels, np.ndarray[tuple[i
 
 
 def test_a_narrow_band_of_double_density_is_a_fold_and_a_dense_field_is_not() -> None:
-    folded, band = double_layer(20)
+    folded, band = double_layer(40)
     tissue = BRIGHT.mask(folded)
-    found = fold_mask(folded, tissue, 4.0)
+    found = fold_mask(folded, tissue, 1.0)
     assert found[band].mean() > 0.7
     assert found[~band].mean() < 0.02
     dense, field = double_layer(200)
-    assert fold_mask(dense, BRIGHT.mask(dense), 4.0)[field].mean() < 0.2
-    assert not fold_mask(folded, np.zeros_like(tissue), 4.0).any()
+    assert fold_mask(dense, BRIGHT.mask(dense), 1.0)[field].mean() < 0.2
+    assert not fold_mask(folded, np.zeros_like(tissue), 1.0).any()
     assert not fold_mask(folded, tissue, 200.0).any()  # Too coarse to tell.
 
 
 def test_a_dense_rim_of_tissue_is_no_fold() -> None:
-    skin, rim = double_layer(20, 72)  # The tissue begins at 75: on one side of the band there is glass.
-    assert fold_mask(skin, BRIGHT.mask(skin), 4.0)[rim].mean() < 0.1
+    skin, rim = double_layer(40, 72)  # The tissue begins at 75: on one side of the band there is glass.
+    assert fold_mask(skin, BRIGHT.mask(skin), 1.0)[rim].mean() < 0.1
