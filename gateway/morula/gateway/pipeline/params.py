@@ -12,10 +12,13 @@ from morula.v1.tiler_pb2 import TileFilter, TileGate
 PIPELINE_REVISION = "2"
 """Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
 
-HALO_RANGE_PX = (32, 256)
-HALO_UM = 16.0
-"""Around a region, at the least. Networks are shown objects at one size whatever the scale, and what one says of a cell
-depends on about so much around it; where the halo is narrower, faint cells at seams are lost."""
+HALO_PX = 32
+"""Around a region: 2112 px are a hundred crops of Cellpose-SAM, exactly."""
+LEAST_HALO_UM = 15.0
+"""Networks are shown objects at one size whatever the scale, and what one says of a cell depends on about so much
+around it; where the halo is narrower, faint cells at seams are lost."""
+WIDE_HALO_PX = 128
+"""Around a region at finer scales: one more crop to a side than with 32 px, and no more than with 48."""
 
 SECOND_HALO_PX = 512
 """Around regions whose first halo cuts cells: one tile, so that what is up to two tiles long reaches no farther from
@@ -39,7 +42,7 @@ class Params:
     slide_mpp: float
     shard_tile_count: int
     tile_px: int = 512
-    halo_px: int = HALO_RANGE_PX[0]
+    halo_px: int = HALO_PX
     second_halo_px: int = SECOND_HALO_PX
     region_tile_count: int = 4
     leaf_count: int = 160
@@ -86,8 +89,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def halo_px(mpp: float) -> int:
     """Halo of regions at a working scale."""
-    least, most = HALO_RANGE_PX
-    return min(max(least, round(HALO_UM / mpp)), most)
+    return HALO_PX if HALO_PX * mpp >= LEAST_HALO_UM else WIDE_HALO_PX
 
 
 def make_params(
