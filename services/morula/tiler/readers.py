@@ -211,7 +211,12 @@ class OpenSlideSlide(Slide):
 
 
 def _scanned(found: Mapping[str, str], size_px: tuple[int, int]) -> Area:
-    """The part of level 0 that was scanned; all of it where nothing, or nothing sensible, is said."""
+    """The part of level 0 that was scanned; all of it where no scanner says so, or nothing sensible.
+
+    Of a plain TIFF OpenSlide says where its first and last stored tiles lie, which is no scanner's word.
+    """
+    if found.get(openslide.PROPERTY_NAME_VENDOR) == GENERIC:
+        return Area(0, 0, *size_px)
     names = (
         openslide.PROPERTY_NAME_BOUNDS_X,
         openslide.PROPERTY_NAME_BOUNDS_Y,
