@@ -1,6 +1,7 @@
 """What lies on or in the tissue and is none of it: ink, and folds."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -8,10 +9,14 @@ import numpy.typing as npt
 
 from morula.common.stain import optical_density
 from morula.tiler.core import blocks
+from morula.tiler.lines import LAYER_COUNT, Layers, Places, raise_ratio
 from morula.tiler.slide import Pixels
 
 Mask = npt.NDArray[np.bool_]
 Layer = npt.NDArray[np.float32]
+Window = tuple[slice, slice]
+
+LEVELS = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 1, 3)
 
 # Ranges of hue, saturation, value. Stains in use are no saturated green or blue, and less saturated than red ink.
 INKS = (
@@ -26,6 +31,7 @@ FOLD_BLOCK_PX = 256
 # Densities are means along a line, over which nuclei and fibres even out, and across it over half a fold.
 LINE_LENGTH_UM = 72.0
 LINE_SIGMA_UM = 10.0
+BLUR_SIGMAS = 4  # So far do the weights of OpenCV's blur go.
 LINE_DIRECTIONS = 6
 LINE_TISSUE = 0.6  # So much of a line lies on tissue, and half of the lines beside it.
 BESIDE_TISSUE = 0.5
@@ -65,81 +71,102 @@ def fold_mask(overview: Pixels, tissue: Mask, um_per_px: float) -> Mask:
     return cv2.resize(found.astype(np.uint8), tissue.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
-def _layers(pixels: Pixels, tissue: Layer, um_per_px: float) -> list[Layer]:
-    """Density beyond that of glass of red, green and blue where tissue is and no ink, and the share of such tissue."""
+def _margin(um_per_px: float) -> int:
+    """How far beyond a pixel the lines beside it reach."""
+    return math.ceil((FOLD_REACHES_UM[-1] + LINE_LENGTH_UM) / um_per_px)
+
+
+def _layers(pixels: Pixels, tissue: Layer, um_per_px: float) -> Layers:
+    """Density beyond that of glass of red, green and blue where tissue is and no ink, and the share of such tissue.
+
+    Around them is a margin of nothing for the lines at their edge.
+    """
     glass = np.percentile(pixels[::4, ::4].reshape(-1, 3), 98, axis=0).astype(np.uint8)
-    density = np.maximum(optical_density(pixels) - optical_density(glass.reshape(1, 1, 3)), 0)
-    side = 2 * round(INK_SOFTNESS_UM / um_per_px) + 1
-    ink = cv2.dilate(pen_mask(pixels).astype(np.uint8), np.ones((side, side), np.uint8))
-    share = np.where(np.asarray(ink) > 0, np.float32(0), tissue)
+    density = np.maximum(optical_density(LEVELS) - optical_density(glass.reshape(1, 1, 3)), 0)
+    softness = round(INK_SOFTNESS_UM / um_per_px)
+    soft = np.ones((2 * softness + 1,) * 2, np.uint8)
     sigma = max(0.6, LINE_SIGMA_UM / um_per_px)
-    layers = (*(plane * share for plane in cv2.split(density)), share)
-    return [np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.float32) for layer in layers]
+
+    def share_of(window: Window) -> Layer:
+        ink = cv2.dilate(pen_mask(pixels[window]).astype(np.uint8), soft)
+        return np.where(np.asarray(ink) > 0, np.float32(0), tissue[window])
+
+    def colours_of(window: Window) -> Layers:
+        planes = cv2.split(cv2.LUT(pixels[window], density))
+        return np.stack([cv2.GaussianBlur(plane * share[window], (0, 0), sigma) for plane in planes])
+
+    share = np.zeros_like(tissue)
+    _fill(share, tissue, softness, share_of)
+    margin = _margin(um_per_px)
+    layers = np.zeros((LAYER_COUNT, *(side + 2 * margin for side in tissue.shape)), np.float32)
+    inner = layers[:, margin:-margin, margin:-margin]
+    inner[-1] = cv2.GaussianBlur(share, (0, 0), sigma)
+    _fill(inner[:-1], inner[-1], math.ceil(BLUR_SIGMAS * sigma) + 1, colours_of)
+    return layers
 
 
-def _bands(layers: list[Layer], um_per_px: float) -> Mask:
-    """Folds, block by block: most of a slide is glass."""
-    height, width = layers[0].shape
-    ratio = np.zeros((height, width), np.float32)
-    margin = math.ceil((FOLD_REACHES_UM[-1] + LINE_LENGTH_UM) / um_per_px)
-    padded = [np.pad(layer, margin) for layer in layers]
-    for x, y, wide, tall in blocks((width, height), FOLD_BLOCK_PX):
-        if layers[3][y : y + tall, x : x + wide].max() > LINE_TISSUE:
-            around = [layer[y : y + tall + 2 * margin, x : x + wide + 2 * margin] for layer in padded]
-            ratio[y : y + tall, x : x + wide] = _ratio(around, margin, um_per_px)
+def _fill(out: Layer, where: Layer, reach_px: int, values: Callable[[Window], Layer]) -> None:
+    """What `values` makes of each block and so much around it, where there is anything: most of a slide is glass."""
+    for x, y, wide, tall in blocks(where.shape[::-1], FOLD_BLOCK_PX):
+        if where[y : y + tall, x : x + wide].any():
+            left, top = max(0, x - reach_px), max(0, y - reach_px)
+            found = values((slice(top, y + tall + reach_px), slice(left, x + wide + reach_px)))
+            out[..., y : y + tall, x : x + wide] = found[..., y - top :, x - left :][..., :tall, :wide]
+
+
+def _bands(layers: Layers, um_per_px: float) -> Mask:
+    """Folds: of all that is denser than its sides, what is long, slender, certain and no texture."""
+    ratio = _ratio(layers, um_per_px)
     found = (ratio > FOLD_RATIO).astype(np.uint8)
     count, labels, measured, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
     lengths = np.hypot(measured[:, cv2.CC_STAT_WIDTH], measured[:, cv2.CC_STAT_HEIGHT]) * um_per_px
     areas = measured[:, cv2.CC_STAT_AREA]
-    certain = np.bincount(labels[ratio > CERTAIN_RATIO], minlength=count) / areas
-    share = _share_around(found, layers[3], um_per_px)
-    usual = np.bincount(labels.ravel(), weights=share.ravel(), minlength=count) / areas > TEXTURE_SHARE
+    places = np.flatnonzero(found)
+    bands = labels.ravel()[places]
+    certain = np.bincount(bands[ratio.ravel()[places] > CERTAIN_RATIO], minlength=count) / areas
+    margin = _margin(um_per_px)
+    share = _share_around(found, layers[-1, margin:-margin, margin:-margin], places, um_per_px)
+    usual = np.bincount(bands, weights=share, minlength=count) / areas > TEXTURE_SHARE
     slender = lengths**2 >= FOLD_SLENDERNESS * areas * um_per_px**2
-    folds = (lengths >= FOLD_LENGTH_UM) & slender & (certain >= CERTAIN_SHARE) & ~usual & (np.arange(count) > 0)
-    return np.asarray(folds[labels])
+    folds = (lengths >= FOLD_LENGTH_UM) & slender & (certain >= CERTAIN_SHARE) & ~usual
+    mask = np.zeros(found.shape, bool)
+    mask.ravel()[places] = folds[bands]
+    return mask
 
 
-def _share_around(found: npt.NDArray[np.uint8], tissue: Layer, um_per_px: float) -> Layer:
-    """How much of the tissue around each place was found."""
+def _share_around(found: npt.NDArray[np.uint8], tissue: Layer, places: Places, um_per_px: float) -> Layer:
+    """How much of the tissue around each of these places was found."""
     side = (2 * round(AROUND_UM / um_per_px / 2) + 1,) * 2
-    bands, around = (cv2.blur(image, side) for image in (found.astype(np.float32), tissue))
+    bands, around = (np.asarray(cv2.blur(image, side)).ravel()[places] for image in (found.astype(np.float32), tissue))
     return np.asarray(bands / np.maximum(around, 1e-3), np.float32)
 
 
-def _ratio(layers: list[Layer], margin: int, um_per_px: float) -> Layer:
+def _ratio(layers: Layers, um_per_px: float) -> Layer:
     """How much denser, in the colour that says least, a line is than those on both of its sides; of all directions."""
-    height, width = (side - 2 * margin for side in layers[0].shape)
-
-    def moved(image: Layer, x: float, y: float) -> Layer:
-        top, left = margin + round(y), margin + round(x)
-        return image[top : top + height, left : left + width]
-
-    best = np.zeros((height, width), np.float32)
-    for number in range(LINE_DIRECTIONS):
-        angle = math.pi * number / LINE_DIRECTIONS
-        line = _line(angle, um_per_px)
-        *colours, share = (np.asarray(cv2.filter2D(layer, -1, line), np.float32) for layer in layers)
-        tissue = np.maximum(share, 1e-3)
-        density = [np.asarray(colour / tissue + DENSITY_ERROR, np.float32) for colour in colours]
-        own = [moved(colour, 0, 0) for colour in density]
-        is_line = (moved(share, 0, 0) > LINE_TISSUE) & (sum(own) > 3 * (FOLD_DENSITY + DENSITY_ERROR))
-        least = np.where(is_line, np.float32(np.inf), np.float32(0))
-        for sign in (1, -1):
-            beside = np.zeros_like(best)
-            for reach_px in (sign * reach_um / um_per_px for reach_um in FOLD_REACHES_UM):
-                place = (-reach_px * math.sin(angle), reach_px * math.cos(angle))
-                ratios = [one / moved(colour, *place) for one, colour in zip(own, density, strict=True)]
-                ratio = np.minimum(np.minimum(*ratios[:2]), ratios[2])
-                np.maximum(beside, ratio * (moved(share, *place) > BESIDE_TISSUE), out=beside)
-            np.minimum(least, beside, out=least)
-        np.maximum(best, least, out=best)
-    return best
+    margin = _margin(um_per_px)
+    tissue = layers[-1, margin:-margin, margin:-margin]
+    ratio = np.zeros(tissue.shape, np.float32)
+    angles = [math.pi * number / LINE_DIRECTIONS for number in range(LINE_DIRECTIONS)]
+    lines = [(_line(angle, um_per_px), _sides(angle, um_per_px)) for angle in angles]
+    bounds = np.array((LINE_TISSUE, BESIDE_TISSUE, 3 * (FOLD_DENSITY + DENSITY_ERROR), DENSITY_ERROR), np.float32)
+    room = np.empty((FOLD_BLOCK_PX + 2 * margin, LAYER_COUNT, FOLD_BLOCK_PX + 2 * margin), np.float32)
+    for x, y, wide, tall in blocks(tissue.shape[::-1], FOLD_BLOCK_PX):
+        if tissue[y : y + tall, x : x + wide].max() > LINE_TISSUE:
+            for line, sides in lines:
+                raise_ratio(ratio, layers, np.array(((y, x), (tall, wide))), line, sides, bounds, room)
+    return ratio
 
 
-def _line(angle: float, um_per_px: float) -> Layer:
-    """Weights of the pixels along a line through the middle, which sum to one."""
+def _sides(angle: float, um_per_px: float) -> Places:
+    """Where the lines beside one are looked for: on its one side, then on its other."""
+    reaches = [sign * reach_um / um_per_px for sign in (1, -1) for reach_um in FOLD_REACHES_UM]
+    return np.array([(round(reach * math.cos(angle)), round(-reach * math.sin(angle))) for reach in reaches], np.int64)
+
+
+def _line(angle: float, um_per_px: float) -> Places:
+    """The pixels along a line, from its middle, each of them once."""
     reach = max(1, round(LINE_LENGTH_UM / um_per_px / 2))
-    weights = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    for step in range(-reach, reach + 1):
-        weights[reach + round(step * math.sin(angle)), reach + round(step * math.cos(angle))] = 1
-    return np.asarray(weights / weights.sum(), np.float32)
+    steps = range(-reach, reach + 1)
+    return np.array(
+        sorted({(round(step * math.sin(angle)), round(step * math.cos(angle))) for step in steps}), np.int64
+    )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compiled import compiled
+from morula.tiler import lines
 
 Grey = NDArray[np.uint8]
 Line = NDArray[np.int16]
@@ -205,7 +206,8 @@ def _mirrored(place: int, length: int) -> int:
 
 
 def warm() -> None:
-    """Compiles them, which takes seconds where they were never run, before somebody waits for it."""
+    """Compiles them and those for folds, which takes seconds where they never ran, before somebody waits for it."""
     grey = np.zeros((1, 1), np.uint8)
     count_edges(grey, 0, 0)
     sum_laplacian(grey)
+    lines.warm()
