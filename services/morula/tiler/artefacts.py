@@ -10,6 +10,7 @@ import numpy.typing as npt
 from morula.common.stain import optical_density
 from morula.tiler.core import blocks
 from morula.tiler.lines import LAYER_COUNT, Layers, Places, raise_ratio
+from morula.tiler.planes import mark_ink
 from morula.tiler.slide import Pixels
 
 Mask = npt.NDArray[np.bool_]
@@ -19,11 +20,13 @@ Window = tuple[slice, slice]
 LEVELS = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 1, 3)
 
 # Ranges of hue, saturation, value. Stains in use are no saturated green or blue, and less saturated than red ink.
-INKS = (
-    ((36, 151, 51), (117, 255, 255)),
-    ((0, 0, 0), (180, 119, 49)),
-    ((173, 180, 91), (180, 255, 255)),
-    ((0, 180, 91), (4, 255, 255)),
+INKS = np.array(
+    [
+        ((36, 151, 51), (117, 255, 255)),
+        ((0, 0, 0), (180, 119, 49)),
+        ((173, 180, 91), (180, 255, 255)),
+        ((0, 180, 91), (4, 255, 255)),
+    ]
 )
 
 FOLD_SCALE_UM = 12.0  # Folds are looked for at this scale: finer shows hardly more of them and takes longer.
@@ -52,11 +55,7 @@ INK_SOFTNESS_UM = 18.0  # Ink is out of focus: its edge looks like denser tissue
 
 def pen_mask(pixels: Pixels) -> Mask:
     """Marker ink."""
-    colours = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
-    found = np.zeros(pixels.shape[:2], np.uint8)
-    for low, high in INKS:
-        cv2.bitwise_or(found, np.asarray(cv2.inRange(colours, low, high), np.uint8), found)
-    return found > 0
+    return mark_ink(np.ascontiguousarray(pixels), INKS)
 
 
 def fold_mask(overview: Pixels, tissue: Mask, um_per_px: float) -> Mask:

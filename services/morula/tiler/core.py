@@ -154,6 +154,12 @@ class SourceWindow:
         """A part of it, (u, v) counted from its own corner."""
         return SourceWindow(self.scale, self.origin_x, self.origin_y, self.u + u, self.v + v, width, height)
 
+    def of_box(self, box: Box) -> "SourceWindow":
+        """The part of it that is a level-0 box."""
+        rows, columns = self.place(box)
+        height, width = min(rows.stop, self.height) - rows.start, min(columns.stop, self.width) - columns.start
+        return self.inner(columns.start, rows.start, width, height)
+
     def place(self, box: Box) -> tuple[slice, slice]:
         """Rows and columns of a level-0 box inside the window's pixels."""
         downsample = self.scale.downsample

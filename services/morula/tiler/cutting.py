@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
-from morula.common.geometry import Grid
+from morula.common.geometry import Box, Grid
 from morula.common.pixels import MAX_REGION_PX, Piece, RegionPieces, write_regions
 from morula.tiler import core
 from morula.tiler.gates import Gate, TileJudgement
@@ -23,6 +24,7 @@ from morula.tiler.tissue import TissueRule
 
 Metadata = dict[str, Any]
 PLAN_COLUMNS = ("tile", "column", "row", "x_px", "y_px", "width_px", "height_px", "region", "core", "fold_fraction")
+TILE_COLUMNS = ("tile", "region", "x_px", "y_px", "width_px", "height_px", "fold_fraction")
 DENSE = 0.75  # Above this share of tiles to read, the tiles' overlapping halos cost more than the gaps between them.
 PIXELS_METADATA = ("mpp", "slide_mpp", "downsample", "calibration", "slide_digest")
 
@@ -77,7 +79,7 @@ class SecondCut:
     def kept_tiles(self, region: int) -> list[Tile]:
         """The tiles of a region that the first cut kept."""
         rows = self.tiles.filter(pc.equal(self.tiles["region"], region)).to_pylist()
-        kept = [Tile(row["tile"], row["fold_fraction"]) for row in rows if row["verdict"] == "kept"]
+        kept = [_tile(row) for row in rows if row["verdict"] == "kept"]
         if not kept:
             raise InvalidArgument(f"nothing was kept of a region {region} of this shard", field="second_cut.regions")
         return kept
@@ -137,16 +139,19 @@ def _regions(
     slide: Slide, plan: Plan, tiles: pa.Table, gate: Gate, judged: dict[int, TileJudgement], checkpoint: Checkpoint
 ) -> Iterator[RegionPieces]:
     """The shard's regions with kept tiles, one in memory at a time; judges their tiles on the way."""
-    numbers, regions, folds = (tiles[name].to_numpy() for name in ("tile", "region", "fold_fraction"))
-    for region in np.unique(regions):
+    for region, rows in groupby(tiles.select(TILE_COLUMNS).to_pylist(), itemgetter("region")):
         checkpoint()
-        members = [Tile(int(numbers[row]), float(folds[row])) for row in np.flatnonzero(regions == region)]
+        members = [_tile(row) for row in rows]
         cut = _as_stored(slide, plan, members, gate) or _as_decoded(slide, plan, members, gate)
         judged |= cut.judged
         kept = cut.kept(members)
         if kept:
             window = _window(plan, kept)
-            yield RegionPieces(int(region), window.x_px, window.y_px, window.width, window.height, cut.pieces)
+            yield RegionPieces(region, window.x_px, window.y_px, window.width, window.height, cut.pieces)
+
+
+def _tile(row: dict[str, Any]) -> Tile:
+    return Tile(row["tile"], Box(row["x_px"], row["y_px"], row["width_px"], row["height_px"]), row["fold_fraction"])
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _as_stored(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Regio
     if not kept:
         return Region(judged, [])
     window = _window(plan, kept)
-    decoded = [window.around(plan.grid.core(tile.number), 0) for tile in tiles]
+    decoded = [window.around(tile.core, 0) for tile in tiles]
     pieces = hand_on(slide, window, _places(plan, window, kept), decoded)
     return None if pieces is None else Region(judged, pieces)
 
@@ -181,9 +186,7 @@ def _as_decoded(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Regi
     """The region decoded with its halo, its tiles judged in it, and packed."""
     window = _window(plan, tiles)
     decoded = core.decode(window, plan.grid.tile_px, _places(plan, window, tiles), slide.read)
-    judged = {
-        tile.number: judge(decoded, window.place(plan.grid.core(tile.number)), plan.rule, tile, gate) for tile in tiles
-    }
+    judged = {tile.number: judge(decoded, window.place(tile.core), plan.rule, tile, gate) for tile in tiles}
     kept = Region(judged, []).kept(tiles)
     if not kept:
         return Region(judged, [])
@@ -195,7 +198,7 @@ def _as_decoded(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Regi
 def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.Place]:
     """What of a region is read: all of it, or only its tiles with their halo where they are few."""
     bounds = plan.grid.bounds([tile.number for tile in tiles])
-    boxes = [plan.grid.core(tile.number) for tile in tiles]
+    boxes = [tile.core for tile in tiles]
     if sum(box.width_px * box.height_px for box in boxes) >= DENSE * bounds.width_px * bounds.height_px:
         return _blocks(plan, window)
     return [window.around(box, plan.halo_px) for box in boxes]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compiled import compiled
-from morula.tiler import lines
+from morula.tiler import lines, planes
 
 Grey = NDArray[np.uint8]
+Marks = NDArray[np.uint8]
 Line = NDArray[np.int16]
 Lines = NDArray[np.int16]
 Words = NDArray[np.uint64]
@@ -21,15 +22,23 @@ TAN_22_5 = 13573  # In 2**-15, as OpenCV rounds it.
 WORD_PX = 64
 BLOCK_PX = 1024  # The squares of so many Laplacians fit 32 bits.
 ONE, TOP = np.uint64(1), np.uint64(WORD_PX - 1)
-EVERY_BYTE, GATHER_BYTES, LAST_BYTE = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080), np.uint64(56)
+EVERY_BYTE, LAST_BYTE = np.uint64(0x0101010101010101), np.uint64(56)
 EVERY_OTHER, PAIRS, FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
 
 
-@compiled
 def count_edges(grey: Grey, low: int, high: int) -> int:
     """How many pixels `cv2.Canny(grey, low, high)` sets."""
+    marks = _mark_edges(grey, low, high)
+    words = np.packbits(marks.ravel(), bitorder="little").view(np.uint64)
+    return _follow(words.reshape(2, grey.shape[0], -1))
+
+
+@compiled
+def _mark_edges(grey: Grey, low: int, high: int) -> Marks:
+    """Pixels that may belong to an edge, and those of them that surely do; lines are filled up to whole words."""
     height, width = grey.shape
-    candidates = np.zeros((height, -(-width // WORD_PX) * WORD_PX), np.uint8)
+    marks = np.empty((2, height, -(-width // WORD_PX) * WORD_PX), np.uint8)
+    marks[:, :, width:] = 0
     columns, slopes = np.empty((2, width + 2), np.int16), np.empty((3, 2, width), np.int16)
     strength = np.zeros((3, width + 2), np.int16)  # Three lines are in use at a time; beyond the picture it is 0.
     for y in range(height + 1):
@@ -38,8 +47,8 @@ def count_edges(grey: Grey, low: int, high: int) -> int:
         else:
             strength[y % 3] = 0
         if y > 0:
-            _thin(strength, slopes[(y + 2) % 3], y, np.int16(low), np.int16(high), candidates[y - 1])
-    return _follow(candidates.view(np.uint64))
+            _thin(strength, slopes[(y + 2) % 3], y, np.int16(low), np.int16(high), marks[:, y - 1])
+    return marks
 
 
 @compiled
@@ -65,8 +74,8 @@ def _slopes(grey: Grey, y: int, columns: Lines, slopes: Lines, strength: Line) -
 
 
 @compiled
-def _thin(strength: Lines, slopes: Lines, y: int, low: np.int16, high: np.int16, candidates: Grey) -> None:
-    """Marks the pixels of line y - 1 that are strongest across their edge: 1, or 2 above the higher threshold.
+def _thin(strength: Lines, slopes: Lines, y: int, low: np.int16, high: np.int16, marks: Grey) -> None:
+    """Marks the pixels of line y - 1 that are strongest across their edge, and those above the higher threshold.
 
     OpenCV compares |dy| with the tangents of 22.5 and 67.5 degrees times |dx| in 2**-15; the same in whole numbers
     is |dy| <= q and |dy| > 2 |dx| + q, where q is the tangent times |dx| rounded down (equal only where both are 0).
@@ -92,27 +101,26 @@ def _thin(strength: Lines, slopes: Lines, y: int, low: np.int16, high: np.int16,
         before, after = left if is_flat else before, right if is_flat else after
         size = strength[here, x + 1]
         mark = np.uint8(2) if size > high else np.uint8(1)
-        candidates[x] = mark if (size > low) & (size > before) & (size >= after) else np.uint8(0)
+        marks[0, x] = mark if (size > low) & (size > before) & (size >= after) else np.uint8(0)
+    for x in range(slopes.shape[1]):
+        marks[1, x] = marks[0, x] >> np.uint8(1)
 
 
 @compiled
 def _follow(marks: Words) -> int:
     """How many marked pixels are strong or hang together with a strong one, all eight neighbours counting."""
-    height, count = marks.shape[0], marks.shape[1] // 8
+    height, count = marks.shape[1], marks.shape[2]
     marked, edges = np.zeros((height + 2, count + 2), np.uint64), np.zeros((height + 2, count + 2), np.uint64)
-    for y in range(height):
-        _pack(marks[y], marked[y + 1], edges[y + 1])
-    from_above, from_below = np.ones(height + 2, np.bool_), np.ones(height + 2, np.bool_)
-    spreads = True
+    marked[1 : height + 1, 1 : count + 1], edges[1 : height + 1, 1 : count + 1] = marks[0], marks[1]
+    is_due, spreads = np.ones(height + 2, np.bool_), True
     while spreads:
         spreads = False
-        for step in (1, -1):
-            due = from_above if step == 1 else from_below
-            for y in range(1, height + 1) if step == 1 else range(height, 0, -1):
-                if due[y]:
-                    due[y] = False
-                    if _spread(edges[y], marked[y], edges[y - step]):
-                        spreads = from_above[y + 1] = from_below[y - 1] = True
+        for way in (range(1, height + 1), range(height, 0, -1)):
+            for y in way:
+                if is_due[y]:
+                    is_due[y] = False
+                    if _spread(edges[y], marked[y], edges[y - 1], edges[y + 1]):
+                        spreads = is_due[y - 1] = is_due[y + 1] = True
     total = np.uint64(0)
     for y in range(1, height + 1):
         for word in edges[y]:
@@ -121,24 +129,14 @@ def _follow(marks: Words) -> int:
 
 
 @compiled
-def _pack(marks: Words, marked: Words, strong: Words) -> None:
-    """Bytes 0, 1 and 2 as one bit per pixel each of what is marked and what is strong."""
-    for word in range(marked.shape[0] - 2):
-        for part in range(8):
-            eight = marks[8 * word + part]
-            twos = (eight >> ONE) & EVERY_BYTE
-            shift = np.uint64(8 * part)
-            marked[word + 1] |= (((twos | eight) & EVERY_BYTE) * GATHER_BYTES >> LAST_BYTE) << shift
-            strong[word + 1] |= (twos * GATHER_BYTES >> LAST_BYTE) << shift
-
-
-@compiled
-def _spread(edges: Words, marked: Words, near: Words) -> bool:
-    """Grows a line's edges into what is marked beside them and beside the next line's edges; whether they grew."""
+def _spread(edges: Words, marked: Words, above: Words, below: Words) -> bool:
+    """Grows a line's edges into what is marked beside them and beside both next lines' edges; whether they grew."""
     grown, carry = np.uint64(0), np.uint64(0)
+    left, near = np.uint64(0), above[1] | below[1]
     for word in range(1, len(edges) - 1):
-        free, beside = marked[word], near[word]
-        beside |= (beside << ONE) | (beside >> ONE) | (near[word - 1] >> TOP) | (near[word + 1] << ONE * TOP)
+        free, right = marked[word], above[word + 1] | below[word + 1]
+        beside = near | (near << ONE) | (near >> ONE) | (left >> TOP) | (right << TOP)
+        left, near = near, right
         found = (edges[word] | beside | carry) & free
         found = (((free + found) ^ free) | found) & free  # The sum's carry runs through what is marked, upwards.
         carry = found >> TOP
@@ -206,8 +204,9 @@ def _mirrored(place: int, length: int) -> int:
 
 
 def warm() -> None:
-    """Compiles them and those for folds, which takes seconds where they never ran, before somebody waits for it."""
+    """Compiles all loops of the tiler, which takes seconds where they never ran, before somebody waits for them."""
     grey = np.zeros((1, 1), np.uint8)
     count_edges(grey, 0, 0)
     sum_laplacian(grey)
     lines.warm()
+    planes.warm()

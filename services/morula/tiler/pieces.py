@@ -2,12 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
 from morula.common.errors import SlideUnreadable
 from morula.common.pixels import Piece, decode_piece, encode_pieces
 from morula.tiler.core import Decoded, Place, SourceWindow
+from morula.tiler.planes import count_marks
 from morula.tiler.slide import Area, Slide, StoredTile
 
 SCAN, END = b"\xff\xda", b"\xff\xd9"  # What comes before a JPEG's pixels, and after them.
@@ -23,25 +25,25 @@ def hand_on(
     area = Area(*window.source())
     with contextlib.suppress(SlideUnreadable):
         tiles = _touched(slide, window, places) or []
-        first = next(iter(tiles), None)
-        if first is None or not all(tile.jpeg for tile in tiles) or not _stands_alone(slide, window.scale.level, tiles):
+        if not tiles or not all(tile.jpeg for tile in tiles) or not _stands_alone(slide, window.scale.level, tiles):
             return None
-        for tile in tiles:
-            if not _touches(tile.area, area, decoded_places) and not decodes_as(tile, first):
+        header = _header(tiles[0].jpeg or b"")
+        for tile, was_decoded in zip(tiles, _touch(tiles, area, decoded_places), strict=True):
+            if not was_decoded and not decodes_after(header, tile.jpeg or b""):
                 slide.read(window.scale.level, *tile.area)
         return [_piece(tile, tile.jpeg, area) for tile in tiles if tile.jpeg]
     return None
 
 
-def decodes_as(tile: StoredTile, model: StoredTile) -> bool:
-    """Whether a JPEG tile surely decodes because another does.
+def decodes_after(header: bytes, jpeg: bytes) -> bool:
+    """Whether a JPEG tile surely decodes because another one with this header does.
 
     What makes a decoder give up is a header or a mark; wrong pixels are no error to it. So the header must be that of
     the other tile, and after it no mark may come but the end: each byte 255 of the pixels is followed by a zero.
     """
-    jpeg, header = tile.jpeg or b"", _header(model.jpeg or b"")
-    marks = jpeg.count(b"\xff", len(header)) - jpeg.count(b"\xff\x00", len(header))
-    return bool(header) and jpeg.startswith(header) and jpeg.endswith(END) and marks == 1
+    if not header or not jpeg.startswith(header) or not jpeg.endswith(END):
+        return False
+    return count_marks(np.frombuffer(jpeg, np.uint8, offset=len(header))) == 1
 
 
 def _header(jpeg: bytes) -> bytes:
@@ -77,15 +79,16 @@ def _touched(slide: Slide, window: SourceWindow, places: Sequence[Place]) -> lis
     """The slide's own tiles that these places of a window lie on; None where they are no JPEG tiles."""
     area = Area(*window.source())
     tiles = slide.jpeg_tiles(window.scale.level, area)
-    return None if tiles is None else [tile for tile in tiles if _touches(tile.area, area, places)]
+    return None if tiles is None else [*compress(found := list(tiles), _touch(found, area, places))]
 
 
-def _touches(tile: Area, area: Area, places: Sequence[Place]) -> bool:
-    left, top = tile.x_px - area.x_px, tile.y_px - area.y_px
-    return any(
-        left < x + width and x < left + tile.width_px and top < y + height and y < top + tile.height_px
-        for x, y, width, height in places
-    )
+def _touch(tiles: Sequence[StoredTile], area: Area, places: Sequence[Place]) -> list[bool]:
+    """Which of an area's tiles these places of it lie on."""
+    left, top, width, height = np.array([tile.area for tile in tiles]).reshape(-1, 4, 1).transpose(1, 0, 2)
+    x, y, wide, tall = np.array(places).reshape(-1, 4).T
+    across = (left - area.x_px < x + wide) & (x < left - area.x_px + width)
+    found: list[bool] = (across & (top - area.y_px < y + tall) & (y < top - area.y_px + height)).any(axis=1).tolist()
+    return found
 
 
 def _stands_alone(slide: Slide, level: int, tiles: list[StoredTile]) -> bool:

@@ -132,10 +132,8 @@ def _left_out(
 
     def is_kept(tile: int) -> bool:
         checkpoint()
-        judgement = judge_one(
-            laid.slide, laid.scale, laid.grid, laid.rule, Tile(tile, float(folds[tile])), selection.gate
-        )
-        return judgement.verdict == "kept"
+        asked = Tile(tile, laid.grid.core(tile), float(folds[tile]))
+        return judge_one(laid.slide, laid.scale, laid.grid, laid.rule, asked, selection.gate).verdict == "kept"
 
     order = spread_order(laid.grid, np.flatnonzero(left_out == ""), selection.seed)
     sampled = draw_sample(order, selection.sample_tile_count, is_kept)

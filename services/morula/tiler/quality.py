@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
+from morula.tiler.impression import Grey, Impression
 from morula.tiler.kernels import count_edges, sum_laplacian
-from morula.tiler.slide import Pixels
+from morula.tiler.planes import count_outside
 
-Grey = npt.NDArray[np.uint8]
 BRIGHT_LEVEL = 240
 DARK_LEVEL = 15
 CANNY_LOW, CANNY_HIGH = 50, 150
@@ -57,21 +55,19 @@ class Thresholds:
         return tuple(name for name, fails in checks.items() if fails)
 
 
-def luminance(pixels: Pixels) -> Grey:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
-def measure(pixels: Pixels, grey: Grey) -> Quality:
-    """All six of a tile (and the mean), `grey` being its luminance."""
+def measure(seen: Impression) -> Quality:
+    """All six of a tile, and the mean."""
+    grey = seen.grey
     levels, squares = round(cv2.sumElems(grey)[0]), round(cv2.norm(grey, cv2.NORM_L2SQR))
+    dark_count, bright_count = count_outside(grey, DARK_LEVEL, BRIGHT_LEVEL)
     return Quality(
         mean_intensity=levels / grey.size,
         std_intensity=_variance(squares, levels, grey.size) ** 0.5,
-        bright_fraction=_above(grey, BRIGHT_LEVEL) / grey.size,
-        dark_fraction=(grey.size - _above(grey, DARK_LEVEL - 1)) / grey.size,
+        bright_fraction=bright_count / grey.size,
+        dark_fraction=dark_count / grey.size,
         edge_density=count_edges(grey, CANNY_LOW, CANNY_HIGH) / grey.size,
         laplacian_variance=laplacian_variance(grey),
-        colour_variance=_spread(cv2.mean(pixels)[:3]),
+        colour_variance=_spread([total / grey.size for total in seen.colours.tolist()]),
     )
 
 
@@ -79,11 +75,6 @@ def laplacian_variance(grey: Grey) -> float:
     """Sharpness: variance of the Laplacian, in 16 bits (twenty times faster than in float and equal)."""
     total, squares = sum_laplacian(grey)
     return _variance(squares, total, grey.size)
-
-
-def _above(grey: Grey, level: int) -> int:
-    """How many pixels are brighter."""
-    return cv2.countNonZero(cv2.threshold(grey, level, 1, cv2.THRESH_BINARY)[1])
 
 
 def _spread(means: Sequence[float]) -> float:

@@ -20,6 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 
 WHITE = 255
 SOURCE_BLOCK_PX = 4096  # What is held at once while a large area is reduced: 4096 square, 48 MiB.
+PART_UNIT_PX = 4
 DIRECT_ERROR_PX = 0.5  # Below this error at the far edge, whole source pixels are taken rather than interpolated.
 
 
@@ -66,8 +67,15 @@ class Area(NamedTuple):
     height_px: int
 
 
-@dataclass(frozen=True)
-class StoredTile:
+class Part(NamedTuple):
+    """Pixels of a rectangle's part, and where in it they lie."""
+
+    x: int
+    y: int
+    pixels: Pixels
+
+
+class StoredTile(NamedTuple):
     """A tile as the file holds it; `jpeg` is None where it cannot be handed on as it is."""
 
     area: Area
@@ -99,6 +107,13 @@ class Slide(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None: ...
+
+    def parts(self, level: int, area: Area) -> Iterator[Part]:
+        """What `read` gives, in the parts that it is made of, so that nobody has to put them together.
+
+        Where there is more than one, they meet and end at multiples of PART_UNIT_PX.
+        """
+        yield Part(0, 0, self.read(level, *area))
 
     def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:  # noqa: ARG002 - others need them
         """The level's own JPEG tiles that a rectangle touches; None where the level is not stored so."""

@@ -6,23 +6,26 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
 import tifffile
 
 from morula.common.errors import SlideUnreadable
-from morula.tiler.slide import Area, Level, Pixels, Scale, Slide, StoredTile, blank, first_line, paste
-from morula.tiler.tiff_tags import (
-    as_rgb,
-    check_readable,
-    has_jpeg_tiles,
-    main_series,
-    planes_of,
-    problem_of,
-    tiff_scale,
+from morula.tiler.slide import (
+    PART_UNIT_PX,
+    Area,
+    Level,
+    Part,
+    Pixels,
+    Scale,
+    Slide,
+    StoredTile,
+    blank,
+    first_line,
+    paste,
 )
+from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_readable, main_series, problem_of, tiff_scale
 
 SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
 # Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
@@ -41,69 +44,70 @@ class TiffSlide(Slide):
             series = main_series(tiff)
             if problem := problem_of(series):
                 raise SlideUnreadable(problem)
-            self._pages = [level.keyframe for level in series.levels]
-            for page in self._pages:
-                check_readable(page)
-            self._planes = [planes_of(level) for level in series.levels]
-            self._are_jpeg = [has_jpeg_tiles(level) for level in series.levels]
-            base = self._pages[0]
+            for level in series.levels:
+                check_readable(level.keyframe)
+            self._stored = [Storage.of(level) for level in series.levels]
+            base = self._stored[0]
             levels = tuple(
-                Level(
-                    page.imagewidth,
-                    page.imagelength,
-                    (base.imagewidth / page.imagewidth + base.imagelength / page.imagelength) / 2,
-                )
-                for page in self._pages
+                Level(one.width_px, one.height_px, (base.width_px / one.width_px + base.height_px / one.height_px) / 2)
+                for one in self._stored
             )
             own_vendor = "ome-tiff" if tiff.is_ome else "plain-tiff"
-            super().__init__(vendor or own_vendor, scale or tiff_scale(tiff, base), levels)
+            super().__init__(vendor or own_vendor, scale or tiff_scale(tiff, base.page), levels)
             self._path = path
             self._file = os.open(path, os.O_RDONLY)
             opened.callback(os.close, self._file)
             self._segments = _SegmentCache()
-            self.is_sparse = any(0 in plane.page.databytecounts for planes in self._planes for plane in planes)
+            self.is_sparse = any(0 in plane.page.databytecounts for one in self._stored for plane in one.planes)
             self._opened = opened.pop_all()
 
     def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
-        page = self._pages[level]
-        inside = 0 <= x_px <= page.imagewidth - width_px and 0 <= y_px <= page.imagelength - height_px
-        out = np.empty((height_px, width_px, 3), np.uint8) if inside else blank(width_px, height_px)
-        tall, wide = page.chunks[:2]
-        for index, row, column in self._touched(level, Area(x_px, y_px, width_px, height_px)):
-            paste(out, self._segment(level, index), column * wide - x_px, row * tall - y_px)
+        stored, area = self._stored[level], Area(x_px, y_px, width_px, height_px)
+        out = np.empty((height_px, width_px, 3), np.uint8) if stored.holds(area) else blank(width_px, height_px)
+        for index, left, top in stored.touched(area):
+            paste(out, self._segment(level, index), left - x_px, top - y_px)
         return out
+
+    def parts(self, level: int, area: Area) -> Iterator[Part]:
+        stored = self._stored[level]
+        x, y, width, height = area
+        if not stored.holds(area) or (x | y | width | height | stored.tall | stored.wide) % PART_UNIT_PX:
+            yield from super().parts(level, area)
+            return
+        for index, left, top in stored.touched(area):
+            u, v, segment = left - x, top - y, self._segment(level, index)
+            if u < 0 or v < 0 or u + stored.wide > width or v + stored.tall > height:
+                segment = np.ascontiguousarray(segment[max(0, -v) : height - v, max(0, -u) : width - u])
+            yield Part(max(0, u), max(0, v), segment)
 
     def _segment(self, level: int, index: int) -> Pixels:
         found = self._segments.get((level, index))
         if found is None:
-            found = self._decoded(level, index)
+            found = self._decoded(self._stored[level], index)
             self._segments.put((level, index), found)
         return found
 
-    def _encoded(self, level: int, index: int, number: int = 0) -> bytes | None:
-        """The bytes of one tile or strip of a plane; None where a sparse file holds none."""
-        plane = self._planes[level][number]
-        offset, length = plane.page.dataoffsets[plane.first + index], plane.page.databytecounts[plane.first + index]
-        encoded = os.pread(self._file, length, offset) if length else None
+    def _encoded(self, plane: Plane, index: int) -> bytes | None:
+        """The bytes of one piece of a plane; None where a sparse file holds none."""
+        place = plane.first + index
+        length = plane.page.databytecounts[place]
+        encoded = os.pread(self._file, length, plane.page.dataoffsets[place]) if length else None
         if encoded is not None and len(encoded) < length:
             raise SlideUnreadable(f"{self._path.name} ends in the middle of piece {index}", name=self._path.name)
         return encoded
 
-    def _decoded(self, level: int, index: int) -> Pixels:
-        """One tile or strip as RGB, cut to the level's edge; white where there is none."""
-        page = self._pages[level]
-        tall, wide = page.chunks[:2]
-        row, column = divmod(index, -(-page.imagewidth // wide))
-        height, width = min(tall, page.imagelength - row * tall), min(wide, page.imagewidth - column * wide)
+    def _decoded(self, stored: Storage, index: int) -> Pixels:
+        """One piece as RGB, cut to the level's edge; white where there is none."""
+        page, (height, width) = stored.page, stored.size(index)
         planes = []
-        for number, plane in enumerate(self._planes[level]):
-            encoded = self._encoded(level, index, number)
+        for plane in stored.planes:
+            encoded = self._encoded(plane, index)
             if encoded is None:
                 return blank(width, height)
             try:
-                if self._are_jpeg[level]:
+                if stored.is_jpeg:
                     with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
-                        return self._jpeg(page, encoded)[:height, :width]
+                        return _jpeg(stored, encoded)[:height, :width]
                 place = plane.first + index
                 decoded = page.decode(encoded, place, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]
             except Exception as error:
@@ -112,49 +116,38 @@ class TiffSlide(Slide):
             planes.append(np.asarray(decoded)[0, :height, :width])
         return as_rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1), page)
 
-    def _jpeg(self, page: Any, encoded: bytes) -> Pixels:
-        """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""
-        own = tifffile.PHOTOMETRIC.RGB if page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif else None
-        rgb = tifffile.PHOTOMETRIC.RGB
-        pixels = np.empty((*page.chunks[:2], 3), np.uint8)
-        imagecodecs.jpeg8_decode(encoded, tables=page.jpegtables, colorspace=own, outcolorspace=rgb, out=pixels)
-        return pixels
-
     def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:
-        if not self._are_jpeg[level]:
-            return None
-        return self._jpeg_tiles(level, area)
+        return self._jpeg_tiles(self._stored[level], area) if self._stored[level].is_jpeg else None
 
-    def _jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile]:
-        page = self._pages[level]
-        tall, wide = page.chunks[0], page.chunks[1]
-        colour = ADOBE_RGB if page.photometric == tifffile.PHOTOMETRIC.RGB else b""
-        tables = (page.jpegtables or b"")[2:-2]  # Without the marks of a picture's start and end.
-        for index, row, column in self._touched(level, area):
-            encoded = self._encoded(level, index)
-            whole = (column + 1) * wide <= page.imagewidth and (row + 1) * tall <= page.imagelength
-            jpeg = encoded[:2] + colour + tables + encoded[2:] if encoded and whole else None
-            yield StoredTile(Area(column * wide, row * tall, wide, tall), jpeg)
+    def _jpeg_tiles(self, stored: Storage, area: Area) -> Iterator[StoredTile]:
+        (plane,), (tall, wide) = stored.planes, (stored.tall, stored.wide)
+        colour = ADOBE_RGB if stored.page.photometric == tifffile.PHOTOMETRIC.RGB else b""
+        tables = colour + (stored.page.jpegtables or b"")[2:-2]  # Without the marks of a picture's start and end.
+        for index, left, top in stored.touched(area):
+            encoded = self._encoded(plane, index)
+            whole = left + wide <= stored.width_px and top + tall <= stored.height_px
+            jpeg = encoded[:2] + tables + encoded[2:] if encoded and tables else encoded
+            yield StoredTile(Area(left, top, wide, tall), jpeg if whole else None)
 
     def is_blank(self, level: int, area: Area) -> bool:
-        planes = self._planes[level]
+        stored = self._stored[level]
         return self.is_sparse and not any(
             plane.page.databytecounts[plane.first + index]
-            for index, _, _ in self._touched(level, area)
-            for plane in planes
+            for index, _, _ in stored.touched(area)
+            for plane in stored.planes
         )
-
-    def _touched(self, level: int, area: Area) -> Iterator[tuple[int, int, int]]:
-        """Index, row and column of the tiles or strips that a rectangle touches."""
-        page = self._pages[level]
-        tall, wide = page.chunks[0], page.chunks[1]
-        across = -(-page.imagewidth // wide)
-        for row in range(max(0, area.y_px) // tall, -(-min(area.y_px + area.height_px, page.imagelength) // tall)):
-            for column in range(max(0, area.x_px) // wide, -(-min(area.x_px + area.width_px, page.imagewidth) // wide)):
-                yield row * across + column, row, column
 
     def close(self) -> None:
         self._opened.close()
+
+
+def _jpeg(stored: Storage, encoded: bytes) -> Pixels:
+    """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""
+    page, rgb = stored.page, tifffile.PHOTOMETRIC.RGB
+    own = rgb if page.photometric == rgb and not page.is_jfif else None
+    pixels = np.empty((stored.tall, stored.wide, 3), np.uint8)
+    imagecodecs.jpeg8_decode(encoded, tables=page.jpegtables, colorspace=own, outcolorspace=rgb, out=pixels)
+    return pixels
 
 
 class _SegmentCache:

@@ -1,14 +1,16 @@
 """What the tags of a TIFF say of its pixels: whether they can be shown as they are meant, and how large they are."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import tifffile
 
 from morula.common.errors import SlideUnreadable
-from morula.tiler.slide import WHITE, Pixels, Scale, number_of, on_white, scale_of
+from morula.tiler.slide import WHITE, Area, Pixels, Scale, number_of, on_white, scale_of
 
 SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
 TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
@@ -21,6 +23,45 @@ class Plane(NamedTuple):
 
     page: Any
     first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How a level lies in its file: in pieces (tiles or strips) of `tall` x `wide` px, `across` of them in a row."""
+
+    page: Any
+    planes: list[Plane]
+    is_jpeg: bool
+    width_px: int
+    height_px: int
+    tall: int
+    wide: int
+    across: int
+
+    @classmethod
+    def of(cls, level: Any) -> Self:
+        page, (tall, wide) = level.keyframe, level.keyframe.chunks[:2]
+        across = -(-page.imagewidth // wide)
+        planes, is_jpeg = planes_of(level), has_jpeg_tiles(level)
+        return cls(page, planes, is_jpeg, page.imagewidth, page.imagelength, tall, wide, across)
+
+    def holds(self, area: Area) -> bool:
+        """Whether all of a rectangle lies within the level."""
+        x, y, width, height = area
+        return 0 <= x <= self.width_px - width and 0 <= y <= self.height_px - height
+
+    def touched(self, area: Area) -> Iterator[tuple[int, int, int]]:
+        """Number, left and top of the pieces that a rectangle touches."""
+        x, y, width, height = area
+        columns = range(max(0, x) // self.wide, -(-min(x + width, self.width_px) // self.wide))
+        for row in range(max(0, y) // self.tall, -(-min(y + height, self.height_px) // self.tall)):
+            for column in columns:
+                yield row * self.across + column, column * self.wide, row * self.tall
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of a piece, cut off at the level's edge."""
+        row, column = divmod(index, self.across)
+        return min(self.tall, self.height_px - row * self.tall), min(self.wide, self.width_px - column * self.wide)
 
 
 def look(path: Path) -> tuple[bool, str]:

@@ -1,5 +1,6 @@
 """What of a slide is tissue: arrays in, arrays out."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morula.tiler.slide import Pixels
+from morula.tiler.planes import mark_tissue
+from morula.tiler.slide import WHITE, Pixels
 
 Grey = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -51,7 +53,12 @@ class TissueRule:
         return contrast
 
     def mask(self, pixels: Pixels) -> Mask:
-        return np.asarray(cv2.medianBlur(self.contrast(pixels), 3) > self.threshold)
+        """Where the median of the contrasts around, 3 x 3, is above the threshold."""
+        pixels = np.ascontiguousarray(pixels)
+        background, least = round(self.background), math.floor(self.threshold) + 1
+        if self.illumination == "dark":
+            return mark_tissue(pixels, background + least, WHITE)
+        return mark_tissue(pixels, UNSCANNED_LEVEL, background - least)
 
 
 def brightest(pixels: Pixels) -> Grey:

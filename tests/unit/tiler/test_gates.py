@@ -5,13 +5,20 @@ import numpy as np
 import pytest
 
 from morula.common.testing import draw_tissue
+from morula.tiler import gates
 from morula.tiler.artefacts import fold_mask, pen_mask
-from morula.tiler.gates import TileJudgement, judge_tile
+from morula.tiler.gates import Gate, TileJudgement
+from morula.tiler.impression import Impression
 from morula.tiler.slide import Pixels
 from morula.tiler.tissue import TissueRule
 
 BRIGHT = TissueRule("bright", 245.0, 16.0)
 TISSUE = np.ascontiguousarray(draw_tissue(700, 700)[0][200:456, 200:456])
+
+
+def judge_tile(pixels: Pixels, rule: TissueRule, gate: Gate = "default", fold_fraction: float = 0.0) -> TileJudgement:
+    seen = Impression.of_whole(pixels, is_dark=rule.illumination == "dark")
+    return gates.judge_tile(seen, rule, gate, fold_fraction)
 
 
 def blank(level: int = 242) -> Pixels:

@@ -14,10 +14,14 @@ from hypothesis import strategies as st
 
 from morula.common.testing import draw_tissue
 from morula.tiler.kernels import Grey, count_edges, sum_laplacian
-from morula.tiler.quality import luminance
 from morula.tiler.readers import open_slide
+from morula.tiler.slide import Pixels
 
 SLIDES = Path(os.environ.get("MORULA_DATA", "../shared/data")) / "slides"
+
+
+def luminance(pixels: Pixels) -> Grey:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def check(grey: Grey, low: int = 50, high: int = 150) -> int:

@@ -1,5 +1,7 @@
 """The six metrics against the formulas of the system that they come from."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -8,11 +10,16 @@ from hypothesis import strategies as st
 
 from morula.common.testing import draw_tissue
 from morula.tiler.gates import judge_tile
-from morula.tiler.quality import Thresholds, luminance, measure
-from morula.tiler.slide import Pixels
+from morula.tiler.impression import Impression
+from morula.tiler.quality import Thresholds, measure
+from morula.tiler.slide import Part, Pixels
 from morula.tiler.tissue import TissueRule
 
 BRIGHT = TissueRule("bright", 245.0, 16.0)
+
+
+def seen(pixels: Pixels) -> Impression:
+    return Impression.of_whole(pixels, is_dark=False)
 
 
 def plain(pixels: Pixels) -> dict[str, float]:
@@ -50,17 +57,17 @@ def tiles() -> list[Pixels]:
         rng.integers(low, high, (97, 131, 3), np.uint8) for low, high in ((0, 256), (0, 14), (235, 256), (90, 99))
     ]
     found += [np.full((64, 64, 3), level, np.uint8) for level in (0, 14, 15, 240, 241, 255)]
-    found += [np.repeat(luminance(tile)[..., None], 3, axis=2) for tile in found[:3]]
+    found += [np.repeat(seen(tile).grey[..., None], 3, axis=2) for tile in found[:3]]
     return [np.ascontiguousarray(tile) for tile in found]
 
 
 def test_cheap_operators_give_the_plain_values_and_decisions() -> None:
     verdicts = []
     for tile in tiles():
-        quality, expected = measure(tile, luminance(tile)), plain(tile)
+        quality, expected = measure(seen(tile)), plain(tile)
         for name, value in expected.items():
             assert getattr(quality, name) == pytest.approx(value, rel=1e-9, abs=1e-9), name
-        kept = judge_tile(tile, BRIGHT, "paper").verdict == "kept"
+        kept = judge_tile(seen(tile), BRIGHT, "paper").verdict == "kept"
         assert kept == plain_verdict(expected)
         verdicts.append(kept)
     assert 5 < sum(verdicts) < len(verdicts) - 5  # Both answers are put to the test.
@@ -70,13 +77,13 @@ def test_cheap_operators_give_the_plain_values_and_decisions() -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_pixels_give_the_plain_values(seed: int, width: int, height: int, low: int, span: int) -> None:
     pixels = np.random.default_rng(seed).integers(low, min(256, low + span), (height, width, 3), np.uint8)
-    quality = measure(pixels, luminance(pixels))
+    quality = measure(seen(pixels))
     for name, value in plain(pixels).items():
         assert getattr(quality, name) == pytest.approx(value, rel=1e-9, abs=1e-9), name
 
 
 def test_each_threshold_names_its_metric() -> None:
-    quality = measure(tiles()[7], luminance(tiles()[7]))
+    quality = measure(seen(tiles()[7]))
     assert Thresholds().failed(quality) == ()
     for name, changed in {
         "edge_density": Thresholds(min_edge_density=1.1),
@@ -87,3 +94,17 @@ def test_each_threshold_names_its_metric() -> None:
         "colour_variance": Thresholds(min_colour_variance=1e9),
     }.items():
         assert changed.failed(quality) == (name,)
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+@pytest.mark.parametrize("cuts", [((0, 200), (0, 240)), ((0, 64, 200), (0, 100, 112, 240)), ((0, 4, 8, 200), (0, 240))])
+def test_parts_give_the_impression_of_the_whole(cuts: tuple[tuple[int, ...], tuple[int, ...]], is_dark: bool) -> None:
+    tile = tiles()[5]
+    rows, columns = (list(pairwise(places)) for places in cuts)
+    parts = [Part(x, y, np.ascontiguousarray(tile[y:y_stop, x:x_stop])) for y, y_stop in rows for x, x_stop in columns]
+    whole = Impression.of_whole(tile, is_dark=is_dark)
+    found = Impression.of((240, 200), reversed(parts), is_dark=is_dark)
+    assert np.array_equal(found.grey, whole.grey)
+    assert np.array_equal(found.small, whole.small)
+    assert np.array_equal(found.focused, tile.max(axis=2) if is_dark else whole.grey)
+    assert found.colours.tolist() == whole.colours.tolist() == tile.sum(axis=(0, 1)).tolist()

@@ -1,0 +1,174 @@
+"""Compiled loops over a picture's colours: what is tissue, what is ink, sums.
+
+They run row by row and without branches, so that the compiler makes vector code of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morula.common.compiled import compiled
+
+Pixels = NDArray[np.uint8]
+Plane = NDArray[np.uint8]
+Colours = NDArray[np.uint8]  # Red, green and blue of all pixels, each by itself.
+Mask = NDArray[np.bool_]
+Row = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+Inks = NDArray[np.int64]  # The least and the most hue, saturation and value of each.
+Sums = NDArray[np.int64]
+
+MAJORITY = np.uint8(5)  # Of the nine pixels around one: their median is above a level where so many are.
+COUNTED_ROWS = 255  # So many ones fit 8 bits, and as many levels 16.
+DARK_INK = np.int16(49)
+HSV_SHIFT, HSV_HUES = 12, 180  # OpenCV's whole numbers: in 2**-12, and half degrees.
+
+
+@compiled
+def mark_tissue(pixels: Pixels, least_light: int, most_dark: int) -> Mask:
+    """Pixels whose brightest colour is at least `least_light` and whose darkest at most `most_dark`, where most of the
+    nine around are such; the picture's edge goes on beyond it."""
+    height, width = pixels.shape[:2]
+    least, most = np.int16(least_light), np.int16(most_dark)
+    marks, found = np.empty(height * width, np.uint8), np.empty((height + 2, width + 2), np.uint8)
+    red, green, blue = _split(pixels)
+    for i in range(len(marks)):
+        light, dark = max(max(red[i], green[i]), blue[i]), min(min(red[i], green[i]), blue[i])
+        marks[i] = np.uint8((np.int16(light) >= least) & (np.int16(dark) <= most))
+    found[1 : height + 1, 1 : width + 1] = marks.reshape(height, width)
+    found[:, 0], found[:, width + 1] = found[:, 1], found[:, width]
+    found[0], found[height + 1] = found[1], found[height]
+    column, tissue = np.empty(width + 2, np.uint8), np.empty((height, width), np.bool_)
+    for y in range(height):
+        above, here, below, out = found[y], found[y + 1], found[y + 2], tissue[y]
+        for x in range(width + 2):
+            column[x] = above[x] + here[x] + below[x]
+        for x in range(width):
+            out[x] = np.uint8(column[x] + column[x + 1] + column[x + 2]) >= MAJORITY
+    return tissue
+
+
+@compiled
+def _split(pixels: Pixels) -> Colours:
+    """Red, green and blue. One index, for the compiler makes no vector code of a picture's three."""
+    flat, colours = pixels.reshape(-1), np.empty((3, pixels.size // 3), np.uint8)
+    red, green, blue = colours[0], colours[1], colours[2]
+    for i in range(len(red)):
+        red[i], green[i], blue[i] = flat[3 * i], flat[3 * i + 1], flat[3 * i + 2]
+    return colours
+
+
+@compiled
+def mark_ink(pixels: Pixels, inks: Inks) -> Mask:
+    """Pixels whose hue, saturation and value, as OpenCV has them, are those of an ink.
+
+    Only of the few that may be ink the hue is computed: dark ones, saturated green and blue, saturated pure red.
+    """
+    colours = _split(pixels)
+    found = _may_be_ink(colours)
+    for i in range(len(found)):
+        if found[i]:
+            found[i] = _is_ink(np.int64(colours[0, i]), np.int64(colours[1, i]), np.int64(colours[2, i]), inks)
+    return found.reshape(pixels.shape[:2])
+
+
+@compiled
+def _may_be_ink(colours: Colours) -> Flags:
+    """All pixels that can be ink, and few others."""
+    red, green, blue = colours[0], colours[1], colours[2]
+    found = np.empty(len(red), np.bool_)
+    for i in range(len(found)):
+        r, g, b = np.int16(red[i]), np.int16(green[i]), np.int16(blue[i])
+        light, dark = max(max(r, g), b), min(min(r, g), b)
+        span, apart = np.int16(light - dark), np.int16(max(g, b) - min(g, b))
+        is_cold = (g >= r) & (np.int16(span + span) > light)
+        is_pure = (r == light) & (np.int16(3 * span) >= np.int16(2 * light)) & (np.int16(4 * apart) <= span)
+        found[i] = (light <= DARK_INK) | is_cold | is_pure
+    return found
+
+
+@compiled
+def _is_ink(red: np.int64, green: np.int64, blue: np.int64, inks: Inks) -> bool:
+    value = max(red, green, blue)
+    span = value - min(red, green, blue)
+    if value == red:
+        turn = green - blue
+    elif value == green:
+        turn = blue - red + 2 * span
+    else:
+        turn = red - green + 4 * span
+    saturation = _shifted(span * _quotient(255 << HSV_SHIFT, value))
+    hue = _shifted(turn * _quotient((HSV_HUES << HSV_SHIFT) // 6, span))
+    hue += HSV_HUES if hue < 0 else 0
+    for ink in range(len(inks)):
+        low, high = inks[ink, 0], inks[ink, 1]
+        if low[0] <= hue <= high[0] and low[1] <= saturation <= high[1] and low[2] <= value <= high[2]:
+            return True
+    return False
+
+
+@compiled
+def _quotient(number: int, by: np.int64) -> np.int64:
+    """Rounded; nothing of nothing."""
+    return (2 * number + by) // (2 * by) if by else by
+
+
+@compiled
+def _shifted(number: np.int64) -> np.int64:
+    return (number + (1 << (HSV_SHIFT - 1))) >> HSV_SHIFT
+
+
+@compiled
+def sum_colours(rows: Plane) -> Sums:
+    """Sums of red, green and blue of rows of pixels, a colour after the other."""
+    total, part = np.zeros(3, np.int64), np.empty(rows.shape[1], np.uint16)
+    for top in range(0, rows.shape[0], COUNTED_ROWS):
+        part[:] = 0
+        for y in range(top, min(top + COUNTED_ROWS, rows.shape[0])):
+            row = rows[y]
+            for x in range(len(row)):
+                part[x] += np.uint16(row[x])
+        for x in range(0, len(part), 3):
+            total[0] += part[x]
+            total[1] += part[x + 1]
+            total[2] += part[x + 2]
+    return total
+
+
+@compiled
+def count_outside(grey: Plane, low: int, high: int) -> tuple[int, int]:
+    """How many grey levels are below `low`, and how many above `high`."""
+    least, most = np.uint8(low), np.uint8(high)
+    darks, brights = np.empty(grey.shape[1], np.uint8), np.empty(grey.shape[1], np.uint8)
+    dark_count, bright_count = 0, 0
+    for top in range(0, grey.shape[0], COUNTED_ROWS):
+        darks[:], brights[:] = 0, 0
+        for y in range(top, min(top + COUNTED_ROWS, grey.shape[0])):
+            row = grey[y]
+            for x in range(len(row)):
+                darks[x] += np.uint8(row[x] < least)
+                brights[x] += np.uint8(row[x] > most)
+        for x in range(len(darks)):
+            dark_count, bright_count = dark_count + darks[x], bright_count + brights[x]
+    return dark_count, bright_count
+
+
+@compiled
+def count_marks(coded: Row) -> int:
+    """How many bytes 255 are not followed by a zero; the last byte is followed by nothing."""
+    count = np.int32(0)
+    for place in range(len(coded) - 1):
+        count = np.int32(count + np.int32((coded[place] == np.uint8(255)) & (coded[place + 1] != np.uint8(0))))
+    return int(count)
+
+
+def warm() -> None:
+    """Compiles them before somebody waits for it."""
+    plane = np.zeros((1, 1), np.uint8)
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    mark_tissue(pixels, 0, 0)
+    mark_ink(pixels, np.zeros((1, 2, 3), np.int64))
+    sum_colours(pixels[0])
+    count_outside(plane, 0, 0)
+    count_marks(np.frombuffer(b"\xff", np.uint8))
