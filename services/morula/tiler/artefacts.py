@@ -150,9 +150,10 @@ def _ratio(layers: Layers, um_per_px: float) -> Layer:
     bounds = np.array((LINE_TISSUE, BESIDE_TISSUE, 3 * (FOLD_DENSITY + DENSITY_ERROR), DENSITY_ERROR), np.float32)
     room = np.empty((FOLD_BLOCK_PX + 2 * margin, LAYER_COUNT, FOLD_BLOCK_PX + 2 * margin), np.float32)
     for x, y, wide, tall in blocks(tissue.shape[::-1], FOLD_BLOCK_PX):
-        if tissue[y : y + tall, x : x + wide].max() > LINE_TISSUE:
-            for line, sides in lines:
-                raise_ratio(ratio, layers, np.array(((y, x), (tall, wide))), line, sides, bounds, room)
+        left, top, width, height = cv2.boundingRect((tissue[y : y + tall, x : x + wide] > LINE_TISSUE).view(np.uint8))
+        block = np.array(((y + top, x + left), (height, width)))
+        for line, sides in lines if height else ():
+            raise_ratio(ratio, layers, block, line, sides, bounds, room)
     return ratio
 
 

@@ -27,8 +27,7 @@ def judge(decoded: core.Decoded, place: tuple[slice, slice], rule: TissueRule, t
     """The verdict on the tile that lies at a place of a decoded window."""
     if decoded.is_unreadable(place):
         return TileJudgement.unreadable()
-    pixels = np.ascontiguousarray(decoded.pixels[place])
-    seen = Impression.of_whole(pixels, is_dark=rule.illumination == "dark")
+    seen = Impression.of_whole(decoded.pixels[place], is_dark=rule.illumination == "dark")
     return judge_tile(seen, rule, gate, tile.fold_fraction)
 
 

@@ -14,6 +14,7 @@ from morula.tiler import lines, planes
 
 Grey = NDArray[np.uint8]
 Marks = NDArray[np.uint8]
+GreyLine = NDArray[np.uint8]
 Line = NDArray[np.int16]
 Lines = NDArray[np.int16]
 Words = NDArray[np.uint64]
@@ -55,22 +56,38 @@ def _mark_edges(grey: Grey, low: int, high: int) -> Marks:
 def _slopes(grey: Grey, y: int, columns: Lines, slopes: Lines, strength: Line) -> None:
     """Sobel's two derivatives of a line, and the sum of their sizes; the picture's edge goes on beyond it."""
     width = grey.shape[1]
-    above, below = max(y - 1, 0), min(y + 1, grey.shape[0] - 1)
-    for x in range(width):
-        middle, outer = np.int16(grey[y, x]), np.int16(np.int16(grey[above, x]) + np.int16(grey[below, x]))
-        columns[0, x + 1] = outer + np.int16(middle + middle)
-    for x in range(width):
-        columns[1, x + 1] = np.int16(grey[below, x]) - np.int16(grey[above, x])
+    above, below = grey[max(y - 1, 0)], grey[min(y + 1, grey.shape[0] - 1)]
+    _weigh(above, grey[y], below, columns[0][1 : width + 1])
+    _subtract(above, below, columns[1][1 : width + 1])
     for row in range(2):
         columns[row, 0], columns[row, width + 1] = columns[row, 1], columns[row, width]
-    for x in range(width):
-        across = np.int16(columns[0, x + 2] - columns[0, x])
-        along = np.int16(columns[1, x + 2] + columns[1, x]) + np.int16(columns[1, x + 1] + columns[1, x + 1])
-        slopes[0, x], slopes[1, x] = across, along
-    for x in range(width):
-        across, along = slopes[0, x], slopes[1, x]
-        across, along = across if across >= 0 else np.int16(-across), along if along >= 0 else np.int16(-along)
-        strength[x + 1] = across + along
+    _derive(columns[0], columns[1], slopes[0], slopes[1], strength[1 : width + 1])
+
+
+# Each loop by itself: of two lines made in one, the compiler makes no vector code.
+
+
+@compiled
+def _weigh(above: GreyLine, here: GreyLine, below: GreyLine, weighed: Line) -> None:
+    for x in range(len(weighed)):
+        middle, outer = np.int16(here[x]), np.int16(np.int16(above[x]) + np.int16(below[x]))
+        weighed[x] = outer + np.int16(middle + middle)
+
+
+@compiled
+def _subtract(above: GreyLine, below: GreyLine, differences: Line) -> None:
+    for x in range(len(differences)):
+        differences[x] = np.int16(below[x]) - np.int16(above[x])
+
+
+@compiled
+def _derive(weighed: Line, differences: Line, across: Line, along: Line, strength: Line) -> None:
+    for x in range(len(strength)):
+        dx = np.int16(weighed[x + 2] - weighed[x])
+        beside, twice = np.int16(differences[x] + differences[x + 2]), np.int16(differences[x + 1] << 1)
+        dy = np.int16(beside + twice)
+        across[x], along[x] = dx, dy
+        strength[x] = (dx if dx >= 0 else np.int16(-dx)) + (dy if dy >= 0 else np.int16(-dy))
 
 
 @compiled
@@ -167,32 +184,48 @@ def _bit_count(word: np.uint64) -> np.uint64:
 def sum_laplacian(grey: Grey) -> tuple[int, int]:
     """Sum of the Laplacian and of its squares; beyond its edge the picture is mirrored, as is OpenCV's default."""
     height, width = grey.shape
-    values = np.empty(width, np.int16)
-    total, squares = 0, 0
+    values, squares = np.empty(width, np.int16), 0
     for y in range(height):
-        _laplacian(grey, y, values)
+        above, here, below = grey[_mirrored(y - 1, height)], grey[y], grey[_mirrored(y + 1, height)]
+        _laplacian(above[1:-1], here, below[1:-1], values[1:-1])
+        for x in range(0, width, max(1, width - 1)):  # The first and the last.
+            beside = np.int16(here[_mirrored(x - 1, width)]) + np.int16(here[_mirrored(x + 1, width)])
+            values[x] = np.int16(above[x]) + np.int16(below[x]) + beside - 4 * np.int16(here[x])
         for start in range(0, width, BLOCK_PX):
-            line = values[start : start + BLOCK_PX]
-            levels, powers = np.int32(0), np.int32(0)
-            for x in range(len(line)):
-                value = np.int32(line[x])
-                levels = np.int32(levels + value)
-                powers = np.int32(powers + np.int32(value * value))
-            total, squares = total + int(levels), squares + int(powers)
-    return total, squares
+            squares += _sum_squares(values[start : start + BLOCK_PX])
+    return _sum_at_edges(grey), squares
 
 
 @compiled
-def _laplacian(grey: Grey, y: int, values: Line) -> None:
+def _laplacian(above: GreyLine, here: GreyLine, below: GreyLine, values: Line) -> None:
+    left, middle, right = here[:-2], here[1:-1], here[2:]
+    for x in range(len(values)):
+        outer = np.int16(np.int16(above[x]) + np.int16(below[x]))
+        beside = np.int16(np.int16(left[x]) + np.int16(right[x]))
+        values[x] = np.int16(outer + beside) - np.int16(np.int16(middle[x]) << 2)
+
+
+@compiled
+def _sum_squares(values: Line) -> int:
+    total = np.int32(0)
+    for x in range(len(values)):
+        value = np.int32(values[x])
+        total = np.int32(total + np.int32(value * value))
+    return int(total)
+
+
+@compiled
+def _sum_at_edges(grey: Grey) -> int:
+    """Sum of the Laplacian. Each pixel is taken away as often as it is added, but for those at and beside an edge."""
     height, width = grey.shape
-    above, below = _mirrored(y - 1, height), _mirrored(y + 1, height)
-    for x in range(width):
-        middle = np.int16(np.int16(grey[y, x]) << 2)
-        values[x] = np.int16(np.int16(grey[above, x]) + np.int16(grey[below, x])) - middle
-    for x in range(1, width - 1):
-        values[x] += np.int16(np.int16(grey[y, x - 1]) + np.int16(grey[y, x + 1]))
-    for x in range(0, width, max(1, width - 1)):  # The first and the last.
-        values[x] += np.int16(grey[y, _mirrored(x - 1, width)]) + np.int16(grey[y, _mirrored(x + 1, width)])
+    total = 0
+    for y in range(height):
+        for edge, beside in ((0, _mirrored(-1, width)), (width - 1, _mirrored(width, width))):
+            total += int(grey[y, beside]) - int(grey[y, edge])
+    for edge, beside in ((0, _mirrored(-1, height)), (height - 1, _mirrored(height, height))):
+        for x in range(width):
+            total += int(grey[beside, x]) - int(grey[edge, x])
+    return total
 
 
 @compiled

@@ -7,12 +7,12 @@ from itertools import compress
 import numpy as np
 
 from morula.common.errors import SlideUnreadable
-from morula.common.pixels import Piece, decode_piece, encode_pieces
+from morula.common.pixels import Piece, encode_pieces
 from morula.tiler.core import Decoded, Place, SourceWindow
 from morula.tiler.planes import count_marks
-from morula.tiler.slide import Area, Slide, StoredTile
+from morula.tiler.slide import Area, Slide, StoredTile, header_of
 
-SCAN, END = b"\xff\xda", b"\xff\xd9"  # What comes before a JPEG's pixels, and after them.
+END = b"\xff\xd9"
 
 
 def hand_on(
@@ -22,33 +22,26 @@ def hand_on(
 
     A tile at the slide's edge, a file that is being cut short, or a tile that may be broken is for `pack`.
     """
-    area = Area(*window.source())
+    level, area = window.scale.level, Area(*window.source())
     with contextlib.suppress(SlideUnreadable):
         tiles = _touched(slide, window, places) or []
-        if not tiles or not all(tile.jpeg for tile in tiles) or not _stands_alone(slide, window.scale.level, tiles):
+        if not tiles or not all(tile.jpeg and slide.stands_alone(level, tile) for tile in tiles):
             return None
-        header = _header(tiles[0].jpeg or b"")
         for tile, was_decoded in zip(tiles, _touch(tiles, area, decoded_places), strict=True):
-            if not was_decoded and not decodes_after(header, tile.jpeg or b""):
-                slide.read(window.scale.level, *tile.area)
+            if not was_decoded and not surely_decodes(tile.jpeg or b""):
+                slide.read(level, *tile.area)
         return [_piece(tile, tile.jpeg, area) for tile in tiles if tile.jpeg]
     return None
 
 
-def decodes_after(header: bytes, jpeg: bytes) -> bool:
-    """Whether a JPEG tile surely decodes because another one with this header does.
+def surely_decodes(jpeg: bytes) -> bool:
+    """Whether a JPEG tile surely decodes because another one with its header does.
 
-    What makes a decoder give up is a header or a mark; wrong pixels are no error to it. So the header must be that of
-    the other tile, and after it no mark may come but the end: each byte 255 of the pixels is followed by a zero.
+    What makes a decoder give up is a header or a mark; wrong pixels are no error to it. So after the header no mark
+    may come but the end: each byte 255 of the pixels is followed by a zero.
     """
-    if not header or not jpeg.startswith(header) or not jpeg.endswith(END):
-        return False
-    return count_marks(np.frombuffer(jpeg, np.uint8, offset=len(header))) == 1
-
-
-def _header(jpeg: bytes) -> bytes:
-    """A JPEG up to its pixels; empty where it has none."""
-    return jpeg[: jpeg.find(SCAN) + 2] if SCAN in jpeg else b""
+    header = header_of(jpeg)
+    return bool(header) and jpeg.endswith(END) and count_marks(np.frombuffer(jpeg, np.uint8, offset=len(header))) == 1
 
 
 def _piece(tile: StoredTile, jpeg: bytes, area: Area) -> Piece:
@@ -69,10 +62,10 @@ def pack(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: D
 
 def _untouched(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: Decoded) -> list[Piece] | None:
     """The slide's own tiles, None where it has none that stand alone."""
-    touched = _touched(slide, window, places)
-    if touched is None or not _stands_alone(slide, window.scale.level, touched):
-        return None
-    return _handed_on(touched, Area(*window.source()), decoded)
+    touched, level = _touched(slide, window, places), window.scale.level
+    # At the least one: a region of nothing but edges is smaller packed as a whole.
+    alone = [slide.stands_alone(level, tile) for tile in touched or () if tile.jpeg]
+    return _handed_on(touched or [], Area(*window.source()), decoded) if alone and all(alone) else None
 
 
 def _touched(slide: Slide, window: SourceWindow, places: Sequence[Place]) -> list[StoredTile] | None:
@@ -89,15 +82,6 @@ def _touch(tiles: Sequence[StoredTile], area: Area, places: Sequence[Place]) -> 
     across = (left - area.x_px < x + wide) & (x < left - area.x_px + width)
     found: list[bool] = (across & (top - area.y_px < y + tall) & (y < top - area.y_px + height)).any(axis=1).tolist()
     return found
-
-
-def _stands_alone(slide: Slide, level: int, tiles: list[StoredTile]) -> bool:
-    """Whether a JPEG tile taken out of its file decodes to the pixels that it had there; one stands for all."""
-    tile = next((tile for tile in tiles if tile.jpeg is not None), None)
-    if tile is None or tile.jpeg is None:
-        return False
-    alone = decode_piece(Piece(0, 0, tile.area.width_px, tile.area.height_px, "jpeg", tile.jpeg))
-    return np.array_equal(alone, slide.read(level, *tile.area))
 
 
 def _handed_on(tiles: list[StoredTile], area: Area, decoded: Decoded) -> list[Piece]:

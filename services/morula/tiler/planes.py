@@ -17,10 +17,12 @@ Mask = NDArray[np.bool_]
 Row = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 Inks = NDArray[np.int64]  # The least and the most hue, saturation and value of each.
+Sixteens = NDArray[np.uint16]
 Sums = NDArray[np.int64]
 
 MAJORITY = np.uint8(5)  # Of the nine pixels around one: their median is above a level where so many are.
-COUNTED_ROWS = 255  # So many ones fit 8 bits, and as many levels 16.
+COUNTED_ROWS = 255  # So many ones fit 8 bits.
+SUMMED_ROWS = 256  # So many levels fit 16.
 DARK_INK = np.int16(49)
 HSV_SHIFT, HSV_HUES = 12, 180  # OpenCV's whole numbers: in 2**-12, and half degrees.
 
@@ -120,20 +122,65 @@ def _shifted(number: np.int64) -> np.int64:
 
 
 @compiled
-def sum_colours(rows: Plane) -> Sums:
-    """Sums of red, green and blue of rows of pixels, a colour after the other."""
-    total, part = np.zeros(3, np.int64), np.empty(rows.shape[1], np.uint16)
-    for top in range(0, rows.shape[0], COUNTED_ROWS):
-        part[:] = 0
-        for y in range(top, min(top + COUNTED_ROWS, rows.shape[0])):
-            row = rows[y]
-            for x in range(len(row)):
-                part[x] += np.uint16(row[x])
-        for x in range(0, len(part), 3):
-            total[0] += part[x]
-            total[1] += part[x + 1]
-            total[2] += part[x + 2]
+def shrink(pixels: Pixels, small: Pixels, left: int, top: int) -> Sums:
+    """Writes them at a quarter of the scale to `small`, whole pixels from (left, top) on, and gives each colour's sum.
+
+    A pixel is the mean of four means of four, each rounded; where fewer are left, the last go on.
+    """
+    height, width = pixels.shape[0], 3 * pixels.shape[1]
+    rows, out = pixels.reshape(height, width), small.reshape(small.shape[0], -1)
+    wide = -(-width // 12) * 12
+    upper, lower, means = np.empty(wide, np.uint16), np.empty(wide, np.uint16), np.empty(wide, np.uint16)
+    part, total = np.zeros(width, np.uint16), np.zeros(3, np.int64)
+    for y in range(0, height, 4):
+        last = height - 1
+        _add_pair(rows[y], rows[min(y + 1, last)], upper[:width])
+        _add_pair(rows[min(y + 2, last)], rows[min(y + 3, last)], lower[:width])
+        if y + 4 <= height:
+            _accumulate(upper, lower, part)
+        else:
+            for row in range(y, height):
+                part += rows[row]
+        for x in range(width, wide):
+            upper[x], lower[x] = upper[x - 3], lower[x - 3]
+        _average(upper, lower, means)
+        _pick(means, out[top + y // 4][3 * left : 3 * left + wide // 4])
+        if y % SUMMED_ROWS == SUMMED_ROWS - 4 or y + 4 >= height:
+            for x in range(0, width, 3):
+                for colour in range(3):
+                    total[colour] += part[x + colour]
+            part[:] = 0
     return total
+
+
+@compiled
+def _add_pair(one: Row, other: Row, pairs: Sixteens) -> None:
+    for x in range(len(pairs)):
+        pairs[x] = np.uint16(one[x]) + np.uint16(other[x])
+
+
+@compiled
+def _accumulate(upper: Sixteens, lower: Sixteens, part: Sixteens) -> None:
+    for x in range(len(part)):
+        part[x] += upper[x] + lower[x]
+
+
+@compiled
+def _average(upper: Sixteens, lower: Sixteens, means: Sixteens) -> None:
+    """Of the pixel from each place on; only every fourth pixel's are wanted, but to skip the others takes longer."""
+    two = np.uint16(2)
+    for x in range(len(means) - 9):
+        first = np.uint16(np.uint16(upper[x] + upper[x + 3]) + two) >> two
+        second = np.uint16(np.uint16(upper[x + 6] + upper[x + 9]) + two) >> two
+        third = np.uint16(np.uint16(lower[x] + lower[x + 3]) + two) >> two
+        fourth = np.uint16(np.uint16(lower[x + 6] + lower[x + 9]) + two) >> two
+        means[x] = np.uint16(np.uint16(first + second) + np.uint16(third + fourth) + two) >> two
+
+
+@compiled
+def _pick(means: Sixteens, out: Row) -> None:
+    for x in range(len(out) // 3):
+        out[3 * x], out[3 * x + 1], out[3 * x + 2] = means[12 * x], means[12 * x + 1], means[12 * x + 2]
 
 
 @compiled
@@ -169,6 +216,6 @@ def warm() -> None:
     pixels = np.zeros((1, 1, 3), np.uint8)
     mark_tissue(pixels, 0, 0)
     mark_ink(pixels, np.zeros((1, 2, 3), np.int64))
-    sum_colours(pixels[0])
+    shrink(pixels, pixels.copy(), 0, 0)
     count_outside(plane, 0, 0)
     count_marks(np.frombuffer(b"\xff", np.uint8))

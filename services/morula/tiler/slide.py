@@ -21,6 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 WHITE = 255
 SOURCE_BLOCK_PX = 4096  # What is held at once while a large area is reduced: 4096 square, 48 MiB.
 PART_UNIT_PX = 4
+SCAN = b"\xff\xda"
 DIRECT_ERROR_PX = 0.5  # Below this error at the far edge, whole source pixels are taken rather than interpolated.
 
 
@@ -111,13 +112,17 @@ class Slide(abc.ABC):
     def parts(self, level: int, area: Area) -> Iterator[Part]:
         """What `read` gives, in the parts that it is made of, so that nobody has to put them together.
 
-        Where there is more than one, they meet and end at multiples of PART_UNIT_PX.
+        Each is contiguous. Where there is more than one, they meet and end at multiples of PART_UNIT_PX.
         """
         yield Part(0, 0, self.read(level, *area))
 
     def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:  # noqa: ARG002 - others need them
         """The level's own JPEG tiles that a rectangle touches; None where the level is not stored so."""
         return None
+
+    def stands_alone(self, level: int, tile: StoredTile) -> bool:  # noqa: ARG002 - others need them
+        """Whether one of `jpeg_tiles`, taken out of its file, decodes to the pixels that it has there."""
+        return False
 
     def is_blank(self, level: int, area: Area) -> bool:  # noqa: ARG002 - others need them
         """Whether the file says without decoding that nothing was scanned there."""
@@ -174,6 +179,11 @@ class Slide(abc.ABC):
             reduced, affine, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=(WHITE,) * 3
         )
         return np.asarray(warped, np.uint8)
+
+
+def header_of(jpeg: bytes) -> bytes:
+    """All that a JPEG says before its pixels; empty where it has none."""
+    return jpeg[: jpeg.find(SCAN) + len(SCAN)] if SCAN in jpeg else b""
 
 
 def blank(width_px: int, height_px: int) -> Pixels:

@@ -6,12 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
 import tifffile
 
-from morula.common.errors import SlideUnreadable
+from morula.common.errors import ArtifactInvalid, SlideUnreadable
+from morula.common.pixels import Piece, decode_piece
 from morula.tiler.slide import (
     PART_UNIT_PX,
     Area,
@@ -23,6 +25,7 @@ from morula.tiler.slide import (
     StoredTile,
     blank,
     first_line,
+    header_of,
     paste,
 )
 from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_readable, main_series, problem_of, tiff_scale
@@ -30,6 +33,17 @@ from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_readable, main_
 SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
 # Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
 ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+
+
+class Segment(NamedTuple):
+    """A tile or strip decoded; `encoded` are the bytes of one that is a whole JPEG tile."""
+
+    pixels: Pixels
+    encoded: bytes = b""
+
+    @property
+    def size_bytes(self) -> int:
+        return self.pixels.nbytes + len(self.encoded)
 
 
 class TiffSlide(Slide):
@@ -58,6 +72,7 @@ class TiffSlide(Slide):
             self._file = os.open(path, os.O_RDONLY)
             opened.callback(os.close, self._file)
             self._segments = _SegmentCache()
+            self._proven: dict[int, bytes] = {}
             self.is_sparse = any(0 in plane.page.databytecounts for one in self._stored for plane in one.planes)
             self._opened = opened.pop_all()
 
@@ -65,7 +80,7 @@ class TiffSlide(Slide):
         stored, area = self._stored[level], Area(x_px, y_px, width_px, height_px)
         out = np.empty((height_px, width_px, 3), np.uint8) if stored.holds(area) else blank(width_px, height_px)
         for index, left, top in stored.touched(area):
-            paste(out, self._segment(level, index), left - x_px, top - y_px)
+            paste(out, self._segment(level, index).pixels, left - x_px, top - y_px)
         return out
 
     def parts(self, level: int, area: Area) -> Iterator[Part]:
@@ -75,12 +90,12 @@ class TiffSlide(Slide):
             yield from super().parts(level, area)
             return
         for index, left, top in stored.touched(area):
-            u, v, segment = left - x, top - y, self._segment(level, index)
+            u, v, segment = left - x, top - y, self._segment(level, index).pixels
             if u < 0 or v < 0 or u + stored.wide > width or v + stored.tall > height:
                 segment = np.ascontiguousarray(segment[max(0, -v) : height - v, max(0, -u) : width - u])
             yield Part(max(0, u), max(0, v), segment)
 
-    def _segment(self, level: int, index: int) -> Pixels:
+    def _segment(self, level: int, index: int) -> Segment:
         found = self._segments.get((level, index))
         if found is None:
             found = self._decoded(self._stored[level], index)
@@ -96,38 +111,54 @@ class TiffSlide(Slide):
             raise SlideUnreadable(f"{self._path.name} ends in the middle of piece {index}", name=self._path.name)
         return encoded
 
-    def _decoded(self, stored: Storage, index: int) -> Pixels:
+    def _decoded(self, stored: Storage, index: int) -> Segment:
         """One piece as RGB, cut to the level's edge; white where there is none."""
         page, (height, width) = stored.page, stored.size(index)
         planes = []
         for plane in stored.planes:
             encoded = self._encoded(plane, index)
             if encoded is None:
-                return blank(width, height)
+                return Segment(blank(width, height))
             try:
                 if stored.is_jpeg:
                     with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
-                        return _jpeg(stored, encoded)[:height, :width]
+                        return Segment(_jpeg(stored, encoded)[:height, :width], encoded)
                 place = plane.first + index
                 decoded = page.decode(encoded, place, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]
             except Exception as error:
                 detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
                 raise SlideUnreadable(detail, name=self._path.name) from error
             planes.append(np.asarray(decoded)[0, :height, :width])
-        return as_rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1), page)
+        return Segment(as_rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1), page))
 
     def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:
-        return self._jpeg_tiles(self._stored[level], area) if self._stored[level].is_jpeg else None
+        return self._jpeg_tiles(level, area) if self._stored[level].is_jpeg else None
 
-    def _jpeg_tiles(self, stored: Storage, area: Area) -> Iterator[StoredTile]:
+    def _jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile]:
+        stored = self._stored[level]
         (plane,), (tall, wide) = stored.planes, (stored.tall, stored.wide)
         colour = ADOBE_RGB if stored.page.photometric == tifffile.PHOTOMETRIC.RGB else b""
         tables = colour + (stored.page.jpegtables or b"")[2:-2]  # Without the marks of a picture's start and end.
         for index, left, top in stored.touched(area):
-            encoded = self._encoded(plane, index)
+            known = self._segments.get((level, index))
+            encoded = known.encoded if known and known.encoded else self._encoded(plane, index)
             whole = left + wide <= stored.width_px and top + tall <= stored.height_px
             jpeg = encoded[:2] + tables + encoded[2:] if encoded and tables else encoded
             yield StoredTile(Area(left, top, wide, tall), jpeg if whole else None)
+
+    def stands_alone(self, level: int, tile: StoredTile) -> bool:
+        """Tiles of one header are decoded alike, so one of them stands for all that follow."""
+        header = header_of(tile.jpeg or b"")
+        if not header or self._proven.get(level) == header:
+            return bool(header)
+        stored, area = self.read(level, *tile.area), tile.area
+        try:
+            alone = decode_piece(Piece(0, 0, area.width_px, area.height_px, "jpeg", tile.jpeg or b""))
+        except ArtifactInvalid:
+            return False
+        if np.array_equal(alone, stored):
+            self._proven[level] = header
+        return self._proven.get(level) == header
 
     def is_blank(self, level: int, area: Area) -> bool:
         stored = self._stored[level]
@@ -154,21 +185,21 @@ class _SegmentCache:
     """The decoded tiles or strips that were used last, up to a number of bytes."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], Segment] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[int, int]) -> Pixels | None:
+    def get(self, key: tuple[int, int]) -> Segment | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def put(self, key: tuple[int, int], segment: Pixels) -> None:
+    def put(self, key: tuple[int, int], segment: Segment) -> None:
         with self._lock:
             if key in self._kept:
                 return
             self._kept[key] = segment
-            self._bytes += segment.nbytes
+            self._bytes += segment.size_bytes
             while self._bytes > SEGMENT_CACHE_BYTES and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+                self._bytes -= self._kept.popitem(last=False)[1].size_bytes

@@ -1,21 +1,20 @@
 """What is handed on without being decoded must decode."""
 
-import cv2
+from pathlib import Path
+
 import imagecodecs
 import numpy as np
+import tifffile
 
 from morula.common.testing import draw_tissue
-from morula.tiler.pieces import SCAN, decodes_after
+from morula.tiler.pieces import surely_decodes
+from morula.tiler.slide import Area, header_of
+from morula.tiler.tiff import TiffSlide
 
 
 def encoded(seed: int, **options: object) -> bytes:
     tile = np.ascontiguousarray(draw_tissue(256, 256, seed)[0])
     return bytes(imagecodecs.jpeg8_encode(tile, level=80, subsampling="420", **options))
-
-
-def header(seed: int) -> bytes:
-    jpeg = encoded(seed)
-    return jpeg[: jpeg.index(SCAN) + 2]
 
 
 def broken(jpeg: bytes, rng: np.random.Generator) -> bytes:
@@ -27,17 +26,16 @@ def broken(jpeg: bytes, rng: np.random.Generator) -> bytes:
     return bytes(found)
 
 
-def test_tiles_of_one_header_are_known_to_decode() -> None:
-    model = header(0)
-    assert all(decodes_after(model, encoded(seed)) for seed in range(1, 5))
+def test_whole_tiles_are_known_to_decode() -> None:
+    assert all(surely_decodes(encoded(seed)) for seed in range(1, 5))
 
 
 def test_what_is_said_to_decode_decodes_however_it_is_broken() -> None:
-    rng, model, jpeg, said = np.random.default_rng(4), header(0), encoded(1), 0
+    rng, jpeg, said = np.random.default_rng(4), encoded(1), 0
     failed = 0
     for _ in range(1500):
         tile = broken(jpeg, rng)
-        if decodes_after(model, tile):
+        if header_of(tile) == header_of(jpeg) and surely_decodes(tile):
             said += 1
             assert imagecodecs.jpeg8_decode(tile).shape == (256, 256, 3)
         else:
@@ -49,10 +47,23 @@ def test_what_is_said_to_decode_decodes_however_it_is_broken() -> None:
     assert failed > 100
 
 
-def test_other_headers_and_cut_off_tiles_are_not_taken_for_granted() -> None:
-    model = header(0)
-    smaller = cv2.resize(draw_tissue(256, 256, 1)[0], (128, 128))
-    other = bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(smaller), level=80, subsampling="420"))
-    for jpeg in (other, encoded(1, optimize=True), encoded(1)[:-40], b""):
-        assert not decodes_after(model, jpeg)
-    assert not decodes_after(b"", encoded(0))
+def test_cut_off_tiles_are_not_taken_for_granted() -> None:
+    for jpeg in (encoded(1)[:-40], header_of(encoded(1)), b"\xff\xd8\xff\xd9", b""):
+        assert not surely_decodes(jpeg)
+
+
+def test_tiles_of_one_header_stand_alone_once_one_does(tmp_path: Path) -> None:
+    picture = draw_tissue(1024, 512, 2)[0]
+    path = tmp_path / "slide.tiff"
+    tifffile.imwrite(
+        path, picture, tile=(256, 256), compression="jpeg", photometric="ycbcr", resolution=(20_000, 20_000)
+    )
+    with TiffSlide(path) as slide:
+        first, second, *_ = slide.jpeg_tiles(0, Area(0, 0, 1024, 512)) or ()
+        other = first._replace(jpeg=encoded(3, optimize=True))
+        assert not slide.stands_alone(0, first._replace(jpeg=None))
+        assert not slide.stands_alone(0, other)  # Its pixels are not the file's.
+        assert not slide.stands_alone(0, second._replace(jpeg=header_of(second.jpeg or b"")))
+        assert slide.stands_alone(0, first)
+        assert slide.stands_alone(0, second)
+        assert not slide.stands_alone(0, other)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from morula.common.testing import draw_tissue
 from morula.tiler.artefacts import INKS, pen_mask
-from morula.tiler.planes import count_outside, sum_colours
+from morula.tiler.planes import count_outside, shrink
 from morula.tiler.slide import Pixels
 from morula.tiler.tissue import Illumination, Mask, TissueRule
 
@@ -56,17 +56,42 @@ def test_of_every_colour_it_is_known_whether_it_is_ink(red: int) -> None:
     assert not ink.all()
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 140), st.integers(1, 90))
+@settings(max_examples=60, deadline=None)
+def test_a_quarter_of_the_scale_is_half_of_the_half(seed: int, quarter_height: int, quarter_width: int) -> None:
+    pixels = noise(seed, 4 * quarter_height, 4 * quarter_width)
+    half = cv2.resize(pixels, (2 * quarter_width, 2 * quarter_height), interpolation=cv2.INTER_AREA)
+    quarter = cv2.resize(half, (quarter_width, quarter_height), interpolation=cv2.INTER_AREA)
+    small = np.zeros((quarter_height + 3, quarter_width + 5, 3), np.uint8)
+    assert np.array_equal(shrink(pixels, small, 4, 2), pixels.sum(axis=(0, 1)))
+    assert np.array_equal(small[2:-1, 4:-1], quarter.reshape(quarter_height, quarter_width, 3))
+    small[2:-1, 4:-1] = 0
+    assert not small.any()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_what_is_no_multiple_of_four_goes_on_as_it_ends(seed: int, height: int, width: int) -> None:
+    pixels = noise(seed, height, width)
+    whole = np.pad(pixels, ((0, -height % 4), (0, -width % 4), (0, 0)), mode="edge")
+    small, expected = (np.zeros((-(-height // 4), -(-width // 4), 3), np.uint8) for _ in range(2))
+    assert np.array_equal(shrink(pixels, small, 0, 0), pixels.sum(axis=(0, 1)))
+    shrink(whole, expected, 0, 0)
+    assert np.array_equal(small, expected)
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 600), st.integers(1, 30), st.integers(0, 255), st.integers(0, 255))
 @settings(max_examples=60, deadline=None)
-def test_sums_are_numpys(seed: int, height: int, width: int, low: int, high: int) -> None:
-    pixels = noise(seed, height, width)
-    assert np.array_equal(sum_colours(pixels.reshape(height, -1)), pixels.sum(axis=(0, 1)))
-    grey = pixels[..., 0]
+def test_counts_are_numpys(seed: int, height: int, width: int, low: int, high: int) -> None:
+    grey = noise(seed, height, width)[..., 0]
     assert count_outside(grey, low, high) == (np.count_nonzero(grey < low), np.count_nonzero(grey > high))
 
 
-def test_sums_of_the_lightest_and_of_many_rows_do_not_overflow() -> None:
-    rows = np.full((1030, 3), 255, np.uint8)
-    assert sum_colours(rows).tolist() == [1030 * 255] * 3
-    assert count_outside(rows, 255, 254) == (0, rows.size)
-    assert count_outside(np.zeros_like(rows), 1, 255) == (rows.size, 0)
+def test_the_lightest_and_many_rows_do_not_overflow() -> None:
+    pixels = np.full((1030, 3, 3), 255, np.uint8)
+    small = np.zeros((258, 1, 3), np.uint8)
+    assert shrink(pixels, small, 0, 0).tolist() == [1030 * 3 * 255] * 3
+    assert (small == 255).all()
+    grey = np.ascontiguousarray(pixels[..., 0])
+    assert count_outside(grey, 255, 254) == (0, grey.size)
+    assert count_outside(np.zeros_like(grey), 1, 255) == (grey.size, 0)
