@@ -119,7 +119,7 @@ def synth(
 
 @app.command()
 def tiles(
-    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    slide: Annotated[Path, typer.Argument(help="The slide; a folder for one of several files.")],
     mpp: Annotated[list[float] | None, typer.Option(help="Microns per pixel; give it again for more scales.")] = None,
     preview: Annotated[Path | None, typer.Option(help="Draw what is kept and why not (.png, .jpg).")] = None,
     table: Annotated[Path | None, typer.Option(help="Write every tile with its metrics (.parquet).")] = None,
@@ -151,6 +151,11 @@ def tiles(
     for scale in found["scales"]:
         typer.echo(f"{scale['mpp']:.4g} um/px, {scale['tile_count']} tiles:")
         _print_table(("verdict", "tiles"), [(word, str(count)) for word, count in scale["verdicts"].items()])
+        finer = [f"{reason} {count}" for reason, count in scale["reasons"].items() if reason not in scale["verdicts"]]
+        if finer:
+            typer.echo(f"reasons: {', '.join(finer)}")
+        if cores:
+            typer.echo(f"{len(scale['cores'])} cores: {', '.join(scale['cores']) or 'this is no microarray'}")
         written = [scale[name] for name in ("preview", "table") if scale[name]]
         typer.echo("\n".join(written) or "Draw it with --preview FILE.png.")
 

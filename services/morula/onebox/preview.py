@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,35 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from morula.onebox.failures import WrongUse
+from morula.onebox.legend import FONT, Colour, Entry, Kind, Pixels, draw_legend
+from morula.tiler.tissue import Mask
 
-Pixels = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Ring = NDArray[np.float64]
 
 KEPT: Colour = (0, 140, 90)
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
 # What a tile is painted with, by its first reason: colours that differ from stains and from each other.
 COLOURS: dict[str, Colour] = {
     "pen": (0, 90, 255),
     "fold": (255, 140, 0),
     "blurred": (230, 210, 0),
     "poor": (220, 0, 40),
-    "unreadable": (0, 0, 0),
+    "unreadable": BLACK,
     "excluded": (120, 120, 120),
     "unsampled": (190, 190, 190),
 }
-LEFT_WHITE = "background"
+# What is outlined where it lies: a tile of which little is ink is kept, and the ink is seen all the same.
+LINES: dict[str, Colour] = {
+    "pen found": COLOURS["pen"],
+    "fold found": COLOURS["fold"],
+    "included region": BLACK,
+    "excluded region": COLOURS["excluded"],
+}
 COVER = 0.45
 SIDE_PX = 1600
-LEGEND_PX = 34
-FONT = cv2.FONT_HERSHEY_SIMPLEX
+GAP_PX = 5  # Of the overview: what is closer together has one outline.
+SPECK_PX = 100  # What is smaller has none.
 FORMATS = (".png", ".jpg", ".jpeg")
 
 
@@ -57,21 +66,36 @@ def _word(verdict: str, reasons: Sequence[str] | None) -> str:
     return next((reason for reason in reasons or () if reason in COLOURS), verdict)
 
 
-def draw(
-    path: Path, overview: Pixels, downsample: float, tiles: Marked, cores: Sequence[Mapping[str, Any]] = ()
-) -> None:
+@dataclass(frozen=True)
+class Marks:
+    """All that is drawn on the overview, at level 0: tiles, cores, and outlines by what they surround."""
+
+    tiles: Marked
+    cores: Sequence[Mapping[str, Any]] = ()
+    outlines: Mapping[str, Sequence[Ring]] = field(default_factory=dict)
+
+
+def rings(mask: Mask, downsample: float) -> list[Ring]:
+    """The outlines of a mask of the overview at level 0, but for specks."""
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((GAP_PX, GAP_PX), np.uint8))
+    found, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [(ring[:, 0].astype(np.float64) + 0.5) * downsample for ring in found if cv2.contourArea(ring) >= SPECK_PX]
+
+
+def draw(path: Path, overview: Pixels, downsample: float, marks: Marks) -> None:
     """Writes the picture; `downsample` is level-0 pixels per pixel of the overview."""
     if path.suffix.lower() not in FORMATS:
         raise WrongUse(f"a preview is one of {', '.join(FORMATS)}, not {path.name}")
     shrink = min(1.0, SIDE_PX / max(overview.shape[:2]))
     size = (max(1, round(overview.shape[1] * shrink)), max(1, round(overview.shape[0] * shrink)))
     picture = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)
-    picture = _marked(picture, tiles, shrink / downsample)
-    for core in cores:
-        x, y, radius = (round(core[name] * shrink / downsample) for name in ("x_px", "y_px", "radius_px"))
-        cv2.circle(picture, (x, y), radius, (0, 0, 0), 1, cv2.LINE_AA)
-        cv2.putText(picture, core["name"], (x - radius, y - radius), FONT, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-    picture = np.concatenate([picture, _legend(size[0], Counter(tiles.words))])
+    scale = shrink / downsample
+    picture = _marked(picture, marks.tiles, scale)
+    for text, outlines in marks.outlines.items():
+        _outline(picture, [np.floor(ring * scale).astype(np.int32) for ring in outlines], LINES[text])
+    for core in marks.cores:
+        _name_core(picture, core, scale)
+    picture = np.concatenate([picture, draw_legend(size[0], _entries(marks))])
     encode = imagecodecs.png_encode if path.suffix.lower() == ".png" else imagecodecs.jpeg8_encode
     path.write_bytes(encode(np.ascontiguousarray(picture)))
 
@@ -94,26 +118,28 @@ def _corners(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1).astype(np.float64)
 
 
-def _legend(width: int, counts: Counter[str]) -> Pixels:
-    """Which colour is what, and of how many tiles; in as many lines as it takes."""
-    lines: list[list[str]] = [[]]
-    x = 0
-    entries = [f"{word} {count}" for word, count in counts.most_common()]
-    for entry in entries:
-        needed = cv2.getTextSize(entry, FONT, 0.5, 1)[0][0] + 2 * LEGEND_PX
-        if x and x + needed > width:
-            lines.append([])
-            x = 0
-        lines[-1].append(entry)
-        x += needed
-    legend = np.full((LEGEND_PX * len(lines), width, 3), 255, np.uint8)
-    for row, line in enumerate(lines):
-        x = 8
-        for entry in line:
-            top = row * LEGEND_PX + 10
-            word = entry.rsplit(" ", 1)[0]
-            colour = KEPT if word == "kept" else COLOURS.get(word, (255, 255, 255))
-            cv2.rectangle(legend, (x, top), (x + 14, top + 14), colour, 1 if word in ("kept", LEFT_WHITE) else -1)
-            cv2.putText(legend, entry, (x + 22, top + 12), FONT, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-            x += cv2.getTextSize(entry, FONT, 0.5, 1)[0][0] + 2 * LEGEND_PX
-    return legend
+def _outline(picture: Pixels, outlines: Sequence[NDArray[np.int32]], colour: Colour) -> None:
+    """On a light edge, so that it is seen on dark tissue and on a dark slide."""
+    for shade, thickness in ((WHITE, 4), (colour, 2)):
+        cv2.polylines(picture, outlines, True, shade, thickness, cv2.LINE_AA)
+
+
+def _name_core(picture: Pixels, core: Mapping[str, Any], scale: float) -> None:
+    x, y, radius = (round(core[name] * scale) for name in ("x_px", "y_px", "radius_px"))
+    (width, height), _ = cv2.getTextSize(core["name"], FONT, 0.5, 1)
+    left = min(max(2, x - radius), picture.shape[1] - width - 2)
+    place = (left, max(height + 2, y - radius))
+    for shade, thickness in ((WHITE, 3), (BLACK, 1)):
+        cv2.circle(picture, (x, y), radius, shade, thickness, cv2.LINE_AA)
+        cv2.putText(picture, core["name"], place, FONT, 0.5, shade, thickness, cv2.LINE_AA)
+
+
+def _entries(marks: Marks) -> list[Entry]:
+    """Which colour is what, and of how many tiles; then what the lines surround."""
+    counts = Counter(marks.tiles.words).most_common()
+    painted = [Entry(f"{word} {count}", COLOURS.get(word, KEPT), _kind(word)) for word, count in counts]
+    return painted + [Entry(text, LINES[text], "line") for text, outlines in marks.outlines.items() if outlines]
+
+
+def _kind(word: str) -> Kind:
+    return "filled" if word in COLOURS else "frame" if word == "kept" else "plain"

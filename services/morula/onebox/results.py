@@ -44,6 +44,13 @@ def slide_parts(slide: Path) -> list[Part]:
     return [Part(path.relative_to(base).as_posix(), path) for path in files]
 
 
+def entry_path(slide: Path) -> Path:
+    """The file that a reader opens."""
+    parts = slide_parts(slide)
+    entry = entry_of([part.name for part in parts])
+    return next(part.path for part in parts if part.name == entry)
+
+
 def digest_of(parts: list[Part]) -> str:
     """The slide's digest, as the gateway will compute it."""
     files = [(part.name, _sha256(part.path), part.path.stat().st_size) for part in parts]

@@ -9,21 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from morula.common import formats
 from morula.onebox.failures import WrongUse
-from morula.onebox.preview import Marked, draw
+from morula.onebox.preview import Marked, Marks, Ring, draw, rings
+from morula.onebox.results import entry_path
+from morula.tiler.artefacts import pen_mask
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.gates import GATES, Gate
+from morula.tiler.outline import read_polygons
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.probe import probe
 from morula.tiler.readers import open_slide
 from morula.tiler.selection import Selection
 from morula.tiler.slide import Slide
-from morula.tiler.survey import survey_slide
+from morula.tiler.survey import Survey, survey_slide
 
 HALO_PX, REGION_TILES, SHARD_TILES = 0, 4, 64
 Progress = Callable[[int, int], None]
@@ -61,8 +65,9 @@ class Request:
 def examine(request: Request, preview: Path | None, table: Path | None, progress: Progress) -> dict[str, Any]:
     """Judges every tile at every scale; draws and writes one file per scale where that is asked for."""
     selection = request.selection()
-    probe(request.slide)
-    with open_slide(request.slide) as slide:
+    path = entry_path(request.slide)
+    probe(path)
+    with open_slide(path) as slide:
         slide_mpp = request.slide_mpp or slide.scale.mpp
         if not slide_mpp:
             raise WrongUse(f"{request.slide.name} does not say how large its pixels are; pass --slide-mpp")
@@ -90,7 +95,8 @@ def _at_scale(
         pq.write_table(tiles, table, compression="zstd")
     if preview:
         survey = survey_slide(slide, slide_mpp, _go_on)
-        draw(preview, survey.overview, survey.downsample, Marked.of(tiles), plan.metadata["cores"])
+        marks = Marks(Marked.of(tiles), plan.metadata["cores"], _outlines(survey, selection))
+        draw(preview, survey.overview, survey.downsample, marks)
     verdicts = Counter(tiles["verdict"].to_pylist())
     reasons = Counter(reason for listed in tiles["reasons"].to_pylist() for reason in listed or ())
     return {
@@ -107,7 +113,7 @@ def _at_scale(
 def _judged(slide: Slide, plan: Plan, gate: Gate, progress: Progress) -> pa.Table:
     """Every tile of the grid with its verdict, in tile order."""
     shard_count = plan.metadata["shard_count"]
-    parts = []
+    parts = [formats.TILES_SCHEMA.empty_table()]  # A slide without tissue has no shard.
     with tempfile.TemporaryDirectory(prefix="morula-tiles-") as scratch:
         for shard in range(shard_count):
             part = formats.read_tiles(cut_shard(slide, plan, shard, gate, Path(scratch) / "pixels.arrow", _go_on))
@@ -117,6 +123,18 @@ def _judged(slide: Slide, plan: Plan, gate: Gate, progress: Progress) -> pa.Tabl
     rest = rest.append_column("verdict", rest["left_out"]).drop_columns(["left_out", "candidate", "shard"])
     read = [part.drop_columns("verdict").append_column("verdict", part["verdict"].cast(pa.string())) for part in parts]
     return pa.concat_tables([*read, rest], promote_options="default").sort_by("tile")
+
+
+def _outlines(survey: Survey, selection: Selection) -> dict[str, list[Ring]]:
+    """What was found on the slide and what was asked for, where it lies."""
+    ink = pen_mask(survey.overview) if survey.rule.illumination == "bright" else np.zeros_like(survey.folds)
+    found = {"pen found": rings(ink, survey.downsample), "fold found": rings(survey.folds, survey.downsample)}
+    asked = {"included region": selection.include, "excluded region": selection.exclude}
+    return found | {
+        text: [ring for polygon in read_polygons(regions) for ring in polygon]
+        for text, regions in asked.items()
+        if regions
+    }
 
 
 def _named(path: Path | None, mpp: float, count: int) -> Path | None:

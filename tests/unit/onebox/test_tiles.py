@@ -8,10 +8,11 @@ import imagecodecs
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
-from morula.common.testing import write_slide
+from morula.common.testing import write_picture, write_slide
 from morula.onebox import cli, preview
-from morula.onebox.preview import COLOURS, COVER, KEPT, Marked
+from morula.onebox.preview import COLOURS, COVER, KEPT, LINES, Marked, Marks, rings
 
 
 def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -62,11 +63,30 @@ def test_wrong_wishes_are_told_in_a_line(
     assert says in capsys.readouterr().err
 
 
+def test_a_slide_without_tissue_has_tiles_of_background_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slide, picture, table = tmp_path / "blank.tiff", tmp_path / "kept.png", tmp_path / "tiles.parquet"
+    write_picture(slide, np.full((600, 700, 3), 243, np.uint8))
+    assert morula(monkeypatch, "tiles", str(slide), "--preview", str(picture), "--table", str(table), "--json") == 0
+    (scale,) = json.loads(capsys.readouterr().out)["scales"]
+    assert scale["verdicts"] == {"background": 4}
+    assert pq.read_table(table)["focus"].null_count == 4
+    assert picture.exists()
+
+
+def test_a_folder_is_a_slide_of_all_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_slide(tmp_path / "slide.tiff", 600, 600)
+    assert morula(monkeypatch, "tiles", str(tmp_path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["scales"][0]["verdicts"]["kept"] > 0
+
+
 def test_kept_tiles_are_framed_and_others_covered_by_their_reason(tmp_path: Path) -> None:
     overview = np.full((40, 90, 3), 200, np.uint8)
     boxes = np.array([[0, 0, 300, 400], [300, 0, 300, 400], [600, 0, 300, 400]])
-    preview.draw(tmp_path / "a.png", overview, 10.0, Marked(boxes, ["kept", "pen", "background"]))
-    picture = imagecodecs.png_decode((tmp_path / "a.png").read_bytes())
+    picture = drawn(tmp_path, overview, Marks(Marked(boxes, ["kept", "pen", "background"])))
     assert picture.shape[1] == 90
     assert picture.shape[0] > 40
     assert tuple(picture[0, 15]) == KEPT
@@ -74,3 +94,36 @@ def test_kept_tiles_are_framed_and_others_covered_by_their_reason(tmp_path: Path
     expected = np.array(COLOURS["pen"]) * COVER + 200 * (1 - COVER)
     np.testing.assert_allclose(picture[20, 45], expected, atol=1)
     assert tuple(picture[20, 75]) == (200, 200, 200)
+
+
+def test_what_was_found_is_outlined_where_it_lies_in_a_kept_tile_too(tmp_path: Path) -> None:
+    overview = np.full((400, 400, 3), 120, np.uint8)
+    found = np.zeros((400, 400), bool)
+    found[100:140, 50:350] = True
+    found[300:305, 300:305] = True
+    tile = Marked(np.array([[0, 0, 4000, 4000]]), ["kept"])
+    bare = drawn(tmp_path, overview, Marks(tile))
+    picture = drawn(tmp_path, overview, Marks(tile, outlines={"fold found": rings(found, 10.0), "pen found": []}))
+    changed = (picture[:400] != bare[:400]).any(axis=2)
+    ys, xs = np.nonzero(changed)
+    edges = np.array([ys.min(), ys.max(), xs.min(), xs.max()])
+    np.testing.assert_allclose(edges, [100, 139, 50, 349], atol=3)
+    assert not changed[110:130, 60:340].any(), "the line surrounds it and hides nothing of it"
+    assert tuple(picture[100, 200]) == LINES["fold found"]
+    assert (bare[400:] != picture[400:]).any(), "the legend says what the line is"
+
+
+@pytest.mark.parametrize("shade", [8, 240])
+def test_a_core_is_named_in_sight_on_dark_and_bright_slides_and_at_the_edge(tmp_path: Path, shade: int) -> None:
+    overview = np.full((300, 300, 3), shade, np.uint8)
+    no_tile = Marked(np.zeros((0, 4), np.int64), [])
+    core = {"name": "A-1", "x_px": 400.0, "y_px": 400.0, "radius_px": 500.0}
+    picture = drawn(tmp_path, overview, Marks(no_tile, [core]))[:300]
+    named = picture[:20, :40].astype(np.int16)
+    assert named.max() - named.min() > 200, "black on white, whatever the slide"
+    assert (named[:3] == shade).any(), "not cut off at the edge"
+
+
+def drawn(folder: Path, overview: NDArray[np.uint8], marks: Marks) -> NDArray[np.uint8]:
+    preview.draw(folder / "a.png", overview, 10.0, marks)
+    return np.asarray(imagecodecs.png_decode((folder / "a.png").read_bytes()))
