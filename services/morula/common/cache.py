@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 import threading
@@ -12,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from morula.common.errors import FailedPrecondition
+from morula.common.room import is_full, telling_full
 
 DEFAULT_CACHE_BYTES = 20 << 30
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REMEDY = "make room there or set MORULA_CACHE_DIR to a larger disk"
 
 
 class FileCache:
@@ -52,22 +51,17 @@ class FileCache:
         try:
             return download(path)
         except OSError as error:
-            if error.errno not in FULL:
+            if not is_full(error):
                 raise
         path.unlink(missing_ok=True)
         with self._lock:
             self._evict(0)
-        try:
-            return download(path)
-        except OSError as error:
-            if error.errno not in FULL:
+        with telling_full(path.parent.parent, "fetch a file", REMEDY):
+            try:
+                return download(path)
+            except OSError:
+                path.unlink(missing_ok=True)
                 raise
-            path.unlink(missing_ok=True)
-            free_bytes = shutil.disk_usage(path.parent).free
-            raise FailedPrecondition(
-                f"no room to fetch a file: {free_bytes >> 20} MiB are free in {path.parent.parent}; "
-                "make room there or set MORULA_CACHE_DIR to a larger disk"
-            ) from error
 
     def _root(self) -> Path:
         if self._private is None:

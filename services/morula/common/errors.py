@@ -167,6 +167,12 @@ class TooLarge(MorulaError):
     code, reason, http_status = Code.RESOURCE_EXHAUSTED, "TOO_LARGE", 413
 
 
+class StorageFull(MorulaError):
+    """There is no room left where it has to be written."""
+
+    code, reason, http_status = Code.RESOURCE_EXHAUSTED, "STORAGE_FULL", 507
+
+
 class Unauthenticated(MorulaError):
     """The caller did not prove who they are."""
 

@@ -14,8 +14,9 @@ from google.protobuf.message import Message
 from opentelemetry import propagate
 from prometheus_client import Counter, Histogram
 
-from morula.common.errors import Internal, MorulaError, Unauthenticated, Unimplemented
+from morula.common.errors import Internal, MorulaError, StorageFull, Unauthenticated, Unimplemented
 from morula.common.required import check_required
+from morula.common.room import is_full
 from morula.common.telemetry import bind_call, current_ids, log, tracer
 from morula.common.wire import ACCEPTED_HEADER, DETAILS_HEADER, STATUS_CODES, from_rpc_error, to_status
 
@@ -121,6 +122,8 @@ def _as_morula_error(error: Exception, trace_id: str) -> MorulaError:
         return Unimplemented("this method is not implemented here")
     if isinstance(error, grpc.RpcError):
         return from_rpc_error(error)
+    if is_full(error):  # The store and the cache tell of theirs themselves.
+        return StorageFull("no room for temporary files of the service; make room in its TMPDIR or name a larger one")
     # Its text may hold paths or secrets: the log has it, the caller has the id to find it.
     return Internal("internal error", trace_id=trace_id)
 

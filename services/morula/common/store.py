@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from morula.common.cache import DEFAULT_CACHE_BYTES
 from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, Unimplemented
 from morula.common.keys import key_problem, validate_key
+from morula.common.room import is_full, telling_full
 
 CHUNK_BYTES = 1 << 20
 MAX_ARTIFACT_BYTES = 512 << 20
@@ -120,16 +121,13 @@ class FolderStore:
         path = self._path(key)
         if path.is_file():
             return self._stored(key, path)
-        handle, name = tempfile.mkstemp(dir=self._temporary)
-        try:
-            with os.fdopen(handle, "wb") as sink:
+        with telling_full(self._root, f"write {key}", "make room there and try again"), self._temporary_file() as name:
+            with name.open("wb") as sink:
                 sha256, size_bytes = copy_hashed(source, sink)
                 sink.flush()
                 os.fsync(sink.fileno())
-            if not self._link(Path(name), path):
+            if not self._link(name, path):
                 return self._stored(key, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
         self._remember(key, path, sha256)
         return Stored(key, sha256, size_bytes)
 
@@ -231,12 +229,26 @@ class FolderStore:
             return None
 
     def _remember(self, key: str, path: Path, sha256: str) -> None:
+        """Spares work only: on a full disk, where all can still be read, digests are taken anew each time."""
         state = path.stat()
         known = {"sha256": sha256, "size_bytes": state.st_size, "time_ns": state.st_mtime_ns}
+        try:
+            with self._temporary_file() as name:
+                name.write_text(json.dumps(known), encoding="utf-8")
+                name.replace(self._digest_path(key))
+        except OSError as error:
+            if not is_full(error):
+                raise
+
+    @contextmanager
+    def _temporary_file(self) -> Iterator[Path]:
+        """An empty file that is gone afterwards, unless it got another name."""
         handle, name = tempfile.mkstemp(dir=self._temporary)
-        with os.fdopen(handle, "w", encoding="utf-8") as sink:
-            json.dump(known, sink)
-        Path(name).replace(self._digest_path(key))
+        os.close(handle)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
 
     def _digest_path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()

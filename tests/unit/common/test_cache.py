@@ -1,9 +1,6 @@
 """The cache of a bucket's files: bounded, the least recently used go first, a full disk is said to be full."""
 
 import errno
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from morula.common.cache import FileCache
-from morula.common.errors import ArtifactChanged, FailedPrecondition
+from morula.common.errors import ArtifactChanged, StorageFull
+from tests.servers.disks import small_disk
 
 
 def writing(content: bytes, log: list[str] | None = None, name: str = "") -> Callable[[Path], int]:
@@ -72,19 +70,13 @@ def test_many_readers_at_once_fetch_once_and_a_failed_one_leaves_its_place(tmp_p
 
 
 def test_a_disk_that_is_really_full_is_told_and_can_be_used_again(tmp_path: Path) -> None:
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
-    if mount is None or os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here: it takes root")
-    try:
+    with small_disk(tmp_path, 64 << 10):
         cache = FileCache(tmp_path, 1 << 20)
-        full = pytest.raises(FailedPrecondition, match="no room to fetch")
+        full = pytest.raises(StorageFull, match="no room to fetch")
         with cache.file("a", writing(bytes(40 << 10))), full, cache.file("b", writing(bytes(40 << 10))):
             pass
         with cache.file("b", writing(bytes(40 << 10))) as path:  # What nobody reads any more gives way.
             assert path.stat().st_size == 40 << 10
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_a_full_disk_takes_what_nobody_reads_and_is_then_told(tmp_path: Path) -> None:
@@ -97,7 +89,7 @@ def test_a_full_disk_takes_what_nobody_reads_and_is_then_told(tmp_path: Path) ->
         with Path("/dev/full").open("wb", buffering=0) as full:
             return full.write(b"x")
 
-    with pytest.raises(FailedPrecondition, match="no room to fetch"), cache.file("new", no_room):
+    with pytest.raises(StorageFull, match="no room to fetch"), cache.file("new", no_room):
         pass
     assert not old.exists()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -1,13 +1,15 @@
 """What is special about a folder as a store; what all stores share is tested in tests/integration/test_store.py."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from morula.common.errors import ArtifactChanged, InvalidArgument, KeyInvalid
+from morula.common.errors import ArtifactChanged, InvalidArgument, KeyInvalid, StorageFull
 from morula.common.store import ABANDONED_S, FolderStore, open_store
+from tests.servers.disks import filled, small_disk
 
 KEY = "p/s/plan/a.bin"
 
@@ -114,3 +116,19 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     store = open_store((tmp_path / "Größe 100%").as_uri())
     store.put(KEY, b"x")
     assert (tmp_path / "Größe 100%" / KEY).read_bytes() == b"x"
+
+
+def test_a_full_disk_is_told_leaves_nothing_and_can_be_read(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1 << 20) as disk:
+        store = FolderStore(disk)
+        put = store.put("p/old", b"kept")
+        shutil.rmtree(disk / ".morula" / "sha256")
+        (disk / ".morula" / "sha256").mkdir()
+        with filled(disk):
+            with pytest.raises(StorageFull, match=r"no room to write p/new: 0 MiB are free"):
+                store.put("p/new", bytes(5000))
+            assert store.stat("p/new") is None
+            assert store.stat("p/old") == put
+            assert store.get("p/old") == b"kept"
+            assert not list((disk / ".morula" / "temporary").iterdir())
+        assert store.put("p/new", bytes(5000)).size_bytes == 5000

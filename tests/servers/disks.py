@@ -1,0 +1,38 @@
+"""A disk so small that it can really be full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
+    """A file system of its own in the folder, in memory; skips where none can be mounted."""
+    mount = shutil.which("mount")
+    folder.mkdir(exist_ok=True)
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
+    if mount is None or os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here: it takes root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def filled(folder: Path, left_bytes: int = 0) -> Iterator[None]:
+    """The disk is full but for so much, while the context lasts."""
+    filler = folder / ".filler"
+    with filler.open("wb") as file:
+        file.write(bytes(max(0, shutil.disk_usage(folder).free - left_bytes)))
+    try:
+        yield
+    finally:
+        filler.unlink()
