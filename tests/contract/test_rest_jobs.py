@@ -40,12 +40,28 @@ async def test_a_job_without_a_scale_says_how_to_state_one(world: World, tmp_pat
         ({"unknown": 1}, 422),
         ({"slide_id": "nobody"}, 404),
         ({"slide_id": 7}, 422),
+        ({"include": "text"}, 422),
+        ({"include": {"type": "Point", "coordinates": [1, 2]}}, 422),
+        ({"exclude": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}}, 422),
+        ({"exclude": {"type": "Polygon", "coordinates": [[[n, n % 2] for n in range(10_001)]]}}, 422),
+        ({"sample_tile_count": -1}, 422),
+        ({"sample_tile_count": 1.5}, 422),
+        ({"origin_x_px": 2**31}, 422),
+        ({"origin_y_px": None}, 422),
     ],
 )
 async def test_jobs_that_make_no_sense(world: World, change: dict[str, Any], status: int) -> None:
     answer = await world.http.post("/v1/jobs", json={"slide_id": world.slide["id"], **change})
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_problem_with_regions_says_which_and_what(world: World) -> None:
+    body = {"slide_id": world.slide["id"], "exclude": {"type": "Point", "coordinates": [1, 2]}}
+    problem = check_problem(await world.http.post("/v1/jobs", json=body), 422, "INVALID_ARGUMENT")
+    [said] = problem["errors"]
+    assert said["pointer"] == "body/exclude"
+    assert "regions must be polygons, not Point" in said["detail"]
 
 
 async def test_bad_json_is_a_problem(world: World) -> None:

@@ -1,11 +1,14 @@
 """What requests and answers look like. Requests are strict: what is not asked for is refused."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from morula.common.errors import InvalidArgument
 from morula.common.geometry import SCALE_RANGE_UM
+from morula.common.regions import read_polygons, to_geojson
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Scale = Annotated[float, Field(ge=SCALE_RANGE_UM[0], le=SCALE_RANGE_UM[1], allow_inf_nan=False)]
@@ -22,6 +25,22 @@ def _time(value: object) -> object:
     return datetime.fromtimestamp(value, UTC) if isinstance(value, float | int) else value
 
 
+def _regions(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        polygons = read_polygons(json.dumps(value))
+    except InvalidArgument as error:
+        raise ValueError(str(error)) from error
+    count = sum(len(ring) for rings in polygons for ring in rings)
+    if count > REGION_POINT_LIMIT:
+        raise ValueError(f"regions have {count} points; at most {REGION_POINT_LIMIT} are taken: simplify them")
+    return to_geojson(polygons)
+
+
+REGION_POINT_LIMIT = 10_000
+"""They are parameters of a job, and come with each answer that shows it."""
+Regions = Annotated[dict[str, Any], AfterValidator(_regions)]
+"""GeoJSON with polygons in level-0 pixels."""
+Place = Annotated[int, Field(gt=-(2**31), lt=2**31, strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 
 
@@ -90,6 +109,11 @@ class JobRequest(Request):
     embedder: Name | None = None
     mpp: Scale | None = None
     slide_mpp: Scale | None = None
+    include: Regions | None = None
+    exclude: Regions | None = None
+    sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    origin_x_px: Place = 0
+    origin_y_px: Place = 0
 
 
 class CohortRequest(Request):

@@ -32,6 +32,10 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder of objects, database and logs.", show_default="below $XDG_DATA_HOME")
 ]
 PRESETS = "the preset's"
+Include = Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its polygons.")]
+Exclude = Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")]
+Sample = Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")]
+Origin = Annotated[tuple[int, int], typer.Option(help="Level-0 x and y of the grid's corner.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -51,17 +55,23 @@ def run(
             min=SCALE_RANGE_UM[0], max=SCALE_RANGE_UM[1], help="Microns per pixel of the slide, where it does not say."
         ),
     ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    sample: Sample = 0,
+    origin: Origin = (0, 0),
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one slide and leave its files in a folder."""
-    from morula.onebox.run import Request
+    from morula.gateway.pipeline.params import Choices
+    from morula.onebox.run import Request, read_regions
     from morula.onebox.run import run as run_slide
     from morula.onebox.serve import terminating
 
     with terminating():
-        request = Request(slide, out, preset, segmenter, embedder, mpp, slide_mpp)
-        summary = run_slide(request, _folder(data), _console())
+        regions = (read_regions(include), read_regions(exclude))
+        choices = Choices(preset, segmenter, embedder, mpp, slide_mpp, *regions, sample, *origin)
+        summary = run_slide(Request(slide, out, choices), _folder(data), _console())
     if as_json:
         _print_json(summary)
     elif summary["already_done"]:
@@ -125,10 +135,10 @@ def tiles(
     table: Annotated[Path | None, typer.Option(help="Write every tile with its metrics (.parquet).")] = None,
     gate: Annotated[str, typer.Option(help="Which gate decides: default or paper.")] = "default",
     tile_px: Annotated[int, typer.Option(min=16, max=4096, help="Side of a tile.")] = 512,
-    origin: Annotated[tuple[int, int], typer.Option(help="Level-0 x and y of the grid's corner.")] = (0, 0),
-    include: Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its polygons.")] = None,
-    exclude: Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")] = None,
-    sample: Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")] = 0,
+    origin: Origin = (0, 0),
+    include: Include = None,
+    exclude: Exclude = None,
+    sample: Sample = 0,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     cores: Annotated[bool, typer.Option(help="Find the cores of a tissue microarray.")] = False,
     slide_mpp: Annotated[

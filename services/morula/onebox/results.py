@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from morula.common.keys import STAGE_REVISIONS, slide_digest
-from morula.gateway.pipeline.params import PIPELINE_REVISION, make_params
+from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
 from morula.gateway.uploads import entry_of
 from morula.onebox.client import Client, Json, Part
 from morula.onebox.failures import Failure, Unreadable, WrongUse
@@ -78,14 +78,7 @@ def _is_current(manifest: Json, params: Mapping[str, Any]) -> bool:
     made: Json = manifest.get("params", {})
     if "slide_mpp" not in made:
         return False
-    ours = make_params(
-        preset=params["preset"],
-        segmenter=params.get("segmenter"),
-        embedder=params.get("embedder"),
-        mpp=params.get("mpp"),
-        stated_mpp=params.get("slide_mpp"),
-        known_mpp=made["slide_mpp"],
-    )
+    ours = make_params(Choices(**params), made["slide_mpp"])
     expected = {
         "pipeline_revision": PIPELINE_REVISION,
         "stage_revisions": STAGE_REVISIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from rich.console import Console
 
 from morula.common.errors import SlideScaleUnknown, TooLarge
 from morula.common.models import find
+from morula.common.regions import read_polygons, to_geojson
+from morula.gateway.pipeline.params import Choices
 from morula.onebox.client import Client, Json, Part, problem_error
 from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder
@@ -28,18 +30,17 @@ class Request:
 
     slide: Path
     out: Path
-    preset: str
-    segmenter: str | None
-    embedder: str | None
-    mpp: float | None
-    slide_mpp: float | None
+    choices: Choices
 
     @property
     def params(self) -> dict[str, Any]:
         """The job's parameters; what is not given is left out, so that the preset and the slide's own scale count."""
-        names = ("preset", "segmenter", "embedder", "mpp", "slide_mpp")
-        given = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in asdict(self.choices).items() if value}
+
+
+def read_regions(path: Path | None) -> Json | None:
+    """The polygons of a GeoJSON file, as the gateway will understand them."""
+    return to_geojson(read_polygons(path.read_text(encoding="utf-8"))) if path else None
 
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:
@@ -73,10 +74,10 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
 def _check_models(request: Request, folder: DataFolder) -> None:
     """Nothing is started for a model that is not there; an operator's files are those of this folder."""
     known = registry(folder)
-    if request.segmenter is not None:
-        find(request.segmenter, "segmenter", known)
-    if request.embedder is not None:
-        find(request.embedder, "embedder", known)
+    if request.choices.segmenter is not None:
+        find(request.choices.segmenter, "segmenter", known)
+    if request.choices.embedder is not None:
+        find(request.choices.embedder, "embedder", known)
 
 
 @contextmanager

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from morula.common import formats
+from morula.common.regions import read_polygons
 from morula.onebox.failures import WrongUse
 from morula.onebox.preview import Marked, Marks, Ring, draw, rings
 from morula.onebox.results import entry_path
 from morula.tiler.artefacts import pen_mask
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.gates import GATES, Gate
-from morula.tiler.outline import read_polygons
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.probe import probe
 from morula.tiler.readers import open_slide

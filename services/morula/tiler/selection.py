@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Grid, hilbert
+from morula.common.regions import read_polygons
 from morula.tiler.gates import Gate
-from morula.tiler.outline import lattice_inside, read_polygons
+from morula.tiler.outline import lattice_inside
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]

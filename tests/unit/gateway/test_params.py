@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any
 
 import pytest
 
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
-from morula.gateway.pipeline.params import Params, make_params, params_digest
+from morula.gateway.pipeline.params import Choices, Params, make_params, params_digest
 from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
 
-OPEN: dict[str, Any] = {"segmenter": None, "embedder": None, "mpp": None, "stated_mpp": None, "known_mpp": 0.25}
+KNOWN_MPP = 0.25
 FIRST, NEXT = Shard(0, 0), Shard(1, 1)
 
 
 def params(**changes: object) -> Params:
-    return replace(make_params(preset="default", **OPEN), **changes)  # type: ignore[arg-type]
+    return replace(make_params(Choices(), KNOWN_MPP), **changes)  # type: ignore[arg-type]
 
 
 def test_a_preset_fills_in_what_is_left_open() -> None:
@@ -28,7 +27,7 @@ def test_a_preset_fills_in_what_is_left_open() -> None:
 
 
 def test_the_paper_s_preset_brings_its_filter() -> None:
-    paper = make_params(preset="paper", **OPEN)
+    paper = make_params(Choices(preset="paper"), KNOWN_MPP)
     assert paper.tile_filter == TileFilter(gate=TILE_GATE_PAPER)
     assert params().tile_filter == TileFilter(gate=TILE_GATE_DEFAULT)
     ours, theirs = (SlideKeys("default", "d" * 64, made) for made in (params(), paper))
@@ -38,7 +37,7 @@ def test_the_paper_s_preset_brings_its_filter() -> None:
 
 
 def test_the_paper_s_preset_looks_at_each_tile_by_itself() -> None:
-    paper = make_params(preset="paper", **OPEN)
+    paper = make_params(Choices(preset="paper"), KNOWN_MPP)
     assert (paper.tile_px, paper.region_tile_count, paper.halo_px, paper.second_halo_px) == (512, 1, 0, 0)
     assert paper.normalize == "image"
 
@@ -50,24 +49,24 @@ def test_cells_of_tiles_with_percentiles_of_their_own_lie_elsewhere() -> None:
 
 
 def test_what_the_person_states_counts_more_than_what_the_slide_says() -> None:
-    assert make_params(preset="default", **{**OPEN, "stated_mpp": 0.3}).slide_mpp == 0.3
+    assert make_params(Choices(slide_mpp=0.3), KNOWN_MPP).slide_mpp == 0.3
 
 
 @pytest.mark.parametrize(("mpp", "halo_px"), [(0.5, 32), (0.25, 128), (1.0, 32), (0.4, 128)])
 def test_the_halo_is_wider_at_fine_scales(mpp: float, halo_px: int) -> None:
-    assert make_params(preset="default", **{**OPEN, "mpp": mpp}).halo_px == halo_px
+    assert make_params(Choices(mpp=mpp), KNOWN_MPP).halo_px == halo_px
 
 
 def test_without_a_scale_it_says_how_to_state_one() -> None:
     with pytest.raises(SlideScaleUnknown, match="slide_mpp"):
-        make_params(preset="default", **{**OPEN, "known_mpp": None})
+        make_params(Choices(), None)
 
 
 def test_unknown_presets_and_models_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="paper-2"):
-        make_params(preset="paper-2", **OPEN)
+        make_params(Choices(preset="paper-2"), KNOWN_MPP)
     with pytest.raises(ModelUnavailable):
-        make_params(preset="default", **{**OPEN, "segmenter": "nobody"})
+        make_params(Choices(segmenter="nobody"), KNOWN_MPP)
 
 
 def test_every_parameter_is_part_of_what_makes_jobs_the_same() -> None:
@@ -88,6 +87,22 @@ def test_keys_follow_what_they_depend_on_and_nothing_else() -> None:
     embedded = SlideKeys("default", "d" * 64, params(embedder_revision="other"))
     assert base.cells(FIRST) == embedded.cells(FIRST)
     assert base.vectors(FIRST) != embedded.vectors(FIRST)
+
+
+def test_a_plan_follows_what_selects_its_tiles() -> None:
+    base = SlideKeys("default", "d" * 64, params())
+    changes: list[dict[str, object]] = [
+        {"include_geojson": "a"},
+        {"exclude_geojson": "a"},
+        {"sample_tile_count": 7},
+        {"sample_tile_count": 7, "seed": 1},
+        {"sample_tile_count": 7, "tile_gate": "paper"},
+        {"origin_x_px": 7},
+        {"origin_y_px": 7},
+    ]
+    plans = [SlideKeys("default", "d" * 64, params(**change)).plan for change in changes]
+    assert len({base.plan, *plans}) == len(plans) + 1
+    assert SlideKeys("default", "d" * 64, params(seed=1)).plan == base.plan, "nothing is drawn"
 
 
 def test_a_second_cut_has_the_tiles_of_the_first_and_all_else_of_its_own() -> None:

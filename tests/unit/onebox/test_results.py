@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from morula.common.keys import STAGE_REVISIONS, slide_digest
-from morula.gateway.pipeline.params import PIPELINE_REVISION, make_params
+from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
 from morula.onebox.failures import Failure, Unreadable, WrongUse
 from morula.onebox.results import MANIFEST, check_out, digest_of, fetch, is_finished, slide_parts
 
 MPP = {"preset": "default", "mpp": 0.5}
 REQUEST = {"slide_digest": "d", **MPP}
-PARAMS = make_params(preset="default", segmenter=None, embedder=None, mpp=0.5, stated_mpp=None, known_mpp=0.25)
+PARAMS = make_params(Choices(mpp=0.5), 0.25)
 MADE = {"pipeline_revision": PIPELINE_REVISION, "stage_revisions": STAGE_REVISIONS, "params": PARAMS.to_json()}
 FILES = {"cells.parquet": b"cells", "manifest.json": json.dumps(MADE).encode()}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Grid
 from morula.tiler.cores import core_of, find_cores, letters
-from morula.tiler.outline import lattice_inside, read_polygons
+from morula.tiler.outline import lattice_inside
 from morula.tiler.selection import Selection, draw_sample, spread_order, wanted_tiles
 
 GRID = Grid(0, 0, 100, 0.5, 0.5, 2000, 1500)
@@ -59,26 +59,6 @@ def test_any_polygon_holds_the_points_that_opencv_says(seed: int) -> None:
     inside = lattice_inside([[hull.astype(np.float64)]], x, y)
     expected = [[cv2.pointPolygonTest(hull, (float(i), float(j)), False) >= 0 for i in x] for j in y]
     np.testing.assert_array_equal(inside, expected)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "no json",
-        "[]",
-        "3",
-        json.dumps({"type": "Point", "coordinates": [1, 2]}),
-        json.dumps({"type": "FeatureCollection", "features": []}),
-        json.dumps(polygon([[0, 0], [1, 1]])),
-        json.dumps(polygon([[0, 0], [1, 1], [float("nan"), 2], [0, 0]])),
-        json.dumps({"type": "Polygon", "coordinates": "abc"}),
-        '{"type":"GeometryCollection","geometries":[' * 3000,
-    ],
-)
-def test_what_is_no_region_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument):
-        read_polygons(text)
 
 
 @given(st.integers(1, 300), st.integers(0, 99))

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from morula.gateway.house import Here
 from morula.gateway.ledger import jobs, shards, slides
 from morula.gateway.ledger.rows import Row
-from morula.gateway.pipeline.params import SLIDE_STAGES, make_params, params_digest
+from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
 from morula.gateway.ranges import send_object
 from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, StageProgress
 from morula.v1.artifact_pb2 import ObjectRef
@@ -20,14 +20,7 @@ MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application
 async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
-    params = make_params(
-        preset=body.preset,
-        segmenter=body.segmenter,
-        embedder=body.embedder,
-        mpp=body.mpp,
-        stated_mpp=body.slide_mpp,
-        known_mpp=slide["mpp"],
-    )
+    params = make_params(Choices(**body.model_dump(exclude={"slide_id"})), slide["mpp"])
     values = {
         "project_id": here.project,
         "kind": "slide",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from morula.common.keys import artifact_key
 from morula.gateway.pipeline.params import Params
@@ -45,9 +46,27 @@ class SlideKeys:
             "tile_px": self.params.tile_px,
             "halo_px": self.params.halo_px,
             "region_tile_count": self.params.region_tile_count,
+            "origin_px": (self.params.origin_x_px, self.params.origin_y_px),
             "shard_tile_count": self.params.shard_tile_count,
         }
-        return artifact_key(self.project, self.slide_digest, "plan", "parquet", inputs=[self.slide_digest], params=grid)
+        return artifact_key(
+            self.project,
+            self.slide_digest,
+            "plan",
+            "parquet",
+            inputs=[self.slide_digest],
+            params=grid | self._selection(),
+        )
+
+    def _selection(self) -> dict[str, Any]:
+        """What decides which tiles are candidates; the gate and the seed only where a sample is drawn."""
+        sample = {
+            "sample_tile_count": self.params.sample_tile_count,
+            "gate": self.params.tile_gate,
+            "seed": self.params.seed,
+        }
+        regions = {"include": self.params.include_geojson, "exclude": self.params.exclude_geojson}
+        return regions | (sample if self.params.sample_tile_count else {})
 
     def tiles(self, shard: Shard) -> str:
         return self._of_plan("tiles", "parquet", shard)

@@ -1,5 +1,7 @@
 """What a job does: its parameters, complete and explicit, so that they can be part of every key."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,7 +9,7 @@ from morula.common import models
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.v1.artifact_pb2 import ModelRef
-from morula.v1.tiler_pb2 import TileFilter, TileGate
+from morula.v1.tiler_pb2 import TileFilter, TileGate, TileSelection
 
 PIPELINE_REVISION = "2"
 """Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
@@ -26,6 +28,22 @@ the region in which its middle lies. Muscle fibres and fat cells are; a region o
 
 SLIDE_STAGES = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
 COHORT_STAGES = ("cluster", "tables")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a request may choose; what it leaves open comes from the preset, or from the slide."""
+
+    preset: str = "default"
+    segmenter: str | None = None
+    embedder: str | None = None
+    mpp: float | None = None
+    slide_mpp: float | None = None
+    include: Mapping[str, Any] | None = None
+    exclude: Mapping[str, Any] | None = None
+    sample_tile_count: int = 0
+    origin_x_px: int = 0
+    origin_y_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,14 @@ class Params:
     """Whose percentiles are dark and bright to a network: the slide's, or each image's own."""
     measures_objects: bool = False
     """Whether the segmenter's size model measures the slide's objects first."""
+    include_geojson: str = ""
+    exclude_geojson: str = ""
+    """Polygons at level 0: only tiles in the former, if there are any, and none in the latter."""
+    sample_tile_count: int = 0
+    """So many kept tiles, spread over the tissue; 0 is all."""
+    origin_x_px: int = 0
+    origin_y_px: int = 0
+    """The grid's corner at level 0."""
 
     @property
     def segmenter_ref(self) -> ModelRef:
@@ -66,6 +92,16 @@ class Params:
     @property
     def tile_filter(self) -> TileFilter:
         return TileFilter(gate=TileGate.Value(f"TILE_GATE_{self.tile_gate.upper()}"))
+
+    @property
+    def selection(self) -> TileSelection:
+        return TileSelection(
+            include_geojson=self.include_geojson,
+            exclude_geojson=self.exclude_geojson,
+            sample_tile_count=self.sample_tile_count,
+            seed=self.seed,
+            filter=self.tile_filter,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,42 +128,43 @@ def halo_px(mpp: float) -> int:
     return HALO_PX if HALO_PX * mpp >= LEAST_HALO_UM else WIDE_HALO_PX
 
 
-def make_params(
-    *,
-    preset: str,
-    segmenter: str | None,
-    embedder: str | None,
-    mpp: float | None,
-    stated_mpp: float | None,
-    known_mpp: float | None,
-) -> Params:
-    """Parameters from a request and what is known about the slide."""
-    if preset not in PRESETS:
-        raise InvalidArgument(f"There is no preset {preset!r}; there are: {', '.join(PRESETS)}.")
-    chosen = PRESETS[preset]
-    slide_mpp = stated_mpp or known_mpp
+def make_params(choices: Choices, known_mpp: float | None) -> Params:
+    """Parameters from what a request chose and what is known about the slide."""
+    if choices.preset not in PRESETS:
+        raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
+    preset = PRESETS[choices.preset]
+    slide_mpp = choices.slide_mpp or known_mpp
     if not slide_mpp:
         raise SlideScaleUnknown(
             "Neither the slide nor the request says how many microns a pixel is wide: "
             "pass slide_mpp, for example 0.25 for a slide scanned with a 40x objective."
         )
-    segmenter_spec = models.find(segmenter or chosen["segmenter"], "segmenter")
-    embedder_spec = models.find(embedder or chosen["embedder"], "embedder")
-    working_mpp = mpp or chosen["mpp"]
-    laid = {name: value for name, value in chosen.items() if name not in ("segmenter", "embedder", "mpp")}
+    segmenter = models.find(choices.segmenter or preset["segmenter"], "segmenter")
+    embedder = models.find(choices.embedder or preset["embedder"], "embedder")
+    working_mpp = choices.mpp or preset["mpp"]
+    laid = {name: value for name, value in preset.items() if name not in ("segmenter", "embedder", "mpp")}
     return Params(
-        preset=preset,
-        segmenter=segmenter_spec.name,
-        segmenter_revision=segmenter_spec.revision,
-        embedder=embedder_spec.name,
-        embedder_revision=embedder_spec.revision,
-        object_kind=segmenter_spec.object_kind,
+        preset=choices.preset,
+        segmenter=segmenter.name,
+        segmenter_revision=segmenter.revision,
+        embedder=embedder.name,
+        embedder_revision=embedder.revision,
+        object_kind=segmenter.object_kind,
         mpp=working_mpp,
         slide_mpp=slide_mpp,
-        shard_tile_count=segmenter_spec.shard_tile_count,
-        measures_objects=segmenter_spec.measures_objects,
+        shard_tile_count=segmenter.shard_tile_count,
+        measures_objects=segmenter.measures_objects,
+        include_geojson=_text(choices.include),
+        exclude_geojson=_text(choices.exclude),
+        sample_tile_count=choices.sample_tile_count,
+        origin_x_px=choices.origin_x_px,
+        origin_y_px=choices.origin_y_px,
         **{"halo_px": halo_px(working_mpp)} | laid,
     )
+
+
+def _text(regions: Mapping[str, Any] | None) -> str:
+    return json.dumps(regions, separators=(",", ":")) if regions else ""
 
 
 def params_digest(kind: str, subject: object, params: Params) -> str:

@@ -58,9 +58,15 @@ class SlideJob:
             tile_px=params.tile_px,
             halo_px=params.halo_px,
             region_tile_count=params.region_tile_count,
+            origin_x_px=params.origin_x_px,
+            origin_y_px=params.origin_y_px,
         )
         request = PlanSlideRequest(
-            slide=self.slide, grid=grid, shard_tile_count=params.shard_tile_count, plan_key=self.keys.plan
+            slide=self.slide,
+            grid=grid,
+            shard_tile_count=params.shard_tile_count,
+            plan_key=self.keys.plan,
+            selection=params.selection,
         )
 
         async def call() -> Json:
