@@ -64,13 +64,14 @@ def run(
 ) -> None:
     """Run one slide and leave its files in a folder."""
     from morula.gateway.pipeline.params import Choices
-    from morula.onebox.run import Request, read_regions
+    from morula.onebox.regions import region_text
+    from morula.onebox.run import Request
     from morula.onebox.run import run as run_slide
     from morula.onebox.serve import terminating
 
     with terminating():
-        regions = (read_regions(include), read_regions(exclude))
-        choices = Choices(preset, segmenter, embedder, mpp, slide_mpp, *regions, sample, *origin)
+        wanted, unwanted = (json.loads(region_text(path) or "null") for path in (include, exclude))
+        choices = Choices(preset, segmenter, embedder, mpp, slide_mpp, wanted, unwanted, sample, *origin)
         summary = run_slide(Request(slide, out, choices), _folder(data), _console())
     if as_json:
         _print_json(summary)

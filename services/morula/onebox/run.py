@@ -13,7 +13,6 @@ from rich.console import Console
 
 from morula.common.errors import SlideScaleUnknown, TooLarge
 from morula.common.models import find
-from morula.common.regions import read_polygons, to_geojson
 from morula.gateway.pipeline.params import Choices
 from morula.onebox.client import Client, Json, Part, problem_error
 from morula.onebox.failures import Failure, WrongUse
@@ -36,11 +35,6 @@ class Request:
     def params(self) -> dict[str, Any]:
         """The job's parameters; what is not given is left out, so that the preset and the slide's own scale count."""
         return {name: value for name, value in asdict(self.choices).items() if value}
-
-
-def read_regions(path: Path | None) -> Json | None:
-    """The polygons of a GeoJSON file, as the gateway will understand them."""
-    return to_geojson(read_polygons(path.read_text(encoding="utf-8"))) if path else None
 
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:

@@ -18,6 +18,7 @@ from morula.common import formats
 from morula.common.regions import read_polygons
 from morula.onebox.failures import WrongUse
 from morula.onebox.preview import Marked, Marks, Ring, draw, rings
+from morula.onebox.regions import region_text
 from morula.onebox.results import entry_path
 from morula.tiler.artefacts import pen_mask
 from morula.tiler.cutting import Plan, cut_shard
@@ -51,7 +52,12 @@ class Request:
 
     def selection(self) -> Selection:
         return Selection(
-            _text(self.include), _text(self.exclude), self.sample, self.seed, self.gate_name, self.find_cores
+            region_text(self.include),
+            region_text(self.exclude),
+            self.sample,
+            self.seed,
+            self.gate_name,
+            self.find_cores,
         )
 
     @property
@@ -140,10 +146,6 @@ def _outlines(survey: Survey, selection: Selection) -> dict[str, list[Ring]]:
 def _named(path: Path | None, mpp: float, count: int) -> Path | None:
     """One file per scale: its name says which, where there are several."""
     return path.with_stem(f"{path.stem}-{mpp:g}") if path and count > 1 else path
-
-
-def _text(path: Path | None) -> str:
-    return path.read_text(encoding="utf-8") if path else ""
 
 
 def _go_on() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from morula.common.errors import InvalidArgument
 from morula.gateway.pipeline.params import Choices
-from morula.onebox.run import Request, read_regions
+from morula.onebox.failures import WrongUse
+from morula.onebox.regions import region_text
+from morula.onebox.run import Request
 
 
 def test_only_what_was_named_is_asked_for() -> None:
@@ -21,9 +22,20 @@ def test_only_what_was_named_is_asked_for() -> None:
 def test_regions_are_read_before_anything_is_started(tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     ring = [[0, 0], [9, 0], [9, 9], [0, 0]]
-    path.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
-    assert read_regions(path) == {"type": "MultiPolygon", "coordinates": [[ring]]}
-    assert read_regions(None) is None
-    path.write_text("[]")
-    with pytest.raises(InvalidArgument, match="GeoJSON"):
-        read_regions(path)
+    drawn = json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}})
+    for mark in ("", "\ufeff"):
+        path.write_text(mark + drawn, encoding="utf-8")
+        assert json.loads(region_text(path)) == {"type": "MultiPolygon", "coordinates": [[ring]]}
+    assert region_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"[]", "must be GeoJSON"), (b"\xfe\xff\x00", "is no text"), (None, "No such file")]
+)
+def test_a_file_of_no_regions_is_named(content: bytes | None, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WrongUse, match=says) as caught:
+        region_text(path)
+    assert str(path) in str(caught.value)
