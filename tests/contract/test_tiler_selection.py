@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from morula.common import errors, formats
 from morula.v1 import tiler_pb2
 from tests.contract.test_tiler import Bench, bench, refusal
@@ -37,8 +39,22 @@ async def test_regions_are_kept_to(tmp_path: Path) -> None:
         assert "excluded" in plan["left_out"].to_pylist()
         with_reason = [reason is not None for reason in plan["left_out"].to_pylist()]
         assert with_reason == [not read for read in plan["candidate"].to_pylist()]
-        broken = tiler_pb2.TileSelection(include_geojson="{}")
-        assert isinstance(await refusal(tiler.plan("broken", selection=broken)), errors.InvalidArgument)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"selection": tiler_pb2.TileSelection(include_geojson="{}")},
+        {"selection": tiler_pb2.TileSelection(exclude_geojson='{"type":"Polygon","coordinates":[]}')},
+        {"selection": tiler_pb2.TileSelection(sample_tile_count=-1)},
+        {"selection": tiler_pb2.TileSelection(sample_tile_count=1, seed=-1)},
+        {"grid": tiler_pb2.TileGrid(mpp=0.5, tile_px=128, region_tile_count=2, origin_x_px=2**62)},
+        {"grid": tiler_pb2.TileGrid(mpp=0.5, tile_px=128, region_tile_count=2, origin_y_px=-(2**63))},
+    ],
+)
+async def test_what_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    async with bench(tmp_path) as tiler:
+        assert isinstance(await refusal(tiler.plan("broken", **changes)), errors.InvalidArgument)
 
 
 async def test_a_sample_has_as_many_kept_tiles_as_were_asked_for(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import SCALE_RANGE_UM
-from morula.common.regions import read_polygons, to_geojson
+from morula.common.regions import FARTHEST_PX, read_polygons, to_geojson
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Scale = Annotated[float, Field(ge=SCALE_RANGE_UM[0], le=SCALE_RANGE_UM[1], allow_inf_nan=False)]
@@ -40,7 +40,7 @@ REGION_POINT_LIMIT = 10_000
 """They are parameters of a job, and come with each answer that shows it."""
 Regions = Annotated[dict[str, Any], AfterValidator(_regions)]
 """GeoJSON with polygons in level-0 pixels."""
-Place = Annotated[int, Field(gt=-(2**31), lt=2**31, strict=True)]
+Place = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX, strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 
 

@@ -16,7 +16,7 @@ Polygon = list[Ring]
 
 MAX_POINTS = 200_000
 MAX_TEXT_BYTES = 16 << 20
-FARTHEST_PX = 1e9  # From level 0's corner: beyond it no slide reaches, and sums of squares lose pixels.
+FARTHEST_PX = 10**9  # From level 0's corner: beyond it no slide reaches, and sums of squares lose pixels.
 
 
 def read_polygons(text: str) -> list[Polygon]:

@@ -10,6 +10,7 @@ from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideUnreadable
 from morula.common.geometry import SCALE_RANGE_UM, Grid
+from morula.common.regions import FARTHEST_PX
 from morula.tiler import core
 from morula.tiler.calibration import calibrate
 from morula.tiler.cores import core_of, find_cores
@@ -43,6 +44,8 @@ class GridRequest:
             "mpp": SCALE_RANGE_UM[0] <= self.mpp <= SCALE_RANGE_UM[1],
             "tile_px": 16 <= self.tile_px <= 4096,
             "halo_px": 0 <= self.halo_px <= 1024,
+            "origin_x_px": abs(self.origin_x_px) <= FARTHEST_PX,
+            "origin_y_px": abs(self.origin_y_px) <= FARTHEST_PX,
             "region_tile_count": 1 <= self.region_tile_count <= 64,
             "shard_tile_count": 1 <= self.shard_tile_count <= 256,
         }

@@ -32,6 +32,7 @@ GENERIC = "generic-tiff"
 DIRECT_VENDORS = {"aperio", GENERIC}  # Plain tiled TIFF inside, which decodes five times faster without OpenSlide.
 COMPARED_PX = 300
 PICTURE_LIMIT_PX = 1 << 28
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"  # Markers, which no compressed data holds.
 PICTURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
 
 
@@ -45,6 +46,8 @@ def open_slide(path: Path) -> Slide:
 
 
 def _without_openslide(path: Path, refusal: str) -> Slide:
+    if path.is_file() and not path.stat().st_size:
+        raise SlideUnreadable(f"{path.name} is empty", name=path.name)
     try:
         return _picture(path) or TiffSlide(path)
     except SlideUnreadable as error:
@@ -118,8 +121,12 @@ class PictureSlide(Slide):
     """A PNG or JPEG picture, held in memory: one level, no scale of its own."""
 
     def __init__(self, path: Path, kind: str) -> None:
+        content = path.read_bytes()
+        if kind == "jpeg" and content.rfind(JPEG_END) < content.rfind(JPEG_SCAN):
+            # Its decoder would paint the rest grey and say nothing.
+            raise SlideUnreadable("the picture ends in the middle")
         decode = imagecodecs.png_decode if kind == "png" else imagecodecs.jpeg8_decode
-        pixels = np.asarray(decode(path.read_bytes()))
+        pixels = np.asarray(decode(content))
         if pixels.dtype != np.uint8 or pixels.shape[0] * pixels.shape[1] > PICTURE_LIMIT_PX:
             raise SlideUnreadable(f"a picture of {pixels.shape} {pixels.dtype} is too large or not of 8-bit pixels")
         self._levels = [_upright(_picture_rgb(pixels), path)]

@@ -239,7 +239,9 @@ def test_a_jpeg_is_read_and_a_picture_that_is_none_is_refused(tmp_path: Path) ->
     (tmp_path / "b.jpg").write_bytes(jpeg[:20])
     deep = imagecodecs.png_encode(np.zeros((8, 8, 3), np.uint16))
     (tmp_path / "c.png").write_bytes(deep)
-    for name in ("b.jpg", "c.png"):
+    (tmp_path / "d.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (tmp_path / "e.jpg").write_bytes(b"")
+    for name in ("b.jpg", "c.png", "d.jpg", "e.jpg"):
         with pytest.raises(SlideUnreadable, match=name):
             open_slide(tmp_path / name)
 
