@@ -32,6 +32,8 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder of objects, database and logs.", show_default="below $XDG_DATA_HOME")
 ]
 PRESETS = "the preset's"
+SCALE = {"min": SCALE_RANGE_UM[0], "max": SCALE_RANGE_UM[1]}
+SlideMpp = Annotated[float | None, typer.Option(**SCALE, help="Microns per pixel of the slide, where it does not say.")]
 Include = Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its polygons.")]
 Exclude = Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")]
 Sample = Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")]
@@ -49,12 +51,7 @@ def run(
     mpp: Annotated[
         float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
     ] = None,
-    slide_mpp: Annotated[
-        float | None,
-        typer.Option(
-            min=SCALE_RANGE_UM[0], max=SCALE_RANGE_UM[1], help="Microns per pixel of the slide, where it does not say."
-        ),
-    ] = None,
+    slide_mpp: SlideMpp = None,
     include: Include = None,
     exclude: Exclude = None,
     sample: Sample = 0,
@@ -131,7 +128,9 @@ def synth(
 @app.command()
 def tiles(
     slide: Annotated[Path, typer.Argument(help="The slide; a folder for one of several files.")],
-    mpp: Annotated[list[float] | None, typer.Option(help="Microns per pixel; give it again for more scales.")] = None,
+    mpp: Annotated[
+        list[float] | None, typer.Option(**SCALE, help="Microns per pixel; give it again for more scales.")
+    ] = None,
     preview: Annotated[Path | None, typer.Option(help="Draw what is kept and why not (.png, .jpg).")] = None,
     table: Annotated[Path | None, typer.Option(help="Write every tile with its metrics (.parquet).")] = None,
     gate: Annotated[str, typer.Option(help="Which gate decides: default or paper.")] = "default",
@@ -140,11 +139,9 @@ def tiles(
     include: Include = None,
     exclude: Exclude = None,
     sample: Sample = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
     cores: Annotated[bool, typer.Option(help="Find the cores of a tissue microarray.")] = False,
-    slide_mpp: Annotated[
-        float | None, typer.Option(min=0.01, max=100, help="Microns per pixel of the slide, where it does not say.")
-    ] = None,
+    slide_mpp: SlideMpp = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which tiles would be kept, and why not the others."""

@@ -82,10 +82,13 @@ def rings(mask: Mask, downsample: float) -> list[Ring]:
     return [(ring[:, 0].astype(np.float64) + 0.5) * downsample for ring in found if cv2.contourArea(ring) >= SPECK_PX]
 
 
-def draw(path: Path, overview: Pixels, downsample: float, marks: Marks) -> None:
-    """Writes the picture; `downsample` is level-0 pixels per pixel of the overview."""
+def check_preview(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise WrongUse(f"a preview is one of {', '.join(FORMATS)}, not {path.name}")
+
+
+def draw(path: Path, overview: Pixels, downsample: float, marks: Marks) -> None:
+    """Writes the picture; `downsample` is level-0 pixels per pixel of the overview."""
     shrink = min(1.0, SIDE_PX / max(overview.shape[:2]))
     size = (max(1, round(overview.shape[1] * shrink)), max(1, round(overview.shape[0] * shrink)))
     picture = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)

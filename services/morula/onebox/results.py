@@ -28,16 +28,22 @@ SIBLING_FORMATS = {".vms", ".vmu"}
 
 def slide_parts(slide: Path) -> list[Part]:
     """All files of a slide; a folder is a slide of all its files (DICOM)."""
-    if not slide.exists():
-        raise Unreadable(f"{slide} is not there; check the path")
+    try:
+        slide.stat()
+    except FileNotFoundError as error:
+        raise Unreadable(f"{slide} is not there; check the path") from error
+    except OSError as error:
+        raise Unreadable(f"cannot read {slide}: {error.strerror}") from error
     if slide.is_dir():
         files = sorted(path for path in slide.rglob("*") if path.is_file())
     elif slide.suffix.lower() in FOLDER_FORMATS:
         files = [slide, *sorted(path for path in slide.with_suffix("").rglob("*") if path.is_file())]
     elif slide.suffix.lower() in SIBLING_FORMATS:
         files = [slide, *sorted(path for path in slide.parent.iterdir() if path.is_file() and path != slide)]
-    else:
+    elif slide.is_file():
         files = [slide]
+    else:
+        raise Unreadable(f"{slide} is neither a file nor a folder")
     if not files:
         raise Unreadable(f"{slide} is an empty folder; name a slide")
     base = slide if slide.is_dir() else slide.parent

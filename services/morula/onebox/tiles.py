@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from morula.common import formats
 from morula.common.regions import read_polygons
 from morula.onebox.failures import WrongUse
-from morula.onebox.preview import Marked, Marks, Ring, draw, rings
+from morula.onebox.preview import Marked, Marks, Ring, check_preview, draw, rings
 from morula.onebox.regions import region_text
 from morula.onebox.results import entry_path
 from morula.tiler.artefacts import pen_mask
@@ -70,6 +71,7 @@ class Request:
 
 def examine(request: Request, preview: Path | None, table: Path | None, progress: Progress) -> dict[str, Any]:
     """Judges every tile at every scale; draws and writes one file per scale where that is asked for."""
+    _check_files(preview, table)
     selection = request.selection()
     path = entry_path(request.slide)
     probe(path)
@@ -81,6 +83,15 @@ def examine(request: Request, preview: Path | None, table: Path | None, progress
             _at_scale(slide, slide_mpp, mpp, request, selection, (preview, table), progress) for mpp in request.mpps
         ]
     return {"slide": str(request.slide), "slide_mpp": slide_mpp, "scales": scales}
+
+
+def _check_files(preview: Path | None, table: Path | None) -> None:
+    """Before the work that would be lost."""
+    if preview:
+        check_preview(preview)
+    for path in (preview, table):
+        if path and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+            raise WrongUse(f"cannot write {path}: {path.parent.resolve()} is no folder that may be written to")
 
 
 def _at_scale(

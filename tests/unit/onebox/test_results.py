@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,9 @@ def test_no_slide_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Unreadable, match="empty folder"):
         slide_parts(tmp_path / "empty")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(Unreadable, match="symbolic links"):
+        slide_parts(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe.svs")
+    with pytest.raises(Unreadable, match="neither a file nor a folder"):
+        slide_parts(tmp_path / "pipe.svs")

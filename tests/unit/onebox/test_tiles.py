@@ -52,6 +52,11 @@ def test_every_tile_of_every_scale_has_a_verdict(
     [
         (["--gate", "magic"], "there are: default, paper"),
         (["--preview", "kept.bmp"], "a preview is one of"),
+        (["--preview", "nowhere/kept.png"], "nowhere is no folder"),
+        (["--table", "nowhere/tiles.parquet"], "nowhere is no folder"),
+        (["--seed", "-1"], "--seed"),
+        (["--mpp", "nan"], "--mpp"),
+        (["--origin", "9" * 30, "0"], "origin_x_px"),
         (["--include", "nowhere.geojson"], "nowhere.geojson"),
     ],
 )
