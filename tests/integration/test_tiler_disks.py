@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +16,11 @@ from morula.common.store import Store, open_store
 from morula.common.testing import running, write_slide
 from morula.tiler.servicer import TilerServicer
 from morula.v1 import tiler_pb2, tiler_pb2_grpc
+from tests.contract.rest_world import check_problem
 from tests.contract.test_tiler import Bench, bench, reference, refusal
 from tests.servers.ceph import S3Server
 from tests.servers.disks import filled, small_disk
+from tests.servers.gateway import as_part, gateway, services
 
 DISK_BYTES = 16 << 20
 CACHE_BYTES = 64 << 10  # Less than any slide here.
@@ -120,3 +123,27 @@ async def test_a_cache_disk_too_small_for_a_slide_of_a_bucket(tmp_path: Path, s3
                     assert "MORULA_CACHE_DIR" in str(failure)
                 assert not [path for path in cache.rglob("*") if path.is_file() and path.name != ".filler"]
             assert await cut_all(tiler, await tiler.plan()) > 0
+
+
+async def test_a_job_on_a_full_disk_fails_in_words_and_is_carried_on_with_once_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", DISK_BYTES) as disk:
+        await fill_and_carry_on(disk, tmp_path)
+        gc.collect()  # Files that the gateway showed are mapped.
+
+
+async def fill_and_carry_on(disk: Path, root: Path) -> None:
+    write_slide(root / "slide.tiff", 1100, 900)
+    async with services(disk) as started, gateway(started, root) as client:
+        with filled(disk):
+            part = as_part(root / "slide.tiff")
+            check_problem(await client.http.post("/v1/slides", files=part), 507, "STORAGE_FULL")
+        slide = await client.upload(root / "slide.tiff")
+        with filled(disk):
+            job = await client.run(slide["id"])
+            assert (job["state"], job["error"]["reason"]) == ("failed", "STORAGE_FULL")
+            assert "no room to write" in job["error"]["detail"]
+            assert client.ok(await client.http.get(f"/v1/slides/{slide['id']}"))["width_px"] == 1100
+        client.ok(await client.http.post(f"/v1/jobs/{job['id']}/retry"))
+        done = await client.ended(job["id"])
+        assert (done["state"], done["verdict"], done["error"]) == ("succeeded", "cells", None)
+        assert done["cell_count"] > 100
