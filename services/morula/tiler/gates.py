@@ -47,6 +47,8 @@ class Evidence:
     tissue_fraction: float
     min_tissue_fraction: float
     focus: float
+    spread: float
+    """Standard deviation of the grey levels that focus was measured on."""
     pen_fraction: float
     fold_fraction: float
     quality: Quality
@@ -56,10 +58,12 @@ def judge_tile(seen: Impression, rule: TissueRule, gate: Gate = "default", fold_
     """Measures a tile and lets the gate decide; folds are found on the overview, so their share comes along."""
     quality = measure(seen)
     bright = rule.illumination == "bright"
+    by_grey = seen.focused is seen.grey
     evidence = Evidence(
         tissue_fraction=share(rule.mask(seen.small)),
         min_tissue_fraction=rule.min_fraction,
-        focus=quality.laplacian_variance if seen.focused is seen.grey else laplacian_variance(seen.focused),
+        focus=quality.laplacian_variance if by_grey else laplacian_variance(seen.focused),
+        spread=quality.std_intensity if by_grey else float(seen.focused.std()),
         pen_fraction=share(pen_mask(seen.small)) if bright else 0.0,
         fold_fraction=fold_fraction,
         quality=quality,
@@ -91,7 +95,7 @@ def _is_sharp(tile: Evidence) -> bool:
     own = tile.focus / max(tile.tissue_fraction, tile.min_tissue_fraction)  # There is nothing to be sharp beside it.
     if own >= CERTAIN_FOCUS:
         return True
-    return own >= MIN_FOCUS and tile.focus >= MIN_SHARPNESS * tile.quality.std_intensity**2
+    return own >= MIN_FOCUS and tile.focus >= MIN_SHARPNESS * tile.spread**2
 
 
 def _paper_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:

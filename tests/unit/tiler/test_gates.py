@@ -1,5 +1,7 @@
 """Verdicts, and the reasons that are named for them."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ from morula.tiler import gates
 from morula.tiler.artefacts import fold_mask, pen_mask
 from morula.tiler.gates import Gate, TileJudgement
 from morula.tiler.impression import Impression
+from morula.tiler.readers import open_slide
 from morula.tiler.slide import Pixels
-from morula.tiler.tissue import TissueRule
+from morula.tiler.tissue import TissueRule, find_rule
 
 BRIGHT = TissueRule("bright", 245.0, 16.0)
+DARK = TissueRule("dark", 3.0, 20.0)
 TISSUE = np.ascontiguousarray(draw_tissue(700, 700)[0][200:456, 200:456])
 
 
@@ -48,6 +52,27 @@ def test_background_is_told() -> None:
 def test_out_of_focus_is_told(sigma: float) -> None:
     judged = judge_tile(blurred(TISSUE, sigma), BRIGHT)
     assert (judged.verdict, judged.reasons) == ("blurred", ("blurred",))
+
+
+@pytest.mark.parametrize("dye", [(0, 0, 255), (0, 210, 60), (240, 40, 0)])
+def test_out_of_focus_is_told_whatever_colour_shines(dye: tuple[int, int, int]) -> None:
+    nuclei = draw_tissue(700, 700)[1].label[200:456, 200:456, None] > 0
+    sharp = (nuclei * np.array(dye) + 3).clip(0, 255).astype(np.uint8)
+    assert judge_tile(sharp, DARK).verdict == "kept"
+    for sigma in (4, 9):
+        assert judge_tile(blurred(sharp, sigma), DARK).reasons == ("blurred",), sigma
+
+
+def test_real_fluorescence_is_kept_in_focus_only(data_dir: Path) -> None:
+    with open_slide(data_dir / "slides" / "real" / "test3-DAPI-2-387.ndpi") as slide:
+        overview = slide.read_scaled(0, 0, 2.2, slide.width_px * 5 // 11, slide.height_px * 5 // 11)
+    rule = find_rule(overview)
+    assert rule.illumination == "dark"
+    places = [(x, y) for y in range(0, overview.shape[0] - 511, 512) for x in range(0, overview.shape[1] - 511, 512)]
+    for sigma, verdict in ((0, "kept"), (3, "blurred"), (6, "blurred")):
+        shown = blurred(overview, sigma) if sigma else overview
+        judged = [judge_tile(np.ascontiguousarray(shown[y : y + 512, x : x + 512]), rule).verdict for x, y in places]
+        assert judged == [verdict] * 12, sigma
 
 
 @pytest.mark.parametrize("ink", [(20, 40, 200), (20, 120, 60), (25, 20, 26), (190, 36, 50)])
