@@ -128,13 +128,14 @@ def _outline(picture: Pixels, outlines: Sequence[NDArray[np.int32]], colour: Col
 
 
 def _name_core(picture: Pixels, core: Mapping[str, Any], scale: float) -> None:
+    """Its circle, and its name on a plate of white: letters with an edge cannot be read on a dark slide."""
     x, y, radius = (round(core[name] * scale) for name in ("x_px", "y_px", "radius_px"))
-    (width, height), _ = cv2.getTextSize(core["name"], FONT, 0.5, 1)
-    left = min(max(2, x - radius), picture.shape[1] - width - 2)
-    place = (left, max(height + 2, y - radius))
     for shade, thickness in ((WHITE, 3), (BLACK, 1)):
         cv2.circle(picture, (x, y), radius, shade, thickness, cv2.LINE_AA)
-        cv2.putText(picture, core["name"], place, FONT, 0.5, shade, thickness, cv2.LINE_AA)
+    (width, height), _ = cv2.getTextSize(core["name"], FONT, 0.5, 1)
+    left, bottom = min(max(2, x - radius), picture.shape[1] - width - 2), max(height + 2, y - radius)
+    cv2.rectangle(picture, (left - 2, bottom - height - 2), (left + width + 2, bottom + 3), WHITE, -1)
+    cv2.putText(picture, core["name"], (left, bottom), FONT, 0.5, BLACK, 1, cv2.LINE_AA)
 
 
 def _entries(marks: Marks) -> list[Entry]:

@@ -123,10 +123,9 @@ def test_a_core_is_named_in_sight_on_dark_and_bright_slides_and_at_the_edge(tmp_
     overview = np.full((300, 300, 3), shade, np.uint8)
     no_tile = Marked(np.zeros((0, 4), np.int64), [])
     core = {"name": "A-1", "x_px": 400.0, "y_px": 400.0, "radius_px": 500.0}
-    picture = drawn(tmp_path, overview, Marks(no_tile, [core]))[:300]
-    named = picture[:20, :40].astype(np.int16)
-    assert named.max() - named.min() > 200, "black on white, whatever the slide"
-    assert (named[:3] == shade).any(), "not cut off at the edge"
+    named = drawn(tmp_path, overview, Marks(no_tile, [core]))[:16, :32]
+    assert named.min() < 40, "letters"
+    assert (named == 255).all(axis=2).mean() > 0.4, "on white, whatever the slide, and not cut off at its edge"
 
 
 def drawn(folder: Path, overview: NDArray[np.uint8], marks: Marks) -> NDArray[np.uint8]:
