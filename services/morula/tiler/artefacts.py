@@ -12,10 +12,10 @@ from morula.tiler.core import blocks
 from morula.tiler.lines import LAYER_COUNT, Layers, Places, raise_ratio
 from morula.tiler.planes import mark_ink
 from morula.tiler.slide import Pixels
+from morula.tiler.tissue import Window, window_around
 
 Mask = npt.NDArray[np.bool_]
 Layer = npt.NDArray[np.float32]
-Window = tuple[slice, slice]
 
 LEVELS = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 1, 3)
 
@@ -66,7 +66,11 @@ def fold_mask(overview: Pixels, tissue: Mask, um_per_px: float) -> Mask:
         return np.zeros_like(tissue)
     small = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)
     covered = np.asarray(cv2.resize(tissue.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
-    found = _bands(_layers(small, covered, um_per_px * step), um_per_px * step)
+    glass = np.percentile(small[::4, ::4].reshape(-1, 3), 98, axis=0).astype(np.uint8)
+    # The densities' blur does not go as far as this.
+    window = window_around(covered > 0, math.ceil(AROUND_UM / 2 / um_per_px / step) + 1)
+    found = np.zeros(covered.shape, bool)
+    found[window] = _bands(_layers(small[window], covered[window], glass, um_per_px * step), um_per_px * step)
     return cv2.resize(found.astype(np.uint8), tissue.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
@@ -75,12 +79,11 @@ def _margin(um_per_px: float) -> int:
     return math.ceil((FOLD_REACHES_UM[-1] + LINE_LENGTH_UM) / um_per_px)
 
 
-def _layers(pixels: Pixels, tissue: Layer, um_per_px: float) -> Layers:
+def _layers(pixels: Pixels, tissue: Layer, glass: Pixels, um_per_px: float) -> Layers:
     """Density beyond that of glass of red, green and blue where tissue is and no ink, and the share of such tissue.
 
     Around them is a margin of nothing for the lines at their edge.
     """
-    glass = np.percentile(pixels[::4, ::4].reshape(-1, 3), 98, axis=0).astype(np.uint8)
     density = np.maximum(optical_density(LEVELS) - optical_density(glass.reshape(1, 1, 3)), 0)
     softness = round(INK_SOFTNESS_UM / um_per_px)
     soft = np.ones((2 * softness + 1,) * 2, np.uint8)

@@ -13,6 +13,7 @@ from morula.tiler.slide import WHITE, Pixels
 
 Grey = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+Window = tuple[slice, slice]
 Illumination = Literal["bright", "dark"]
 
 # Contrast to the background, in grey levels, that is tissue at the least (noise, JPEG) and at the most: a field
@@ -98,13 +99,22 @@ def find_rule(overview: Pixels) -> TissueRule:
 
 def tissue_mask(overview: Pixels, rule: TissueRule) -> Mask:
     """Tissue on the overview: gaps of a pixel closed, specks of dust dropped."""
-    raw = rule.mask(overview).astype(np.uint8)
-    closed = cv2.morphologyEx(raw, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    raw = rule.mask(overview)
+    window = window_around(raw, 1)
+    closed = cv2.morphologyEx(raw[window].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, measured, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     kept = np.zeros(count, bool)
     # A speck counts by its size on the overview, but a whole slide of a few pixels is no speck.
-    kept[1:] = measured[1:, cv2.CC_STAT_AREA] >= min(SPECK_PX, max(1, closed.size // 16))
-    return np.asarray(kept[labels])
+    kept[1:] = measured[1:, cv2.CC_STAT_AREA] >= min(SPECK_PX, max(1, raw.size // 16))
+    raw[window] = kept[labels]
+    return raw
+
+
+def window_around(mask: Mask, reach_px: int) -> Window:
+    """Rows and columns of all that is set and so much around it: most of a slide is glass."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    rows = slice(max(0, top - reach_px), top + height + reach_px)
+    return rows, slice(max(0, left - reach_px), left + width + reach_px)
 
 
 def box_fractions(mask: Mask, boxes: npt.NDArray[np.int64], downsample: float) -> npt.NDArray[np.float32]:
