@@ -30,8 +30,9 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 
 from morula.segmenter import cellpose_unet  # noqa: E402
+from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
 from morula.segmenter.engine import CropQueue  # noqa: E402
-from morula.segmenter.flows import CropBackend, FlowModel, Traits  # noqa: E402
+from morula.segmenter.flows import FlowModel  # noqa: E402
 
 SHARDS = 3
 CROPS_OF_A_SHARD = 4

@@ -1,6 +1,7 @@
-"""Flows to masks: those of the stock post-processing, and whole objects of any size."""
+"""Flows to masks: those of the stock post-processing, and whole objects of any size, on the host and on a device."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,11 +18,31 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 from cellpose import dynamics as stock  # noqa: E402
 
+from morula.segmenter import card, card_dynamics  # noqa: E402
+from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
+
 torch.set_num_threads(1)
 # The stock seeds are sparse tensors, which warn unless one says that they are not to be checked.
 torch.sparse.check_sparse_tensor_invariants.disable()
 DEFAULTS = DynamicsParams()
 Labels = NDArray[np.int32]
+Find = Callable[[NDArray[np.float32], NDArray[np.float32], DynamicsParams], Labels]
+
+
+def on_card(device: str) -> Find:
+    def find(flow: NDArray[np.float32], logits: NDArray[np.float32], params: DynamicsParams) -> Labels:
+        tensors = [torch.from_numpy(array).to(device) for array in (flow, logits)]
+        return card.instances(tensors[0], tensors[1], params).labels
+
+    return find
+
+
+WAYS = {"host": find_instances, **{f"card-{device}": on_card(device) for device in DEVICES}}
+
+
+@pytest.fixture(params=WAYS)
+def find(request: pytest.FixtureRequest) -> Find:
+    return WAYS[request.param]
 
 
 def discs(side: int, count: int, seed: int = 0) -> Labels:
@@ -43,7 +64,7 @@ def flows_of(labels: Labels, noise: float, seed: int = 0) -> tuple[NDArray[np.fl
     return flow, logits.astype(np.float32)
 
 
-def compared(labels: Labels, seed: int, params: DynamicsParams = DEFAULTS) -> tuple[int, int]:
+def compared(find: Find, labels: Labels, seed: int, params: DynamicsParams = DEFAULTS) -> tuple[int, int]:
     """Cells that stock finds, and how many of them are ours to the pixel."""
     flow, logits = flows_of(labels, 0.3, seed)
     theirs = stock.resize_and_compute_masks(
@@ -54,11 +75,8 @@ def compared(labels: Labels, seed: int, params: DynamicsParams = DEFAULTS) -> tu
         cellprob_threshold=params.cellprob_threshold,
         min_size=params.min_size,
     )
-    ours = find_instances(flow, logits, params)
-    pairs, counts = np.unique(np.stack([theirs.ravel(), ours.ravel()]), axis=1, return_counts=True)
-    areas, own_areas = np.bincount(theirs.ravel()), np.bincount(ours.ravel())
-    same = sum(a > 0 and b > 0 and areas[a] == n == own_areas[b] for (a, b), n in zip(pairs.T, counts, strict=True))
-    return int(theirs.max()), same
+    ours = find(flow, logits, params)
+    return int(theirs.max()), same_cells(theirs.astype(np.int32), ours)
 
 
 @pytest.mark.parametrize(
@@ -69,14 +87,14 @@ def compared(labels: Labels, seed: int, params: DynamicsParams = DEFAULTS) -> tu
         DynamicsParams(flow_threshold=0.3, cellprob_threshold=3.0, min_size=60, niter=60),
     ],
 )
-def test_masks_of_discs_are_the_stock_ones(params: DynamicsParams) -> None:
-    found, same = compared(discs(192, 45), 1, params)
+def test_masks_of_discs_are_the_stock_ones(find: Find, params: DynamicsParams) -> None:
+    found, same = compared(find, discs(192, 45), 1, params)
     assert found > 5
     assert same == found
 
 
 @pytest.mark.slow
-def test_masks_of_real_nuclei_are_the_stock_ones(data_dir: Path) -> None:
+def test_masks_of_real_nuclei_are_the_stock_ones(find: Find, data_dir: Path) -> None:
     """Knife-edge flow errors count as differences; one cell in a thousand may differ."""
     found = same = 0
     with zipfile.ZipFile(data_dir / "dsb2018" / "train_dev.zip") as archive:
@@ -85,48 +103,82 @@ def test_masks_of_real_nuclei_are_the_stock_ones(data_dir: Path) -> None:
             image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
             labels = np.unique(image, return_inverse=True)[1].reshape(image.shape).astype(np.int32)
             if labels.max() and max(labels.shape) < 800:
-                theirs, ours = compared(labels, seed)
+                theirs, ours = compared(find, labels, seed)
                 found, same = found + theirs, same + ours
     assert found > 150
     assert same >= 0.999 * found
 
 
-def test_an_object_longer_than_any_crop_is_whole_and_once() -> None:
+def test_an_object_longer_than_any_crop_is_whole_and_once(find: Find) -> None:
     labels = np.zeros((90, 900), np.int32)
     labels[40:52, 20:880] = 1
     flow, logits = flows_of(labels, 0.0)
-    found = find_instances(flow, logits, DynamicsParams(niter=2000))
+    found = find(flow, logits, DynamicsParams(niter=2000))
     assert found.max() == 1
     assert np.array_equal(found > 0, labels > 0)
 
 
-def test_five_thousand_cells_in_a_tile() -> None:
+def test_five_thousand_cells_in_a_tile(find: Find) -> None:
     labels = np.zeros((512, 512), np.int32)
     places = [(y, x) for y in range(4, 508, 7) for x in range(4, 508, 7)][:5000]
     for number, (y, x) in enumerate(places, 1):
         labels[y - 2 : y + 3, x - 2 : x + 3] = number
     flow, logits = flows_of(labels, 0.0)
-    found = find_instances(flow, logits, DynamicsParams())
+    found = find(flow, logits, DynamicsParams())
     assert found.max() == 5000
 
 
-def test_a_cell_that_fills_the_tile_is_too_large_unless_asked_for() -> None:
+def test_a_cell_that_fills_the_tile_is_too_large_unless_asked_for(find: Find) -> None:
     labels = np.ones((96, 96), np.int32)
     flow, logits = flows_of(labels, 0.0)
-    assert find_instances(flow, logits, DynamicsParams()).max() == 0
-    assert find_instances(flow, logits, DynamicsParams(max_size_fraction=1.0)).max() == 1
+    assert find(flow, logits, DynamicsParams()).max() == 0
+    assert find(flow, logits, DynamicsParams(max_size_fraction=1.0)).max() == 1
 
 
-def test_a_cell_of_one_pixel_is_no_cell() -> None:
+def test_a_cell_of_one_pixel_is_no_cell(find: Find) -> None:
     labels = np.zeros((40, 40), np.int32)
     labels[20, 20] = 1
     logits = np.where(labels > 0, 6, -6).astype(np.float32)
-    assert find_instances(np.zeros((2, 40, 40), np.float32), logits, DynamicsParams(min_size=0)).max() == 0
+    assert find(np.zeros((2, 40, 40), np.float32), logits, DynamicsParams(min_size=0)).max() == 0
 
 
-def test_nothing_is_found_in_nothing() -> None:
+def test_nothing_is_found_in_nothing(find: Find) -> None:
     empty = np.full((1, 1), -6, np.float32)
-    assert find_instances(np.zeros((2, 1, 1), np.float32), empty, DynamicsParams()).shape == (1, 1)
+    assert find(np.zeros((2, 1, 1), np.float32), empty, DynamicsParams()).shape == (1, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1)])
+def test_an_image_one_pixel_wide_is_no_error(find: Find, shape: tuple[int, int]) -> None:
+    assert find(np.ones((2, *shape), np.float32), np.full(shape, 6, np.float32), DEFAULTS).shape == shape
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("flow_threshold", [0.0, 0.3, 0.6])
+def test_a_device_finds_what_the_host_finds(device: str, flow_threshold: float) -> None:
+    """Cells that touch and lie on each other, ends that many cells share, errors on both sides of the bound."""
+    # Accelerators round otherwise.
+    least = 1.0 if device == "cpu" else 0.999
+    found = same = 0
+    for seed in range(6):
+        flow, logits = flows_of(discs(230 + 7 * seed, 30 + 30 * seed, seed), 0.1 * seed, seed)
+        params = DynamicsParams(flow_threshold=flow_threshold, niter=40 * (seed + 1))
+        host = find_instances(flow, logits, params)
+        found, same = found + int(host.max()), same + same_cells(host, on_card(device)(flow, logits, params))
+    assert found > 200
+    assert same >= least * found
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_flow_errors_of_a_device_are_those_of_the_host(device: str) -> None:
+    labels = discs(200, 60)
+    flow, _ = flows_of(labels, 0.4)
+    place = np.flatnonzero(labels)
+    cell = torch.from_numpy(labels.ravel()[place].astype(np.int64) - 1).to(device)
+    found = card_dynamics.flow_errors(
+        torch.from_numpy(place).to(device), cell, int(labels.max()), torch.from_numpy(flow).to(device)
+    )
+    # At a centre the direction of no slope at all is rounding noise, and one pixel of 80 may turn round.
+    assert found.cpu().numpy() == pytest.approx(dynamics.flow_errors(labels, flow), abs=0.06)
 
 
 def test_holes_are_filled_and_small_objects_go() -> None:

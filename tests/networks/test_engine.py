@@ -1,7 +1,7 @@
 """The crop queue: shared batches of one shape, results in order, callers that leave, memory that runs out."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -46,6 +46,10 @@ def queue() -> Iterator[CropQueue]:
     opened.close()
 
 
+def stacked(outputs: Sequence[torch.Tensor]) -> np.ndarray:
+    return torch.stack(list(outputs)).cpu().numpy()
+
+
 def numbered(count: int, start: int = 0) -> np.ndarray:
     return np.arange(start, start + count, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4, 4), np.float32)
 
@@ -53,7 +57,7 @@ def numbered(count: int, start: int = 0) -> np.ndarray:
 def test_results_are_in_order_and_batches_of_one_shape(queue: CropQueue) -> None:
     network = Doubling()
     outputs, styles = queue.run(network, numbered(10), unstoppable)
-    assert np.array_equal(outputs, numbered(10) * 2)
+    assert np.array_equal(stacked(outputs), numbered(10) * 2)
     assert styles.ravel().tolist() == list(range(10))
     assert network.batches == [4, 4, 4]
 
@@ -64,7 +68,7 @@ def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
     results: dict[int, np.ndarray] = {}
 
     def ask(start: int) -> None:
-        results[start] = queue.run(network, numbered(3, start), unstoppable)[0]
+        results[start] = stacked(queue.run(network, numbered(3, start), unstoppable)[0])
 
     callers = [threading.Thread(target=ask, args=(start,)) for start in (0, 100, 200)]
     callers[0].start()
@@ -84,7 +88,7 @@ def test_memory_that_runs_out_halves_the_batch_and_is_counted(queue: CropQueue) 
     network = Doubling(holds=1)
     before = metrics.OUT_OF_MEMORY._value.get()
     outputs, _ = queue.run(network, numbered(5), unstoppable)
-    assert np.array_equal(outputs, numbered(5) * 2)
+    assert np.array_equal(stacked(outputs), numbered(5) * 2)
     assert set(network.batches) == {1}
     assert metrics.OUT_OF_MEMORY._value.get() == before + 2
 
@@ -128,7 +132,7 @@ def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
 def test_two_networks_at_once(queue: CropQueue) -> None:
     found: list[np.ndarray] = []
     callers = [
-        threading.Thread(target=lambda: found.append(queue.run(Doubling(), numbered(9), unstoppable)[0]))
+        threading.Thread(target=lambda: found.append(stacked(queue.run(Doubling(), numbered(9), unstoppable)[0])))
         for _ in range(2)
     ]
     for caller in callers:

@@ -21,8 +21,9 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
+from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
 from morula.segmenter.engine import CropQueue  # noqa: E402
-from morula.segmenter.flows import CropBackend, FlowModel, Flows, Traits  # noqa: E402
+from morula.segmenter.flows import FlowModel, Flows  # noqa: E402
 from morula.segmenter.instanseg import InstanSeg  # noqa: E402
 
 UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"

@@ -18,8 +18,8 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 
 from morula.segmenter import cellpose_unet  # noqa: E402
+from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
 from morula.segmenter.engine import CropQueue  # noqa: E402
-from morula.segmenter.flows import CropBackend, Traits  # noqa: E402
 from morula.segmenter.unet import UNet, UNetConfig  # noqa: E402
 
 ORACLES = Path(__file__).parents[1] / "oracles"

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
 from morula.segmenter.cpsam import fuse
+from morula.segmenter.crop_backend import CropBackend, Traits
 from morula.segmenter.engine import CropQueue
-from morula.segmenter.flows import CropBackend, FlowModel, Traits
+from morula.segmenter.flows import FlowModel
 from morula.segmenter.weights import load_exactly, read_state
 
 CROP_PX = 256

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
+from morula.segmenter.crop_backend import CropBackend, SizeModel, Traits
 from morula.segmenter.engine import CropQueue, Network
-from morula.segmenter.flows import CropBackend, FlowModel, SizeModel, Traits
+from morula.segmenter.flows import FlowModel
 from morula.segmenter.unet import UNet, UNetConfig
 from morula.segmenter.weights import load_exactly, read_state
 

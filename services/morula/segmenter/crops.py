@@ -93,13 +93,12 @@ def cut(image: Image, grid: CropGrid, *, mirrored: bool = False) -> Image:
 def blend(outputs: Image, grid: CropGrid) -> Image:
     """One image (channels, height, width) of outputs (n, channels, crop): dy, dx and what has no direction."""
     height, width = grid.crop
-    taper_y, taper_x = _taper(height, max(grid.crop)), _taper(width, max(grid.crop))
+    taper_y, taper_x, weight = tapers(grid)
     taper = taper_y[:, None] * taper_x
     total = np.zeros((outputs.shape[1], *grid.padded), np.float32)
     for n, (row, column) in enumerate(_places(grid)):
         y, x = grid.rows[row], grid.columns[column]
         total[:, y : y + height, x : x + width] += _unflip(outputs[n], row, column, grid) * taper
-    weight = _weights(grid.rows, taper_y, grid.padded[0])[:, None] * _weights(grid.columns, taper_x, grid.padded[1])
     inner = (slice(grid.top_px, grid.top_px + grid.height), slice(grid.left_px, grid.left_px + grid.width))
     blended: Image = (total[:, *inner] / weight[inner]).astype(np.float32)
     return blended
@@ -126,6 +125,13 @@ def _unflip(output: Image, row: int, column: int, grid: CropGrid) -> Image:
     if row % 2:
         upright[1] *= -1
     return upright
+
+
+def tapers(grid: CropGrid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """How much the px of a crop count, down and across, and the sum of what counts on each px of the padded image."""
+    taper_y, taper_x = (_taper(side, max(grid.crop)) for side in grid.crop)
+    down, across = _weights(grid.rows, taper_y, grid.padded[0]), _weights(grid.columns, taper_x, grid.padded[1])
+    return taper_y, taper_x, down[:, None] * across
 
 
 def _taper(side: int, longest: int) -> NDArray[np.float64]:

@@ -8,18 +8,21 @@ pixel a fixed number of times, in compiled loops over the pixels of a cell's own
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from morula.segmenter import kernels
+from morula.segmenter.replay import repeat
 
 Flow = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
-_MARGIN_PX = 20  # the histogram of end points reaches this far beyond the image
+MARGIN_PX = 20  # the histogram of end points reaches this far beyond the image
 # torch wakes a team of threads for more numbers than twice this; regions that lie beside each other need none.
 _POINTS_AT_ONCE = 16_000
 
@@ -41,7 +44,9 @@ def find_instances(flow: Flow, cell_probability: Flow, params: DynamicsParams) -
     if not foreground.any():
         return np.zeros(foreground.shape, np.int32)
     rows, columns = np.nonzero(foreground)
-    ends = walk(flow * foreground / np.float32(5), rows, columns, params.niter)
+    drawn = torch.from_numpy(flow * foreground / np.float32(5))
+    starts = torch.from_numpy(rows), torch.from_numpy(columns)
+    ends = walk(drawn, *starts, params.niter, _POINTS_AT_ONCE).numpy()
     labels = gather(ends, rows, columns, foreground.shape)
     labels = drop_large(labels, params.max_size_fraction)
     if params.flow_threshold > 0:
@@ -50,31 +55,31 @@ def find_instances(flow: Flow, cell_probability: Flow, params: DynamicsParams) -
     return fill_and_drop_small(labels, params.min_size)
 
 
-def walk(flow: Flow, rows: NDArray[np.int64], columns: NDArray[np.int64], step_count: int) -> NDArray[np.int32]:
-    """End points (2, n) of pixels that step along the flow.
+def walk(flow: Tensor, rows: Tensor, columns: Tensor, step_count: int, at_once: int) -> Tensor:
+    """End points (2, n) of pixels that step along the flow, so many of them at once.
 
     Positions are scaled by the side less one and sampled with pixel edges at -1 and 1, as the published networks'
     post-processing does: the half pixel between the two is part of the masks that people compare with.
     """
-    sides = torch.tensor([flow.shape[2] - 1, flow.shape[1] - 1], dtype=torch.float64)
-    field = torch.empty((1, 2, *flow.shape[1:]))
-    field[0, 0], field[0, 1] = torch.from_numpy(flow[1] * np.float32(1)), torch.from_numpy(flow[0])
-    for axis in range(2):
-        field[:, axis] *= 2.0 / sides[axis].item()
-    points = torch.empty((1, 1, rows.size, 2))
-    points[0, 0, :, 0], points[0, 0, :, 1] = torch.from_numpy(columns), torch.from_numpy(rows)
-    for axis in range(2):
-        points[..., axis] /= sides[axis].item()
+    sides = [max(side - 1, 1) for side in (flow.shape[2], flow.shape[1])]
+    field = flow.flip(0)[None].float()
+    points = torch.stack([columns, rows], dim=1).float()[None, None]
+    for axis, side in enumerate(sides):
+        field[:, axis] *= 2.0 / side
+        points[..., axis] /= side
     points.mul_(2).sub_(1)
-    for start in range(0, rows.size, _POINTS_AT_ONCE):
-        some = points[:, :, start : start + _POINTS_AT_ONCE]
-        for _ in range(step_count):
-            some += functional.grid_sample(field, some, align_corners=False)[0].permute(1, 2, 0)
-            some.clamp_(-1.0, 1.0)
+    for start in range(0, rows.numel(), at_once):
+        some = points[:, :, start : start + at_once]
+        repeat(partial(_step, field, some), step_count, flow.device)
     points.add_(1).mul_(0.5)
-    for axis in range(2):
-        points[..., axis] *= sides[axis].item()
-    return points[0, 0].T.flip(0).int().numpy()
+    for axis, side in enumerate(sides):
+        points[..., axis] *= side
+    return points[0, 0].T.flip(0).int()
+
+
+def _step(field: Tensor, points: Tensor) -> None:
+    points += functional.grid_sample(field, points, align_corners=False)[0].permute(1, 2, 0)
+    points.clamp_(-1.0, 1.0)
 
 
 def gather(
@@ -82,9 +87,9 @@ def gather(
 ) -> Labels:
     """Labels of pixels by the seed that their end point belongs to."""
     height, width = shape
-    y = np.clip(ends[0] + _MARGIN_PX, 0, height + _MARGIN_PX - 1)
-    x = np.clip(ends[1] + _MARGIN_PX, 0, width + _MARGIN_PX - 1)
-    padded = (height + 2 * _MARGIN_PX, width + 2 * _MARGIN_PX)
+    y = np.clip(ends[0] + MARGIN_PX, 0, height + MARGIN_PX - 1)
+    x = np.clip(ends[1] + MARGIN_PX, 0, width + MARGIN_PX - 1)
+    padded = (height + 2 * MARGIN_PX, width + 2 * MARGIN_PX)
     counts = np.bincount(y.astype(np.int64) * padded[1] + x, minlength=padded[0] * padded[1]).reshape(padded)
     seeds = kernels.find_seeds(counts)
     labels = np.zeros(shape, np.int32)

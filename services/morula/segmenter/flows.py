@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol
@@ -11,40 +11,79 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from morula.common.compute import Checkpoint
 from morula.segmenter import crops, metrics
-from morula.segmenter.channels import planes
 from morula.segmenter.dynamics import DynamicsParams, find_instances
-from morula.segmenter.engine import CropQueue, Network
 from morula.segmenter.instances import Instances, Wanted, unstoppable
 
 Image = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-SizeModel = Callable[[Image], float]
-"""From a style vector to a diameter in px."""
 
 _STEPS = 200
 
 
+class Found(Protocol):
+    """What a backend has found in an image, wherever it lies."""
+
+    @property
+    def style(self) -> Image:
+        """What kind of image it is, a unit vector; empty where the network has none."""
+        ...
+
+    @property
+    def rescale(self) -> float:
+        """How much larger the image was shown than it is."""
+        ...
+
+    def instances(self, params: DynamicsParams) -> Instances: ...
+
+
+@dataclass(frozen=True)
+class Said:
+    """What networks say of an image's crops, where their device left it."""
+
+    outputs: Sequence[Sequence[Tensor]]
+    """By network, by crop: (channels, height, width); the last three are flow and probability."""
+    grid: crops.CropGrid
+    height: int
+    width: int
+    """Sides of the image itself, which may have been shown at another scale."""
+    style: Image
+    rescale: float
+
+
 @dataclass(frozen=True)
 class Flows:
-    """What a network says of an image: where each pixel is drawn, and how surely it belongs to an object."""
+    """Where each pixel is drawn, and how surely it belongs to an object, on the host."""
 
     flow: Image
     """(2, height, width): dy and dx, times 5."""
     probability: Image
     """(height, width): a logit."""
     style: Image
-    """What kind of image it is, a unit vector; empty where the network has none."""
     rescale: float = 1.0
-    """How much larger the image was shown than it is."""
+
+    @classmethod
+    def of(cls, said: Said) -> Flows:
+        """One image of all crops, at the image's own scale."""
+        outputs = [np.stack([crop.cpu().numpy() for crop in network]) for network in said.outputs]
+        blended = crops.blend(np.mean(outputs, axis=0) if len(outputs) > 1 else outputs[0], said.grid)
+        if said.rescale != 1:
+            blended = resized(blended, said.height, said.width)
+        return cls(blended[-3:-1], blended[-1], said.style, said.rescale)
+
+    def instances(self, params: DynamicsParams) -> Instances:
+        """Objects, each with its mean probability as score."""
+        labels = find_instances(self.flow, self.probability, params)
+        return Instances(labels, mean_scores(labels, self.probability))
 
 
 class Backend(Protocol):
     """All that a network of flows has to offer."""
 
-    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Flows: ...
+    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Found: ...
 
     def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
         """Size of objects by the style of their image; 0 where there is no model of it."""
@@ -60,10 +99,10 @@ class FlowModel:
     def __call__(
         self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
     ) -> Instances:
-        flows = self._backend.infer(pixels, mpp, wanted, checkpoint)
+        found = self._backend.infer(pixels, mpp, wanted, checkpoint)
         checkpoint()
         began = time.perf_counter()
-        instances = to_instances(flows, mpp, wanted)
+        instances = found.instances(dynamics_params(found.rescale, mpp, wanted))
         metrics.PHASE_SECONDS.labels("instances").observe(time.perf_counter() - began)
         metrics.CELLS.inc(instances.scores.size)
         return instances
@@ -75,18 +114,16 @@ class FlowModel:
         return replace(wanted, diameter_um=self._backend.first_diameter_um(pixels, mpp, wanted, checkpoint))
 
 
-def to_instances(flows: Flows, mpp: float, wanted: Wanted) -> Instances:
-    """Objects of flows, each with its mean probability as score."""
+def dynamics_params(rescale: float, mpp: float, wanted: Wanted) -> DynamicsParams:
+    """What is asked of objects in an image that was shown `rescale` times as large."""
     asked = wanted.flows
-    params = DynamicsParams(
+    return DynamicsParams(
         cellprob_threshold=asked.cellprob_threshold,
         flow_threshold=asked.flow_threshold,
-        niter=asked.niter or int(_STEPS / flows.rescale),
+        niter=asked.niter or int(_STEPS / rescale),
         min_size=ceil(wanted.min_area_um2 / mpp**2) if wanted.min_area_um2 else asked.min_size,
         max_size_fraction=asked.max_size_fraction,
     )
-    labels = find_instances(flows.flow, flows.probability, params)
-    return Instances(labels, mean_scores(labels, flows.probability))
 
 
 def mean_scores(labels: NDArray[np.int32], logits: Image) -> Image:
@@ -97,68 +134,8 @@ def mean_scores(labels: NDArray[np.int32], logits: Image) -> Image:
     return scores.astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What a network was made for."""
-
-    crop_px: int
-    channels: tuple[str, ...]
-    diameter_px: float
-    """Size of objects in the images it was trained on."""
-    fills_crops: bool = True
-    """Whether an image smaller than a crop is padded to a whole one."""
-    object_um: float = 0.0
-    """Size of objects where a request names none; 0 shows the image as it is."""
-
-
-class CropBackend:
-    """Shows an image to networks crop by crop, at the scale they were trained on; several give their mean."""
-
-    def __init__(
-        self, networks: Sequence[Network], traits: Traits, queue: CropQueue, size_model: SizeModel | None = None
-    ) -> None:
-        self._networks = networks
-        self._traits = traits
-        self._queue = queue
-        self._size_model = size_model
-
-    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Flows:
-        asked = wanted.flows
-        began = time.perf_counter()
-        shown = planes(pixels, asked.channels or self._traits.channels, wanted.calibration, asked.normalize)
-        rescale = self._rescale(wanted.diameter_um or self._traits.object_um, mpp)
-        if rescale != 1:
-            height, width = (max(1, int(side * rescale)) for side in pixels.shape[:2])
-            shown = resized(shown, height, width)
-        grid = crops.plan(
-            shown.shape[1], shown.shape[2], self._traits.crop_px, augment=asked.augment, whole=self._traits.fills_crops
-        )
-        parts = crops.cut(shown, grid, mirrored=wanted.is_part)
-        metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
-        found = [self._queue.run(network, parts, checkpoint, asked.batch) for network in self._networks]
-        outputs = np.mean([output for output, _ in found], axis=0) if len(found) > 1 else found[0][0]
-        blended = crops.blend(outputs, grid)
-        if rescale != 1:
-            blended = resized(blended, *pixels.shape[:2])
-        # Networks of one's own may say more; the last three are flow and probability.
-        return Flows(blended[-3:-1], blended[-1], _unit(found[0][1].sum(axis=0)), rescale)
-
-    def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
-        if self._size_model is None:
-            return 0.0
-        return self._size_model(self.infer(pixels, mpp, wanted, checkpoint).style) * mpp
-
-    def _rescale(self, diameter_um: float, mpp: float) -> float:
-        return self._traits.diameter_px * mpp / diameter_um if diameter_um else 1.0
-
-
 def resized(image: Image, height: int, width: int) -> Image:
     """Channels (n, height, width) at another size."""
     last = np.ascontiguousarray(np.moveaxis(image, 0, -1))
     other = cv2.resize(last, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(np.moveaxis(other.reshape(height, width, -1), -1, 0))
-
-
-def _unit(vector: Image) -> Image:
-    length = float(np.linalg.norm(vector))
-    return vector / np.float32(length) if length else vector[:0]

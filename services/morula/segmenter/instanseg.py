@@ -51,7 +51,7 @@ class InstanSeg:
         shown = resized(shown, height, width) if scale != 1 else shown
         fill = [(0, 0), (0, -height % _STEP_PX), (0, -width % _STEP_PX)]
         labels, _ = self._queue.run(self._network, np.pad(shown, fill, mode="edge")[None], checkpoint, batch=1)
-        found = np.rint(labels[0, 0, :height, :width]).astype(np.int32)
+        found = np.rint(labels[0][0, :height, :width].cpu().numpy()).astype(np.int32)
         return _instances(found, pixels.shape[:2], wanted, mpp)
 
 

@@ -6,7 +6,9 @@ from prometheus_client import Counter, Histogram
 
 CROPS = Counter("morula_segmenter_crops", "Crops that a network has seen")
 CELLS = Counter("morula_segmenter_cells", "Cells found, before their owners are known")
-OUT_OF_MEMORY = Counter("morula_segmenter_out_of_memory", "Batches that the device's memory did not hold")
+OUT_OF_MEMORY = Counter(
+    "morula_segmenter_out_of_memory", "Batches, and regions of instances, that the device's memory did not hold"
+)
 BATCH_FILL = Histogram(
     "morula_segmenter_batch_fill", "Filled part of a batch", buckets=(0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
 )

@@ -61,8 +61,9 @@ def _outlines() -> list[Case]:
 def _whole() -> list[Case]:
     """Sixteen tiles one by one against one region of them: the same weights, numbers and pixels."""
     from morula.segmenter import cellpose_sam
+    from morula.segmenter.crop_backend import CropBackend, Traits
     from morula.segmenter.engine import CropQueue
-    from morula.segmenter.flows import CropBackend, FlowModel, Traits
+    from morula.segmenter.flows import FlowModel
     from morula.segmenter.stock import stock_sam
 
     side = REGION_TILES * TILE_PX + 2 * HALO_PX

@@ -1,0 +1,85 @@
+"""From crops to instances on an accelerator; `flows` is the same for a processor.
+
+Blending, scaling, the walk, seeds and the check of flows stay where the network left its outputs; all threads use the
+device's one default stream, so what a region asks follows its batches. Labels and probabilities are fetched once, for
+outlines are made on the host: holes are filled and scores counted there, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from morula.segmenter import card_dynamics, crops, metrics
+from morula.segmenter.dynamics import DynamicsParams, fill_and_drop_small
+from morula.segmenter.flows import Flows, Image, Said, mean_scores
+from morula.segmenter.instances import Instances
+
+
+@dataclass(frozen=True)
+class CardFlows:
+    """What networks say of crops, still in pieces, on their device."""
+
+    said: Said
+
+    @property
+    def style(self) -> Image:
+        return self.said.style
+
+    @property
+    def rescale(self) -> float:
+        return self.said.rescale
+
+    def instances(self, params: DynamicsParams) -> Instances:
+        """Objects, each with its mean probability as score; found on the host where the device's memory does not do."""
+        try:
+            return self._on_card(params)
+        except torch.OutOfMemoryError:
+            metrics.OUT_OF_MEMORY.inc()
+        # Here, and not above, where the error still holds what did not fit.
+        torch.cuda.empty_cache()
+        return Flows.of(self.said).instances(params)
+
+    @torch.inference_mode()
+    def _on_card(self, params: DynamicsParams) -> Instances:
+        blended = blend(self.said.outputs, self.said.grid)
+        if self.rescale != 1:
+            size = (self.said.height, self.said.width)
+            blended = functional.interpolate(blended[None], size, mode="bilinear", align_corners=False)[0]
+        return instances(blended[-3:-1], blended[-1], params)
+
+
+def instances(flow: Tensor, probability: Tensor, params: DynamicsParams) -> Instances:
+    """Objects of flows, as `Flows.instances` finds them on the host."""
+    found = card_dynamics.find_instances(flow, probability, params)
+    labels = fill_and_drop_small(found.cpu().numpy(), params.min_size)
+    return Instances(labels, mean_scores(labels, probability.cpu().numpy()))
+
+
+def blend(outputs: Sequence[Sequence[Tensor]], grid: crops.CropGrid) -> Tensor:
+    """One image (channels, height, width) of the mean of networks: crops add up to rows, rows to the image."""
+    said = torch.stack([torch.stack(list(network)) for network in outputs]).mean(0)
+    said = _upright(said.view(len(grid.rows), len(grid.columns), *said.shape[1:]), grid)
+    taper_y, taper_x, weight = (torch.from_numpy(array).to(said) for array in crops.tapers(grid))
+    strips = said.new_zeros((*said.shape[:1], *said.shape[2:4], grid.padded[1]))
+    for column, x in enumerate(grid.columns):
+        strips[..., x : x + grid.crop[1]] += said[:, column] * taper_x
+    total = said.new_zeros((said.shape[2], *grid.padded))
+    for row, y in enumerate(grid.rows):
+        total[:, y : y + grid.crop[0]] += strips[row] * taper_y[:, None]
+    inner = (slice(grid.top_px, grid.top_px + grid.height), slice(grid.left_px, grid.left_px + grid.width))
+    return total[:, *inner] / weight[inner]
+
+
+def _upright(said: Tensor, grid: crops.CropGrid) -> Tensor:
+    """(rows, columns, channels, height, width): crops that were seen flipped are flipped back, as are their flows."""
+    if grid.is_flipped:
+        said[:, 1::2] = said[:, 1::2].flip(-2)
+        said[1::2] = said[1::2].flip(-1)
+        said[:, 1::2, 0] *= -1
+        said[1::2, :, 1] *= -1
+    return said

@@ -1,0 +1,90 @@
+"""Networks of flows as a backend: they see an image crop by crop, and what they say is finished on their device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from morula.common.compute import Checkpoint
+from morula.segmenter import crops, metrics
+from morula.segmenter.card import CardFlows
+from morula.segmenter.channels import planes
+from morula.segmenter.engine import CropQueue, Network
+from morula.segmenter.flows import Flows, Found, Image, Pixels, Said, resized
+from morula.segmenter.instances import Wanted
+
+Finish = Callable[[Said], Found]
+SizeModel = Callable[[Image], float]
+"""From a style vector to a diameter in px."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a network was made for."""
+
+    crop_px: int
+    channels: tuple[str, ...]
+    diameter_px: float
+    """Size of objects in the images it was trained on."""
+    fills_crops: bool = True
+    """Whether an image smaller than a crop is padded to a whole one."""
+    object_um: float = 0.0
+    """Size of objects where a request names none; 0 shows the image as it is."""
+
+
+class CropBackend:
+    """Shows an image to networks crop by crop, at the scale they were trained on; several give their mean."""
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        traits: Traits,
+        queue: CropQueue,
+        size_model: SizeModel | None = None,
+        finish: Finish | None = None,
+    ) -> None:
+        self._networks = networks
+        self._traits = traits
+        self._queue = queue
+        self._size_model = size_model
+        self._finish = finish or finish_on(queue.device)
+
+    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Found:
+        asked = wanted.flows
+        began = time.perf_counter()
+        shown = planes(pixels, asked.channels or self._traits.channels, wanted.calibration, asked.normalize)
+        rescale = self._rescale(wanted.diameter_um or self._traits.object_um, mpp)
+        if rescale != 1:
+            height, width = (max(1, int(side * rescale)) for side in pixels.shape[:2])
+            shown = resized(shown, height, width)
+        grid = crops.plan(
+            shown.shape[1], shown.shape[2], self._traits.crop_px, augment=asked.augment, whole=self._traits.fills_crops
+        )
+        parts = crops.cut(shown, grid, mirrored=wanted.is_part)
+        metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
+        found = [self._queue.run(network, parts, checkpoint, asked.batch) for network in self._networks]
+        outputs = [said for said, _ in found]
+        style = _unit(found[0][1].sum(axis=0))
+        return self._finish(Said(outputs, grid, pixels.shape[0], pixels.shape[1], style, rescale))
+
+    def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
+        if self._size_model is None:
+            return 0.0
+        return self._size_model(self.infer(pixels, mpp, wanted, checkpoint).style) * mpp
+
+    def _rescale(self, diameter_um: float, mpp: float) -> float:
+        return self._traits.diameter_px * mpp / diameter_um if diameter_um else 1.0
+
+
+def finish_on(device: torch.device) -> Finish:
+    """The way from crops to instances that suits a device: all but CUDA is left for the processor."""
+    return CardFlows if device.type == "cuda" else Flows.of
+
+
+def _unit(vector: Image) -> Image:
+    length = float(np.linalg.norm(vector))
+    return vector / np.float32(length) if length else vector[:0]

@@ -1,0 +1,143 @@
+"""The way of a device, from crops to instances: the same as the host's, which takes over where memory runs out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from morula.common.compute import Cores
+from morula.onebox.images import read_image
+from morula.segmenter import crops
+from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.params import FlowParams
+from tests.servers.require import networks
+
+networks()
+import torch  # noqa: E402 - only where it is installed
+from torch.nn import functional  # noqa: E402
+
+from morula.segmenter import card, card_dynamics, cellpose_unet, metrics  # noqa: E402
+from morula.segmenter.card import CardFlows  # noqa: E402
+from morula.segmenter.crop_backend import CropBackend, Traits, finish_on  # noqa: E402
+from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
+from morula.segmenter.engine import CropQueue  # noqa: E402
+from morula.segmenter.flows import FlowModel, Flows, Said, dynamics_params  # noqa: E402
+from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
+
+UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
+TRAITS = Traits(64, ("inverted_gray", "blue"), 20.0, fills_crops=False)
+
+
+@pytest.fixture(params=DEVICES)
+def queue(request: pytest.FixtureRequest) -> Iterator[CropQueue]:
+    opened = CropQueue(request.param, batch=3, cores=Cores(1))
+    yield opened
+    opened.close()
+
+
+def pixels(height: int = 150, width: int = 210) -> NDArray[np.uint8]:
+    """Soft dots."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    dots = [np.hypot(y - cy, x - cx) < 9 for cy, cx in random.uniform(0, (height, width), (40, 2))]
+    light = np.where(np.any(dots, axis=0), 90, 220)[..., None] + random.normal(0, 6, (height, width, 3))
+    return np.clip(light, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("size", [(300, 517), (64, 64), (41, 200), (1, 1)])
+def test_crops_are_blended_as_on_the_host(device: str, size: tuple[int, int], augment: bool) -> None:
+    grid = crops.plan(*size, 64, augment=augment)
+    random = np.random.default_rng(0)
+    networks = [random.normal(size=(grid.crop_count, 4, *grid.crop)).astype(np.float32) for _ in range(2)]
+    said = [list(torch.from_numpy(network).to(device)) for network in networks]
+    expected = crops.blend(np.mean(networks, axis=0), grid)
+    assert np.abs(card.blend(said, grid).cpu().numpy() - expected).max() < 1e-5
+
+
+class Uphill:
+    """A network that draws dark pixels to where it is darkest, seen as sharply as `blur_px` says."""
+
+    def __init__(self, blur_px: int) -> None:
+        self.name = f"uphill {blur_px}"
+        self._blur_px = blur_px
+
+    def __call__(self, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        dark = shown[:, :1]
+        for _ in range(3):
+            dark = functional.avg_pool2d(dark, self._blur_px, 1, self._blur_px // 2)
+        slope = torch.cat(torch.gradient(dark, dim=(2, 3)), dim=1)
+        flow = 5 * slope / slope.norm(dim=1, keepdim=True).clamp(min=1e-3)
+        return torch.cat([flow, 10 * (dark - 0.4)], dim=1), dark.mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("diameter_um", [0.0, 7.0, 14.0])
+@pytest.mark.parametrize("augment", [False, True])
+def test_both_ways_find_the_same_in_an_image(queue: CropQueue, augment: bool, diameter_um: float) -> None:
+    """Two networks, at the image's own scale and at others."""
+    members = [Uphill(5), Uphill(7)]
+    wanted = Wanted(diameter_um=diameter_um, flows=FlowParams(augment=augment, normalize="image"))
+    host, device = (
+        FlowModel(CropBackend(members, TRAITS, queue, finish=finish))(pixels(), 0.5, wanted)
+        for finish in (Flows.of, CardFlows)
+    )
+    assert host.labels.max() > 10
+    assert same_cells(host.labels, device.labels) >= 0.999 * host.labels.max()
+    assert device.scores == pytest.approx(host.scores, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> None:
+    """A trained network, at its own scale: one cell in a thousand may differ by the last bits of the blend."""
+    network = cellpose_unet.read_network(data_dir / "weights" / "cpnet_nuclei.pth")
+    members = [cellpose_unet.UNetNetwork(network, "trained", queue.device)]
+    traits = Traits(224, ("gray", "none"), float(network.diam_mean), fills_crops=False, object_um=8.0)
+    heard: list[Said] = []
+
+    def both(said: Said) -> Flows:
+        heard.append(said)
+        return Flows.of(said)
+
+    backend = CropBackend(members, traits, queue, finish=both)
+    found = same = 0
+    for path in sorted((data_dir / "he_nuclei" / "images").iterdir())[::18]:
+        flows = backend.infer(read_image(path)[:512, :512], 0.25, Wanted(), unstoppable)
+        params = dynamics_params(flows.rescale, 0.25, Wanted())
+        host, device = (way.instances(params).labels for way in (flows, CardFlows(heard[-1])))
+        found, same = found + int(host.max()), same + same_cells(host, device)
+    assert found > 100
+    assert same >= 0.999 * found
+
+
+def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = crops.plan(90, 70, 64, whole=False)
+    image = np.stack([*np.mgrid[-45:45, -35:35] / -9.0, np.full((90, 70), 5.0)]).astype(np.float32)
+    said = Said([list(torch.from_numpy(crops.cut(image, grid)))], grid, 90, 70, np.empty(0, np.float32), 1.0)
+
+    def full(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no memory left")
+
+    monkeypatch.setattr(card_dynamics, "find_instances", full)
+    before = metrics.OUT_OF_MEMORY._value.get()
+    params = DynamicsParams(flow_threshold=0, max_size_fraction=1)
+    found = CardFlows(said).instances(params)
+    assert metrics.OUT_OF_MEMORY._value.get() == before + 1
+    assert found.labels.max() == found.scores.size == 1
+    assert np.array_equal(found.labels, Flows.of(said).instances(params).labels)
+
+
+def test_the_device_decides_which_way_is_taken() -> None:
+    assert finish_on(torch.device("cuda", 1)) is CardFlows
+    assert finish_on(torch.device("cpu")) == Flows.of
+
+
+def test_style_needs_no_blend(queue: CropQueue) -> None:
+    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(UNET), "unet", queue.device)
+    styles = [
+        CropBackend([network], TRAITS, queue, finish=finish).infer(pixels(), 0.5, Wanted(), unstoppable).style
+        for finish in (Flows.of, CardFlows)
+    ]
+    assert np.array_equal(*styles)
