@@ -39,6 +39,15 @@ class Case:
         }
 
 
+def against(name: str, theirs: float, ours: float, unit: str, bound: str | None = None) -> list[Case]:
+    """Two ways to the same, and how many times as fast ours is."""
+    return [
+        Case(f"{name}: stock", round(theirs, 4), unit),
+        Case(f"{name}: ours", round(ours, 4), unit),
+        Case(f"{name}: times stock", round(theirs / ours, 2), "x", bound),
+    ]
+
+
 @dataclass(frozen=True)
 class Report:
     """All figures of one stage on this machine."""
