@@ -50,8 +50,7 @@ def find_instances(flow: Flow, cell_probability: Flow, params: DynamicsParams) -
     labels = gather(ends, rows, columns, foreground.shape)
     labels = drop_large(labels, params.max_size_fraction)
     if params.flow_threshold > 0:
-        errors = flow_errors(labels, flow)
-        labels = keep(labels, np.nonzero(errors <= params.flow_threshold)[0] + 1)
+        labels = keep(labels, np.r_[False, flow_errors(labels, flow) <= params.flow_threshold])
     return fill_and_drop_small(labels, params.min_size)
 
 
@@ -101,17 +100,15 @@ def gather(
 
 
 def drop_large(labels: Labels, max_size_fraction: float) -> Labels:
-    sizes = np.bincount(labels.ravel())
-    small = np.nonzero(sizes <= labels.size * max_size_fraction)[0]
-    return keep(labels, small[small > 0])
+    sizes = kernels.count_sizes(labels)
+    return keep(labels, (sizes > 0) & (sizes <= labels.size * max_size_fraction))
 
 
-def keep(labels: Labels, kept: NDArray[np.int64]) -> Labels:
-    """The kept labels, numbered anew from 1; all others become background."""
-    lookup = np.zeros(int(labels.max()) + 1, np.int32)
-    present = kept[np.bincount(labels.ravel(), minlength=lookup.size)[kept] > 0]
-    lookup[present] = np.arange(1, present.size + 1)
-    return lookup[labels]
+def keep(labels: Labels, is_kept: NDArray[np.bool_]) -> Labels:
+    """The kept of labels 1..n, numbered anew from 1; all others become background."""
+    is_kept[0] = False
+    numbers = np.cumsum(is_kept, dtype=np.int32) * is_kept
+    return numbers[labels]
 
 
 def flow_errors(labels: Labels, flow: Flow) -> NDArray[np.float64]:
@@ -137,5 +134,4 @@ def fill_and_drop_small(labels: Labels, min_size: int) -> Labels:
 
 
 def drop_small(labels: Labels, min_size: int) -> Labels:
-    kept = np.nonzero(np.bincount(labels.ravel()) >= max(min_size, 1))[0]
-    return keep(labels, kept[kept > 0])
+    return keep(labels, kernels.count_sizes(labels) >= max(min_size, 1))

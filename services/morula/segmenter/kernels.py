@@ -66,6 +66,16 @@ def grow(counts: Integers, seeds: Integers) -> Labels:
 
 
 @compiled
+def count_sizes(labels: Labels) -> Integers:
+    """Pixels of each label from 0 to the highest."""
+    sizes = np.zeros(labels.max() + 1, np.int64)
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            sizes[labels[y, x]] += 1
+    return sizes
+
+
+@compiled
 def find_boxes(labels: Labels, count: int) -> Integers:
     boxes = np.empty((count, 4), np.int64)
     boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = labels.shape[0], labels.shape[1], 0, 0
