@@ -31,7 +31,7 @@ class FusedAttention(nn.Module):
         dtype = published.qkv.weight.dtype
         tables = [distance_table(table.detach().float(), side) for table in (published.rel_pos_h, published.rel_pos_w)]
         self.register_buffer("distance_rows", torch.stack(tables).to(dtype), persistent=False)  # (2, side, side, C)
-        place = torch.arange(side * side)
+        place = torch.arange(side * side, device=published.qkv.weight.device)
         pick = torch.cat([functional.one_hot(place // side, side), functional.one_hot(place % side, side)], dim=1)
         self.register_buffer("pick", pick.to(dtype), persistent=False)  # (side^2, 2 side)
 
@@ -61,7 +61,7 @@ def distance_table(table: Tensor, side: int) -> Tensor:
     """Rows (side, side, C) of a table by the distance from query to key, resampled to 2 side - 1 distances."""
     if table.shape[0] != 2 * side - 1:
         table = functional.interpolate(table.T[None], size=2 * side - 1, mode="linear")[0].T
-    place = torch.arange(side)
+    place = torch.arange(side, device=table.device)
     return table[place[:, None] - place[None, :] + side - 1]
 
 
