@@ -41,7 +41,7 @@ def test_crops_are_blended_on_their_device(augment: bool) -> None:
 def test_what_repeats_and_what_grows_stays_on_its_device() -> None:
     """What depends on the values of tensors has no shape there, so only parts of the way can be tried."""
     pixels, cells = torch.zeros(50, dtype=torch.int64, device=META), torch.zeros(7, dtype=torch.int64, device=META)
-    assert walk(torch.zeros(2, 30, 40, device=META), pixels, pixels, 3, 50).device == META
+    assert walk(torch.zeros(2, 30, 40, device=META), pixels, pixels, 3, 50, 4).device == META
     counts = torch.zeros(70 * 80, dtype=torch.int32, device=META)
     assert card_dynamics.grow(counts, cells, 80).device == META
     neighbours = torch.zeros(9, 50, dtype=torch.int32, device=META)

@@ -152,6 +152,18 @@ def test_an_image_one_pixel_wide_is_no_error(find: Find, shape: tuple[int, int])
     assert find(np.ones((2, *shape), np.float32), np.full(shape, 6, np.float32), DEFAULTS).shape == shape
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3, 3.0])
+def test_pixels_that_merge_end_where_each_alone_does(noise: float) -> None:
+    """Also where the flow is mere noise, and where it leads out of the image."""
+    flow, _ = flows_of(discs(150, 40), 0.0)
+    flow += np.random.default_rng(0).normal(0, noise, flow.shape).astype(np.float32)
+    rows, columns = (torch.from_numpy(at) for at in np.nonzero(np.abs(flow).sum(axis=0)))
+    drawn = torch.from_numpy(flow / np.float32(5))
+    alone = dynamics.walk(drawn, rows, columns, 200, 10**6, 10**6)
+    for at_once, leg_steps in ((10**6, 30), (1000, 30), (777, 7), (10**6, 200)):
+        assert torch.equal(dynamics.walk(drawn, rows, columns, 200, at_once, leg_steps), alone)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("flow_threshold", [0.0, 0.3, 0.6])
 def test_a_device_finds_what_the_host_finds(device: str, flow_threshold: float) -> None:

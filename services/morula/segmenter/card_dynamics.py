@@ -25,7 +25,7 @@ def find_instances(flow: Tensor, cell_probability: Tensor, params: DynamicsParam
     place = foreground.flatten().nonzero()[:, 0]
     if place.numel():
         rows, columns = place // flow.shape[2], place % flow.shape[2]
-        ends = walk(flow * foreground / 5, rows, columns, params.niter, place.numel())
+        ends = walk(flow * foreground / 5, rows, columns, params.niter, place.numel(), params.niter + 1)
         cell, count = gather(ends, foreground.shape)
         largest = foreground.numel() * params.max_size_fraction
         place, cell, count = keep(place, cell, torch.bincount(cell, minlength=count + 1) <= largest)
