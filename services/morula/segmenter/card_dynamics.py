@@ -1,7 +1,8 @@
 """`dynamics` for tensors of an accelerator: the same steps, each over all pixels of all cells at once.
 
 Pixels of cells are packed: `place` is where in the image each lies, `cell` which cell it belongs to. What is counted
-is counted in whole numbers and heat is float64 in a fixed order, so masks do not differ from run to run.
+is counted in whole numbers, and heat is float64, added up in a fixed order. Only the sums of errors are not, so a cell
+may differ from run to run where its error lies on the bound to the last bits.
 """
 
 from __future__ import annotations
