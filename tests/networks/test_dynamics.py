@@ -193,6 +193,17 @@ def test_flow_errors_of_a_device_are_those_of_the_host(device: str) -> None:
     assert found.cpu().numpy() == pytest.approx(dynamics.flow_errors(labels, flow), abs=0.06)
 
 
+def test_what_is_no_number_costs_no_cell_elsewhere(find: Find) -> None:
+    labels = np.pad(discs(60, 8), ((0, 60), (0, 0)))
+    flow, logits = flows_of(labels, 0.0)
+    expected = find(flow, logits, DEFAULTS)
+    flow[:, 90:100, 20:40] = logits[90:100, 20:40] = np.nan
+    logits[95, 25:30] = 6
+    found = find(flow, logits, DEFAULTS)
+    assert expected.max() > 2
+    assert np.array_equal(found[:60], expected[:60])
+
+
 def test_holes_are_filled_and_small_objects_go() -> None:
     labels = np.zeros((30, 30), np.int32)
     labels[5:15, 5:15] = 1

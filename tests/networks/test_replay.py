@@ -21,3 +21,10 @@ def test_so_many_steps_are_done_in_their_order(device: str, count: int) -> None:
 
     repeat(step, count, number.device)
     assert number.tolist() == [2 - 2.0 ** (1 - count)] * 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here steps can be captured")
+def test_steps_that_cannot_be_captured_are_done_all_the_same() -> None:
+    number = torch.zeros(1, dtype=torch.int64)
+    repeat(lambda: number.add_(1), 67, torch.device("cuda"))
+    assert number.item() == 67

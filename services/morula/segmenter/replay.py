@@ -8,6 +8,8 @@ from contextlib import suppress
 
 import torch
 
+from morula.common.telemetry import log
+
 # A launch costs some 8 us, a captured step 1 to 2; more steps in a graph gain little, and each takes time to capture.
 _CAPTURED_STEPS = 20
 # Captures share their device's generator.
@@ -20,12 +22,20 @@ def repeat(step: Callable[[], None], count: int, device: torch.device) -> None:
     replays = max(0, count - 1) // _CAPTURED_STEPS if device.type == "cuda" else 0
     for _ in range(count - replays * _CAPTURED_STEPS):
         step()
-    if replays:
+    if not replays:
+        return
+    try:
         graph = _captured(step, device)
-        for _ in range(replays):
-            graph.replay()
-        # The graph owns memory that its steps use.
-        torch.cuda.current_stream(device).synchronize()
+    except RuntimeError as error:
+        # What can be captured is up to driver and version. The steps are the same, and memory is no worse without.
+        log.warning("steps are launched one by one, for they could not be captured", reason=str(error))
+        for _ in range(replays * _CAPTURED_STEPS):
+            step()
+        return
+    for _ in range(replays):
+        graph.replay()
+    # The graph owns memory that its steps use.
+    torch.cuda.current_stream(device).synchronize()
 
 
 def _captured(step: Callable[[], None], device: torch.device) -> torch.cuda.CUDAGraph:
