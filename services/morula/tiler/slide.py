@@ -183,7 +183,8 @@ class Slide(abc.ABC):
 
 def header_of(jpeg: bytes) -> bytes:
     """All that a JPEG says before its pixels; empty where it has none."""
-    return jpeg[: jpeg.find(SCAN) + len(SCAN)] if SCAN in jpeg else b""
+    place = jpeg.find(SCAN)
+    return b"" if place < 0 else jpeg[: place + len(SCAN)]
 
 
 def blank(width_px: int, height_px: int) -> Pixels:

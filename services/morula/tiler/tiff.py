@@ -148,17 +148,21 @@ class TiffSlide(Slide):
 
     def stands_alone(self, level: int, tile: StoredTile) -> bool:
         """Tiles of one header are decoded alike, so one of them stands for all that follow."""
-        header = header_of(tile.jpeg or b"")
-        if not header or self._proven.get(level) == header:
-            return bool(header)
+        jpeg, proven = tile.jpeg or b"", self._proven.get(level)
+        if proven and jpeg.startswith(proven):
+            return True
+        header = header_of(jpeg)
+        if not header:
+            return False
         stored, area = self.read(level, *tile.area), tile.area
         try:
-            alone = decode_piece(Piece(0, 0, area.width_px, area.height_px, "jpeg", tile.jpeg or b""))
+            alone = decode_piece(Piece(0, 0, area.width_px, area.height_px, "jpeg", jpeg))
         except ArtifactInvalid:
             return False
-        if np.array_equal(alone, stored):
-            self._proven[level] = header
-        return self._proven.get(level) == header
+        if not np.array_equal(alone, stored):
+            return False
+        self._proven[level] = header
+        return True
 
     def is_blank(self, level: int, area: Area) -> bool:
         stored = self._stored[level]
