@@ -31,6 +31,8 @@ from morula.tiler.slide import (
 from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_readable, main_series, problem_of, tiff_scale
 
 SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
+# Rows that begin at a multiple of 32 bytes the decoder writes past the caches, in which we look for them at once.
+UNALIGNED_BYTES = 8
 # Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
 ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
@@ -180,7 +182,8 @@ def _jpeg(stored: Storage, encoded: bytes) -> Pixels:
     """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""
     page, rgb = stored.page, tifffile.PHOTOMETRIC.RGB
     own = rgb if page.photometric == rgb and not page.is_jfif else None
-    pixels = np.empty((stored.tall, stored.wide, 3), np.uint8)
+    size = stored.tall * stored.wide * 3
+    pixels = np.empty(UNALIGNED_BYTES + size, np.uint8)[UNALIGNED_BYTES:].reshape(stored.tall, stored.wide, 3)
     imagecodecs.jpeg8_decode(encoded, tables=page.jpegtables, colorspace=own, outcolorspace=rgb, out=pixels)
     return pixels
 
