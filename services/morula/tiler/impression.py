@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from typing import Self
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morula.tiler.planes import shrink
+from morula.tiler.planes import shrink, write_grey
 from morula.tiler.slide import PART_UNIT_PX, Part, Pixels
 from morula.tiler.tissue import brightest
 
@@ -46,9 +45,8 @@ class Impression:
         return self.grey if self.light is None else self.light
 
     def _add(self, part: Part) -> None:
-        height, width = part.pixels.shape[:2]
-        rows, columns = slice(part.y, part.y + height), slice(part.x, part.x + width)
-        cv2.cvtColor(part.pixels, cv2.COLOR_RGB2GRAY, dst=self.grey[rows, columns])
+        write_grey(part.pixels, self.grey, part.x, part.y)
         if self.light is not None:
-            self.light[rows, columns] = brightest(part.pixels)
+            light = brightest(part.pixels)
+            self.light[part.y : part.y + len(light), part.x : part.x + light.shape[1]] = light
         self.colours += shrink(part.pixels, self.small, part.x // PART_UNIT_PX, part.y // PART_UNIT_PX)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from morula.common.testing import draw_tissue
 from morula.tiler.artefacts import INKS, pen_mask
-from morula.tiler.planes import count_outside, shrink
+from morula.tiler.planes import count_outside, shrink, write_grey
 from morula.tiler.slide import Pixels
 from morula.tiler.tissue import Illumination, Mask, TissueRule
 
@@ -45,10 +45,34 @@ def test_of_a_picture_some_is_tissue() -> None:
     assert 0.1 < rule.mask(picture).mean() < 0.99
 
 
+def every_colour(red: int) -> Pixels:
+    """All with so much red, or up to seven more."""
+    colours = np.stack(np.meshgrid(np.arange(red, red + 8), np.arange(256), np.arange(256), indexing="ij"), axis=-1)
+    return colours.reshape(-1, 256, 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("red", range(0, 256, 8))
+def test_every_colour_has_opencvs_grey_level(red: int) -> None:
+    pixels = every_colour(red)
+    grey = np.zeros((len(pixels) + 3, 263), np.uint8)
+    write_grey(pixels, grey, 7, 2)
+    assert np.array_equal(grey[2:-1, 7:], cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+    assert not grey[:2].any()
+    assert not grey[-1].any()
+    assert not grey[:, :7].any()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 70))
+@settings(max_examples=60, deadline=None)
+def test_pictures_of_any_size_have_opencvs_grey_levels(seed: int, height: int, width: int) -> None:
+    pixels, grey = noise(seed, height, width), np.zeros((height, width), np.uint8)
+    write_grey(pixels, grey, 0, 0)
+    assert np.array_equal(grey, cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
 @pytest.mark.parametrize("red", range(0, 256, 8))
 def test_of_every_colour_it_is_known_whether_it_is_ink(red: int) -> None:
-    colours = np.stack(np.meshgrid(np.arange(red, red + 8), np.arange(256), np.arange(256), indexing="ij"), axis=-1)
-    pixels = colours.reshape(-1, 256, 3).astype(np.uint8)
+    pixels = every_colour(red)
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
     ink = np.bitwise_or.reduce([np.asarray(cv2.inRange(hsv, low, high)) for low, high in INKS.astype(float)]) > 0
     assert np.array_equal(pen_mask(pixels), ink)
