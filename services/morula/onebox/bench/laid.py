@@ -23,7 +23,6 @@ from morula.onebox.synth.slide import Artist, Order
 
 Pixels = NDArray[np.uint8]
 
-STEP = 4
 JPEG_QUALITY = 80  # Scanners use 70 to 90.
 PERIOD_TILES = 8  # The block is so many tiles wide: its tiles repeat, encoded once.
 SMALLEST_PX = 512
@@ -40,11 +39,13 @@ class Laid:
     tile_px: int = 256
     aperio: bool = False
     tissue_fraction: float = 0.3
+    step: int = 4
+    """How many times smaller each level is than the one before it."""
 
     def level_sides(self) -> list[int]:
         sides = [self.side_px]
         while sides[-1] > SMALLEST_PX:
-            sides.append(-(-sides[-1] // STEP))
+            sides.append(-(-sides[-1] // self.step))
         return sides
 
     @property
@@ -57,7 +58,7 @@ def lay_slide(path: Path, laid: Laid) -> Path:
     block, glass = _block(laid.mpp, laid.tile_px), _glass(laid.mpp, laid.tile_px)
     with tifffile.TiffWriter(path, bigtiff=laid.side_px > 30_000) as tiff:
         for number, side in enumerate(laid.level_sides()):
-            per_cm = 10_000 / (laid.mpp * STEP**number)
+            per_cm = 10_000 / (laid.mpp * laid.step**number)
             tiff.write(
                 _tiles(laid, number, side, block, glass),
                 shape=(side, side, 3),
@@ -102,7 +103,7 @@ def _glass(mpp: float, tile_px: int) -> Pixels:
 
 def _tiles(laid: Laid, number: int, side: int, block: Pixels, glass: Pixels) -> Iterator[bytes]:
     """Encoded tiles of one level, row by row."""
-    tile_px, downsample = laid.tile_px, STEP**number
+    tile_px, downsample = laid.tile_px, laid.step**number
     small = _shrunk(block, downsample)
     encoded: dict[tuple[int, int] | None, bytes] = {}
     across = -(-side // tile_px)

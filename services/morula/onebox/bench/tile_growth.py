@@ -19,9 +19,11 @@ WORKER_ROUNDS = 9
 def growth(folder: Path) -> list[Case]:
     """A slide costs something by itself, and so much more per tile of the grid: that must not depend on its size.
 
-    All slides are of one layout, tissue and glass in the same shares, so that their tiles are the same on average.
+    All slides are of one layout, tissue and glass in the same shares, so that their tiles are the same on average. Each
+    level is half of the one before it: by quarters, the second slide's overview would be made of a level with four
+    times as many pixels as the others' are.
     """
-    paths = {side: lay_slide(folder / f"{side}.tiff", Laid(side)) for side in GROWING_PX}
+    paths = {side: lay_slide(folder / f"{side}.tiff", Laid(side, step=2)) for side in GROWING_PX}
     runs: dict[int, list[Taken]] = {side: [] for side in GROWING_PX}
     for _ in range(GROWTH_ROUNDS):  # In turns, so that other work on the machine meets all of them.
         for side, path in paths.items():

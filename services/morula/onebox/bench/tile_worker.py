@@ -24,6 +24,7 @@ import imagecodecs
 import tifffile
 
 from morula.onebox.bench.plain import our_way, plan_of
+from morula.tiler import kernels
 from morula.tiler.cutting import cut_shard
 from morula.tiler.readers import open_slide
 
@@ -101,6 +102,7 @@ def _waited_s() -> float:
 
 @contextmanager
 def _whole(path: Path, _count: int, _number: int) -> Iterator[Begin]:
+    kernels.warm()
     with tempfile.TemporaryDirectory(prefix="morula-bench-") as scratch:
         yield lambda: our_way(path, Path(scratch), MPP, "default")
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import cv2
+from threadpoolctl import threadpool_limits
 
 from morula.onebox.bench.laid import Laid, lay_slide
 from morula.onebox.bench.plain import our_way, plain_way
@@ -30,7 +31,7 @@ def run() -> Report:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with tempfile.TemporaryDirectory(prefix="morula-bench-") as scratch:
+        with threadpool_limits(limits=1), tempfile.TemporaryDirectory(prefix="morula-bench-") as scratch:
             folder = Path(scratch)
             cases = [case for name in COMPARED for case in _compared(name, folder)]
             cases += [*_memory(folder), *growth(folder), *two_workers(folder)]
