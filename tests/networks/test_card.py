@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from torch.nn import functional  # noqa: E402
 
 from morula.segmenter import card, card_dynamics, cellpose_unet, metrics  # noqa: E402
 from morula.segmenter.card import CardFlows  # noqa: E402
-from morula.segmenter.crop_backend import CropBackend, Traits, finish_on  # noqa: E402
+from morula.segmenter.crop_backend import CropBackend, Traits, finish_there  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
 from morula.segmenter.engine import CropQueue  # noqa: E402
 from morula.segmenter.flows import FlowModel, Flows, Said, dynamics_params  # noqa: E402
@@ -129,9 +131,12 @@ def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch
     assert np.array_equal(found.labels, Flows.of(said).instances(params).labels)
 
 
-def test_the_device_decides_which_way_is_taken() -> None:
-    assert finish_on(torch.device("cuda", 1)) is CardFlows
-    assert finish_on(torch.device("cpu")) == Flows.of
+def test_where_the_crops_lie_decides_which_way_is_taken() -> None:
+    grid, style = crops.plan(90, 70, 64, augment=False), np.empty(0, np.float32)
+    here = list(torch.zeros(grid.crop_count, 3, *grid.crop))
+    on_card = [cast(torch.Tensor, SimpleNamespace(is_cuda=True))]
+    assert isinstance(finish_there(Said([here], grid, 90, 70, style, 1.0)), Flows)
+    assert isinstance(finish_there(Said([on_card], grid, 90, 70, style, 1.0)), CardFlows)
 
 
 def test_style_needs_no_blend(queue: CropQueue) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from morula.common.arrays import Source, reading, write_json
 from morula.common.errors import ArtifactInvalid, InvalidArgument
+from morula.common.jpeg import jpeg_size
 from morula.common.tables import METADATA, Metadata, check_columns, read_metadata
 
 Pixels = NDArray[np.uint8]
@@ -116,19 +117,6 @@ def _decode(piece: Piece) -> Pixels:
             raise ArtifactInvalid(f"a JPEG is {jpeg_size(piece.data)} px, not {(piece.width, piece.height)}")
         return np.asarray(imagecodecs.jpeg8_decode(piece.data))
     raise ArtifactInvalid(f"there is no codec {piece.codec!r}")
-
-
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a JPEG's frame header states; None where it has none."""
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
-                data[place + 5 : place + 7], "big"
-            )
-        place += 1 if marker == 0xFF else 2 + length
-    return None
 
 
 def write_regions(regions: Iterable[RegionPieces], metadata: Metadata, sink: Path | None = None) -> bytes:

@@ -15,17 +15,17 @@ Ring = npt.NDArray[np.float64]
 Polygon = list[Ring]
 
 MAX_POINTS = 200_000
-MAX_TEXT_BYTES = 16 << 20
+MAX_TEXT_LENGTH = 16 << 20
 FARTHEST_PX = 10**9  # From level 0's corner: beyond it no slide reaches, and sums of squares lose pixels.
 
 
 def read_polygons(text: str) -> list[Polygon]:
     """All polygons of a GeoJSON text, each as its outer ring and its holes; InvalidArgument where it is none."""
-    if len(text) > MAX_TEXT_BYTES:
-        raise InvalidArgument(f"regions of {len(text)} bytes are too many; {MAX_TEXT_BYTES} are read")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidArgument(f"regions of {len(text)} characters are too many; {MAX_TEXT_LENGTH} are read")
     try:
         polygons = [_polygon(rings) for rings in _rings_of(json.loads(text))]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidArgument("regions must be GeoJSON with polygons in level-0 pixels") from error
     if not polygons:
         raise InvalidArgument("the regions hold no polygon")
@@ -62,6 +62,8 @@ def _polygon(rings: list[Any]) -> Polygon:
 
 
 def _ring(points: list[Any]) -> Ring:
+    if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for p in points for number in p[:2]):
+        raise TypeError("a point is two numbers")
     ring = np.array([(float(point[0]), float(point[1])) for point in points], np.float64)
     if len(ring) < 3 or not (np.abs(ring) <= FARTHEST_PX).all():
         raise ValueError("a ring has three points and more, all of them near the slide")

@@ -13,9 +13,8 @@ from torch.nn import functional
 
 from morula.segmenter.dynamics import MARGIN_PX, DynamicsParams, walk
 from morula.segmenter.kernels import REACH_PX
-from morula.segmenter.replay import repeat
 
-# A pixel and its neighbours, itself first, as the loops of the processor add them up.
+# A pixel and its neighbours, itself first.
 _AROUND = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
@@ -28,7 +27,7 @@ def find_instances(flow: Tensor, cell_probability: Tensor, params: DynamicsParam
         rows, columns = place // flow.shape[2], place % flow.shape[2]
         ends = walk(flow * foreground / 5, rows, columns, params.niter, place.numel(), params.niter + 1)
         cell, count = gather(ends, foreground.shape)
-        largest = foreground.numel() * params.max_size_fraction
+        largest = int(foreground.numel() * params.max_size_fraction)
         place, cell, count = keep(place, cell, torch.bincount(cell, minlength=count + 1) <= largest)
         if params.flow_threshold > 0 and count:
             errors = flow_errors(place, cell - 1, count, flow)
@@ -137,11 +136,9 @@ def diffuse(neighbours: Tensor, centres: Tensor, step_count: int) -> Tensor:
     entering = torch.ones(centres.numel(), dtype=heat.dtype, device=heat.device)
     around = torch.empty(flat.numel(), dtype=heat.dtype, device=heat.device)
 
-    def step() -> None:
+    for _ in range(step_count):
         heat.index_add_(0, centres, entering)
         torch.index_select(heat, 0, flat, out=around)
         torch.sum(around.view(neighbours.shape), 0, out=inside)
         inside.div_(len(_AROUND))
-
-    repeat(step, step_count, heat.device)
     return inside

@@ -21,6 +21,7 @@ from morula.segmenter.weights import load_exactly, read_state
 CROP_PX = 256
 _BLOCK = "encoder.blocks.{}.norm1.weight"
 _DIAMETER_PX = 30.0
+FIRST_WITH_BF16 = 8  # Compute capability.
 
 
 class SamNetwork:
@@ -41,7 +42,8 @@ class SamNetwork:
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes with it, else float32."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        # Older cards emulate it, slower than they are with float32.
+        return torch.bfloat16 if torch.cuda.get_device_properties(device).major >= FIRST_WITH_BF16 else torch.float32
     has_bf16: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if has_bf16 else torch.float32
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from morula.common.compute import Checkpoint
 from morula.segmenter import crops, metrics
@@ -51,7 +50,7 @@ class CropBackend:
         self._traits = traits
         self._queue = queue
         self._size_model = size_model
-        self._finish = finish or finish_on(queue.device)
+        self._finish = finish or finish_there
 
     def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Found:
         asked = wanted.flows
@@ -80,9 +79,9 @@ class CropBackend:
         return self._traits.diameter_px * mpp / diameter_um if diameter_um else 1.0
 
 
-def finish_on(device: torch.device) -> Finish:
-    """The way from crops to instances that suits a device: all but CUDA is left for the processor."""
-    return CardFlows if device.type == "cuda" else Flows.of
+def finish_there(said: Said) -> Found:
+    """The way from crops to instances that suits where the crops lie: all but CUDA is left for the processor."""
+    return CardFlows(said) if said.outputs[0][0].is_cuda else Flows.of(said)
 
 
 def _unit(vector: Image) -> Image:

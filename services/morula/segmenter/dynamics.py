@@ -8,7 +8,6 @@ pixel a fixed number of times, in compiled loops over the pixels of a cell's own
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from morula.segmenter import kernels
-from morula.segmenter.replay import repeat
 
 Flow = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -74,7 +72,10 @@ def walk(flow: Tensor, rows: Tensor, columns: Tensor, step_count: int, at_once: 
         if start:
             points, walker = _merged(points, walker)
         for some in (points[:, :, first : first + at_once] for first in range(0, points.shape[2], at_once)):
-            repeat(partial(_step, field, some), min(leg_steps, step_count - start), flow.device)
+            for _ in range(min(leg_steps, step_count - start)):
+                _step(field, some)
+    # What is drawn nowhere ends beyond the corner, as NaN does where a processor makes a whole number of it.
+    points.nan_to_num_(nan=-1.0 - 2.0 * MARGIN_PX)
     points.add_(1).mul_(0.5)
     for axis, side in enumerate(sides):
         points[..., axis] *= side

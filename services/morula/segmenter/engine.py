@@ -23,6 +23,8 @@ from morula.common.errors import Cancelled, Internal
 from morula.segmenter import metrics
 
 Crops = NDArray[np.float32]
+# Of a request with more, which is a plain image larger than any region, outputs are not left on the device.
+KEPT_CROPS = 512
 
 
 class Network(Protocol):
@@ -155,14 +157,16 @@ class CropQueue:
         try:
             return self._forward(first.network, *self._pack(parts, size))
         except torch.OutOfMemoryError as error:
-            metrics.OUT_OF_MEMORY.inc()
-            if size == 1:
-                return Internal(f"{first.network.name}: not even one crop fits into the device's memory: {error}")
-            self._limits[first.shape] = size // 2
-            torch.cuda.empty_cache()
-            return None
+            reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a network raises belongs to those who asked it
             return error
+        # Here, and not above, where the error still holds what did not fit.
+        metrics.OUT_OF_MEMORY.inc()
+        if size == 1:
+            return Internal(f"{first.network.name}: not even one crop fits into the device's memory: {reason}")
+        self._limits[first.shape] = size // 2
+        torch.cuda.empty_cache()
+        return None
 
     def _pack(self, parts: list[tuple[_Request, int, int]], size: int) -> tuple[torch.Tensor, int]:
         """A batch of so many crops, and how many are filled. A device copies at full speed from pinned memory."""
@@ -180,8 +184,10 @@ class CropQueue:
         place = self._cores.taken() if self.device.type == "cpu" else nullcontext()
         with place, torch.inference_mode():
             outputs, styles = network(batch.to(self.device, non_blocking=True))
-            # Styles are fetched, so the batch is done when this is.
-            found = outputs[:filled].float(), styles[:filled].float().cpu().numpy()
+            # A part of a batch would keep all of it.
+            found = outputs[:filled].float().clone(), styles[:filled].float().cpu().numpy()
+            if self.device.type == "cuda":
+                torch.cuda.current_stream(self.device).synchronize()
         metrics.PHASE_SECONDS.labels("network").observe(time.perf_counter() - began)
         metrics.CROPS.inc(filled)
         metrics.BATCH_FILL.observe(filled / len(batch))
@@ -199,7 +205,8 @@ class CropQueue:
                 request.error = outcome
             else:
                 count = stop - start
-                request.outputs.extend(outcome[0][place : place + count])
+                said = outcome[0][place : place + count]
+                request.outputs.extend(said if len(request.crops) <= KEPT_CROPS else said.cpu())
                 request.styles.append(outcome[1][place : place + count])
                 request.done += count
                 place += count

@@ -3,15 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
+from morula.common.compute import Checkpoint
 from morula.common.regions import Polygon
 
 Floats = npt.NDArray[np.float64]
 
 
-def lattice_inside(polygons: list[Polygon], x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
+def lattice_inside(polygons: list[Polygon], x: Floats, y: Floats, checkpoint: Checkpoint) -> npt.NDArray[np.bool_]:
     """Which points (x[i], y[j]) lie in any of the polygons, row by row; `x` and `y` ascend."""
     inside = np.zeros((len(y), len(x)), bool)
     for rings in polygons:
+        checkpoint()
         starts = np.concatenate(rings)
         stops = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
         low, high = starts[:, 1].min(), starts[:, 1].max()

@@ -7,10 +7,11 @@ from itertools import compress
 import numpy as np
 
 from morula.common.errors import SlideUnreadable
+from morula.common.jpeg import header_of
 from morula.common.pixels import Piece, encode_pieces
 from morula.tiler.core import Decoded, Place, SourceWindow
 from morula.tiler.planes import count_marks
-from morula.tiler.slide import Area, Slide, StoredTile, header_of
+from morula.tiler.slide import Area, Slide, StoredTile
 
 END = b"\xff\xd9"
 
@@ -25,20 +26,21 @@ def hand_on(
     level, area = window.scale.level, Area(*window.source())
     with contextlib.suppress(SlideUnreadable):
         tiles = _touched(slide, window, places) or []
-        if not tiles or not all(tile.jpeg and slide.stands_alone(level, tile) for tile in tiles):
+        jpegs = [tile.jpeg for tile in tiles if tile.jpeg and slide.stands_alone(level, tile)]
+        if not tiles or len(jpegs) < len(tiles):
             return None
-        for tile, was_decoded in zip(tiles, _touch(tiles, area, decoded_places), strict=True):
-            if not was_decoded and not surely_decodes(tile.jpeg or b""):
+        for tile, jpeg, was_decoded in zip(tiles, jpegs, _touch(tiles, area, decoded_places), strict=True):
+            if not was_decoded and not surely_decodes(jpeg):
                 slide.read(level, *tile.area)
-        return [_piece(tile, tile.jpeg, area) for tile in tiles if tile.jpeg]
+        return [_piece(tile, jpeg, area) for tile, jpeg in zip(tiles, jpegs, strict=True)]
     return None
 
 
 def surely_decodes(jpeg: bytes) -> bool:
     """Whether a JPEG tile surely decodes because another one with its header does.
 
-    What makes a decoder give up is a header or a mark; wrong pixels are no error to it. So after the header no mark
-    may come but the end: each byte 255 of the pixels is followed by a zero.
+    What makes a decoder give up is a header or a mark; wrong pixels are no error to it. So after the header, the scan's
+    own in it, no mark may come but the end: each byte 255 of the pixels is followed by a zero.
     """
     header = header_of(jpeg)
     return bool(header) and jpeg.endswith(END) and count_marks(np.frombuffer(jpeg, np.uint8, offset=len(header))) == 1

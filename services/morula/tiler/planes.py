@@ -1,6 +1,7 @@
 """Compiled loops over a picture's colours: what is tissue, what is ink, sums.
 
-They run row by row and without branches, so that the compiler makes vector code of them.
+They run row by row, and without branches but for the few pixels that may be ink, so that the compiler makes vector code
+of them.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _left_out(
 ) -> npt.NDArray[np.str_]:
     """Why each tile is not to be read; empty for those that are."""
     left_out = np.where(tissue < laid.rule.min_fraction, "background", "").astype("<U10")
-    left_out[~wanted_tiles(laid.grid, selection)] = "excluded"
+    left_out[~wanted_tiles(laid.grid, selection, checkpoint)] = "excluded"
     if not selection.sample_tile_count:
         return left_out
 

@@ -11,6 +11,7 @@ import openslide
 from PIL import ExifTags, Image
 
 from morula.common.errors import SlideUnreadable
+from morula.common.jpeg import is_whole
 from morula.tiler.slide import (
     Area,
     Level,
@@ -32,7 +33,6 @@ GENERIC = "generic-tiff"
 DIRECT_VENDORS = {"aperio", GENERIC}  # Plain tiled TIFF inside, which decodes five times faster without OpenSlide.
 COMPARED_PX = 300
 PICTURE_LIMIT_PX = 1 << 28
-JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"  # Markers, which no compressed data holds.
 PICTURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
 
 
@@ -122,7 +122,7 @@ class PictureSlide(Slide):
 
     def __init__(self, path: Path, kind: str) -> None:
         content = path.read_bytes()
-        if kind == "jpeg" and content.rfind(JPEG_END) < content.rfind(JPEG_SCAN):
+        if kind == "jpeg" and not is_whole(content):
             # Its decoder would paint the rest grey and say nothing.
             raise SlideUnreadable("the picture ends in the middle")
         decode = imagecodecs.png_decode if kind == "png" else imagecodecs.jpeg8_decode

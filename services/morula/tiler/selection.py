@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Grid, hilbert
 from morula.common.regions import read_polygons
@@ -36,15 +37,15 @@ class Selection:
             raise InvalidArgument(f"a seed is 0 or more, not {self.seed}", field="seed")
 
 
-def wanted_tiles(grid: Grid, selection: Selection) -> Flags:
+def wanted_tiles(grid: Grid, selection: Selection, checkpoint: Checkpoint) -> Flags:
     """Tiles whose centre lies in an included region, if there are any, and in no excluded one."""
     x = (grid.x_edges[:-1] + grid.x_edges[1:]) / 2
     y = (grid.y_edges[:-1] + grid.y_edges[1:]) / 2
     wanted = np.ones((grid.rows, grid.columns), bool)
     if selection.include:
-        wanted &= lattice_inside(read_polygons(selection.include), x, y)
+        wanted &= lattice_inside(read_polygons(selection.include), x, y, checkpoint)
     if selection.exclude:
-        wanted &= ~lattice_inside(read_polygons(selection.exclude), x, y)
+        wanted &= ~lattice_inside(read_polygons(selection.exclude), x, y, checkpoint)
     return wanted.ravel()
 
 

@@ -21,7 +21,6 @@ Pixels = npt.NDArray[np.uint8]
 WHITE = 255
 SOURCE_BLOCK_PX = 4096  # What is held at once while a large area is reduced: 4096 square, 48 MiB.
 PART_UNIT_PX = 4
-SCAN = b"\xff\xda"
 DIRECT_ERROR_PX = 0.5  # Below this error at the far edge, whole source pixels are taken rather than interpolated.
 
 
@@ -179,12 +178,6 @@ class Slide(abc.ABC):
             reduced, affine, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=(WHITE,) * 3
         )
         return np.asarray(warped, np.uint8)
-
-
-def header_of(jpeg: bytes) -> bytes:
-    """All that a JPEG says before its pixels; empty where it has none."""
-    place = jpeg.find(SCAN)
-    return b"" if place < 0 else jpeg[: place + len(SCAN)]
 
 
 def blank(width_px: int, height_px: int) -> Pixels:

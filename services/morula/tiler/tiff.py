@@ -13,6 +13,7 @@ import numpy as np
 import tifffile
 
 from morula.common.errors import ArtifactInvalid, SlideUnreadable
+from morula.common.jpeg import header_of
 from morula.common.pixels import Piece, decode_piece
 from morula.tiler.slide import (
     PART_UNIT_PX,
@@ -25,7 +26,6 @@ from morula.tiler.slide import (
     StoredTile,
     blank,
     first_line,
-    header_of,
     paste,
 )
 from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_readable, main_series, problem_of, tiff_scale
@@ -73,6 +73,7 @@ class TiffSlide(Slide):
             self._path = path
             self._file = os.open(path, os.O_RDONLY)
             opened.callback(os.close, self._file)
+            self._size_bytes = os.fstat(self._file).st_size
             self._segments = _SegmentCache()
             self._proven: dict[int, bytes] = {}
             self.is_sparse = any(0 in plane.page.databytecounts for one in self._stored for plane in one.planes)
@@ -104,11 +105,20 @@ class TiffSlide(Slide):
             self._segments.put((level, index), found)
         return found
 
+    def _extent(self, plane: Plane, index: int) -> tuple[int, int]:
+        """Where in the file a piece of a plane begins, and its length; 0 where a sparse file holds none."""
+        place, page = plane.first + index, plane.page
+        if place < min(len(page.dataoffsets), len(page.databytecounts)):
+            offset, length = page.dataoffsets[place], page.databytecounts[place]
+            if 0 <= offset <= offset + length <= self._size_bytes:
+                return offset, length
+        detail = f"{self._path.name}: piece {index} lies beyond the end of the file"
+        raise SlideUnreadable(detail, name=self._path.name)
+
     def _encoded(self, plane: Plane, index: int) -> bytes | None:
         """The bytes of one piece of a plane; None where a sparse file holds none."""
-        place = plane.first + index
-        length = plane.page.databytecounts[place]
-        encoded = os.pread(self._file, length, plane.page.dataoffsets[place]) if length else None
+        offset, length = self._extent(plane, index)
+        encoded = os.pread(self._file, length, offset) if length else None
         if encoded is not None and len(encoded) < length:
             raise SlideUnreadable(f"{self._path.name} ends in the middle of piece {index}", name=self._path.name)
         return encoded
@@ -124,13 +134,13 @@ class TiffSlide(Slide):
             try:
                 if stored.is_jpeg:
                     with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
-                        return Segment(_jpeg(stored, encoded)[:height, :width], encoded)
+                        return Segment(_cut(_jpeg(stored, encoded), height, width), encoded)
                 place = plane.first + index
                 decoded = page.decode(encoded, place, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]
             except Exception as error:
                 detail = f"{self._path.name}: piece {index} cannot be decoded: {first_line(error)}"
                 raise SlideUnreadable(detail, name=self._path.name) from error
-            planes.append(np.asarray(decoded)[0, :height, :width])
+            planes.append(_cut(np.asarray(decoded)[0], height, width))
         return Segment(as_rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1), page))
 
     def jpeg_tiles(self, level: int, area: Area) -> Iterator[StoredTile] | None:
@@ -169,19 +179,22 @@ class TiffSlide(Slide):
     def is_blank(self, level: int, area: Area) -> bool:
         stored = self._stored[level]
         return self.is_sparse and not any(
-            plane.page.databytecounts[plane.first + index]
-            for index, _, _ in stored.touched(area)
-            for plane in stored.planes
+            self._extent(plane, index)[1] for index, _, _ in stored.touched(area) for plane in stored.planes
         )
 
     def close(self) -> None:
         self._opened.close()
 
 
+def _cut(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Copied where anything is cut off, which would otherwise be kept with the rest."""
+    return pixels if pixels.shape[:2] == (height, width) else pixels[:height, :width].copy()
+
+
 def _jpeg(stored: Storage, encoded: bytes) -> Pixels:
     """A JPEG tile of the size that it should have, without all that tifffile does around its decoder."""
     page, rgb = stored.page, tifffile.PHOTOMETRIC.RGB
-    own = rgb if page.photometric == rgb and not page.is_jfif else None
+    own = rgb if stored.is_plain_rgb else None
     size = stored.tall * stored.wide * 3
     pixels = np.empty(UNALIGNED_BYTES + size, np.uint8)[UNALIGNED_BYTES:].reshape(stored.tall, stored.wide, 3)
     imagecodecs.jpeg8_decode(encoded, tables=page.jpegtables, colorspace=own, outcolorspace=rgb, out=pixels)

@@ -32,6 +32,8 @@ class Storage:
     page: Any
     planes: list[Plane]
     is_jpeg: bool
+    is_plain_rgb: bool
+    """Whether the colours of JPEG tiles are red, green and blue, without their saying so."""
     width_px: int
     height_px: int
     tall: int
@@ -42,8 +44,10 @@ class Storage:
     def of(cls, level: Any) -> Self:
         page, (tall, wide) = level.keyframe, level.keyframe.chunks[:2]
         across = -(-page.imagewidth // wide)
-        planes, is_jpeg = planes_of(level), has_jpeg_tiles(level)
-        return cls(page, planes, is_jpeg, page.imagewidth, page.imagelength, tall, wide, across)
+        is_jpeg = has_jpeg_tiles(level)
+        is_plain_rgb = is_jpeg and page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif
+        size = (page.imagewidth, page.imagelength)
+        return cls(page, planes_of(level), is_jpeg, is_plain_rgb, *size, tall, wide, across)
 
     def holds(self, area: Area) -> bool:
         """Whether all of a rectangle lies within the level."""

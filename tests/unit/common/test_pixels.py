@@ -16,7 +16,6 @@ from morula.common.pixels import (
     Piece,
     RegionPieces,
     encode_pieces,
-    jpeg_size,
     read_pixels_metadata,
     read_regions,
     write_regions,
@@ -66,14 +65,6 @@ def test_a_slide_s_own_jpeg_tiles_are_cut_to_the_region() -> None:
     assert (read.pixels[:20, :30] == shown[44:, 34:]).all()
     assert (read.pixels[20:] == 255).all()
     assert (read.pixels[:, 30:] == 255).all()
-
-
-def test_a_jpeg_states_its_size_before_it_is_decoded() -> None:
-    jpeg = bytes(imagecodecs.jpeg8_encode(picture(24, 40)))
-    assert jpeg_size(jpeg) == (40, 24)
-    assert jpeg_size(jpeg[:2] + b"\xff\xe0\x00\x04ab\xff" + jpeg[2:]) == (40, 24)  # a comment, a fill byte
-    for broken in (b"", b"noise", jpeg[:30], jpeg[:2] + jpeg[40:]):
-        assert jpeg_size(broken) is None
 
 
 JPEG = bytes(imagecodecs.jpeg8_encode(picture(8, 8), level=90))

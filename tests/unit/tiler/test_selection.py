@@ -26,7 +26,7 @@ def polygon(*rings: list[list[float]]) -> dict[str, object]:
 
 
 def chosen(**drawn: str) -> set[tuple[int, int]]:
-    rows, columns = np.nonzero(wanted_tiles(GRID, Selection(**drawn)).reshape(GRID.rows, GRID.columns))  # type: ignore[arg-type]
+    rows, columns = np.nonzero(wanted_tiles(GRID, Selection(**drawn), lambda: None).reshape(GRID.rows, GRID.columns))  # type: ignore[arg-type]
     return set(zip(columns.tolist(), rows.tolist(), strict=True))
 
 
@@ -56,7 +56,7 @@ def test_any_polygon_holds_the_points_that_opencv_says(seed: int) -> None:
     ring = np.random.default_rng(seed).uniform(0, 100, (7, 2))
     hull = cv2.convexHull(ring.astype(np.float32))[:, 0]
     x, y = np.arange(0.37, 100, 7.1), np.arange(0.53, 100, 5.3)
-    inside = lattice_inside([[hull.astype(np.float64)]], x, y)
+    inside = lattice_inside([[hull.astype(np.float64)]], x, y, lambda: None)
     expected = [[cv2.pointPolygonTest(hull, (float(i), float(j)), False) >= 0 for i in x] for j in y]
     np.testing.assert_array_equal(inside, expected)
 
