@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.servers.require import require
 
 
 @contextmanager
 def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
-    """A file system of its own in the folder, in memory; skips where none can be mounted."""
+    """A file system of its own in the folder, in memory."""
     mount = shutil.which("mount")
     folder.mkdir(exist_ok=True)
     command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
-    if mount is None or os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here: it takes root")
+    is_mounted = mount and not os.geteuid() and not subprocess.run(command, capture_output=True, check=False).returncode
+    require(is_mounted, "a file system that can be full", "to mount one takes root")
     try:
         yield folder
     finally:

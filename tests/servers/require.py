@@ -19,7 +19,7 @@ def require(present: object, what: str, command: str) -> None:
     """Skips the test where something is missing; fails it where MORULA_REQUIRE=all says that all must be there."""
     if present:
         return
-    reason = f"{what} is not installed: {command}"
+    reason = f"{what} is not there: {command}"
     if os.environ.get("MORULA_REQUIRE") == "all":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -34,7 +34,9 @@ class Request:
     @property
     def params(self) -> dict[str, Any]:
         """The job's parameters; what is not given is left out, so that the preset and the slide's own scale count."""
-        return {name: value for name, value in asdict(self.choices).items() if value}
+        open_ones = asdict(Choices())
+        chosen = {name: value for name, value in asdict(self.choices).items() if value != open_ones[name]}
+        return {"preset": self.choices.preset} | chosen
 
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:

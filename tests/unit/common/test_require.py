@@ -11,7 +11,7 @@ def test_what_is_there_is_no_matter() -> None:
 
 def test_what_is_missing_is_skipped_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MORULA_REQUIRE", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="Ceph is not installed: apt-get install ceph"):
+    with pytest.raises(pytest.skip.Exception, match="Ceph is not there: apt-get install ceph"):
         require(None, "Ceph", "apt-get install ceph")
 
 

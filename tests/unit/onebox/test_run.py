@@ -17,6 +17,9 @@ def test_only_what_was_named_is_asked_for() -> None:
     named = Request(Path("a.svs"), Path("out"), Choices(segmenter="watershed", mpp=0.25, slide_mpp=0.5, origin_x_px=-9))
     expected = {"preset": "default", "segmenter": "watershed", "mpp": 0.25, "slide_mpp": 0.5, "origin_x_px": -9}
     assert named.params == expected
+    # What is wrong is told as wrong, and no default takes its place.
+    nothing = Request(Path("a.svs"), Path("out"), Choices(preset="", segmenter=""))
+    assert nothing.params == {"preset": "", "segmenter": ""}
 
 
 def test_regions_are_read_before_anything_is_started(tmp_path: Path) -> None:
