@@ -17,7 +17,7 @@ FIRST_S = 1.0
 
 
 class Slow(segmenter_pb2_grpc.SegmenterServiceServicer):
-    """Answers the second call only; notes how long each may take."""
+    """Answers only who has time for it; notes how long each call may take."""
 
     def __init__(self) -> None:
         self.allowed_s: list[float] = []
@@ -26,7 +26,7 @@ class Slow(segmenter_pb2_grpc.SegmenterServiceServicer):
         self, request: segmenter_pb2.SegmentShardRequest, context: grpc.aio.ServicerContext
     ) -> segmenter_pb2.SegmentShardResponse:
         self.allowed_s.append(context.time_remaining())
-        if len(self.allowed_s) == 1:
+        if self.allowed_s[-1] <= FIRST_S:
             await asyncio.Event().wait()
         return segmenter_pb2.SegmentShardResponse()
 
@@ -47,4 +47,7 @@ async def test_a_shard_that_took_too_long_is_given_more_time(tmp_path: Path, mon
             await calls.segment_shard(request)
         finally:
             await calls.close()
-    assert slow.allowed_s[0] <= FIRST_S < 2 * FIRST_S < slow.allowed_s[1]
+    # On a busy machine the first may be over before it has arrived.
+    *short_s, allowed_s = slow.allowed_s
+    assert all(seconds <= FIRST_S for seconds in short_s)
+    assert allowed_s > 2 * FIRST_S
