@@ -14,7 +14,7 @@ from morula.common.store import FolderStore
 from morula.common.testing import temporary_store
 from tests.servers.ceph import S3Server
 from tests.servers.ceph import s3_server as start_s3_server
-from tests.servers.postgres import postgres
+from tests.servers.postgres import PostgresServer, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,18 +58,13 @@ def s3_url(s3_server: S3Server) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """URL of a private PostgreSQL server's maintenance database."""
-    with postgres() as url:
-        yield url
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private PostgreSQL server."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> str:
+def postgres_url(postgres_server: PostgresServer) -> str:
     """URL of a fresh, empty database: `postgresql://...`; SQLAlchemy wants `postgresql+psycopg://`."""
-    import psycopg
-
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return postgres_server.rsplit("/", 1)[0] + f"/{name}"
+    return postgres_server.new_database()

@@ -73,6 +73,26 @@ class S3Server:
     endpoint: str
     access_key: str
     secret_key: str
+    _gateway: ServerProcess
+    _configuration: Path
+
+    def start(self) -> None:
+        self._gateway.start()
+        self._gateway.wait_until(lambda: _answers(self.endpoint))
+
+    def stop(self) -> None:
+        """At once; what was written stays with the daemons behind it."""
+        self._gateway.stop(signal.SIGKILL)
+
+    def set_quota(self, limit_bytes: int | None) -> None:
+        """How much may lie in each bucket; None is as much as there is room for."""
+        command = ("radosgw-admin", "-c", self._configuration, "quota")
+        scope = ("--quota-scope=bucket", "--uid=morula")
+        if limit_bytes is None:
+            _run(*command, "disable", *scope)
+        else:
+            _run(*command, "set", *scope, f"--max-size={limit_bytes}")
+            _run(*command, "enable", *scope)
 
     def url(self, bucket: str) -> str:
         return f"s3://{bucket}?endpoint={self.endpoint}"
@@ -120,7 +140,7 @@ def _start(root: Path, running: ExitStack) -> S3Server:
     keys = {"--access-key": secrets.token_hex(8), "--secret": secrets.token_hex(16)}
     user = ["--uid=morula", "--display-name=morula", *(part for pair in keys.items() for part in pair)]
     _run("radosgw-admin", "-c", configuration, "user", "create", *user)
-    return S3Server(endpoint, keys["--access-key"], keys["--secret"])
+    return S3Server(endpoint, keys["--access-key"], keys["--secret"], gateway, configuration)
 
 
 def _write_keys(keyring: Path) -> None:

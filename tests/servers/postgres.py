@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,39 @@ from tests.servers.require import free_ports, program, require
 INSTALL = "apt-get install postgresql"
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server that can be away for a while."""
+
+    url: str
+    """Of its database `postgres`, without a driver's name."""
+    _process: ServerProcess
+    _check: list[str]
+
+    def new_database(self) -> str:
+        """URL of a fresh, empty database."""
+        import psycopg  # Only with the gateway's packages.
+
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url.rsplit("/", 1)[0] + f"/{name}"
+
+    def start(self) -> None:
+        self._process.start()
+        self.wait()
+
+    def stop(self) -> None:
+        """At once and in order: open connections are closed."""
+        self._process.stop(signal.SIGINT)
+
+    def wait(self) -> None:
+        self._process.wait_until(lambda: subprocess.run(self._check, check=False).returncode == 0)
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A server, as long as the context lasts; yields the URL of its database `postgres` without a driver's name."""
+def postgres() -> Iterator[PostgresServer]:
+    """A server, as long as the context lasts."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb, server, isready = (program(name, *folders) for name in ("initdb", "postgres", "pg_isready"))
     require(initdb and server and isready, "PostgreSQL", INSTALL)
@@ -46,12 +78,13 @@ def postgres() -> Iterator[str]:
         }
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         process = ServerProcess([server, "-D", str(root / "data"), *flags], root / "output", cwd="/", **options)
+        check = [isready, "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "morula"]
+        running = PostgresServer(f"postgresql://morula@127.0.0.1:{port}/postgres", process, check)
         try:
-            check = [isready, "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "morula"]
-            process.wait_until(lambda: subprocess.run(check, check=False).returncode == 0)
-            yield f"postgresql://morula@127.0.0.1:{port}/postgres"
+            running.wait()
+            yield running
         finally:
-            process.stop(signal.SIGINT)  # fast: open connections are closed
+            running.stop()
     finally:
         shutil.rmtree(root)
 

@@ -15,9 +15,15 @@ class ServerProcess:
     """One server; its output goes to a file, whose end is shown when it does not come up."""
 
     def __init__(self, command: list[str], output: Path, **options: Any) -> None:
+        self._command = command
         self._output = output
-        with output.open("wb") as sink:
-            self._process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, **options)
+        self._options = options
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, also once more after it was stopped."""
+        with self._output.open("ab") as sink:
+            self._process = subprocess.Popen(self._command, stdout=sink, stderr=subprocess.STDOUT, **self._options)
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float = 300.0) -> None:
         deadline = time.monotonic() + timeout_s
