@@ -19,8 +19,11 @@ from morula.gateway.ledger import clusterings, events, jobs, label_sets, labels,
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
+from morula.gateway.ledger.rows import Slice
 from morula.gateway.ledger.tables import metadata
 from morula.gateway.listeners import Listeners
+
+ALL = Slice(1000)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,7 +71,7 @@ def add_job(tx: Connection, project: str, params_digest: str = "p") -> tuple[str
     values = {
         "project_id": project,
         "kind": "slide",
-        "slide_id": add_slide(tx, project) if not slides.list_slides(tx, project) else None,
+        "slide_id": add_slide(tx, project) if not slides.list_slides(tx, project, ALL).rows else None,
         "source_job_ids": [],
         "name": "a.svs",
         "params": {"mpp": 0.5},
@@ -92,9 +95,14 @@ def add_labelling(tx: Connection, project: str) -> str:
         "structure_found": True,
         "feature_names": ["log_area_um2"],
     }
-    slide = {"slide_id": slides.list_slides(tx, project)[0]["id"], "job_id": job_id, "settled": {}, "slide_mpp": 0.5}
+    slide = {
+        "slide_id": slides.list_slides(tx, project, ALL).rows[0]["id"],
+        "job_id": job_id,
+        "settled": {},
+        "slide_mpp": 0.5,
+    }
     clustering_id = clusterings.create_clustering(tx, values, [{**slide, "row_start": 0, "row_stop": 10}])
-    set_id = label_sets.list_label_sets(tx, project)[0]["id"]
+    set_id = label_sets.default_label_set(tx, project)
     return labels.create_labelling(tx, clustering_id, set_id, 2)
 
 
@@ -108,7 +116,7 @@ def test_migrating_again_and_at_once_changes_nothing(ledger_url: str) -> None:
         list(threads.map(migrate, [ledger_url] * 4))
     opened = Ledger(ledger_url)
     with opened.reading() as tx:
-        assert len(label_sets.list_label_sets(tx, default_project(tx))) == 1
+        assert len(label_sets.list_label_sets(tx, default_project(tx), ALL).rows) == 1
     opened.close()
 
 
@@ -137,7 +145,7 @@ def test_a_failed_write_leaves_nothing(ledger: Ledger, project: str) -> None:
     with pytest.raises(NotFound), ledger.writing() as tx:
         write_and_fail(tx)
     with ledger.reading() as tx:
-        assert slides.list_slides(tx, project) == []
+        assert slides.list_slides(tx, project, ALL) == ([], None)
         assert events.last_change(tx) == 0
 
 

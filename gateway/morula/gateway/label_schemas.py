@@ -10,6 +10,7 @@ from morula.gateway.schemas import (
     ClassNumber,
     Colour,
     Identifier,
+    Listed,
     Name,
     NodeId,
     Number,
@@ -49,7 +50,7 @@ class LabelSet(Answer):
     classes: list[LabelClass]
 
 
-class LabelSets(Answer):
+class LabelSets(Listed):
     label_sets: list[LabelSet]
 
 
@@ -122,7 +123,7 @@ class Event(Answer):
     body: dict[str, Any]
 
 
-class Events(Answer):
+class Events(Listed):
     events: list[Event]
 
 
@@ -194,7 +195,7 @@ class State(Answer):
     can_undo: bool
 
 
-class Labellings(Answer):
+class Labellings(Listed):
     labellings: list[State]
 
 

@@ -56,6 +56,13 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, from_attributes=True)
 
 
+class Listed(Answer):
+    """A part of a list."""
+
+    next_cursor: str | None
+    """Asks for the part after this one; null at the end."""
+
+
 class SlideReference(Request):
     """A slide that is here already: below a named folder, or an object of the store."""
 
@@ -96,7 +103,7 @@ class Slide(Answer):
     created_at: Time
 
 
-class Slides(Answer):
+class Slides(Listed):
     slides: list[Slide]
 
 
@@ -159,7 +166,7 @@ class Job(Answer):
     finished_at: Time | None
 
 
-class Jobs(Answer):
+class Jobs(Listed):
     jobs: list[Job]
 
 
@@ -201,7 +208,7 @@ class Clustering(Answer):
     created_at: Time
 
 
-class Clusterings(Answer):
+class Clusterings(Listed):
     clusterings: list[Clustering]
 
 

@@ -11,11 +11,13 @@ from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.geometry import BLOCK_PX
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.blocks import block_bytes, cells_in_box
-from morula.gateway.house import Here, House
+from morula.gateway.house import Here
 from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.learning import Cut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs
+from morula.gateway.ledger.rows import Row, Slice
+from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
 from morula.gateway.pipeline.params import COHORT_STAGES, Params, params_digest
 from morula.gateway.ranges import array_offset, send_bytes, send_object
@@ -72,23 +74,32 @@ def _create_cohort(tx: Connection, project: str, body: CohortRequest) -> tuple[s
 
 
 @router.get("", response_model=Clusterings)
-async def list_clusterings(here: Here) -> Clusterings:
+async def list_clusterings(here: Here, wanted: Wanted) -> Clusterings:
     """Clusterings, newest first."""
-    rows = await here.ledger.read(clusterings.list_clusterings, here.project)
-    return Clusterings(clusterings=[await _answer(here, row["id"]) for row in rows])
+    return await here.ledger.read(_clusterings_answer, here.project, wanted)
 
 
 @router.get("/{clustering_id}", response_model=Clustering)
 async def get_clustering(clustering_id: str, here: Here) -> Clustering:
     """One clustering."""
-    return await _answer(here, clustering_id)
+    return await here.ledger.read(_answer, clustering_id)
 
 
-async def _answer(here: House, clustering_id: str) -> Clustering:
-    row = await here.ledger.read(clusterings.get_clustering, clustering_id)
-    slides = await here.ledger.read(clusterings.clustering_slides, clustering_id)
-    members = [ClusteringSlide.model_validate({**slide, "mpp": slide["slide_mpp"]}) for slide in slides]
-    return Clustering.model_validate({**row, "slides": members})
+def _clusterings_answer(tx: Connection, project: str, wanted: Slice) -> Clusterings:
+    part = clusterings.list_clusterings(tx, project, wanted)
+    return Clusterings(clusterings=_answers(tx, part.rows), next_cursor=cursor_after(part))
+
+
+def _answer(tx: Connection, clustering_id: str) -> Clustering:
+    return _answers(tx, [clusterings.get_clustering(tx, clustering_id)])[0]
+
+
+def _answers(tx: Connection, rows: list[Row]) -> list[Clustering]:
+    members: dict[str, list[ClusteringSlide]] = {row["id"]: [] for row in rows}
+    for slide in clusterings.clustering_slides(tx, *members):
+        member = ClusteringSlide.model_validate({**slide, "mpp": slide["slide_mpp"]})
+        members[slide["clustering_id"]].append(member)
+    return [Clustering.model_validate({**row, "slides": members[row["id"]]}) for row in rows]
 
 
 @router.get("/{clustering_id}/clusters", response_model=Clusters)

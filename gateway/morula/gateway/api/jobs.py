@@ -5,7 +5,8 @@ from sqlalchemy import Connection
 
 from morula.gateway.house import Here
 from morula.gateway.ledger import jobs, shards, slides
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.rows import Row, Slice
+from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
 from morula.gateway.ranges import send_object
 from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, StageProgress
@@ -37,9 +38,9 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
 
 
 @router.get("", response_model=Jobs)
-async def list_jobs(here: Here, slide_id: str | None = None) -> Jobs:
+async def list_jobs(here: Here, wanted: Wanted, slide_id: str | None = None) -> Jobs:
     """Jobs, newest first."""
-    return await here.ledger.read(_jobs_answer, here.project, slide_id)
+    return await here.ledger.read(_jobs_answer, here.project, wanted, slide_id)
 
 
 @router.get("/{job_id}", response_model=Job)
@@ -83,8 +84,9 @@ def job_answer(tx: Connection, job_id: str) -> Job:
     return _answers(tx, [jobs.get_job(tx, job_id)])[0]
 
 
-def _jobs_answer(tx: Connection, project: str, slide_id: str | None) -> Jobs:
-    return Jobs(jobs=_answers(tx, jobs.list_jobs(tx, project, slide_id)))
+def _jobs_answer(tx: Connection, project: str, wanted: Slice, slide_id: str | None) -> Jobs:
+    part = jobs.list_jobs(tx, project, wanted, slide_id)
+    return Jobs(jobs=_answers(tx, part.rows), next_cursor=cursor_after(part))
 
 
 def _answers(tx: Connection, rows: list[Row]) -> list[Job]:
@@ -98,7 +100,7 @@ def _answers(tx: Connection, rows: list[Row]) -> list[Job]:
                 seconds=round(stage["busy_s"], 3),
             )
         )
-    names = {row["slide_id"]: slides.get_slide(tx, row["slide_id"])["name"] for row in rows if row["slide_id"]}
+    names = slides.slide_names(tx, {row["slide_id"] for row in rows if row["slide_id"]})
     return [
         Job.model_validate({**row, "slide_name": names.get(row["slide_id"]), "stages": stages[row["id"]]})
         for row in rows

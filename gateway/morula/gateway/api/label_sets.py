@@ -1,20 +1,29 @@
 """Label sets: the words of a project."""
 
 from fastapi import APIRouter, Response
+from sqlalchemy import Connection
 
 from morula.gateway.house import Here
 from morula.gateway.label_schemas import ClassChange, LabelSet, LabelSets, NewClass, NewLabelSet
+from morula.gateway.labels.service import label_set_answer
 from morula.gateway.ledger import label_sets
+from morula.gateway.ledger.rows import Part, Row, Slice
+from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.schemas import Number
 
 router = APIRouter(prefix="/v1/label-sets", tags=["label sets"])
 
 
 @router.get("", response_model=LabelSets)
-async def list_label_sets(here: Here) -> LabelSets:
+async def list_label_sets(here: Here, wanted: Wanted) -> LabelSets:
     """Label sets, the default one first."""
-    rows = await here.ledger.read(label_sets.list_label_sets, here.project)
-    return LabelSets(label_sets=[await here.labelling.label_set(row["id"]) for row in rows])
+    part, classes = await here.ledger.read(_label_sets, here.project, wanted)
+    return LabelSets(label_sets=[label_set_answer(row, classes) for row in part.rows], next_cursor=cursor_after(part))
+
+
+def _label_sets(tx: Connection, project: str, wanted: Slice) -> tuple[Part, list[Row]]:
+    part = label_sets.list_label_sets(tx, project, wanted)
+    return part, label_sets.list_classes(tx, *(row["id"] for row in part.rows))
 
 
 @router.post("", status_code=201, response_model=LabelSet)

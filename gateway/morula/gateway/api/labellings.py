@@ -24,6 +24,7 @@ from morula.gateway.label_schemas import (
 from morula.gateway.labels.fold import check_undo
 from morula.gateway.labels.learning import Snapshot
 from morula.gateway.ledger import clusterings, label_sets, labels
+from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_object
 from morula.gateway.refs import from_json
 from morula.gateway.schemas import Number
@@ -43,16 +44,17 @@ async def create_labelling(body: NewLabelling, response: Response, here: Here) -
 
 def _create(tx: Connection, project: str, body: NewLabelling) -> str:
     clustering = clusterings.get_clustering(tx, body.clustering_id)
-    label_set_id = body.label_set_id or label_sets.list_label_sets(tx, project)[0]["id"]
+    label_set_id = body.label_set_id or label_sets.default_label_set(tx, project)
     label_sets.get_label_set(tx, label_set_id)
     return labels.create_labelling(tx, clustering["id"], label_set_id, clustering["cluster_count"])
 
 
 @router.get("", response_model=Labellings)
-async def list_labellings(clustering_id: str, here: Here) -> Labellings:
+async def list_labellings(clustering_id: str, here: Here, wanted: Wanted) -> Labellings:
     """Labellings of a clustering, oldest first."""
-    rows = await here.ledger.read(labels.list_labellings, clustering_id)
-    return Labellings(labellings=[await here.labelling.state(row["id"]) for row in rows])
+    part = await here.ledger.read(labels.list_labellings, clustering_id, wanted)
+    states = [await here.labelling.state(row["id"]) for row in part.rows]
+    return Labellings(labellings=states, next_cursor=cursor_after(part))
 
 
 @router.get("/{labelling_id}", response_model=State)
@@ -123,10 +125,10 @@ def _unknown(body: dict[str, Any], view: ClusteringView, numbers: set[int]) -> s
 
 
 @router.get("/{labelling_id}/events", response_model=Events)
-async def list_events(labelling_id: str, here: Here) -> Events:
-    """Everything that was said, oldest first."""
-    snapshot = await here.labelling.learning.snapshot(labelling_id)
-    return Events(events=[Event.model_validate(event) for event in snapshot.events])
+async def list_events(labelling_id: str, here: Here, wanted: Wanted) -> Events:
+    """What was said, oldest first."""
+    part = await here.ledger.read(labels.part_of_events, labelling_id, wanted)
+    return Events(events=[Event.model_validate(row) for row in part.rows], next_cursor=cursor_after(part))
 
 
 @router.get("/{labelling_id}/cut", response_model=Cut)

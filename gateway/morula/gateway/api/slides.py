@@ -12,6 +12,7 @@ from morula.gateway import uploads
 from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
 from morula.gateway.ledger import slides
+from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_bytes
 from morula.gateway.refs import slide_ref
 from morula.gateway.schemas import Slide, SlideFields, SlideReference, Slides
@@ -72,10 +73,10 @@ def _checked(kind: type[SlideFields], fields: dict[str, str]) -> SlideFields:
 
 
 @router.get("", response_model=Slides)
-async def list_slides(here: Here) -> Slides:
-    """All slides, newest first."""
-    rows = await here.ledger.read(slides.list_slides, here.project)
-    return Slides(slides=[Slide.model_validate(dict(row)) for row in rows])
+async def list_slides(here: Here, wanted: Wanted) -> Slides:
+    """Slides, newest first."""
+    part = await here.ledger.read(slides.list_slides, here.project, wanted)
+    return Slides(slides=[Slide.model_validate(dict(row)) for row in part.rows], next_cursor=cursor_after(part))
 
 
 @router.get("/{slide_id}", response_model=Slide)

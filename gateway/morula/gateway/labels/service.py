@@ -13,6 +13,7 @@ from morula.gateway.labels.learning import Learning, Learnt, Snapshot
 from morula.gateway.ledger import label_sets
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
+from morula.gateway.ledger.rows import Row
 from morula.gateway.views import ClusteringView, Views
 from morula.v1.labeller_pb2 import SPREAD_CLUSTERS, SPREAD_MODEL
 
@@ -59,7 +60,7 @@ class Labelling:
         """A label set with its classes."""
         row = await self._ledger.read(label_sets.get_label_set, label_set_id)
         classes = await self._ledger.read(label_sets.list_classes, label_set_id)
-        return LabelSet(id=row["id"], name=row["name"], classes=[_class(one) for one in classes])
+        return label_set_answer(row, classes)
 
     def _effective(self, view: ClusteringView, snapshot: Snapshot, node_of_leaf: Sequence[int]) -> Effective:
         learnt = snapshot.learnt
@@ -74,6 +75,12 @@ class Labelling:
 
 def _names(learnt: Learnt) -> dict[int, int]:
     return {name.node_id: name.class_number for name in learnt.answer.effective_names}
+
+
+def label_set_answer(row: Row, classes: Sequence[Row]) -> LabelSet:
+    """The set with those of these classes that are its own."""
+    mine = [_class(one) for one in classes if one["label_set_id"] == row["id"]]
+    return LabelSet(id=row["id"], name=row["name"], classes=mine)
 
 
 def _class(row: object) -> LabelClass:

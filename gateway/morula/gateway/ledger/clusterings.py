@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, by_id, every
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, part_of
 from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slide
 
 
@@ -27,20 +27,20 @@ def get_clustering(tx: Connection, clustering_id: str) -> Row:
     return by_id(tx, clustering, clustering_id)
 
 
-def list_clusterings(tx: Connection, project_id: str) -> list[Row]:
+def list_clusterings(tx: Connection, project_id: str, wanted: Slice) -> Part:
     """Clusterings of a project, newest first."""
-    query = select(clustering).where(clustering.c.project_id == project_id).order_by(clustering.c.id.desc())
-    return every(tx, query)
+    query = select(clustering).where(clustering.c.project_id == project_id)
+    return part_of(tx, query, clustering.c.id, wanted, newest_first=True)
 
 
-def clustering_slides(tx: Connection, clustering_id: str) -> list[Row]:
-    """Slides of a clustering with their names, in the order of their rows."""
+def clustering_slides(tx: Connection, *clustering_ids: str) -> list[Row]:
+    """Slides of these clusterings with their names, in the order of their rows."""
     joined = clustering_slide.join(slide, slide.c.id == clustering_slide.c.slide_id)
     query = (
         select(clustering_slide, slide.c.name, slide.c.digest, slide.c.width_px, slide.c.height_px)
         .select_from(joined)
-        .where(clustering_slide.c.clustering_id == clustering_id)
-        .order_by(clustering_slide.c.position)
+        .where(clustering_slide.c.clustering_id.in_(clustering_ids))
+        .order_by(clustering_slide.c.clustering_id, clustering_slide.c.position)
     )
     return every(tx, query)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from morula.common.errors import Conflict, NotFound
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, by_id, every, first
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, part_of
 from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
@@ -48,12 +48,12 @@ def get_job(tx: Connection, job_id: str) -> Row:
     return by_id(tx, job, job_id)
 
 
-def list_jobs(tx: Connection, project_id: str, slide_id: str | None = None) -> list[Row]:
+def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | None = None) -> Part:
     """Jobs of a project, newest first."""
     query = select(job).where(job.c.project_id == project_id)
     if slide_id is not None:
         query = query.where(job.c.slide_id == slide_id)
-    return every(tx, query.order_by(job.c.id.desc()))
+    return part_of(tx, query, job.c.id, wanted, newest_first=True)
 
 
 def unfinished_jobs(tx: Connection) -> list[Row]:

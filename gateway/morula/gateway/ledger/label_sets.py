@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import AlreadyExists, FailedPrecondition, NotFound
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, by_id, every
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, part_of
 from morula.gateway.ledger.tables import label_class, label_set
 
 NOT_A_CELL = 250
@@ -35,16 +35,20 @@ def get_label_set(tx: Connection, set_id: str) -> Row:
     return by_id(tx, label_set, set_id)
 
 
-def list_label_sets(tx: Connection, project_id: str) -> list[Row]:
+def list_label_sets(tx: Connection, project_id: str, wanted: Slice) -> Part:
     """Label sets of a project, oldest first: the first is the default."""
-    query = select(label_set).where(label_set.c.project_id == project_id).order_by(label_set.c.id)
-    return every(tx, query)
+    return part_of(tx, select(label_set).where(label_set.c.project_id == project_id), label_set.c.id, wanted)
 
 
-def list_classes(tx: Connection, set_id: str) -> list[Row]:
-    """Classes of a set by number, "Not a cell" last."""
-    query = select(label_class).where(label_class.c.label_set_id == set_id).order_by(label_class.c.number)
-    return every(tx, query)
+def default_label_set(tx: Connection, project_id: str) -> str:
+    """The label set of who names none."""
+    return str(list_label_sets(tx, project_id, Slice(1)).rows[0]["id"])
+
+
+def list_classes(tx: Connection, *set_ids: str) -> list[Row]:
+    """Classes of these sets by number, "Not a cell" last."""
+    query = select(label_class).where(label_class.c.label_set_id.in_(set_ids))
+    return every(tx, query.order_by(label_class.c.label_set_id, label_class.c.number))
 
 
 def add_class(tx: Connection, set_id: str, name: str, color: str | None) -> int:

@@ -9,7 +9,7 @@ from morula.common.errors import NotFound, Stale
 from morula.gateway.labels.fold import LabelEvent
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, by_id, every, first
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, first, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 
@@ -29,10 +29,10 @@ def get_labelling(tx: Connection, labelling_id: str) -> Row:
     return by_id(tx, labelling, labelling_id)
 
 
-def list_labellings(tx: Connection, clustering_id: str) -> list[Row]:
+def list_labellings(tx: Connection, clustering_id: str, wanted: Slice) -> Part:
     """Labellings of a clustering, oldest first."""
-    query = select(labelling).where(labelling.c.clustering_id == clustering_id).order_by(labelling.c.id)
-    return every(tx, query)
+    query = select(labelling).where(labelling.c.clustering_id == clustering_id)
+    return part_of(tx, query, labelling.c.id, wanted)
 
 
 def set_cut(tx: Connection, labelling_id: str, cluster_count: int) -> None:
@@ -60,6 +60,13 @@ def append_event(
     tx.execute(insert(label_event).values(labelling_id=labelling_id, **values))
     announce(tx, "labelling", labelling_id)
     return int(seq)
+
+
+def part_of_events(tx: Connection, labelling_id: str, wanted: Slice) -> Part:
+    """Events of a labelling, oldest first."""
+    get_labelling(tx, labelling_id)
+    query = select(label_event).where(label_event.c.labelling_id == labelling_id)
+    return part_of(tx, query, label_event.c.seq, wanted)
 
 
 def list_events(tx: Connection, labelling_id: str) -> list[LabelEvent]:

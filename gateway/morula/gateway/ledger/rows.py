@@ -1,12 +1,26 @@
-"""Rows as plain dictionaries, by column name."""
+"""Rows as plain dictionaries, by column name; long lists part by part."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
-from morula.common.errors import NotFound
+from morula.common.errors import InvalidArgument, NotFound
 
 Row = dict[str, Any]
+
+
+class Slice(NamedTuple):
+    """Which part of a list is wanted: so many rows after the one with this mark."""
+
+    limit: int
+    after: str | None = None
+
+
+class Part(NamedTuple):
+    """A part of a list, and the mark after which the next begins; None at the end."""
+
+    rows: list[Row]
+    following: str | None
 
 
 def first(tx: Connection, query: Select[Any]) -> Row | None:
@@ -26,3 +40,23 @@ def by_id(tx: Connection, table: Table, row_id: str) -> Row:
 def every(tx: Connection, query: Select[Any]) -> list[Row]:
     """All rows of the answer."""
     return [{str(name): value for name, value in row.items()} for row in tx.execute(query).mappings()]
+
+
+def part_of(
+    tx: Connection, query: Select[Any], mark: ColumnElement[Any], wanted: Slice, *, newest_first: bool = False
+) -> Part:
+    """A part of the answer in the order of a unique column, so that what comes or goes meanwhile shifts nothing."""
+    if wanted.after is not None:
+        after = _typed(mark, wanted.after)
+        query = query.where(mark < after if newest_first else mark > after)
+    found = every(tx, query.order_by(mark.desc() if newest_first else mark).limit(wanted.limit + 1))
+    rows = found[: wanted.limit]
+    return Part(rows, str(rows[-1][str(mark.key)]) if len(found) > wanted.limit else None)
+
+
+def _typed(mark: ColumnElement[Any], text: str) -> str | int:
+    if mark.type.python_type is str:
+        return text
+    if not (text.isdecimal() and len(text) < 10):
+        raise InvalidArgument("This is a cursor of another list.")
+    return int(text)

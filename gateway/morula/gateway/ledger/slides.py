@@ -1,6 +1,6 @@
 """Slides and the files that they consist of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 from morula.common.errors import Conflict
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Row, by_id, every, first
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, part_of
 from morula.gateway.ledger.tables import job, slide, slide_file
 
 
@@ -56,10 +56,16 @@ def find_slide(tx: Connection, project_id: str, digest: str) -> Row | None:
     return first(tx, query)
 
 
-def list_slides(tx: Connection, project_id: str) -> list[Row]:
+def list_slides(tx: Connection, project_id: str, wanted: Slice) -> Part:
     """Slides of a project, newest first."""
-    query = select(slide).where(slide.c.project_id == project_id).order_by(slide.c.id.desc())
-    return every(tx, query)
+    query = select(slide).where(slide.c.project_id == project_id)
+    return part_of(tx, query, slide.c.id, wanted, newest_first=True)
+
+
+def slide_names(tx: Connection, slide_ids: Collection[str]) -> dict[str, str]:
+    """Names of these slides by id."""
+    rows = tx.execute(select(slide.c.id, slide.c.name).where(slide.c.id.in_(slide_ids)))
+    return {row.id: row.name for row in rows}
 
 
 def slide_files(tx: Connection, slide_id: str) -> list[Row]:

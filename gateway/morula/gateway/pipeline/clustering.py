@@ -10,6 +10,7 @@ from morula.common.arrays import read_array, read_json
 from morula.common.keys import digest
 from morula.common.store import Store
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels
+from morula.gateway.ledger.rows import Slice
 from morula.gateway.pipeline.keys import clustering_keys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import Tools
@@ -114,8 +115,8 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
         "feature_names": list(names),
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
-    known = labels.list_labellings(tx, clustering_id)
-    label_set_id = label_sets.list_label_sets(tx, job["project_id"])[0]["id"]
+    known = labels.list_labellings(tx, clustering_id, Slice(1)).rows
+    label_set_id = label_sets.default_label_set(tx, job["project_id"])
     labelling_id = (
         known[0]["id"] if known else labels.create_labelling(tx, clustering_id, label_set_id, parsed.cluster_count)
     )
