@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from morula.gateway.api.events import follow_all
 from tests.contract.rest_world import World, check_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -124,3 +125,13 @@ async def test_events_of_a_job_begin_with_its_state_whatever_was_heard(world: Wo
 
 async def test_events_of_no_job_are_a_problem(world: World) -> None:
     check_problem(await world.http.get("/v1/jobs/nope/events"), 404, "NOT_FOUND")
+
+
+async def test_who_comes_back_too_late_reads_everything_anew(world: World) -> None:
+    house = world.client.house
+    newest = await house.listeners.newest()
+    told = await anext(follow_all(house, str(newest + 1)))
+    assert (told.event, told.id, told.data) == ("reset", str(newest), {})
+    told = await anext(follow_all(house, str(newest - 1)))
+    assert told.event != "reset"
+    assert int(str(told.id)) >= newest

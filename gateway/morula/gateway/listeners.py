@@ -48,6 +48,12 @@ class Listeners:
         """Number of the newest change."""
         return await self._ledger.read(events.last_change)
 
+    async def resume(self, seq: int | None) -> tuple[int, bool]:
+        """Where a listener begins that has seen `seq` or nothing, and whether it missed what is told no more."""
+        if seq is not None and await self._ledger.read(events.can_resume, seq):
+            return seq, False
+        return await self.newest(), seq is not None
+
     async def follow(
         self, seq: int, kind: str | None = None, subject_id: str | None = None
     ) -> AsyncIterator[list[Change]]:

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Connection
 
+from morula.common.errors import NotFound
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.house import Here, House
-from morula.gateway.ledger import events, jobs, slides
+from morula.gateway.ledger import events, jobs, labels, slides
 from morula.gateway.schemas import Job, Slide
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -21,12 +22,17 @@ LastEventId = Annotated[str | None, Header()]
 
 @router.get("/events", response_class=EventSourceResponse)
 async def follow_all(here: Here, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
-    """Every change from now on, or from the event named in Last-Event-ID on."""
-    seq = _number(last_event_id)
-    seq = await here.listeners.newest() if seq is None else seq
+    """Every change from now on, or from the event named in Last-Event-ID on.
+
+    `reset` says that changes after that event are kept no more: everything has to be read anew. `deleted` names what
+    is gone by its kind and id.
+    """
+    seq, missed = await here.listeners.resume(_number(last_event_id))
+    if missed:
+        yield ServerSentEvent(event="reset", id=str(seq), data={})
     async for batch in here.listeners.follow(seq):
         for number, kind, subject_id in batch:
-            yield ServerSentEvent(event=kind, id=str(number), data=await _subject(here, kind, subject_id))
+            yield await _change(here, number, kind, subject_id)
 
 
 async def _first_look(job_id: str, here: Here) -> tuple[int, Job]:
@@ -44,7 +50,10 @@ async def follow_job(
     if job.state not in jobs.UNFINISHED:
         return
     async for _ in here.listeners.follow(seq, "job", job_id):
-        seq, job = await here.ledger.read(_look, job_id)
+        try:
+            seq, job = await here.ledger.read(_look, job_id)
+        except NotFound:
+            return  # Deleted: who asks for it again is told so.
         yield _told(seq, job)
         if job.state not in jobs.UNFINISHED:
             return
@@ -58,13 +67,20 @@ def _told(seq: int, job: Job) -> ServerSentEvent:
     return ServerSentEvent(event="job", id=str(seq), data=job.model_dump(mode="json"))
 
 
+async def _change(here: House, number: int, kind: str, subject_id: str) -> ServerSentEvent:
+    try:
+        return ServerSentEvent(event=kind, id=str(number), data=await _subject(here, kind, subject_id))
+    except NotFound:
+        return ServerSentEvent(event="deleted", id=str(number), data={"kind": kind, "id": subject_id})
+
+
 async def _subject(here: House, kind: str, subject_id: str) -> object:
     if kind == "job":
         return (await here.ledger.read(job_answer, subject_id)).model_dump(mode="json")
     if kind == "slide":
         row = await here.ledger.read(slides.get_slide, subject_id)
         return Slide.model_validate(dict(row)).model_dump(mode="json")
-    return {"id": subject_id}
+    return {"id": (await here.ledger.read(labels.get_labelling, subject_id))["id"]}
 
 
 def _number(last_event_id: str | None) -> int | None:

@@ -1,11 +1,14 @@
 """The log of changes that listeners follow: which subject changed, in an order without gaps."""
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.tables import counter, event
 
 Change = tuple[int, str, str]
+
+PRUNED_AT_ONCE = 5000
+"""Events deleted in one transaction, so that nobody waits long for it."""
 
 
 def announce(tx: Connection, kind: str, subject_id: str) -> None:
@@ -38,3 +41,25 @@ def last_change(tx: Connection, subject_id: str | None = None) -> int:
     if subject_id is not None:
         query = query.where(event.c.subject_id == subject_id)
     return tx.execute(query).scalar_one()
+
+
+def can_resume(tx: Connection, seq: int) -> bool:
+    """Whether every change after `seq` is still here; not so where some were pruned, or where no such one was made."""
+    oldest, newest = _bounds(tx)
+    return seq == 0 if not newest else oldest - 1 <= seq <= newest
+
+
+def prune(tx: Connection, older_than: float, keep_count: int) -> int:
+    """Delete the oldest events that are older than that time, but never one of the newest; how many there were."""
+    oldest, newest = _bounds(tx)
+    if not newest:
+        return 0
+    last = min(oldest + PRUNED_AT_ONCE - 1, newest - keep_count)
+    return tx.execute(delete(event).where(event.c.seq <= last, event.c.time < older_than)).rowcount
+
+
+def _bounds(tx: Connection) -> tuple[int, int]:
+    # Each on its own: both in one question make SQLite read the whole table.
+    oldest, newest = (select(which(event.c.seq)).scalar_subquery() for which in (func.min, func.max))
+    low, high = tx.execute(select(func.coalesce(oldest, 0), func.coalesce(newest, 0))).one()
+    return low, high

@@ -248,6 +248,7 @@ event = Table(
     Column("kind", Text, nullable=False),
     Column("subject_id", String(36), nullable=False),
     Column("time", Double, nullable=False),
+    Index("ix_event_subject_id_seq", "subject_id", "seq"),
 )
 
 counter = Table(
