@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from morula.common.errors import Conflict
 from morula.common.testing import write_slide
 from morula.gateway.intake import Description, Intake
+from morula.gateway.references import refer
 from tests.contract.rest_world import World, check_problem
 from tests.servers.gateway import as_part
 
@@ -117,6 +119,36 @@ async def test_forms_that_make_no_sense(world: World) -> None:
     assert bad_scale.status_code == 422
     nonsense = {"content-type": "multipart/form-data; boundary=x"}
     assert (await world.http.post("/v1/slides", content=b"nonsense", headers=nonsense)).status_code == 400
+
+
+async def test_two_slides_in_one_form_are_told_apart(world: World) -> None:
+    before = world.objects()
+    path = world.client.house.settings.folders["scans"] / "tiny.tiff"
+    two = [("file", ("a.tiff", path.read_bytes())), ("file", ("b.tiff", b"x"))]
+    problem = check_problem(await world.http.post("/v1/slides", files=two), 400, "INVALID_ARGUMENT")
+    assert "2 slides (a.tiff, b.tiff)" in problem["detail"]
+    assert (world.objects(), world.uploads()) == (before, [])
+
+
+async def test_a_slide_by_reference_that_changes_meanwhile_is_refused(world: World, tmp_path: Path) -> None:
+    write_slide(tmp_path / "growing.tiff", 512, 512, seed=31)
+    before = world.objects()
+    parts = refer({"lab": tmp_path}, "lab/growing.tiff")
+    with (tmp_path / "growing.tiff").open("ab") as slide:
+        slide.write(b"more")
+    with pytest.raises(Conflict, match="changed while it was read"):
+        await world.client.house.intake.take_files(parts, Description())
+    assert world.objects() == before
+
+
+async def test_what_was_taken_in_stays_as_it_was_whatever_becomes_of_the_folder(world: World) -> None:
+    path = world.client.house.settings.folders["scans"] / "leaving.tiff"
+    write_slide(path, 512, 512, seed=32)
+    slide = (await world.http.post("/v1/slides", json={"path": "scans/leaving.tiff"})).json()
+    path.write_bytes(b"another")
+    path.unlink()
+    picture = await world.http.get(f"/v1/slides/{slide['id']}/thumbnail.jpeg?max_px=99")
+    assert picture.content[:2] == b"\xff\xd8"
 
 
 async def test_too_large_an_upload_is_refused(world: World) -> None:

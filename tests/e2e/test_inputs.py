@@ -10,7 +10,7 @@ from morula.common.errors import MorulaError, SlideScaleUnknown
 from morula.onebox.client import Client, Part
 from morula.onebox.demo.flow import last_state, run_slide
 from morula.onebox.house import House
-from morula.onebox.results import slide_parts
+from morula.onebox.results import find_slides
 from tests.e2e.conftest import write_blank
 
 
@@ -33,7 +33,7 @@ def test_a_broken_slide_is_refused(house: House, client: Client, data_dir: Path,
 
 @pytest.mark.parametrize("name", ["small.svs", "boxes.tiff", "boxes_dcm", "highdicom_sm_image.dcm"])
 def test_a_tiny_valid_slide_is_accepted(client: Client, data_dir: Path, name: str) -> None:
-    slide = client.upload(slide_parts(data_dir / "slides" / "broken" / name))
+    slide = client.upload(find_slides(data_dir / "slides" / "broken" / name)[0][0])
     assert slide["width_px"] > 0
     assert slide["id"] in slides(client)
 

@@ -75,6 +75,22 @@ def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Clie
     assert "white.tiff" in {slide["name"] for slide in client.get("/v1/slides")["slides"]}
 
 
+def test_of_a_folder_every_slide_is_run_and_none_hides_another(house: House, tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    (scans / "deep").mkdir(parents=True)
+    write_blank(scans / "a.tiff", 512, mpp=0.5)
+    write_blank(scans / "deep" / "b.tiff", 768, mpp=0.5)
+    (scans / "noise.svs").write_bytes(b"no slide at all")
+    (scans / "notes.txt").write_bytes(b"of the person who scanned these")
+    ended = run("run", scans, "--out", out, "--data", house.folder.root, "--json")
+    assert ended.returncode == 1
+    assert f"belongs to no slide: {scans}/notes.txt" in ended.stderr
+    assert f"1 of 3 slides failed, the first is {scans}/noise.svs" in ended.stderr
+    found = json.loads(ended.stdout)
+    assert [Path(one["out"]).relative_to(out).as_posix() for one in found["slides"]] == ["a.tiff", "deep/b.tiff"]
+    assert {path.relative_to(out).parent.as_posix() for path in out.rglob("manifest.json")} == {"a.tiff", "deep/b.tiff"}
+
+
 def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> None:
     words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path), "--folder", f"lab={tmp_path}"]
     write_blank(tmp_path / "white.tiff", 512, mpp=0.5)

@@ -11,12 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import ArtifactMissing, InvalidArgument
 from morula.common.keys import artifact_key, slide_digest
-from morula.common.store import Store
+from morula.common.slide_sets import check_one_slide, entry_of
+from morula.common.store import Store, Stored, check_sha256
 from morula.gateway.ledger import slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
+from morula.gateway.references import check_unchanged
 from morula.gateway.refs import slide_ref
-from morula.gateway.uploads import Part, entry_of
+from morula.gateway.uploads import Part
 from morula.gateway.workers import Workers
 from morula.v1.tiler_pb2 import InspectSlideRequest, InspectSlideResponse
 
@@ -48,6 +50,7 @@ class Intake:
         names = [part.name for part in parts]
         if len(set(names)) != len(names):
             raise InvalidArgument("Two files of the slide have the same name.")
+        await asyncio.to_thread(check_one_slide, {part.name: part.path for part in parts})
         digest = slide_digest([(part.name, part.sha256, part.size_bytes) for part in parts], entry_of(names))
         rows = [self._row(digest, part) for part in parts]
         async with self._lock(digest):
@@ -55,10 +58,14 @@ class Intake:
             if known is not None:
                 return known, False
             written: list[str] = []
+            stored: list[Stored] = []
             try:
                 for part, row in zip(parts, rows, strict=True):
                     written.append(row["key"])
-                    await asyncio.to_thread(self._store.put_large, row["key"], part.path)
+                    stored.append(await asyncio.to_thread(self._store.put_large, row["key"], part.path))
+                await asyncio.to_thread(check_unchanged, parts)
+                for one, part in zip(stored, parts, strict=True):
+                    check_sha256(one.key, one.sha256, part.sha256)
                 return await self._inspect_and_keep(digest, rows, said)
             except BaseException:
                 await self._forget(written)

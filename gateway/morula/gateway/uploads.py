@@ -7,8 +7,7 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,12 +25,13 @@ SPARE_BYTES = 256 * 1024**2
 
 @dataclass
 class Part:
-    """One file of a slide that lies in a temporary file, or by reference where it is."""
+    """One file of a slide that lies in a temporary file, or by reference where it is: then with the state it had."""
 
     name: str
     path: Path
     sha256: str = ""
     size_bytes: int = 0
+    state: tuple[int, ...] = ()
 
 
 @dataclass
@@ -170,41 +170,3 @@ def safe_name(name: str) -> str:
     if any(ord(letter) < 32 or letter == "\x7f" for letter in name):
         raise InvalidArgument("A file's name has letters in it that cannot be shown.")
     return "/".join(parts)
-
-
-def refer(folders: dict[str, Path], reference: str) -> list[Part]:
-    """Files of a slide below a named folder, read where they lie; nothing outside is reached, by no link either."""
-    folder_name, _, relative = reference.partition("/")
-    if folder_name not in folders:
-        named = ", ".join(sorted(folders)) or "none"
-        raise InvalidArgument(f"There is no folder {folder_name[:80]!r} to read from; there are: {named}.")
-    root = folders[folder_name].resolve()
-    path = (root / safe_name(relative)).resolve()
-    if not path.is_relative_to(root) or not path.is_file():
-        raise InvalidArgument(f"There is no file {relative[:200]!r} in the folder {folder_name!r}.")
-    return [_hashed(Part(name, found)) for name, found in _with_companions(path, root)]
-
-
-def _with_companions(path: Path, root: Path) -> Sequence[tuple[str, Path]]:
-    found = [(path.name, path)]
-    companions = path.with_suffix("")
-    if path.suffix.lower() == ".mrxs" and companions.is_dir():
-        files = sorted(file for file in companions.rglob("*") if file.is_file())
-        if any(not file.resolve().is_relative_to(root) for file in files):
-            raise InvalidArgument("A file of the slide lies outside the folder.")
-        found += [(file.relative_to(path.parent).as_posix(), file) for file in files]
-    return found
-
-
-def _hashed(part: Part) -> Part:
-    with part.path.open("rb") as stream:
-        part.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    part.size_bytes = part.path.stat().st_size
-    return part
-
-
-def entry_of(names: Sequence[str]) -> str:
-    """The file that a reader opens: the only one, the MRXS or VMS index, else the first by name."""
-    with suppress(StopIteration):
-        return next(name for name in sorted(names) if name.lower().endswith((".mrxs", ".vms", ".vmu")))
-    return min(names, key=lambda name: (name.count("/"), name))

@@ -43,8 +43,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @app.command()
 def run(
-    slide: Annotated[Path, typer.Argument(help="The slide; a folder for one of several files.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    slide: Annotated[Path, typer.Argument(help="The slide, or a folder of slides.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; of several slides, one below it for each.")],
     preset: Annotated[str, typer.Option(help="Parameters that go together.")] = "default",
     segmenter: Annotated[str | None, typer.Option(help="Model that finds cells.", show_default=PRESETS)] = None,
     embedder: Annotated[str | None, typer.Option(help="Model that describes cells.", show_default=PRESETS)] = None,
@@ -59,7 +59,7 @@ def run(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run one slide and leave its files in a folder."""
+    """Run a slide, or all slides of a folder, and leave the files in a folder."""
     from morula.gateway.pipeline.params import Choices
     from morula.onebox.regions import region_text
     from morula.onebox.run import Request
@@ -72,10 +72,11 @@ def run(
         summary = run_slide(Request(slide, out, choices), _folder(data), _console())
     if as_json:
         _print_json(summary)
-    elif summary["already_done"]:
-        typer.echo(f"Nothing to do: {summary['why']} ({out}).")
     else:
-        typer.echo(_sentence(summary))
+        typer.echo("\n".join(map(_sentence, summary.get("slides", [summary]))))
+    if failed := summary.get("failed"):
+        several = f"{len(failed)} of {len(failed) + len(summary['slides'])} slides failed"
+        raise Failure(f"{several}, the first is {failed[0]['slide']}: {failed[0]['error']}")
 
 
 @app.command()
@@ -85,7 +86,7 @@ def serve(
     ] = None,
     data: Data = None,
     folder: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=PATH", help="Folder to read slides from where they lie.")
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Folder to copy slides from, by reference.")
     ] = None,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
@@ -366,6 +367,8 @@ def _folder(data: Path | None) -> DataFolder:
 
 
 def _sentence(summary: dict[str, Any]) -> str:
+    if summary["already_done"]:
+        return f"Nothing to do: {summary['why']} ({summary['out']})."
     found = {"no_tissue": "No tissue on this slide", "no_cells": "Tissue, but no cells on this slide"}
     words = found.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
     cut_off = f", {summary['truncated_cell_count']:,} of them cut off" if summary["truncated_cell_count"] else ""

@@ -64,7 +64,7 @@ def open_house(
 ) -> Iterator[House]:
     """Runs all services and the gateway on one folder until the block ends.
 
-    Slides below `folders` may be read where they lie, by the names given.
+    Slides below `folders` may be taken in by reference, by the names given.
     """
     with folder.locked(verb), _socket_folder(folder) as sockets, ExitStack() as channels:
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}

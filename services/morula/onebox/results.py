@@ -7,52 +7,62 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from morula.common.keys import STAGE_REVISIONS, slide_digest
+from morula.common.models import ModelSpec
+from morula.common.slide_sets import SlideFiles, entry_of, files_around, files_below
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
-from morula.gateway.uploads import entry_of
 from morula.onebox.client import Client, Json, Part
 from morula.onebox.failures import Failure, Unreadable, WrongUse
 
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 1 << 20
-FOLDER_FORMATS = {".mrxs"}
-"""Formats whose entry file has a folder of the same name beside it."""
-SIBLING_FORMATS = {".vms", ".vmu"}
-"""Formats whose parts lie beside the entry file."""
 
 
-def slide_parts(slide: Path) -> list[Part]:
-    """All files of a slide; a folder is a slide of all its files (DICOM)."""
+def find_slides(path: Path) -> tuple[list[list[Part]], list[Path]]:
+    """The slides at a path, each as its files, and the files of a folder that belong to none.
+
+    A folder may hold many; a file is one slide, with all others that its format needs.
+    """
     try:
-        slide.stat()
+        path.stat()
+        if path.is_dir():
+            files = files_below(path)
+            sets, rest = SlideFiles(files).sets()
+        elif path.is_file():
+            files = files_around(path)
+            sets, rest = [SlideFiles(files).set_of(path.name)], []
+        else:
+            raise Unreadable(f"{path} is neither a file nor a folder")
     except FileNotFoundError as error:
-        raise Unreadable(f"{slide} is not there; check the path") from error
+        raise Unreadable(f"{path} is not there; check the path") from error
     except OSError as error:
-        raise Unreadable(f"cannot read {slide}: {error.strerror}") from error
-    if slide.is_dir():
-        files = sorted(path for path in slide.rglob("*") if path.is_file())
-    elif slide.suffix.lower() in FOLDER_FORMATS:
-        files = [slide, *sorted(path for path in slide.with_suffix("").rglob("*") if path.is_file())]
-    elif slide.suffix.lower() in SIBLING_FORMATS:
-        files = [slide, *sorted(path for path in slide.parent.iterdir() if path.is_file() and path != slide)]
-    elif slide.is_file():
-        files = [slide]
-    else:
-        raise Unreadable(f"{slide} is neither a file nor a folder")
-    if not files:
-        raise Unreadable(f"{slide} is an empty folder; name a slide")
-    base = slide if slide.is_dir() else slide.parent
-    return [Part(path.relative_to(base).as_posix(), path) for path in files]
+        raise Unreadable(f"cannot read {error.filename or path}: {error.strerror}") from error
+    if not sets:
+        raise Unreadable(f"there is no slide in {path}")
+    return [_parts(files, names) for names in sets], [files[name] for name in rest]
+
+
+def _parts(files: Mapping[str, Path], names: Sequence[str]) -> list[Part]:
+    """Files of one slide, named from the folder in which its entry lies."""
+    base = files[entry_of(names)].parent
+    return [Part(files[name].relative_to(base).as_posix(), files[name]) for name in names]
 
 
 def entry_path(slide: Path) -> Path:
-    """The file that a reader opens."""
-    parts = slide_parts(slide)
+    """The file of the one slide at a path that a reader opens."""
+    slides, _ = find_slides(slide)
+    if len(slides) > 1:
+        raise WrongUse(f"there are {len(slides)} slides in {slide}; name one of them")
+    return entry_of_parts(slides[0])
+
+
+def entry_of_parts(parts: Sequence[Part]) -> Path:
+    """The file of a slide that a reader opens."""
     entry = entry_of([part.name for part in parts])
     return next(part.path for part in parts if part.name == entry)
 
@@ -63,8 +73,11 @@ def digest_of(parts: list[Part]) -> str:
     return slide_digest(files, entry_of([part.name for part in parts]))
 
 
-def is_finished(out: Path, digest: str, params: Mapping[str, Any]) -> bool:
-    """Whether the folder holds the whole result of this slide with these parameters, as this program makes it."""
+def is_finished(out: Path, digest: str, params: Mapping[str, Any], known: Sequence[ModelSpec]) -> bool:
+    """Whether the folder holds the whole result of this slide with these parameters, as this program makes it.
+
+    `known` are the models that there are.
+    """
     manifest_path = out / MANIFEST
     if not manifest_path.is_file():
         return False
@@ -74,17 +87,17 @@ def is_finished(out: Path, digest: str, params: Mapping[str, Any]) -> bool:
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(f"{manifest_path} is not one of ours; choose another folder with --out") from error
     files: Json = manifest.get("files_sha256", {})
-    if ours != {"slide_digest": digest, **params} or not files or not _is_current(manifest, params):
+    if ours != {"slide_digest": digest, **params} or not files or not _is_current(manifest, params, known):
         return False
     return all(_is_whole(out / name, sha256) for name, sha256 in files.items())
 
 
-def _is_current(manifest: Json, params: Mapping[str, Any]) -> bool:
+def _is_current(manifest: Json, params: Mapping[str, Any], known: Sequence[ModelSpec]) -> bool:
     """Whether the result was made by the steps and models of this program: an upgrade may give another one."""
     made: Json = manifest.get("params", {})
     if "slide_mpp" not in made:
         return False
-    ours = make_params(Choices(**params), made["slide_mpp"])
+    ours = make_params(Choices(**params), made["slide_mpp"], known)
     expected = {
         "pipeline_revision": PIPELINE_REVISION,
         "stage_revisions": STAGE_REVISIONS,

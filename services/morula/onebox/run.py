@@ -1,26 +1,27 @@
-"""`morula run`: one slide through the gateway of this machine, files into a folder."""
+"""`morula run`: slides through the gateway of this machine, files into a folder."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from morula.common.errors import SlideScaleUnknown, TooLarge
-from morula.common.models import find
+from morula.common.errors import MorulaError, SlideScaleUnknown, TooLarge
+from morula.common.models import ModelSpec, find
 from morula.gateway.pipeline.params import Choices
 from morula.onebox.client import Client, Json, Part, problem_error
-from morula.onebox.failures import Failure, WrongUse
+from morula.onebox.failures import Failure, WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import any_port, open_house
 from morula.onebox.models import registry
 from morula.onebox.progress import follow
-from morula.onebox.results import check_out, digest_of, fetch, is_finished, slide_parts
+from morula.onebox.results import check_out, digest_of, entry_of_parts, fetch, find_slides, is_finished
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,48 @@ class Request:
 
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:
-    """The summary of the finished job; its files lie in the folder asked for."""
-    _check_models(request, folder)
-    parts = slide_parts(request.slide)
+    """The summary of the finished job, whose files lie in the folder asked for.
+
+    Of a folder with several slides the summaries of all, each in a folder of its own below that, and what failed.
+    """
+    known = _check_models(request, folder)
+    slides, rest = find_slides(request.slide)
+    if rest:
+        console.print(f"belongs to no slide: {', '.join(map(str, rest))}", style="yellow")
+    with ExitStack() as opened:
+        door = cache(lambda: opened.enter_context(_gateway(folder, lambda line: console.print(line, style="yellow"))))
+        if len(slides) == 1:
+            return _run_one(request, slides[0], folder, known, door, console)
+        summaries, failed = [], []
+        for parts in slides:
+            path = entry_of_parts(parts)
+            one = replace(request, slide=path, out=request.out / path.relative_to(request.slide))
+            console.print(f"{path}:")
+            try:
+                summaries.append({"slide": str(path)} | _run_one(one, parts, folder, known, door, console))
+            except (Failure, MorulaError) as error:
+                failed.append({"slide": str(path), "error": one_line(error)})
+                console.print(f"{path}: {one_line(error)}", style="red")
+    return {"slides": summaries, "failed": failed}
+
+
+def _run_one(
+    request: Request,
+    parts: list[Part],
+    folder: DataFolder,
+    known: list[ModelSpec],
+    door: Callable[[], Client],
+    console: Console,
+) -> Json:
     digest = digest_of(parts)
-    if is_finished(request.out, digest, request.params):
+    if is_finished(request.out, digest, request.params, known):
         why = "this slide was run with these parameters before, and its files are whole"
         return {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
     check_out(request.out)
     began = time.monotonic()
-    with _gateway(folder, lambda line: console.print(line, style="yellow")) as client:
-        job = _finish(client, _submit(client, parts, request, folder), console)
-        files = fetch(client, job["id"], request.out, {"slide_digest": digest, **request.params})
+    client = door()
+    job = _finish(client, _submit(client, parts, request, folder), console)
+    files = fetch(client, job["id"], request.out, {"slide_digest": digest, **request.params})
     return {
         "state": job["state"],
         "already_done": False,
@@ -67,13 +98,14 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
     }
 
 
-def _check_models(request: Request, folder: DataFolder) -> None:
+def _check_models(request: Request, folder: DataFolder) -> list[ModelSpec]:
     """Nothing is started for a model that is not there; an operator's files are those of this folder."""
     known = registry(folder)
     if request.choices.segmenter is not None:
         find(request.choices.segmenter, "segmenter", known)
     if request.choices.embedder is not None:
         find(request.choices.embedder, "embedder", known)
+    return known
 
 
 @contextmanager

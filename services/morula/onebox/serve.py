@@ -21,7 +21,7 @@ FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def named_folders(words: Sequence[str]) -> dict[str, Path]:
-    """Folders that slides may be read from where they lie, each given as NAME=PATH."""
+    """Folders that slides may be copied from by reference, each given as NAME=PATH."""
     folders: dict[str, Path] = {}
     for word in words:
         name, _, path = word.partition("=")

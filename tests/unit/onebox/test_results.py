@@ -4,16 +4,18 @@ import errno
 import hashlib
 import json
 import os
-import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from morula.common.keys import STAGE_REVISIONS, slide_digest
+from morula.common.models import REGISTRY
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
+from morula.onebox.client import Part
 from morula.onebox.failures import Failure, Unreadable, WrongUse
-from morula.onebox.results import MANIFEST, check_out, digest_of, fetch, is_finished, slide_parts
+from morula.onebox.results import MANIFEST, check_out, digest_of, entry_path, fetch, find_slides, is_finished
 
 MPP = {"preset": "default", "mpp": 0.5}
 REQUEST = {"slide_digest": "d", **MPP}
@@ -40,11 +42,11 @@ def test_fetched_files_are_a_finished_result(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert fetch(Folder(FILES), "1", out, REQUEST) == ["cells.parquet", "manifest.json"]  # type: ignore[arg-type]
     assert sorted(path.name for path in out.iterdir()) == ["cells.parquet", "manifest.json"]
-    assert is_finished(out, "d", MPP)
-    assert not is_finished(out, "d", {"preset": "default", "mpp": 0.25})
-    assert not is_finished(out, "other", MPP)
+    assert is_finished(out, "d", MPP, REGISTRY)
+    assert not is_finished(out, "d", {"preset": "default", "mpp": 0.25}, REGISTRY)
+    assert not is_finished(out, "other", MPP, REGISTRY)
     (out / "cells.parquet").write_bytes(b"touched")
-    assert not is_finished(out, "d", MPP)
+    assert not is_finished(out, "d", MPP, REGISTRY)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +63,11 @@ def test_a_result_of_another_program_is_not_finished(field: str, other: object, 
     manifest = json.loads((tmp_path / MANIFEST).read_bytes())
     whole = manifest.pop(field)
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
-    assert not is_finished(tmp_path, "d", MPP)
+    assert not is_finished(tmp_path, "d", MPP, REGISTRY)
     (tmp_path / MANIFEST).write_text(json.dumps({**manifest, field: other}))
-    assert not is_finished(tmp_path, "d", MPP)
+    assert not is_finished(tmp_path, "d", MPP, REGISTRY)
     (tmp_path / MANIFEST).write_text(json.dumps({**manifest, field: whole}))
-    assert is_finished(tmp_path, "d", MPP)
+    assert is_finished(tmp_path, "d", MPP, REGISTRY)
 
 
 def test_a_place_for_results_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
@@ -98,37 +100,52 @@ def test_a_damaged_file_leaves_an_earlier_result_as_it_was(tmp_path: Path) -> No
     fetch(Folder(FILES), "1", tmp_path, REQUEST)  # type: ignore[arg-type]
     with pytest.raises(Failure):
         fetch(Folder({**FILES, "new.parquet": b"n"}, damaged="new.parquet"), "2", tmp_path, REQUEST)  # type: ignore[arg-type]
-    assert is_finished(tmp_path, "d", MPP)
+    assert is_finished(tmp_path, "d", MPP, REGISTRY)
 
 
 def test_a_foreign_manifest_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(json.dumps({"name": "an app"}))
     with pytest.raises(Failure, match="not one of ours"):
-        is_finished(tmp_path, "d", {})
+        is_finished(tmp_path, "d", {}, REGISTRY)
+
+
+def test_a_model_of_the_operators_own_is_known_to_a_second_run(tmp_path: Path) -> None:
+    own = replace(next(spec for spec in REGISTRY if spec.name == "watershed"), name="own")
+    asked = {"preset": "default", "segmenter": "own"}
+    made = {**MADE, "params": make_params(Choices(segmenter="own"), 0.25, [*REGISTRY, own]).to_json()}
+    gateway = Folder({**FILES, "manifest.json": json.dumps(made).encode()})
+    fetch(gateway, "1", tmp_path, {"slide_digest": "d", **asked})  # type: ignore[arg-type]
+    assert is_finished(tmp_path, "d", asked, [*REGISTRY, own])
+
+
+def names(slide: Path) -> list[list[str]]:
+    return [[part.name for part in parts] for parts in find_slides(slide)[0]]
 
 
 def test_parts_of_a_slide(tmp_path: Path) -> None:
-    (tmp_path / "a.svs").write_bytes(b"a")
-    (tmp_path / "b.mrxs").write_bytes(b"b")
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "Slidedat.ini").write_bytes(b"ini")
-    assert [part.name for part in slide_parts(tmp_path / "a.svs")] == ["a.svs"]
-    assert [part.name for part in slide_parts(tmp_path / "b.mrxs")] == ["b.mrxs", "b/Slidedat.ini"]
-    assert [part.name for part in slide_parts(tmp_path / "b")] == ["Slidedat.ini"]
+    for name in ("a.svs", "b.mrxs", "b/Slidedat.ini", "deep/c.svs", ".hidden.svs", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"a")
+    assert names(tmp_path / "a.svs") == [["a.svs"]]
+    assert names(tmp_path / "b.mrxs") == [["b.mrxs", "b/Slidedat.ini"]]
+    assert names(tmp_path) == [["a.svs"], ["b.mrxs", "b/Slidedat.ini"], ["c.svs"]]
+    assert find_slides(tmp_path)[1] == [tmp_path / "notes.txt"]
+    assert entry_path(tmp_path / "deep") == tmp_path / "deep" / "c.svs"
+    with pytest.raises(WrongUse, match="3 slides"):
+        entry_path(tmp_path)
     sha256 = hashlib.sha256(b"a").hexdigest()
-    assert digest_of(slide_parts(tmp_path / "a.svs")) == slide_digest([("a.svs", sha256, 1)], "a.svs")
+    assert digest_of([Part("a.svs", tmp_path / "a.svs")]) == slide_digest([("a.svs", sha256, 1)], "a.svs")
 
 
 def test_no_slide_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="is not there"):
-        slide_parts(tmp_path / "missing.svs")
-    shutil.rmtree(tmp_path / "empty", ignore_errors=True)
+        find_slides(tmp_path / "missing.svs")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Unreadable, match="empty folder"):
-        slide_parts(tmp_path / "empty")
+    with pytest.raises(Unreadable, match="no slide in"):
+        find_slides(tmp_path / "empty")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(Unreadable, match="symbolic links"):
-        slide_parts(tmp_path / "loop")
+        find_slides(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe.svs")
     with pytest.raises(Unreadable, match="neither a file nor a folder"):
-        slide_parts(tmp_path / "pipe.svs")
+        find_slides(tmp_path / "pipe.svs")

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from morula.common.errors import InvalidArgument, NotFound
-from morula.gateway import uploads
+from morula.gateway import references, uploads
 from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
 from morula.gateway.ledger import slides
@@ -58,7 +58,7 @@ async def _by_reference(request: Request, here: House) -> tuple[Slide, bool]:
     if (reference.path is None) == (reference.key is None):
         raise InvalidArgument("Name the slide by its path below a named folder, or by its key in the store.")
     if reference.path is not None:
-        parts = await asyncio.to_thread(uploads.refer, here.settings.folders, reference.path)
+        parts = await asyncio.to_thread(references.refer, here.settings.folders, reference.path)
         row, created = await here.intake.take_files(parts, said)
     else:
         row, created = await here.intake.take_key(str(reference.key), said)

@@ -1,7 +1,7 @@
 """What a job does: its parameters, complete and explicit, so that they can be part of every key."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -128,8 +128,10 @@ def halo_px(mpp: float) -> int:
     return HALO_PX if HALO_PX * mpp >= LEAST_HALO_UM else WIDE_HALO_PX
 
 
-def make_params(choices: Choices, known_mpp: float | None) -> Params:
-    """Parameters from what a request chose and what is known about the slide."""
+def make_params(
+    choices: Choices, known_mpp: float | None, registry: Iterable[models.ModelSpec] | None = None
+) -> Params:
+    """Parameters from what a request chose and what is known about the slide; models are this process's, or given."""
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
     preset = PRESETS[choices.preset]
@@ -139,8 +141,8 @@ def make_params(choices: Choices, known_mpp: float | None) -> Params:
             "Neither the slide nor the request says how many microns a pixel is wide: "
             "pass slide_mpp, for example 0.25 for a slide scanned with a 40x objective."
         )
-    segmenter = models.find(choices.segmenter or preset["segmenter"], "segmenter")
-    embedder = models.find(choices.embedder or preset["embedder"], "embedder")
+    segmenter = models.find(choices.segmenter or preset["segmenter"], "segmenter", registry)
+    embedder = models.find(choices.embedder or preset["embedder"], "embedder", registry)
     working_mpp = choices.mpp or preset["mpp"]
     laid = {name: value for name, value in preset.items() if name not in ("segmenter", "embedder", "mpp")}
     return Params(

@@ -1,0 +1,70 @@
+"""Slides by reference: files below a folder that the operator named, copied into the store from where they lie."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from morula.common.errors import Conflict, InvalidArgument
+from morula.common.slide_sets import SlideFiles, files_around
+from morula.gateway.uploads import FILE_COUNT_LIMIT, Part, safe_name
+
+
+def refer(folders: dict[str, Path], reference: str) -> list[Part]:
+    """The files of the slide that a reference names; nothing outside its folder is reached, by no link either."""
+    folder_name, _, relative = reference.partition("/")
+    if folder_name not in folders:
+        named = ", ".join(sorted(folders)) or "none"
+        raise InvalidArgument(f"There is no folder {folder_name[:80]!r} to read from; there are: {named}.")
+    root = folders[folder_name].resolve()
+    path = _inside(root, root / safe_name(relative))
+    if path is None or not path.is_file():
+        raise InvalidArgument(f"There is no file {relative[:200]!r} in the folder {folder_name!r}.")
+    try:
+        return _parts(root, path)
+    except OSError as error:
+        raise InvalidArgument(f"{relative[:200]!r} cannot be read: {error.strerror}.") from error
+
+
+def _parts(root: Path, path: Path) -> list[Part]:
+    around = files_around(path)
+    names = SlideFiles(around).set_of(path.name)
+    if len(names) > FILE_COUNT_LIMIT:
+        raise InvalidArgument(f"The slide has {len(names)} files, more than {FILE_COUNT_LIMIT}.")
+    if any(_inside(root, around[name]) is None for name in names):
+        raise InvalidArgument("A file of the slide lies outside the folder.")
+    return [_hashed(safe_name(name), around[name]) for name in names]
+
+
+def check_unchanged(parts: Sequence[Part]) -> None:
+    """Raises where a file is not as it was when it was hashed: what was copied meanwhile may be of two slides."""
+    for part in parts:
+        if part.state and not (part.path.is_file() and _state(part.path.stat()) == part.state):
+            raise _changed(part.name)
+
+
+def _inside(root: Path, path: Path) -> Path | None:
+    """Where a path really leads, if that is below the root."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # Links that lead to themselves.
+        return None
+    return real if real.is_relative_to(root) else None
+
+
+def _hashed(name: str, path: Path) -> Part:
+    with path.open("rb") as stream:
+        state = _state(os.fstat(stream.fileno()))
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        if _state(os.fstat(stream.fileno())) != state:
+            raise _changed(name)
+    return Part(name, path, sha256, state[1], state)
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced."""
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _changed(name: str) -> Conflict:
+    return Conflict(f"{name[:80]} changed while it was read: take the slide in once it is complete.")
