@@ -80,6 +80,6 @@ def _upright(said: Tensor, grid: crops.CropGrid) -> Tensor:
     if grid.is_flipped:
         said[:, 1::2] = said[:, 1::2].flip(-2)
         said[1::2] = said[1::2].flip(-1)
-        said[:, 1::2, 0] *= -1
-        said[1::2, :, 1] *= -1
+        said[:, 1::2, crops.DY] *= -1
+        said[1::2, :, crops.DX] *= -1
     return said

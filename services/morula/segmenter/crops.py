@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 
+DY, DX = -3, -2
+"""Places of the flow among a network's channels."""
+
 _OVERLAP = 0.1
 _PAD_STEP_PX = 16
 _PAD_PX = 8
@@ -91,7 +94,8 @@ def cut(image: Image, grid: CropGrid, *, mirrored: bool = False) -> Image:
 
 
 def blend(outputs: Image, grid: CropGrid) -> Image:
-    """One image (channels, height, width) of outputs (n, channels, crop): dy, dx and what has no direction."""
+    """One image (channels, height, width) of outputs (n, channels, crop), of which the last three are `DY`, `DX` and
+    a probability; what is before them, maps of classes, has no direction."""
     height, width = grid.crop
     taper_y, taper_x, weight = tapers(grid)
     taper = taper_y[:, None] * taper_x
@@ -121,9 +125,9 @@ def _unflip(output: Image, row: int, column: int, grid: CropGrid) -> Image:
         return output
     upright = _flip(output, row, column, grid).copy()
     if column % 2:
-        upright[0] *= -1
+        upright[DY] *= -1
     if row % 2:
-        upright[1] *= -1
+        upright[DX] *= -1
     return upright
 
 
