@@ -49,7 +49,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFolder:
     return folder
 
 
-@pytest.mark.parametrize(("preset", "normalize"), [("default", "slide"), ("paper", "image")])
+@pytest.mark.parametrize(("preset", "normalize"), [("default", "slide"), ("paper-tiles", "image")])
 async def test_every_shard_is_told_the_measured_size(
     weights: WeightsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, normalize: str
 ) -> None:

@@ -103,7 +103,7 @@ async def test_the_same_regions_are_the_same_job_and_stand_in_its_manifest(world
     assert params == job["params"]
 
 
-@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("preset", ["default", "paper-tiles"])
 async def test_a_sample_gives_so_many_kept_tiles(world: World, preset: str) -> None:
     job = await world.run(sample_tile_count=5, preset=preset)
     tiles = await world.table(job, "tiles.parquet")

@@ -27,7 +27,7 @@ def test_a_preset_fills_in_what_is_left_open() -> None:
 
 
 def test_the_paper_s_preset_brings_its_filter() -> None:
-    paper = make_params(Choices(preset="paper"), KNOWN_MPP)
+    paper = make_params(Choices(preset="paper-tiles"), KNOWN_MPP)
     assert paper.tile_filter == TileFilter(gate=TILE_GATE_PAPER)
     assert params().tile_filter == TileFilter(gate=TILE_GATE_DEFAULT)
     ours, theirs = (SlideKeys("default", "d" * 64, made) for made in (params(), paper))
@@ -37,7 +37,7 @@ def test_the_paper_s_preset_brings_its_filter() -> None:
 
 
 def test_the_paper_s_preset_looks_at_each_tile_by_itself() -> None:
-    paper = make_params(Choices(preset="paper"), KNOWN_MPP)
+    paper = make_params(Choices(preset="paper-tiles"), KNOWN_MPP)
     assert (paper.tile_px, paper.region_tile_count, paper.halo_px, paper.second_halo_px) == (512, 1, 0, 0)
     assert paper.normalize == "image"
 
@@ -67,6 +67,11 @@ def test_unknown_presets_and_models_are_refused() -> None:
         make_params(Choices(preset="paper-2"), KNOWN_MPP)
     with pytest.raises(ModelUnavailable):
         make_params(Choices(segmenter="nobody"), KNOWN_MPP)
+
+
+def test_what_would_run_under_the_paper_s_name_and_be_something_else_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match=r"ResNet-50, UMAP and DBSCAN are missing.*'paper-tiles'"):
+        make_params(Choices(preset="paper"), KNOWN_MPP)
 
 
 def test_every_parameter_is_part_of_what_makes_jobs_the_same() -> None:

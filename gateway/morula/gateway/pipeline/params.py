@@ -111,8 +111,8 @@ _DEFAULT: dict[str, Any] = {"segmenter": "watershed", "embedder": "morphology", 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _DEFAULT,
     # The published system's filter, and its tiles one by one: nothing around them, each with percentiles of its own.
-    # Its models are named in the request where they are registered.
-    "paper": {
+    # Models are those of the default unless a request names others.
+    "paper-tiles": {
         **_DEFAULT,
         "tile_gate": "paper",
         "region_tile_count": 1,
@@ -121,6 +121,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "normalize": "image",
     },
 }
+INCOMPLETE: dict[str, str] = {
+    "paper": "The published pipeline is not here: ResNet-50, UMAP and DBSCAN are missing. "
+    "What is here of it, its filter and its tiles one by one, is the preset 'paper-tiles'.",
+}
+"""Presets that would run something else under their name, and why they are refused."""
 
 
 def halo_px(mpp: float) -> int:
@@ -132,6 +137,8 @@ def make_params(
     choices: Choices, known_mpp: float | None, registry: Iterable[models.ModelSpec] | None = None
 ) -> Params:
     """Parameters from what a request chose and what is known about the slide; models are this process's, or given."""
+    if choices.preset in INCOMPLETE:
+        raise InvalidArgument(INCOMPLETE[choices.preset], preset=choices.preset)
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
     preset = PRESETS[choices.preset]
