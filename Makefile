@@ -5,10 +5,11 @@ OUT ?= build/run
 PORT ?=
 MORULA_DATA ?= ../shared/data
 DATA ?=
+N ?= 7
 SERVE ?= 1
 morula := .venv/bin/morula
 
-.PHONY: help setup demo run serve test lint bench oracles protos web images chart locks
+.PHONY: help setup demo run serve test lint bench chaos oracles protos web images chart locks
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -35,6 +36,10 @@ lint: ## all that is checked without running anything
 
 bench: setup ## times per stage and what they must hold
 	@morula="$(morula)" MORULA_DATA="$(MORULA_DATA)" scripts/bench
+
+chaos: ## break things in jobs on SQLite and a folder, then on PostgreSQL and S3: make chaos [N=7 jobs on each]
+	@scripts/setup dev web
+	@.venv/bin/python -m tests.chaos --count $(N)
 
 oracles: ## write tests/oracles with Cellpose 3, in an environment of its own
 	@scripts/setup

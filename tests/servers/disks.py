@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from morula.common.room import is_full
 from tests.servers.require import require
 
 
@@ -30,8 +31,13 @@ def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
 def filled(folder: Path, left_bytes: int = 0) -> Iterator[None]:
     """The disk is full but for so much, while the context lasts."""
     filler = folder / ".filler"
-    with filler.open("wb") as file:
-        file.write(bytes(max(0, shutil.disk_usage(folder).free - left_bytes)))
+    try:
+        with filler.open("wb", buffering=0) as file:
+            file.write(bytes(max(0, shutil.disk_usage(folder).free - left_bytes)))
+    except OSError as error:
+        if not is_full(error):  # Full all the same: others wrote there meanwhile.
+            filler.unlink()
+            raise
     try:
         yield
     finally:
