@@ -21,7 +21,6 @@ import pytest
 from morula.common.errors import (
     ArtifactChanged,
     ArtifactMissing,
-    InvalidArgument,
     KeyInvalid,
     PermissionDenied,
     TooLarge,
@@ -73,7 +72,9 @@ def test_what_is_put_is_what_is_got(store: Store, tmp_path: Path) -> None:
     for number, source in enumerate(sources(content, tmp_path)):
         key = f"project/slide/plan/{number}.bin"
         expected = Stored(key, sha256(content), len(content))
-        assert store.put(key, source) == expected  # type: ignore[arg-type] # BytesIO is a binary stream
+        first, again = store.put(key, source), store.put(key, b"later")  # type: ignore[arg-type] # BytesIO is a stream
+        assert (first, again) == (expected, expected)
+        assert (first.created, again.created) == (True, False)
         assert store.stat(key) == expected
         assert store.get(key) == content
         assert store.get(key, expected.sha256) == content
@@ -87,7 +88,6 @@ def test_what_is_put_is_what_is_got(store: Store, tmp_path: Path) -> None:
 def test_an_empty_object_is_an_object(store: Store) -> None:
     assert store.put(KEY, b"") == Stored(KEY, sha256(b""), 0)
     assert store.get(KEY) == b""
-    assert store.read_range(KEY, 0, 10) == b""
     with store.local_path(KEY) as path:
         assert path.read_bytes() == b""
 
@@ -99,25 +99,12 @@ def test_the_first_writer_wins(store: Store) -> None:
     assert store.get(KEY) == b"first"
 
 
-def test_ranges_are_cut_at_the_end(store: Store) -> None:
-    store.put(KEY, b"0123456789")
-    assert store.read_range(KEY, 2, 3) == b"234"
-    assert store.read_range(KEY, 8, 10) == b"89"
-    assert store.read_range(KEY, 10, 1) == b""
-    assert store.read_range(KEY, 99, 1) == b""
-    assert store.read_range(KEY, 0, 0) == b""
-    for start, length in ((-1, 2), (0, -1)):
-        with pytest.raises(InvalidArgument):
-            store.read_range(KEY, start, length)
-
-
 def test_what_is_not_there_is_missing(store: Store) -> None:
     assert store.stat(KEY) is None
     store.delete(KEY)
     for read in (
         lambda: store.get(KEY),
-        lambda: store.read_range(KEY, 0, 1),
-        lambda: store.read_range(KEY, 0, 0),
+        lambda: store.verify(KEY, sha256(b"")),
         lambda: store.open(KEY).__enter__(),
         lambda: store.local_path(KEY).__enter__(),
     ):
@@ -131,6 +118,37 @@ def test_other_bytes_than_expected_are_refused(store: Store) -> None:
         store.get(KEY, sha256(b"those"))
     with pytest.raises(ArtifactChanged):
         store.local_path(KEY, sha256(b"those")).__enter__()
+
+
+def damage(store: Store, store_url: str, key: str, *, remembered: bool) -> None:
+    """Zeroes in the middle, behind the store's back; in a bucket with or without what it was written as."""
+    content = store.get(key)
+    wrong = content[: len(content) // 2] + bytes(4) + content[len(content) // 2 + 4 :]
+    if isinstance(store, FolderStore):
+        (Path(store_url.removeprefix("file://")) / key).write_bytes(wrong)
+        return
+    metadata = {"sha256": sha256(content)} if remembered else {}
+    bucket = store_url.removeprefix("s3://").split("?")[0]
+    store._writer.put_object(Bucket=bucket, Key=key, Body=wrong, Metadata=metadata)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_bytes_damaged_behind_the_stores_back_are_never_given(store: Store, store_url: str, remembered: bool) -> None:
+    content = os.urandom(4096)
+    put = store.put(KEY, content)
+    damage(store, store_url, KEY, remembered=remembered)
+    for read in (
+        lambda: store.get(KEY, put.sha256),
+        lambda: store.open(KEY, put.sha256).__enter__(),
+        lambda: store.local_path(KEY, put.sha256).__enter__(),
+        lambda: store.verify(KEY, put.sha256),
+    ):
+        with pytest.raises(ArtifactChanged):
+            read()
+    if remembered:
+        for believe in (lambda: store.get(KEY), lambda: store.open(KEY).__enter__(), lambda: store.put_large(KEY, b"")):
+            with pytest.raises(ArtifactChanged):
+                believe()
 
 
 def test_delete_makes_room_for_another_writer(store: Store) -> None:
@@ -162,7 +180,7 @@ def test_hostile_keys_are_refused_everywhere(store: Store, key: str) -> None:
         lambda: store.get(key),
         lambda: store.stat(key),
         lambda: store.delete(key),
-        lambda: store.read_range(key, 0, 1),
+        lambda: store.verify(key, sha256(b"")),
         lambda: store.open(key).__enter__(),
         lambda: store.local_path(key).__enter__(),
     ):

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.exc import IntegrityError
 
-from morula.common.errors import ArtifactMissing, InvalidArgument
+from morula.common.errors import ArtifactChanged, Conflict, InvalidArgument, NotFound
 from morula.common.keys import artifact_key, slide_digest
 from morula.common.slide_sets import check_one_slide, entry_of
 from morula.common.store import Store, Stored, check_sha256
@@ -73,9 +73,12 @@ class Intake:
 
     async def take_key(self, key: str, said: Description) -> tuple[Row, bool]:
         """A slide that lies in the store already, and stays there whatever it turns out to be."""
-        stored = await asyncio.to_thread(self._store.stat, key)
+        try:
+            stored = await asyncio.to_thread(self._store.stat, key)
+        except ArtifactChanged as error:
+            raise Conflict("The object is no longer what it was when it was first read here.", key=key) from error
         if stored is None:
-            raise ArtifactMissing("There is no such object in the store.", key=key)
+            raise NotFound("There is no such object in the store.", key=key)
         name = PurePosixPath(key).name
         digest = slide_digest([(name, stored.sha256, stored.size_bytes)], name)
         row = {"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes}

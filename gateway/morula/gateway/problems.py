@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from morula.common.errors import Busy, Internal, InvalidArgument, MorulaError
+from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError
 from morula.common.telemetry import log
 
 Problem = dict[str, Any]
@@ -47,10 +47,21 @@ def install(app: FastAPI) -> None:
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, MorulaError):
         raise TypeError("registered for MorulaError only")
+    if isinstance(error, DAMAGED):
+        error = _gone(error)
     if isinstance(error, Internal):
         return answer_unexpected(request.scope, error)
     headers = {"Retry-After": str(max(1, round(error.retry_after_s)))} if isinstance(error, Busy) else None
     return respond(problem_of(error, trace_id(request.scope)), headers)
+
+
+def _gone(error: MorulaError) -> Gone:
+    """Whoever asks here knows nothing of artifacts, but of slides and of jobs, which can be had again."""
+    key = error.metadata.get("key", "")
+    log.warning("an artifact is damaged", key=key, reason=error.reason, detail=str(error))
+    what = "Files of the slide are" if "/slide/" in key else "What the job left is"
+    how = "upload the slide again" if "/slide/" in key else "retry the job to have it made again"
+    return Gone(f"{what} gone from the store or damaged there: {how}.", key=key)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -1,13 +1,19 @@
-"""Objects of the store as answers: whole or a range, immutable, never read into memory as a whole."""
+"""Objects of the store as answers: whole or a range, immutable, never read into memory as a whole.
+
+What is sent was checked before the first byte of the answer goes out, and is read from the very file that was checked.
+"""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import BinaryIO
 
 import numpy as np
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from morula.common.arrays import reading
+from morula.common.errors import ArtifactMissing
 from morula.common.store import Store
 from morula.v1.artifact_pb2 import ObjectRef
 
@@ -15,44 +21,78 @@ CHUNK_BYTES = 1024**2
 IMMUTABLE = "private, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
+Headers = dict[str, str]
+
 
 async def send_object(
-    request: Request, store: Store, ref: ObjectRef, media_type: str, *, skip: int = 0, filename: str | None = None
+    request: Request,
+    store: Store,
+    ref: ObjectRef,
+    media_type: str,
+    *,
+    begin: Callable[[BinaryIO], int] | None = None,
+    filename: str | None = None,
 ) -> Response:
-    """The object from byte `skip` on, or the range of it that the request asks for."""
-    etag = f'"{ref.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
+    """The object, or what of it comes after its `begin`; or the range of that which the request asks for."""
+    headers = _headers(ref.sha256)
     if filename is not None:
         headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-    if request.headers.get("if-none-match") == etag:
+    if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
+    stream = await asyncio.to_thread(_opened, store, ref)
+    skip = await asyncio.to_thread(begin, stream) if begin is not None else 0
     size = ref.size_bytes - skip
-    wanted = _wanted(request.headers.get("range"), size)
-    if wanted is None:
-        headers["Content-Length"] = str(size)
-        return StreamingResponse(_chunks(store, ref.key, skip, size), 200, headers, media_type)
-    start, stop = wanted
-    if start >= stop:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    headers |= {"Content-Range": f"bytes {start}-{stop - 1}/{size}", "Content-Length": str(stop - start)}
-    return StreamingResponse(_chunks(store, ref.key, skip + start, stop - start), 206, headers, media_type)
+    status, start, stop = _part(request, size, headers)
+    if status == 416:
+        stream.close()
+        return Response(status_code=416, headers=headers)
+    return StreamingResponse(_chunks(stream, skip + start, stop - start), status, headers, media_type)
 
 
 def send_bytes(request: Request, body: bytes, media_type: str, etag: str) -> Response:
-    """A small immutable answer."""
-    headers = {"ETag": f'"{etag}"', "Cache-Control": IMMUTABLE}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    """A small immutable answer, or the range of it that the request asks for."""
+    headers = _headers(etag)
+    if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, media_type)
+    status, start, stop = _part(request, len(body), headers)
+    return Response(body[start:stop], status, headers, media_type if status != 416 else None)
 
 
-async def array_offset(store: Store, ref: ObjectRef) -> int:
+def array_begin(stream: BinaryIO) -> int:
     """Where the numbers of an .npy begin."""
-    with await asyncio.to_thread(store.open, ref.key) as stream:
+    with reading("the array"):
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         read(stream)
-        return stream.tell()
+    return stream.tell()
+
+
+def _headers(etag: str) -> Headers:
+    return {"ETag": f'"{etag}"', "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
+
+
+def _is_known(request: Request, headers: Headers) -> bool:
+    return request.headers.get("if-none-match") == headers["ETag"]
+
+
+def _part(request: Request, size: int, headers: Headers) -> tuple[int, int, int]:
+    """Status, start and stop of what is sent, with the headers that say so."""
+    same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
+    wanted = _wanted(request.headers.get("range"), size) if same else None
+    start, stop = wanted or (0, size)
+    if wanted is not None and start >= stop:
+        headers["Content-Range"] = f"bytes */{size}"
+        return 416, 0, 0
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    headers["Content-Length"] = str(stop - start)
+    return (200 if wanted is None else 206), start, stop
+
+
+def _opened(store: Store, ref: ObjectRef) -> BinaryIO:
+    """The object's file, checked; it can be read as long as it is open, whoever deletes its name."""
+    with store.local_path(ref.key, ref.sha256) as path:
+        return path.open("rb")
 
 
 def _wanted(header: str | None, size: int) -> tuple[int, int] | None:
@@ -66,11 +106,12 @@ def _wanted(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-async def _chunks(store: Store, key: str, start: int, length: int) -> AsyncIterator[bytes]:
-    while length > 0:
-        chunk = await asyncio.to_thread(store.read_range, key, start, min(CHUNK_BYTES, length))
-        if not chunk:
-            return
-        yield chunk
-        start += len(chunk)
-        length -= len(chunk)
+async def _chunks(stream: BinaryIO, start: int, length: int) -> AsyncIterator[bytes]:
+    with stream:
+        stream.seek(start)
+        while length > 0:
+            chunk = await asyncio.to_thread(stream.read, min(CHUNK_BYTES, length))
+            if not chunk:
+                raise ArtifactMissing("a file became shorter while it was sent")
+            yield chunk
+            length -= len(chunk)

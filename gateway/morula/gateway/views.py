@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from morula.common.arrays import read_array, read_json
-from morula.common.errors import NotFound
+from morula.common.errors import NotFound, of_artifact
 from morula.common.outlines import decode_outline, read_outlines
+from morula.common.records import FileState
 from morula.common.store import Store
 from morula.common.tables import read_index, read_metadata, read_morphology
 from morula.gateway.labels.facts import MEASURE_COLUMNS, Distribution, distribute
@@ -43,7 +44,8 @@ class SlideRows:
         self.row_stop: int = row["row_stop"]
         self.settled = from_json(row["settled"], SettledSlide)
         self._store = store
-        with store.local_path(self.settled.index.key, self.settled.index.sha256) as path:
+        ref = self.settled.index
+        with store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):
             index = read_index(path, INDEX_COLUMNS)
         self.blocks: list[list[int]] = read_metadata(index)["blocks"]
         self.x_px: Floats = index["x_px"].to_numpy()
@@ -52,17 +54,25 @@ class SlideRows:
         self.shard: npt.NDArray[np.int32] = index["shard"].to_numpy()
         self.shard_row: npt.NDArray[np.int32] = index["row"].to_numpy()
         self._cell_ids = index["cell_id"]
+        self._outlines: tuple[FileState, Any] | None = None
 
     def cell_ids(self, rows: npt.ArrayLike) -> list[bytes]:
         """Ids of cells, by rows of this slide."""
         ids: list[bytes] = self._cell_ids.take(np.asarray(rows, np.int64)).to_pylist()
         return ids
 
-    @cached_property
+    @property
     def outlines(self) -> Any:
-        """The table of outlines, mapped and not read; a mapping outlives its file's name."""
-        with self._store.local_path(self.settled.outlines.key, self.settled.outlines.sha256) as path:
-            return read_outlines(path)
+        """The table of outlines, mapped and not read; a mapping outlives its file's name.
+
+        Asked for each time, because bytes may rot under a mapping too.
+        """
+        ref = self.settled.outlines
+        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):
+            state = FileState.of(path.stat())
+            if self._outlines is None or self._outlines[0] != state:
+                self._outlines = (state, read_outlines(path))
+            return self._outlines[1]
 
     def rings(self, rows: npt.ArrayLike) -> list[Ring]:
         """Outlines at level 0, by rows of this slide."""
@@ -75,7 +85,8 @@ class SlideRows:
         columns = {name: np.full(len(self.shard), np.nan, np.float32) for name in names}
         for number, shard in enumerate(self.settled.shards):
             mine = np.flatnonzero(self.shard == number)
-            with self._store.local_path(shard.morphology.key, shard.morphology.sha256) as path:
+            ref = shard.morphology
+            with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):
                 table = read_morphology(path)
             for name in set(names) & set(table.column_names):
                 columns[name][mine] = table[name].to_numpy()[self.shard_row[mine]]
@@ -106,8 +117,11 @@ class ClusteringView:
         self.structure_found: bool = row["structure_found"]
         self.artifacts = from_json(row["artifacts"], Clustering)
         self.slides = [SlideRows(slide, store) for slide in slides]
-        self.leaf: npt.NDArray[np.uint16] = read_array(store.get(self.artifacts.leaf.key, self.artifacts.leaf.sha256))
-        tree = read_json(store.get(self.artifacts.tree.key, self.artifacts.tree.sha256))
+        leaf, grown = self.artifacts.leaf, self.artifacts.tree
+        with of_artifact(leaf.key):
+            self.leaf: npt.NDArray[np.uint16] = read_array(store.get(leaf.key, leaf.sha256))
+        with of_artifact(grown.key):
+            tree = read_json(store.get(grown.key, grown.sha256))
         self.nodes = {node["id"]: _node(node) for node in tree["nodes"]}
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from morula.common.records import FileState
 from morula.common.room import is_full, telling_full
 
 DEFAULT_CACHE_BYTES = 20 << 30
@@ -36,8 +37,10 @@ class FileCache:
             entry.readers += 1
         try:
             with entry.lock:
-                if not entry.size_bytes:
+                if not entry.is_whole():
+                    entry.path.unlink(missing_ok=True)  # Whoever still reads it keeps what was opened.
                     entry.size_bytes = self._fetch(entry.path, download) or 1
+                    entry.state = FileState.of(entry.path.stat())
                     with self._lock:  # Not only when it is given back: a slide stays open for hours.
                         self._evict(self._limit_bytes)
             yield entry.path
@@ -86,4 +89,12 @@ class _Entry:
         self.path = path
         self.size_bytes = 0
         self.readers = 0
+        self.state: FileState | None = None
         self.lock = threading.Lock()
+
+    def is_whole(self) -> bool:
+        """Whether the file is here, as it was when it was fetched."""
+        try:
+            return self.state is not None and FileState.of(self.path.stat()) == self.state
+        except FileNotFoundError:  # Who sweeps /tmp was first.
+            return False

@@ -6,6 +6,8 @@ A class's docstring is its title. Numbers are those of `google/rpc/code.proto`, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import ClassVar
 
@@ -121,6 +123,12 @@ class ArtifactChanged(MorulaError):
     code, reason = Code.FAILED_PRECONDITION, "ARTIFACT_CHANGED"
 
 
+class Gone(MorulaError):
+    """What was made is gone or damaged, and has to be made again."""
+
+    code, reason, http_status = Code.NOT_FOUND, "GONE", 410
+
+
 class AlreadyExists(MorulaError):
     """It exists already."""
 
@@ -225,6 +233,20 @@ class Internal(MorulaError):
     """Internal error."""
 
     code, reason = Code.INTERNAL, "INTERNAL"
+
+
+DAMAGED = (ArtifactInvalid, ArtifactMissing, ArtifactChanged)
+"""What can be said of an artifact that is not what it was; `key` in the metadata says which."""
+
+
+@contextmanager
+def of_artifact(key: str) -> Iterator[None]:
+    """Whoever finds an artifact unreadable in here says which."""
+    try:
+        yield
+    except ArtifactInvalid as error:
+        error.metadata.setdefault("key", key)
+        raise
 
 
 ALL_ERRORS: tuple[type[MorulaError], ...] = tuple(MorulaError.__subclasses__())

@@ -11,10 +11,16 @@ from pathlib import Path
 from morula.common.errors import StorageFull
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LOCKED_UP = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in FULL
+
+
+def is_unwritable(error: BaseException) -> bool:
+    """Whether nothing can be written there, full or read-only, though much can be read."""
+    return is_full(error) or (isinstance(error, OSError) and error.errno in LOCKED_UP)
 
 
 @contextmanager

@@ -40,7 +40,6 @@ from morula.common.store import (
     MAX_ARTIFACT_BYTES,
     Source,
     Stored,
-    check_range,
     check_sha256,
     copy_hashed,
     validate_prefix,
@@ -110,7 +109,7 @@ class S3Store:
             for _ in range(CONFLICT_ATTEMPTS):
                 stream.seek(0)
                 if self._put_if_absent(key, stream, sha256, size_bytes):
-                    return Stored(key, sha256, size_bytes)
+                    return Stored(key, sha256, size_bytes, created=True)
                 if winner := self.stat(key):
                     return winner
         raise Unavailable(f"writing {key} collided {CONFLICT_ATTEMPTS} times with writers that gave up")
@@ -136,12 +135,13 @@ class S3Store:
     def put_large(self, key: str, source: Source) -> Stored:
         existing = self.stat(key)
         if existing:
+            self.verify(key, existing.sha256)
             return existing
         parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=2)
         with _spooled(source) as (stream, sha256, size_bytes), _answers(key):
             metadata = {"Metadata": {"sha256": sha256}}
             self._writer.upload_fileobj(stream, self._bucket, key, ExtraArgs=metadata, Config=parts)
-        return Stored(key, sha256, size_bytes)
+        return Stored(key, sha256, size_bytes, created=True)
 
     def get(self, key: str, sha256: str | None = None) -> bytes:
         with self._response(key) as response:
@@ -152,20 +152,9 @@ class S3Store:
         return content
 
     @contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        with self._response(key) as response:
-            yield response
-
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        check_range(start, length)
-        if length == 0:
-            self._existing(key)
-            return b""
-        try:
-            with self._response(key, offset=start, length=length) as response:
-                return cast(bytes, response.read())
-        except _BeyondEnd:
-            return b""
+    def open(self, key: str, sha256: str | None = None) -> Iterator[BinaryIO]:
+        with self.local_path(key, sha256) as path, path.open("rb") as stream:
+            yield stream
 
     def stat(self, key: str) -> Stored | None:
         try:
@@ -175,6 +164,9 @@ class S3Store:
             return None
         sha256 = (found.metadata or {}).get("x-amz-meta-sha256") or self._hash(key)
         return Stored(key, sha256, found.size or 0)
+
+    def verify(self, key: str, sha256: str) -> None:
+        check_sha256(key, self._hash(key), sha256)
 
     def list(self, prefix: str) -> Iterator[Stored]:
         with _answers(prefix):
@@ -199,7 +191,7 @@ class S3Store:
             yield path
 
     def _download(self, key: str, sha256: str, path: Path) -> int:
-        with self.open(key) as source, path.open("wb") as sink:
+        with self._response(key) as source, path.open("wb") as sink:
             actual, size_bytes = copy_hashed(source, sink)
         check_sha256(key, actual, sha256)
         return size_bytes
@@ -212,15 +204,15 @@ class S3Store:
 
     def _hash(self, key: str) -> str:
         digest = hashlib.sha256()
-        with self.open(key) as stream:
+        with self._response(key) as stream:
             for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
                 digest.update(chunk)
         return digest.hexdigest()
 
     @contextmanager
-    def _response(self, key: str, offset: int = 0, length: int = 0) -> Iterator[Any]:
+    def _response(self, key: str) -> Iterator[Any]:
         with _answers(key):
-            response = self._reader.get_object(self._bucket, validate_key(key), offset=offset, length=length)
+            response = self._reader.get_object(self._bucket, validate_key(key))
             try:
                 yield response
             finally:
@@ -246,10 +238,6 @@ def _spooled(source: Source) -> Iterator[tuple[BinaryIO, str, int]]:
             yield cast(BinaryIO, spool), sha256, size_bytes
 
 
-class _BeyondEnd(InvalidArgument):
-    """The range begins behind the object's end."""
-
-
 @contextmanager
 def _answers(key: str) -> Iterator[None]:
     """What the two clients raise, as errors of ours."""
@@ -272,6 +260,4 @@ def _translated(code: str, key: str) -> MorulaError:
         return ArtifactMissing(f"{key} is not in the store", key=key)
     if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
         return PermissionDenied(f"the object store refused: {code}")
-    if code == "InvalidRange":
-        return _BeyondEnd(f"the range begins behind the end of {key}")
     return Unavailable(f"the object store answered {code} for {key}")

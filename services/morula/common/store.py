@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -17,11 +16,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from morula.common.cache import DEFAULT_CACHE_BYTES
 from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, Unimplemented
 from morula.common.keys import key_problem, validate_key
-from morula.common.room import is_full, telling_full
+from morula.common.records import FileState, Record, Records
+from morula.common.room import is_unwritable, telling_full
+from morula.common.telemetry import log
 
 CHUNK_BYTES = 1 << 20
 MAX_ARTIFACT_BYTES = 512 << 20
 ABANDONED_S = 24 * 3600
+TICK_NS = 50_000_000
+"""Longer than a tick of any kernel's clock of file times, within which two writes look like one."""
+LARGE_BYTES = 16 << 20
+KEPT_COUNT = 1 << 16
 
 Source = bytes | Path | BinaryIO
 
@@ -33,31 +38,36 @@ class Stored:
     key: str
     sha256: str
     size_bytes: int
+    created: bool = field(default=False, compare=False)
+    """Whether the call that says so wrote it."""
 
 
 class Store(Protocol):
     """Bytes by key. Calls block: servicers make them in slot threads or `asyncio.to_thread`."""
 
     def put(self, key: str, source: Source) -> Stored:
-        """Writes if absent. The first writer wins; who comes later gets what lies there."""
+        """Writes if absent. The first writer wins; who comes later gets what lies there, or ArtifactChanged."""
 
     def put_large(self, key: str, source: Source) -> Stored:
-        """As `put`, of any size, for keys that only equal bytes are written to: slides, exports."""
+        """As `put`, of any size, for keys that only equal bytes are written to: slides, exports.
+
+        What lies there is verified.
+        """
 
     def get(self, key: str, sha256: str | None = None) -> bytes:
         """All bytes; ArtifactChanged where they are not those that were written or that the caller names."""
 
-    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """The bytes as a stream."""
-
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        """`length` bytes from `start`, fewer at the end of the object."""
+    def open(self, key: str, sha256: str | None = None) -> AbstractContextManager[BinaryIO]:
+        """The bytes as a stream, checked as `get` checks them before the first is given."""
 
     def stat(self, key: str) -> Stored | None:
-        """What lies there, or None."""
+        """What lies there, or None; ArtifactChanged where the store can tell without reading that it is damaged."""
+
+    def verify(self, key: str, sha256: str) -> None:
+        """Sees to it that these very bytes lie there, if need be by reading all: ArtifactMissing or ArtifactChanged."""
 
     def list(self, prefix: str) -> Iterator[Stored]:
-        """Objects whose key begins with the prefix, in key order."""
+        """What was written under keys that begin with the prefix, in key order, whether or not it is still so."""
 
     def delete(self, key: str) -> None:
         """Deletes; an object that is not there is no error."""
@@ -104,77 +114,74 @@ class FolderStore:
     """A store in a folder of one file system.
 
     An object is written to a temporary file and then linked to its name: one atomic step that has one winner and
-    leaves nothing when the process dies before it. Temporary files and digests lie below `.morula`, which no key
-    can reach. A digest is remembered with the file's size and time, and taken anew where they differ.
+    leaves nothing when the process dies before it. Its digest is written down before that, and is from then on what
+    the object has to be: bytes are read only in a state of the file in which they were seen to have this digest. Only
+    an object that was laid here by hand is taken as it is found, once. Temporary files, locks and digests lie below
+    `.morula`, which no key can reach.
     """
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self._root = root.resolve()
-        self._temporary = self._root / ".morula" / "temporary"
-        self._digests = self._root / ".morula" / "sha256"
-        for folder in (self._temporary, self._digests):
-            folder.mkdir(parents=True, exist_ok=True)
-        _sweep(self._temporary)
+        own = self._root / ".morula"
+        self._records = Records(own / "sha256", own / "locks", own / "temporary")
+        self._proved: dict[str, Record] = {}
+        _sweep(own / "temporary")
 
     def put(self, key: str, source: Source) -> Stored:
         path = self._path(key)
-        if path.is_file():
-            return self._stored(key, path)
-        with telling_full(self._root, f"write {key}", "make room there and try again"), self._temporary_file() as name:
-            with name.open("wb") as sink:
-                sha256, size_bytes = copy_hashed(source, sink)
-                sink.flush()
-                os.fsync(sink.fileno())
-            if not self._link(name, path):
-                return self._stored(key, path)
-        self._remember(key, path, sha256)
-        return Stored(key, sha256, size_bytes)
+        if existing := self.stat(key):
+            return existing
+        full = telling_full(self._root, f"write {key}", "make room there and try again")
+        with full, self._records.temporary_file() as name:
+            sha256, size_bytes = _write_durably(name, source)
+            while not self._link(key, sha256, name, path):
+                if winner := self.stat(key):
+                    return winner
+        self._prove_large(key, path, sha256, size_bytes)
+        return Stored(key, sha256, size_bytes, created=True)
 
     def put_large(self, key: str, source: Source) -> Stored:
         return self.put(key, source)
 
     def get(self, key: str, sha256: str | None = None) -> bytes:
-        with self.open(key) as stream:
-            content = stream.read()
         expected = sha256 or self._existing(key).sha256
+        with self._opened(key) as stream:
+            content = stream.read()
         check_sha256(key, hashlib.sha256(content).hexdigest(), expected)
         return content
 
     @contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        try:
-            stream = self._path(key).open("rb")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise ArtifactMissing(f"{key} is not in the store", key=key) from error
-        with stream:
+    def open(self, key: str, sha256: str | None = None) -> Iterator[BinaryIO]:
+        with self._opened(key) as stream:
+            stored = self._recalled(key, os.fstat(stream.fileno())) or self._prove(key, stream)
+            check_sha256(key, stored.sha256, sha256 or stored.sha256)
+            stream.seek(0)
             yield stream
-
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        check_range(start, length)
-        with self.open(key) as stream:
-            stream.seek(start)
-            return stream.read(length)
 
     def stat(self, key: str) -> Stored | None:
         path = self._path(key)
         try:
             return self._stored(key, path) if path.is_file() else None
-        except FileNotFoundError:  # deleted meanwhile
+        except (FileNotFoundError, ArtifactMissing):  # deleted meanwhile
             return None
+
+    def verify(self, key: str, sha256: str) -> None:
+        check_sha256(key, self._existing(key).sha256, sha256)
 
     def list(self, prefix: str) -> Iterator[Stored]:
         folder, _, _ = validate_prefix(prefix).rpartition("/")
         for path in sorted(self._files(self._root / folder), key=self._key_of):
             key = self._key_of(path)
-            if key.startswith(prefix) and (stored := self.stat(key)):
+            if key.startswith(prefix) and (stored := self._written(key, path)):
                 yield stored
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        self._digest_path(key).unlink(missing_ok=True)
-        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):  # no object
-            path.unlink()
+        if path.is_file():
+            with self._records.locked(key):
+                path.unlink(missing_ok=True)
+                self._records.forget(key)
 
     def presign_get(self, key: str, expires_s: int) -> str:
         why = "a folder has no server that could answer a link"
@@ -192,18 +199,32 @@ class FolderStore:
             raise KeyInvalid(f"key {key!r} leads out of the store through a link")
         return path
 
-    def _link(self, temporary: Path, path: Path) -> bool:
+    def _link(self, key: str, sha256: str, temporary: Path, path: Path) -> bool:
+        """Name the file; False where the name is taken."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(temporary, path)
-        except FileExistsError:
+        except (FileExistsError, NotADirectoryError) as error:
+            raise KeyInvalid(f"a beginning of {key} is an object itself") from error
+        with self._records.locked(key):
             if path.is_file():
                 return False
-            raise KeyInvalid(f"{path.relative_to(self._root)} is the beginning of other keys") from None
-        except NotADirectoryError as error:
-            raise KeyInvalid(f"a beginning of {path.relative_to(self._root)} is an object itself") from error
+            if path.exists():
+                raise KeyInvalid(f"{key} is the beginning of other keys")
+            # First what the object is, then the object: one that is here without a record was laid here by hand.
+            self._records.write(key, Record(sha256))
+            os.link(temporary, path)
         _sync_folder(path.parent)
         return True
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[BufferedReader]:
+        """The file as it is found."""
+        try:
+            stream = self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise ArtifactMissing(f"{key} is not in the store", key=key) from error
+        with stream:
+            yield stream
 
     def _existing(self, key: str) -> Stored:
         stored = self.stat(key)
@@ -212,49 +233,88 @@ class FolderStore:
         return stored
 
     def _stored(self, key: str, path: Path) -> Stored:
-        state = path.stat()
-        sha256 = self._recall(key, state)
-        if sha256 is None:
-            with path.open("rb") as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-            self._remember(key, path, sha256)
-        return Stored(key, sha256, state.st_size)
+        if recalled := self._recalled(key, path.stat()):
+            return recalled
+        with path.open("rb") as stream:
+            return self._prove(key, stream)
 
-    def _recall(self, key: str, state: os.stat_result) -> str | None:
+    def _written(self, key: str, path: Path) -> Stored | None:
+        """What was written there, whether or not it is still so."""
         try:
-            known = json.loads(self._digest_path(key).read_bytes())
-            fresh = (known["size_bytes"], known["time_ns"]) == (state.st_size, state.st_mtime_ns)
-            return str(known["sha256"]) if fresh else None
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing or torn: taken anew
+            record = self._records.read(key)
+            return Stored(key, record.sha256, path.stat().st_size) if record else self._stored(key, path)
+        except (FileNotFoundError, ArtifactMissing):  # deleted meanwhile
             return None
 
-    def _remember(self, key: str, path: Path, sha256: str) -> None:
-        """Spares work only: on a full disk, where all can still be read, digests are taken anew each time."""
-        state = path.stat()
-        known = {"sha256": sha256, "size_bytes": state.st_size, "time_ns": state.st_mtime_ns}
+    def _recalled(self, key: str, found: os.stat_result) -> Stored | None:
+        """The object, if its file is as it was when its bytes were last seen to be right."""
+        state = FileState.of(found)
+        record = self._proved.get(key)
+        if record is None or record.proved != state:
+            record = self._records.read(key)
+        if record is None or record.proved != state:
+            return None
+        self._keep(key, record)
+        return Stored(key, record.sha256, state.size_bytes)
+
+    def _prove(self, key: str, stream: BufferedReader) -> Stored:
+        """The object, if its bytes have the digest with which it was written."""
+        began_ns = self._clock_ns()
+        state = FileState.of(os.fstat(stream.fileno()))
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        record = self._records.read(key)
+        if record is not None and actual != record.sha256:
+            if self._replaced(key, state):
+                with self._opened(key) as newer:
+                    return self._prove(key, newer)
+            check_sha256(key, actual, record.sha256)
+        # A write within one tick of the clock may leave the times as they are: so young a state proves nothing later.
+        unchanged = FileState.of(os.fstat(stream.fileno())) == state
+        settled = began_ns is not None and unchanged and state.ctime_ns + TICK_NS < began_ns
+        self._remember(key, Record(actual, state if settled else None), state)
+        return Stored(key, actual, state.size_bytes)
+
+    def _prove_large(self, key: str, path: Path, sha256: str, size_bytes: int) -> None:
+        """What is large is seen to have settled just after it was written, which spares reading all of it again."""
+        if size_bytes < LARGE_BYTES:
+            return
+        before = FileState.of(path.stat())
+        time.sleep(TICK_NS / 1e9)
+        if FileState.of(path.stat()) == before:
+            self._remember(key, Record(sha256, before), before)
+
+    def _replaced(self, key: str, state: FileState) -> bool:
         try:
-            with self._temporary_file() as name:
-                name.write_text(json.dumps(known), encoding="utf-8")
-                name.replace(self._digest_path(key))
+            return self._path(key).stat().st_ino != state.inode
+        except FileNotFoundError:
+            return True
+
+    def _clock_ns(self) -> int | None:
+        try:
+            return self._records.clock_ns()
         except OSError as error:
-            if not is_full(error):
+            if not is_unwritable(error):
                 raise
+            return None
 
-    @contextmanager
-    def _temporary_file(self) -> Iterator[Path]:
-        """An empty file that is gone afterwards, unless it got another name."""
-        handle, name = tempfile.mkstemp(dir=self._temporary)
-        os.close(handle)
+    def _remember(self, key: str, seen: Record, state: FileState) -> None:
+        """Spares work only: where nothing can be written, what can be read is hashed each time."""
         try:
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
+            with self._records.locked(key):
+                known = self._records.read(key)
+                if known is None and self._replaced(key, state):
+                    return
+                if known is None or (known.sha256 == seen.sha256 and seen.proved is not None):
+                    self._records.write(key, seen)
+        except OSError as error:
+            if not is_unwritable(error):
+                raise
+        self._keep(key, seen)
 
-    def _digest_path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
-        folder = self._digests / name[:2]
-        folder.mkdir(exist_ok=True)
-        return folder / name
+    def _keep(self, key: str, record: Record) -> None:
+        if len(self._proved) >= KEPT_COUNT:
+            self._proved.clear()
+        self._proved[key] = record
 
     def _files(self, folder: Path) -> Iterator[Path]:
         for parent, folders, files in os.walk(folder):
@@ -265,6 +325,26 @@ class FolderStore:
 
     def _key_of(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
+
+
+def _write_durably(path: Path, source: Source) -> tuple[str, int]:
+    with path.open("wb") as sink:
+        written = copy_hashed(source, sink)
+        sink.flush()
+        os.fsync(sink.fileno())
+    return written
+
+
+def put_exactly(store: Store, key: str, source: Path, sha256: str) -> Stored:
+    """Put a file whose digest is part of the key, in the place of whatever else may lie there."""
+    try:
+        stored = store.put_large(key, source)
+        if stored.sha256 == sha256:
+            return stored
+    except ArtifactChanged as error:
+        log.warning("damaged object replaced", key=key, detail=str(error))
+    store.delete(key)
+    return replace(store.put_large(key, source), created=False)
 
 
 def copy_hashed(source: Source, sink: BinaryIO) -> tuple[str, int]:
@@ -283,11 +363,6 @@ def copy_hashed(source: Source, sink: BinaryIO) -> tuple[str, int]:
 def check_sha256(key: str, actual: str, expected: str) -> None:
     if actual != expected:
         raise ArtifactChanged(f"{key} has the digest {actual[:12]}, not {expected[:12]}", key=key, sha256=actual)
-
-
-def check_range(start: int, length: int) -> None:
-    if start < 0 or length < 0:
-        raise InvalidArgument(f"{length} bytes from {start} is no range")
 
 
 def validate_prefix(prefix: str) -> str:

@@ -20,7 +20,7 @@ from morula.gateway.ledger.rows import Row, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
 from morula.gateway.pipeline.params import COHORT_STAGES, Params, params_digest
-from morula.gateway.ranges import array_offset, send_bytes, send_object
+from morula.gateway.ranges import array_begin, send_bytes, send_object
 from morula.gateway.schemas import (
     Block,
     Blocks,
@@ -136,8 +136,7 @@ async def get_layer(
 ) -> Response:
     """An array in row order, little-endian and without a header: uint16 leaf, two fp16 layout, uint8 confidence."""
     ref = getattr((await here.views.get(clustering_id)).artifacts, layer)
-    skip = await array_offset(here.store, ref)
-    return await send_object(request, here.store, ref, "application/octet-stream", skip=skip)
+    return await send_object(request, here.store, ref, "application/octet-stream", begin=array_begin)
 
 
 @router.get("/{clustering_id}/cells", response_model=Cells)
@@ -172,8 +171,9 @@ async def get_block(
     """Cells of one square as numbers: row_start, row_count, vertex_count, 0; centroids; offsets; vertices."""
     view = await here.views.get(clustering_id)
     slide = view.slide(slide_id)
-    body = await asyncio.to_thread(block_bytes, slide, number)
     etag = f"{slide.settled.outlines.sha256}-{slide.row_start}-{number}"
+    known = request.headers.get("if-none-match") == f'"{etag}"'
+    body = b"" if known else await asyncio.to_thread(block_bytes, slide, number)
     return send_bytes(request, body, "application/octet-stream", etag)
 
 

@@ -1,0 +1,81 @@
+"""What happens to artifacts behind the gateway's back is told in words, and never served."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morula.common.testing import write_slide
+from tests.contract.rest_world import World, check_problem
+from tests.servers.gateway import gateway, services
+
+LAYERS = ("leaf", "layout", "confidence")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A world of one's own, to be broken."""
+    write_slide(tmp_path / "tiny.tiff", 700, 600, seed=7)
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        slide = await client.upload(tmp_path / "tiny.tiff")
+        job = await client.run(slide["id"])
+        assert job["state"] == "succeeded", job
+        yield World(client, running, slide, job)
+
+
+def zero(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(path.stat().st_size // 3)
+        stream.write(bytes(400))
+
+
+def cut(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.truncate(path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [zero, cut, Path.unlink])
+async def test_no_byte_is_served_that_is_not_the_jobs(
+    world: World, tmp_path: Path, damage: Callable[[Path], Any]
+) -> None:
+    files = world.client.ok(await world.http.get(f"/v1/jobs/{world.job['id']}/files"))["files"]
+    places = [f"/v1/jobs/{world.job['id']}/files/{file['name']}" for file in files]
+    places += [f"{world.clustering}/layers/{layer}" for layer in LAYERS]
+    places += [f"{world.clustering}/blocks/0", f"{world.clustering}/cells?bbox=0,0,500,500"]
+    before = {place: await world.http.get(place) for place in places}
+    assert {answer.status_code for answer in before.values()} == {200}
+    for stored in list(world.running.store.list("default/")):
+        if "/slide/" not in stored.key:
+            damage(tmp_path / "objects" / stored.key)
+    for place in places:
+        for headers in ({}, {"range": "bytes=0-9"}):
+            problem = check_problem(await world.http.get(place, headers=headers), 410, "GONE")
+            assert "retry the job" in problem["detail"]
+        if "etag" in before[place].headers:
+            again = await world.http.get(place, headers={"if-none-match": before[place].headers["etag"]})
+            assert again.status_code == 304, "whoever has the right bytes may keep them"
+
+
+async def test_pictures_of_a_slide_that_is_gone_say_so(world: World, tmp_path: Path) -> None:
+    for stored in list(world.running.store.list(f"default/{world.slide['digest']}/slide/")):
+        world.running.store.delete(stored.key)
+    await world.running.stop("tiler")  # which has the slide open
+    await world.running.start("tiler")
+    problem = check_problem(await world.http.get(f"/v1/slides/{world.slide['id']}/thumbnail.jpeg"), 410, "GONE")
+    assert "upload the slide again" in problem["detail"]
+
+
+async def test_a_range_of_a_block_is_that_range(world: World) -> None:
+    place = f"{world.clustering}/blocks/0"
+    whole = await world.http.get(place)
+    for asked, start, stop in (("0-3", 0, 4), ("5-", 5, None), ("-7", -7, None)):
+        part = await world.http.get(place, headers={"range": f"bytes={asked}"})
+        assert (part.status_code, part.content) == (206, whole.content[start:stop])
+        assert part.headers["etag"] == whole.headers["etag"]
+    beyond = await world.http.get(place, headers={"range": f"bytes={len(whole.content)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(whole.content)}")
+    other = {"range": "bytes=0-3", "if-range": '"another"'}
+    assert (await world.http.get(place, headers=other)).content == whole.content
