@@ -13,6 +13,7 @@ from morula.common.store import open_store
 from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
+from morula.gateway.connection import Connection
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import OtherSchema, migrate
 from morula.gateway.settings import GatewaySettings
@@ -30,6 +31,7 @@ class Server(uvicorn.Server):
                 app,
                 host=settings.host,
                 port=settings.port,
+                http=Connection,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -54,7 +56,7 @@ def main() -> None:
     if settings.weights_dir:
         add_rows(WeightsFolder(settings.weights_dir).rows())
     try:
-        migrate(settings.database_url)
+        migrate(settings.database_url.get_secret_value())
     except OtherSchema as error:
         sys.exit(str(error))
     if what == "all":
@@ -64,12 +66,12 @@ def main() -> None:
 def serve(settings: GatewaySettings) -> None:
     """Serve until told to stop."""
     store = open_store(
-        settings.store_url,
-        access_key=settings.s3_access_key,
+        settings.store_url.get_secret_value(),
+        access_key=settings.s3_access_key.get_secret_value(),
         secret_key=settings.s3_secret_key.get_secret_value(),
         cache_dir=settings.cache_dir,
     )
-    ledger = Ledger(settings.database_url)
+    ledger = Ledger(settings.database_url.get_secret_value())
     try:
         Server(create_app(settings, ledger, lambda: connect(settings), store), settings).run()
     finally:

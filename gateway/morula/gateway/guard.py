@@ -4,13 +4,17 @@ A page of another site cannot make its visitor's browser write here (Origin), no
 it points at this machine (Host).
 """
 
+import re
+
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from morula.common.errors import PermissionDenied, TooLarge
+from morula.common.errors import MorulaError, PermissionDenied
+from morula.common.telemetry import log
+from morula.gateway.bodies import Body
 from morula.gateway.problems import answer_unexpected, problem_of, respond, trace_id
 
 MAX_BODY_BYTES = 2 * 1024**2
-LENGTH_DIGITS = 18
 UPLOAD_PATH = "/v1/slides"
 
 HEADERS = {
@@ -23,6 +27,9 @@ HEADERS = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
 }
+
+# host[:port] of RFC 9110 and nothing else: what stands before an @ or behind a second colon is no name.
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 class Guard:
@@ -40,63 +47,54 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         upload = scope["path"] == UPLOAD_PATH and not headers.get("content-type", "").startswith("application/json")
-        limit = self._max_upload_bytes if upload else MAX_BODY_BYTES
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        body = Body(receive, headers, self._max_upload_bytes if upload else MAX_BODY_BYTES)
+        answer = _Answer(body, send)
         try:
-            self._check_origin(headers)
-            _check_length(headers.get("content-length", "0"), limit)
-            await self._app(scope, _bounded(receive, limit), _with_headers(noting))
-        except (PermissionDenied, TooLarge) as error:
-            await respond(problem_of(error, trace_id(scope)))(scope, receive, _with_headers(send))
+            self._check_origin(scope, headers)
+            body.check_length()
+            await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            log.info("the client went away", path=scope["path"], method=scope["method"])
+        except MorulaError as error:
+            # What the application itself raises it answers itself: this is of the guard or of the body.
+            if answer.has_begun:
+                log.info("an answer was broken off", path=scope["path"], reason=error.reason)
+                return
+            await respond(problem_of(error, trace_id(scope)))(scope, body.receive, answer.send)
         except Exception as error:
-            if started:
+            if answer.has_begun:
                 raise
-            await answer_unexpected(scope, error)(scope, receive, _with_headers(send))
+            await answer_unexpected(scope, error)(scope, body.receive, answer.send)
 
-    def _check_origin(self, headers: dict[str, str]) -> None:
-        host = headers.get("host", "")
-        if _name(host) not in self._allowed_hosts:
+    def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        host = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if host is None or host["name"].lower() not in self._allowed_hosts:
             raise PermissionDenied("This server answers only under the names of the machine it runs on.")
         origin = headers.get("origin")
-        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+        if origin is not None and origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
             raise PermissionDenied("Only pages of this server may speak to it.")
 
 
-def _name(host: str) -> str:
-    return host if host.endswith("]") else host.rpartition(":")[0] or host
+class _Answer:
+    """The way of an answer to the client."""
 
+    def __init__(self, body: Body, send: Send) -> None:
+        self._body = body
+        self._send = send
+        self.has_begun = False
 
-def _check_length(length: str, limit: int) -> None:
-    if not length.isdecimal() or len(length) > LENGTH_DIGITS or int(length) > limit:
-        raise TooLarge(f"The request is larger than {limit} bytes.")
-
-
-def _bounded(receive: Receive, limit: int) -> Receive:
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise TooLarge(f"The request is larger than {limit} bytes.")
-        return message
-
-    return bounded
-
-
-def _with_headers(send: Send) -> Send:
-    async def guarded(message: Message) -> None:
+    async def send(self, message: Message) -> None:
+        """Passes it on with our headers; an answer that comes before the end of the body closes the connection."""
         if message["type"] == "http.response.start":
+            self.has_begun = True
             present = {name for name, _ in message["headers"]}
             added = [(name, value) for name, value in HEADERS.items() if name not in present]
-            message = {**message, "headers": [*message["headers"], *added]}
-        await send(message)
-
-    return guarded
+            closing = [] if self._body.is_whole else [(b"connection", b"close")]
+            await self._send({**message, "headers": [*message["headers"], *added, *closing]})
+        elif message.get("more_body", False) or self._body.is_over:
+            await self._send(message)
+        else:
+            await self._send({**message, "more_body": True})
+            await self._body.drain()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})

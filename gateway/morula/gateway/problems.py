@@ -15,6 +15,7 @@ from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument,
 from morula.common.telemetry import log
 
 Problem = dict[str, Any]
+PROBLEM_JSON = "application/problem+json"
 
 
 def problem_of(error: MorulaError, trace_id: str | None = None) -> Problem:
@@ -34,7 +35,7 @@ def problem_of(error: MorulaError, trace_id: str | None = None) -> Problem:
 
 def respond(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A problem as an answer."""
-    return JSONResponse(dict(problem), problem["status"], dict(headers or {}), "application/problem+json")
+    return JSONResponse(dict(problem), problem["status"], dict(headers or {}), PROBLEM_JSON)
 
 
 def install(app: FastAPI) -> None:

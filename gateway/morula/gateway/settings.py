@@ -3,26 +3,25 @@
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from morula.common.settings import Settings
 
 GIB = 1024**3
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(Settings):
     """Where things are, and how much is let in."""
-
-    model_config = SettingsConfigDict(env_prefix="MORULA_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str = "127.0.0.1"
     port: int = 8100
-    database_url: str = "sqlite:///morula.sqlite"
+    database_url: SecretStr = SecretStr("sqlite:///morula.sqlite")
     """`sqlite:////absolute/path` or `postgresql+psycopg://...`."""
 
-    engine_url: str | None = None
+    engine_url: SecretStr | None = None
     """Database of the conductor's engine; on SQLite a file beside the ledger, on PostgreSQL the same database."""
 
-    store_url: str = "file:///var/lib/morula/objects"
-    s3_access_key: str = ""
+    store_url: SecretStr = SecretStr("file:///var/lib/morula/objects")
+    s3_access_key: SecretStr = SecretStr("")
     s3_secret_key: SecretStr = SecretStr("")
     cache_dir: Path | None = None
 
@@ -61,8 +60,9 @@ class GatewaySettings(BaseSettings):
     def conductor_url(self) -> str:
         """Database of the conductor's engine."""
         if self.engine_url is not None:
-            return self.engine_url
-        if self.database_url.startswith("sqlite"):
-            path = Path(self.database_url.removeprefix("sqlite:///"))
+            return self.engine_url.get_secret_value()
+        database_url = self.database_url.get_secret_value()
+        if database_url.startswith("sqlite"):
+            path = Path(database_url.removeprefix("sqlite:///"))
             return f"sqlite:///{path.with_name('engine.sqlite')}"
-        return self.database_url
+        return database_url

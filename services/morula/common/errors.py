@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import ClassVar
 
+from morula.common.redaction import redact
+
 
 class Code(Enum):
     """A status, as gRPC and as HTTP number it."""
@@ -53,9 +55,10 @@ class MorulaError(Exception):
             cls.http_status = cls.code.http
 
     def __init__(self, detail: str = "", **metadata: str) -> None:
-        super().__init__(detail, metadata)
-        self.detail = detail
-        self.metadata = metadata
+        # Errors end in logs, traces, answers and the ledger: what one says may be seen by anybody.
+        self.detail = redact(detail)
+        self.metadata = {name: redact(value) for name, value in metadata.items()}
+        super().__init__(self.detail, self.metadata)
 
     def __reduce__(self) -> tuple[object, ...]:
         # The conductor's engine stores errors of its steps; an exception is otherwise rebuilt from `args` alone.
@@ -211,6 +214,12 @@ class DeadlineExceeded(MorulaError):
     code, reason = Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
 
 
+class TooSlow(MorulaError):
+    """The request came in too slowly."""
+
+    code, reason, http_status = Code.DEADLINE_EXCEEDED, "TOO_SLOW", 408
+
+
 class Cancelled(MorulaError):
     """It was cancelled."""
 
@@ -218,7 +227,7 @@ class Cancelled(MorulaError):
 
 
 class Unavailable(MorulaError):
-    """The service cannot be reached."""
+    """Something that is needed cannot be reached or used now."""
 
     code, reason = Code.UNAVAILABLE, "UNAVAILABLE"
 

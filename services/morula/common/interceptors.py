@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from prometheus_client import Counter, Histogram
 
 from morula.common.errors import Internal, MorulaError, StorageFull, Unauthenticated, Unimplemented
@@ -80,7 +80,11 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] #
     async def _around(
         self, method: str, headers: dict[str, str], request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[None]:
-        with tracer.start_as_current_span(method, context=propagate.extract(headers)):
+        # A trace tells the reason of a failure, never its text: that has a trace id to be found by in the log.
+        parent = propagate.extract(headers)
+        with tracer.start_as_current_span(
+            method, context=parent, record_exception=False, set_status_on_exception=False
+        ):
             trace_id = bind_call(headers)
             async with _errors(method, trace_id, context):
                 with _measured(method):
@@ -108,6 +112,7 @@ async def _errors(method: str, trace_id: str, context: grpc.aio.ServicerContext[
         raise
     except Exception as error:  # noqa: BLE001 - the one place where everything ends up
         failure = _as_morula_error(error, trace_id)
+        trace.get_current_span().set_status(trace.StatusCode.ERROR, failure.reason)
         if isinstance(failure, Internal):
             log.exception("call failed", method=method)
         else:

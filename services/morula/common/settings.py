@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from morula.common.cache import DEFAULT_CACHE_BYTES
+from morula.common.redaction import keep_secret, keep_url_secret
 from morula.common.store import Store, open_store
 
 
@@ -22,16 +24,34 @@ class Tls:
     """Whom to trust; a server that has it asks its callers for a certificate (mTLS)."""
 
 
-class ServiceSettings(BaseSettings):
-    """Settings of every service, from variables such as `MORULA_ADDRESS`."""
+class Settings(BaseSettings):
+    """Variables such as `MORULA_ADDRESS`; secrets among them are kept out of every text from the moment they are read.
 
-    model_config = SettingsConfigDict(env_prefix="MORULA_", frozen=True, extra="ignore", env_ignore_empty=True)
+    A URL is a SecretStr, too: there may be a password in it.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MORULA_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    @model_validator(mode="after")
+    def _keep_secrets(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                text = value.get_secret_value()
+                keep_url_secret(text) if "://" in text else keep_secret(text)
+        return self
+
+
+class ServiceSettings(Settings):
+    """Settings of every service."""
 
     address: str = "127.0.0.1:0"
     """Where to listen: `host:port` or `unix:/path`."""
-    store_url: str = ""
+    store_url: SecretStr = SecretStr("")
     """The object store: `file:///path` or `s3://bucket?endpoint=http://host:port`."""
-    s3_access_key: str = ""
+    s3_access_key: SecretStr = SecretStr("")
     s3_secret_key: SecretStr = SecretStr("")
     cache_dir: Path | None = None
     """Where objects of a bucket are kept while they are read as files; a private temporary folder by default."""
@@ -69,8 +89,8 @@ class ServiceSettings(BaseSettings):
 
     def open_store(self) -> Store:
         return open_store(
-            self.store_url,
-            access_key=self.s3_access_key,
+            self.store_url.get_secret_value(),
+            access_key=self.s3_access_key.get_secret_value(),
             secret_key=self.s3_secret_key.get_secret_value(),
             cache_dir=self.cache_dir,
             cache_bytes=self.cache_bytes,

@@ -1,0 +1,73 @@
+"""One connection of a client: it has so long to say what it wants, and what is no HTTP is answered with a problem, too.
+
+The server below waits for a header for ever, and lets as many wait as there are files to open.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from morula.common.errors import InvalidArgument, MorulaError, TooSlow
+from morula.gateway.problems import PROBLEM_JSON, problem_of
+
+HEADER_S = 20.0
+CONNECTION_LIMIT = 1000
+
+
+class Connection(H11Protocol):
+    """Ends itself where no whole header comes in time, and at once where there are too many."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the base has it
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTION_LIMIT:
+            transport.abort()
+        else:
+            self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidArgument(msg))
+
+    def _watch(self) -> None:
+        """The time runs from the first byte of a request, or of the connection, to the end of the header."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._rest()
+        elif self._patience is None and not self.transport.is_closing():
+            self._patience = self.loop.call_later(HEADER_S, self._give_up)
+
+    def _rest(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._refuse(TooSlow(f"No whole header came in {HEADER_S:g} s."))
+
+    def _refuse(self, error: MorulaError) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = json.dumps(problem_of(error)).encode()
+            headers = [("content-type", PROBLEM_JSON), ("content-length", str(len(body))), ("connection", "close")]
+            reason = error.reason.encode()
+            for event in (
+                h11.Response(status_code=error.http_status, headers=headers, reason=reason),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()

@@ -1,0 +1,48 @@
+"""The last wall before a log, a trace, an answer or the ledger: values of secret settings are cut out of every text.
+
+Settings tell their secrets here as they are read; who writes a text out need not know where it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+MARK = "[secret]"
+SHORTEST = 4
+"""What is shorter would be found in any text by chance; it keeps nothing secret either."""
+
+_TELLING = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
+
+_forms: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def keep_secret(*values: str) -> None:
+    """From here on, no text that passes `redact` holds any of these values, however it is escaped."""
+    global _pattern
+    for value in values:
+        if len(value) >= SHORTEST:
+            _forms.update((value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""), quote_plus(value)))
+    if _forms:
+        longest_first = sorted(_forms, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def keep_url_secret(url: str) -> None:
+    """Keeps what a URL must not show: its password, and what its query calls a secret."""
+    parts = urlsplit(url)
+    user, _, _ = parts.netloc.rpartition("@")
+    password = user.partition(":")[2]
+    keep_secret(password, unquote(password))
+    for name, value in parse_qsl(parts.query):
+        if _TELLING.search(name):
+            keep_secret(value)
+        elif "://" in value:
+            keep_url_secret(value)
+
+
+def redact(text: str) -> str:
+    """The text without any secret that is known."""
+    return _pattern.sub(MARK, text) if _pattern else text
