@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from morula.common import errors, formats
 from morula.common.compute import Slot
 from morula.common.models import find
 from morula.common.rpc import from_rpc_error
+from morula.common.shard_lists import write_shard_list
 from morula.common.store import FolderStore, Stored
 from morula.common.testing import fake_shard, running
 from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
@@ -73,10 +75,16 @@ class Bench:
     slot: Slot
     shards: list[artifact_pb2.ShardCells]
 
-    async def settle(self, **changes: Any) -> clusterer_pb2.SettleCellsResult:
+    def listed(self, shards: Sequence[artifact_pb2.ShardCells]) -> artifact_pb2.ObjectRef:
+        content = write_shard_list(shards)
+        return ref(self.store.put(f"p/s/shards/{hashlib.sha256(content).hexdigest()}.binpb", content))
+
+    async def settle(
+        self, shards: Sequence[artifact_pb2.ShardCells] | None = None, **changes: Any
+    ) -> clusterer_pb2.SettleCellsResult:
         fields = {
             "identity": IDENTITY,
-            "shards": self.shards,
+            "shard_list": self.listed(self.shards if shards is None else shards),
             "index_key": "p/s/index/a.parquet",
             "outlines_key": "p/s/outlines/a.arrow",
         }
@@ -145,6 +153,21 @@ async def test_calls_can_be_repeated_and_are_equal_by_the_byte(folder_store: Fol
             assert one == other
 
 
+async def test_a_slide_that_names_its_shards_itself_gives_the_same_clustering(folder_store: FolderStore) -> None:
+    """As slides did that were settled before their shards lay in a list."""
+    async with clusterer(folder_store) as bench:
+        settled = (await bench.settle()).settled
+        plain = artifact_pb2.SettledSlide(shards=bench.shards)
+        plain.MergeFrom(settled)
+        plain.ClearField("shard_list")
+        cohorts = [request_for(slide, name) for slide, name in ((settled, "a"), (plain, "b"))]
+        for cohort in cohorts:
+            cohort.slides.append(cohort.slides[0])
+        first, again = [(await events(bench.stub.ClusterCells(cohort)))[-1].result for cohort in cohorts]
+        assert first.cell_count == 2 * settled.cell_count
+        assert digests(first.clustering) == digests(again.clustering)
+
+
 def digests(clustering: clusterer_pb2.Clustering) -> list[str]:
     return [getattr(clustering, name).sha256 for name in ("leaf", "tree", "features", "confidence", "layout")]
 
@@ -176,7 +199,7 @@ async def test_a_slide_without_tissue_settles_to_nothing_and_cannot_be_clustered
     async with clusterer(folder_store) as bench:
         settled = (await bench.settle(shards=[])).settled
         assert settled.cell_count == 0
-        settled.shards.extend(bench.shards)
+        settled.shard_list.CopyFrom(bench.listed(bench.shards))
         with pytest.raises(grpc.RpcError) as failure:
             await bench.cluster(settled)
         assert isinstance(from_rpc_error(failure.value), errors.InvalidArgument)
@@ -214,11 +237,11 @@ async def test_assigns_its_own_cells_and_abstains_from_strangers(folder_store: F
         own = await bench.stub.AssignCells(wanted)
         assert np.mean(bench.array(own.leaf) == bench.array(made.clustering.leaf)) > 0.98
         # Cells of which nothing is known but that they are between the two kinds.
-        for number, shard in enumerate(settled.shards):
-            count = len(bench.array(shard.vectors))
-            strange = np.tile(np.asarray(SPEC.location, np.float16), (count, 1))
-            stored = folder_store.put(f"p/t/vectors/{number}.npy", formats.write_array(strange))
-            wanted.slide.shards[number].vectors.CopyFrom(ref(stored))
+        [shard] = bench.shards
+        strange = np.tile(np.asarray(SPEC.location, np.float16), (len(bench.array(shard.vectors)), 1))
+        stored = folder_store.put("p/t/vectors/0.npy", formats.write_array(strange))
+        stranger = artifact_pb2.ShardCells(cells=shard.cells, vectors=ref(stored), morphology=shard.morphology)
+        wanted.slide.shard_list.CopyFrom(bench.listed([stranger]))
         wanted.leaf_key, wanted.confidence_key = "p/t/leaf/o.npy", "p/t/confidence/o.npy"
         strangers = await bench.stub.AssignCells(wanted)
         assert strangers.abstained_count == settled.cell_count

@@ -15,6 +15,7 @@ from morula.common.arrays import read_array, read_json
 from morula.common.errors import NotFound, of_artifact
 from morula.common.outlines import decode_outline, read_outlines
 from morula.common.records import FileState
+from morula.common.shard_lists import shards_of
 from morula.common.store import Store
 from morula.common.tables import read_index, read_metadata, read_morphology
 from morula.gateway.labels.facts import MEASURE_COLUMNS, Distribution, distribute
@@ -83,7 +84,7 @@ class SlideRows:
     def measures(self, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """Columns of the cells' morphology in row order; NaN where a shard does not have one."""
         columns = {name: np.full(len(self.shard), np.nan, np.float32) for name in names}
-        for number, shard in enumerate(self.settled.shards):
+        for number, shard in enumerate(shards_of(self._store, self.settled)):
             mine = np.flatnonzero(self.shard == number)
             ref = shard.morphology
             with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):

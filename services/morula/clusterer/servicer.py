@@ -17,6 +17,7 @@ from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import InvalidArgument, ModelMismatch
 from morula.common.formats import read_array, write_array
 from morula.common.models import resolve
+from morula.common.shard_lists import read_shard_list, shards_of
 from morula.common.store import Store, Stored
 from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
 
@@ -87,7 +88,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
             slide_digest=request.identity.slide_digest,
             index=ref_of(index),
             outlines=ref_of(outlines),
-            shards=request.shards,
+            shard_list=request.shard_list,
             cell_count=counts.pop("cell_count"),
         )
         return clusterer_pb2.SettleCellsResult(settled=settled, **counts)
@@ -96,9 +97,10 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         self, request: clusterer_pb2.SettleCellsRequest, checkpoint: Checkpoint, report: Report
     ) -> tuple[Stored, Stored]:
         identity = _identity(request.identity)
-        total = len(request.shards) + 2
+        listed = read_shard_list(self._store, request.shard_list)
+        total = len(listed) + 2
         shards = [tables.no_cells()]
-        for number, shard in enumerate(request.shards):
+        for number, shard in enumerate(listed):
             checkpoint()
             report(number, total, "reading shards")
             shards.append(tables.shard_cells(self._store, key_of(shard.cells), number))
@@ -193,7 +195,8 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         return clusterer_pb2.LayoutCellsResponse(layout=ref_of(stored))
 
     def _vectors(self, slide: artifact_pb2.SettledSlide) -> features.SlideVectors:
-        return tables.slide_vectors(self._store, key_of(slide.index), [key_of(shard.vectors) for shard in slide.shards])
+        vectors = [key_of(shard.vectors) for shard in shards_of(self._store, slide)]
+        return tables.slide_vectors(self._store, key_of(slide.index), vectors)
 
     def _tree(self, clustering: clusterer_pb2.Clustering) -> tree.Tree:
         return tree.from_json(self._store.get(*key_of(clustering.tree)))

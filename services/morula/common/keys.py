@@ -22,6 +22,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "cells": 3,
     "vectors": 1,
     "morphology": 1,
+    "shards": 1,
     "index": 2,
     "outlines": 2,
     "leaf": 1,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from morula.common.arrays import write_json
+from morula.common.shard_lists import shards_of
 from morula.common.store import Store
 from morula.common.tables import TILES_SCHEMA, read_cells, read_metadata, read_morphology, read_plan, read_tiles
 from morula.gateway.views import ClusteringView, SlideRows
@@ -63,7 +64,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 def write_job_cells(store: Store, settled: SettledSlide, slide: SlideRows, path: Path) -> None:
     """Every cell with its polygon and morphology as GeoParquet, in row order."""
-    reader = _ShardReader(store, settled.shards)
+    reader = _ShardReader(store, shards_of(store, settled))
     writer: pq.ParquetWriter | None = None
     for batch in _cell_batches(slide, reader):
         if writer is None:

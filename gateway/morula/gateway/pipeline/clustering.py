@@ -36,20 +36,25 @@ class Member:
     settled: Json
 
 
-async def cluster(tools: Tools, job_id: str, project: str, params: Params, members: Sequence[Member]) -> Json:
-    """The clustering of these slides' cells, rows slide after slide."""
-    bench = Workbench(tools.ledger, tools.store, job_id)
-    settled = [from_json(member.settled, SettledSlide) for member in members]
-    inputs = [ref.key for slide in settled for ref in (slide.index, *(shard.vectors for shard in slide.shards))]
+def cluster_request(project: str, params: Params, members: Sequence[Json]) -> ClusterCellsRequest:
+    """What to ask for, of slides as they were settled. Their shards are named in lists in the store: a message has no
+    room for those of a cohort."""
+    settled = [from_json(member, SettledSlide) for member in members]
+    inputs = [key for slide in settled for key in (slide.index.key, _vectors_digest(slide))]
     scope = settled[0].slide_digest if len(settled) == 1 else digest([slide.index.key for slide in settled])
-    embedder = (params.embedder, params.embedder_revision)
-    keys = clustering_keys(project, scope, inputs, params, embedder)
-    request = ClusterCellsRequest(
+    return ClusterCellsRequest(
         slides=settled,
         embedder=params.embedder_ref,
         params=ClusterParams(leaf_count=params.leaf_count, seed=params.seed, neighbour_count=params.neighbour_count),
-        keys=keys,
+        keys=clustering_keys(project, scope, inputs, params, (params.embedder, params.embedder_revision)),
     )
+
+
+async def cluster(tools: Tools, job_id: str, project: str, params: Params, members: Sequence[Member]) -> Json:
+    """The clustering of these slides' cells, rows slide after slide."""
+    bench = Workbench(tools.ledger, tools.store, job_id)
+    request = cluster_request(project, params, [member.settled for member in members])
+    keys = request.keys
 
     async def report(done_count: int, total_count: int) -> None:
         # The last unit is done when its result is written down.
@@ -66,6 +71,10 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
     result = await bench.make(piece, find, call)
     await bench.report("cluster", 1, 1)
     return result
+
+
+def _vectors_digest(slide: SettledSlide) -> str:
+    return slide.vectors_digest or digest([shard.vectors.key for shard in slide.shards])
 
 
 _ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from morula.common.keys import artifact_key
+from morula.common.keys import artifact_key, digest
 from morula.gateway.pipeline.params import Params
 from morula.v1.clusterer_pb2 import ClusteringKeys
 
@@ -92,6 +92,15 @@ class SlideKeys:
 
     def morphology(self, shard: Shard) -> str:
         return self._of_cells("morphology", "parquet", shard)
+
+    def shard_list(self, shards: Sequence[Shard], sha256: str) -> str:
+        """Its bytes name those of the shards, so that its key holds their digest."""
+        inputs = [self.cells(shard) for shard in shards]
+        params = {"vectors": self.vectors_digest(shards), "sha256": sha256}
+        return artifact_key(self.project, self.slide_digest, "shards", "binpb", inputs=inputs, params=params)
+
+    def vectors_digest(self, shards: Sequence[Shard]) -> str:
+        return digest([self.vectors(shard) for shard in shards])
 
     def index(self, shards: Sequence[Shard]) -> str:
         return self._key("index", "parquet", [self.cells(shard) for shard in shards])

@@ -1,6 +1,7 @@
 """The calls that turn a slide into settled cells, each made once; `conductor` strings them together."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from morula.common.errors import SlideUnreadable
+from morula.common.shard_lists import write_shard_list
 from morula.common.store import Store
 from morula.common.tables import read_metadata
 from morula.gateway.ledger import jobs
@@ -16,9 +18,9 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.pipeline.keys import Shard, SlideKeys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.work import Json, Piece, Workbench
-from morula.gateway.refs import find_ref, from_json, to_json
+from morula.gateway.refs import find_ref, from_json, object_ref, to_json
 from morula.gateway.workers import Workers
-from morula.v1.artifact_pb2 import Calibration, ShardCells, SlideRef
+from morula.v1.artifact_pb2 import Calibration, ObjectRef, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsRequest
 from morula.v1.segmenter_pb2 import MeasureObjectsRequest, SegmentParams, SegmentShardRequest
@@ -208,7 +210,7 @@ class SlideJob:
                     mpp=plan["mpp"],
                     slide_mpp=self.params.slide_mpp,
                 ),
-                shards=await asyncio.to_thread(self._shard_cells, shards),
+                shard_list=await asyncio.to_thread(self._shard_list, shards),
                 index_key=index_key,
                 outlines_key=outlines_key,
             )
@@ -219,7 +221,7 @@ class SlideJob:
             result.settled.slide_digest = self.slide.digest
             result.settled.index.CopyFrom(find_ref(self._store, index_key))
             result.settled.outlines.CopyFrom(find_ref(self._store, outlines_key))
-            result.settled.shards.extend(self._shard_cells(shards))
+            result.settled.shard_list.CopyFrom(self._shard_list(shards))
             said = self._metadata(index_key)
             result.settled.cell_count = said["cell_count"]
             result.dropped_cell_count = said["dropped"]
@@ -228,20 +230,29 @@ class SlideJob:
 
         result = await self._bench.make(Piece("settle", 0, [index_key, outlines_key]), find, call)
         parsed = from_json(result, SettleCellsResult)
+        parsed.settled.vectors_digest = self.keys.vectors_digest(shards)
         settled = to_json(parsed.settled)
         counts = {"cell_count": parsed.settled.cell_count, "truncated_cell_count": parsed.truncated_cell_count}
         await self._tools.ledger.write(jobs.note_job, self.job_id, settled=settled, **counts)
         return settled
 
-    def _shard_cells(self, shards: Sequence[Shard]) -> list[ShardCells]:
-        return [
-            ShardCells(
-                cells=find_ref(self._store, self.keys.cells(shard)),
-                vectors=find_ref(self._store, self.keys.vectors(shard)),
-                morphology=find_ref(self._store, self.keys.morphology(shard)),
-            )
-            for shard in shards
-        ]
+    def _shard_list(self, shards: Sequence[Shard]) -> ObjectRef:
+        """The artifact that names all shards' artifacts; one whose bytes are not as its key says is written anew."""
+        content = write_shard_list(self._shard_cells(shard) for shard in shards)
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = self.keys.shard_list(shards, sha256)
+        stored = self._store.put(key, content)
+        if stored.sha256 != sha256:
+            self._store.delete(key)
+            stored = self._store.put(key, content)
+        return object_ref(stored)
+
+    def _shard_cells(self, shard: Shard) -> ShardCells:
+        return ShardCells(
+            cells=find_ref(self._store, self.keys.cells(shard)),
+            vectors=find_ref(self._store, self.keys.vectors(shard)),
+            morphology=find_ref(self._store, self.keys.morphology(shard)),
+        )
 
     async def _ref(self, key: str) -> Any:
         return await asyncio.to_thread(find_ref, self._store, key)

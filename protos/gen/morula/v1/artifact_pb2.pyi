@@ -77,16 +77,26 @@ class ShardCells(_message.Message):
     morphology: ObjectRef
     def __init__(self, cells: _Optional[_Union[ObjectRef, _Mapping]] = ..., vectors: _Optional[_Union[ObjectRef, _Mapping]] = ..., morphology: _Optional[_Union[ObjectRef, _Mapping]] = ...) -> None: ...
 
+class ShardList(_message.Message):
+    __slots__ = ("shards",)
+    SHARDS_FIELD_NUMBER: _ClassVar[int]
+    shards: _containers.RepeatedCompositeFieldContainer[ShardCells]
+    def __init__(self, shards: _Optional[_Iterable[_Union[ShardCells, _Mapping]]] = ...) -> None: ...
+
 class SettledSlide(_message.Message):
-    __slots__ = ("slide_digest", "index", "outlines", "shards", "cell_count")
+    __slots__ = ("slide_digest", "index", "outlines", "shards", "cell_count", "shard_list", "vectors_digest")
     SLIDE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     OUTLINES_FIELD_NUMBER: _ClassVar[int]
     SHARDS_FIELD_NUMBER: _ClassVar[int]
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SHARD_LIST_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     slide_digest: str
     index: ObjectRef
     outlines: ObjectRef
     shards: _containers.RepeatedCompositeFieldContainer[ShardCells]
     cell_count: int
-    def __init__(self, slide_digest: _Optional[str] = ..., index: _Optional[_Union[ObjectRef, _Mapping]] = ..., outlines: _Optional[_Union[ObjectRef, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardCells, _Mapping]]] = ..., cell_count: _Optional[int] = ...) -> None: ...
+    shard_list: ObjectRef
+    vectors_digest: str
+    def __init__(self, slide_digest: _Optional[str] = ..., index: _Optional[_Union[ObjectRef, _Mapping]] = ..., outlines: _Optional[_Union[ObjectRef, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardCells, _Mapping]]] = ..., cell_count: _Optional[int] = ..., shard_list: _Optional[_Union[ObjectRef, _Mapping]] = ..., vectors_digest: _Optional[str] = ...) -> None: ...

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from morula.v1 import artifact_pb2 as morula_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19morula/v1/clusterer.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"\x9b\x01\n\x0c\x43\x65llIdentity\x12\x1a\n\x0cslide_digest\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bobject_kind\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12\x11\n\x03mpp\x18\x04 \x01(\x01\x42\x04\xe2\x41\x01\x02\x12\x17\n\tslide_mpp\x18\x05 \x01(\x01\x42\x04\xe2\x41\x01\x02\"\xa1\x01\n\x12SettleCellsRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x17.morula.v1.CellIdentityB\x04\xe2\x41\x01\x02\x12%\n\x06shards\x18\x02 \x03(\x0b\x32\x15.morula.v1.ShardCells\x12\x17\n\tindex_key\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0coutlines_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"w\n\x13SettleCellsResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.morula.v1.ProgressH\x00\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.morula.v1.SettleCellsResultH\x00\x42\x07\n\x05\x65vent\"w\n\x11SettleCellsResult\x12(\n\x07settled\x18\x01 \x01(\x0b\x32\x17.morula.v1.SettledSlide\x12\x1a\n\x12\x64ropped_cell_count\x18\x02 \x01(\x03\x12\x1c\n\x14truncated_cell_count\x18\x03 \x01(\x03\"J\n\rClusterParams\x12\x12\n\nleaf_count\x18\x01 \x01(\x05\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x17\n\x0fneighbour_count\x18\x03 \x01(\x05\"\xca\x01\n\x13\x43lusterCellsRequest\x12-\n\x06slides\x18\x01 \x03(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12+\n\x08\x65mbedder\x18\x02 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12(\n\x06params\x18\x03 \x01(\x0b\x32\x18.morula.v1.ClusterParams\x12-\n\x04keys\x18\x04 \x01(\x0b\x32\x19.morula.v1.ClusteringKeysB\x04\xe2\x41\x01\x02\"\x94\x01\n\x0e\x43lusteringKeys\x12\x16\n\x08leaf_key\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08tree_key\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x66\x65\x61tures_key\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63onfidence_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nlayout_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"\xde\x01\n\nClustering\x12(\n\x04leaf\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x04tree\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12,\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\nconfidence\x18\x04 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x06layout\x18\x05 \x01(\x0b\x32\x14.morula.v1.ObjectRef\"y\n\x14\x43lusterCellsResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.morula.v1.ProgressH\x00\x12/\n\x06result\x18\x02 \x01(\x0b\x32\x1d.morula.v1.ClusterCellsResultH\x00\x42\x07\n\x05\x65vent\"\xac\x01\n\x12\x43lusterCellsResult\x12)\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.Clustering\x12\x12\n\ncell_count\x18\x02 \x01(\x03\x12\x12\n\nleaf_count\x18\x03 \x01(\x05\x12\x13\n\x0bnoise_count\x18\x04 \x01(\x03\x12\x15\n\rcluster_count\x18\x05 \x01(\x05\x12\x17\n\x0fstructure_found\x18\x06 \x01(\x08\"\xaf\x01\n\x13SplitClusterRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x15\n\x07node_id\x18\x02 \x01(\rB\x04\xe2\x41\x01\x02\x12\x12\n\npart_count\x18\x03 \x01(\x05\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x16\n\x08leaf_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08tree_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\"T\n\x14SplitClusterResponse\x12)\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.Clustering\x12\x11\n\tchild_ids\x18\x02 \x03(\r\"\xef\x01\n\x12\x41ssignCellsRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12,\n\x05slide\x18\x02 \x01(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12+\n\x08\x65mbedder\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12\x17\n\x0fneighbour_count\x18\x04 \x01(\x05\x12\x16\n\x08leaf_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63onfidence_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\"|\n\x13\x41ssignCellsResponse\x12\"\n\x04leaf\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12(\n\nconfidence\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x17\n\x0f\x61\x62stained_count\x18\x03 \x01(\x03\"~\n\x12LayoutCellsRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x0f\n\x07node_id\x18\x02 \x01(\r\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x18\n\nlayout_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x13LayoutCellsResponse\x12$\n\x06layout\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef2\xbb\x03\n\x10\x43lustererService\x12S\n\x0bSettleCells\x12\x1d.morula.v1.SettleCellsRequest\x1a\x1e.morula.v1.SettleCellsResponse\"\x03\x90\x02\x02\x30\x01\x12V\n\x0c\x43lusterCells\x12\x1e.morula.v1.ClusterCellsRequest\x1a\x1f.morula.v1.ClusterCellsResponse\"\x03\x90\x02\x02\x30\x01\x12T\n\x0cSplitCluster\x12\x1e.morula.v1.SplitClusterRequest\x1a\x1f.morula.v1.SplitClusterResponse\"\x03\x90\x02\x02\x12Q\n\x0b\x41ssignCells\x12\x1d.morula.v1.AssignCellsRequest\x1a\x1e.morula.v1.AssignCellsResponse\"\x03\x90\x02\x02\x12Q\n\x0bLayoutCells\x12\x1d.morula.v1.LayoutCellsRequest\x1a\x1e.morula.v1.LayoutCellsResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19morula/v1/clusterer.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"\x9b\x01\n\x0c\x43\x65llIdentity\x12\x1a\n\x0cslide_digest\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bobject_kind\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12\x11\n\x03mpp\x18\x04 \x01(\x01\x42\x04\xe2\x41\x01\x02\x12\x17\n\tslide_mpp\x18\x05 \x01(\x01\x42\x04\xe2\x41\x01\x02\"\xb8\x01\n\x12SettleCellsRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x17.morula.v1.CellIdentityB\x04\xe2\x41\x01\x02\x12\x17\n\tindex_key\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0coutlines_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nshard_list\x18\x05 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02J\x04\x08\x02\x10\x03R\x06shards\"w\n\x13SettleCellsResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.morula.v1.ProgressH\x00\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.morula.v1.SettleCellsResultH\x00\x42\x07\n\x05\x65vent\"w\n\x11SettleCellsResult\x12(\n\x07settled\x18\x01 \x01(\x0b\x32\x17.morula.v1.SettledSlide\x12\x1a\n\x12\x64ropped_cell_count\x18\x02 \x01(\x03\x12\x1c\n\x14truncated_cell_count\x18\x03 \x01(\x03\"J\n\rClusterParams\x12\x12\n\nleaf_count\x18\x01 \x01(\x05\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x17\n\x0fneighbour_count\x18\x03 \x01(\x05\"\xca\x01\n\x13\x43lusterCellsRequest\x12-\n\x06slides\x18\x01 \x03(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12+\n\x08\x65mbedder\x18\x02 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12(\n\x06params\x18\x03 \x01(\x0b\x32\x18.morula.v1.ClusterParams\x12-\n\x04keys\x18\x04 \x01(\x0b\x32\x19.morula.v1.ClusteringKeysB\x04\xe2\x41\x01\x02\"\x94\x01\n\x0e\x43lusteringKeys\x12\x16\n\x08leaf_key\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08tree_key\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x66\x65\x61tures_key\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63onfidence_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nlayout_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"\xde\x01\n\nClustering\x12(\n\x04leaf\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x04tree\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12,\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\nconfidence\x18\x04 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x06layout\x18\x05 \x01(\x0b\x32\x14.morula.v1.ObjectRef\"y\n\x14\x43lusterCellsResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.morula.v1.ProgressH\x00\x12/\n\x06result\x18\x02 \x01(\x0b\x32\x1d.morula.v1.ClusterCellsResultH\x00\x42\x07\n\x05\x65vent\"\xac\x01\n\x12\x43lusterCellsResult\x12)\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.Clustering\x12\x12\n\ncell_count\x18\x02 \x01(\x03\x12\x12\n\nleaf_count\x18\x03 \x01(\x05\x12\x13\n\x0bnoise_count\x18\x04 \x01(\x03\x12\x15\n\rcluster_count\x18\x05 \x01(\x05\x12\x17\n\x0fstructure_found\x18\x06 \x01(\x08\"\xaf\x01\n\x13SplitClusterRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x15\n\x07node_id\x18\x02 \x01(\rB\x04\xe2\x41\x01\x02\x12\x12\n\npart_count\x18\x03 \x01(\x05\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x16\n\x08leaf_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08tree_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\"T\n\x14SplitClusterResponse\x12)\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.Clustering\x12\x11\n\tchild_ids\x18\x02 \x03(\r\"\xef\x01\n\x12\x41ssignCellsRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12,\n\x05slide\x18\x02 \x01(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12+\n\x08\x65mbedder\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12\x17\n\x0fneighbour_count\x18\x04 \x01(\x05\x12\x16\n\x08leaf_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63onfidence_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\"|\n\x13\x41ssignCellsResponse\x12\"\n\x04leaf\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12(\n\nconfidence\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x17\n\x0f\x61\x62stained_count\x18\x03 \x01(\x03\"~\n\x12LayoutCellsRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x0f\n\x07node_id\x18\x02 \x01(\r\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x18\n\nlayout_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x13LayoutCellsResponse\x12$\n\x06layout\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef2\xbb\x03\n\x10\x43lustererService\x12S\n\x0bSettleCells\x12\x1d.morula.v1.SettleCellsRequest\x1a\x1e.morula.v1.SettleCellsResponse\"\x03\x90\x02\x02\x30\x01\x12V\n\x0c\x43lusterCells\x12\x1e.morula.v1.ClusterCellsRequest\x1a\x1f.morula.v1.ClusterCellsResponse\"\x03\x90\x02\x02\x30\x01\x12T\n\x0cSplitCluster\x12\x1e.morula.v1.SplitClusterRequest\x1a\x1f.morula.v1.SplitClusterResponse\"\x03\x90\x02\x02\x12Q\n\x0b\x41ssignCells\x12\x1d.morula.v1.AssignCellsRequest\x1a\x1e.morula.v1.AssignCellsResponse\"\x03\x90\x02\x02\x12Q\n\x0bLayoutCells\x12\x1d.morula.v1.LayoutCellsRequest\x1a\x1e.morula.v1.LayoutCellsResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTLECELLSREQUEST'].fields_by_name['index_key']._serialized_options = b'\342A\001\002'
   _globals['_SETTLECELLSREQUEST'].fields_by_name['outlines_key']._loaded_options = None
   _globals['_SETTLECELLSREQUEST'].fields_by_name['outlines_key']._serialized_options = b'\342A\001\002'
+  _globals['_SETTLECELLSREQUEST'].fields_by_name['shard_list']._loaded_options = None
+  _globals['_SETTLECELLSREQUEST'].fields_by_name['shard_list']._serialized_options = b'\342A\001\002'
   _globals['_CLUSTERCELLSREQUEST'].fields_by_name['slides']._loaded_options = None
   _globals['_CLUSTERCELLSREQUEST'].fields_by_name['slides']._serialized_options = b'\342A\001\002'
   _globals['_CLUSTERCELLSREQUEST'].fields_by_name['embedder']._loaded_options = None
@@ -106,35 +108,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CELLIDENTITY']._serialized_start=100
   _globals['_CELLIDENTITY']._serialized_end=255
   _globals['_SETTLECELLSREQUEST']._serialized_start=258
-  _globals['_SETTLECELLSREQUEST']._serialized_end=419
-  _globals['_SETTLECELLSRESPONSE']._serialized_start=421
-  _globals['_SETTLECELLSRESPONSE']._serialized_end=540
-  _globals['_SETTLECELLSRESULT']._serialized_start=542
-  _globals['_SETTLECELLSRESULT']._serialized_end=661
-  _globals['_CLUSTERPARAMS']._serialized_start=663
-  _globals['_CLUSTERPARAMS']._serialized_end=737
-  _globals['_CLUSTERCELLSREQUEST']._serialized_start=740
-  _globals['_CLUSTERCELLSREQUEST']._serialized_end=942
-  _globals['_CLUSTERINGKEYS']._serialized_start=945
-  _globals['_CLUSTERINGKEYS']._serialized_end=1093
-  _globals['_CLUSTERING']._serialized_start=1096
-  _globals['_CLUSTERING']._serialized_end=1318
-  _globals['_CLUSTERCELLSRESPONSE']._serialized_start=1320
-  _globals['_CLUSTERCELLSRESPONSE']._serialized_end=1441
-  _globals['_CLUSTERCELLSRESULT']._serialized_start=1444
-  _globals['_CLUSTERCELLSRESULT']._serialized_end=1616
-  _globals['_SPLITCLUSTERREQUEST']._serialized_start=1619
-  _globals['_SPLITCLUSTERREQUEST']._serialized_end=1794
-  _globals['_SPLITCLUSTERRESPONSE']._serialized_start=1796
-  _globals['_SPLITCLUSTERRESPONSE']._serialized_end=1880
-  _globals['_ASSIGNCELLSREQUEST']._serialized_start=1883
-  _globals['_ASSIGNCELLSREQUEST']._serialized_end=2122
-  _globals['_ASSIGNCELLSRESPONSE']._serialized_start=2124
-  _globals['_ASSIGNCELLSRESPONSE']._serialized_end=2248
-  _globals['_LAYOUTCELLSREQUEST']._serialized_start=2250
-  _globals['_LAYOUTCELLSREQUEST']._serialized_end=2376
-  _globals['_LAYOUTCELLSRESPONSE']._serialized_start=2378
-  _globals['_LAYOUTCELLSRESPONSE']._serialized_end=2437
-  _globals['_CLUSTERERSERVICE']._serialized_start=2440
-  _globals['_CLUSTERERSERVICE']._serialized_end=2883
+  _globals['_SETTLECELLSREQUEST']._serialized_end=442
+  _globals['_SETTLECELLSRESPONSE']._serialized_start=444
+  _globals['_SETTLECELLSRESPONSE']._serialized_end=563
+  _globals['_SETTLECELLSRESULT']._serialized_start=565
+  _globals['_SETTLECELLSRESULT']._serialized_end=684
+  _globals['_CLUSTERPARAMS']._serialized_start=686
+  _globals['_CLUSTERPARAMS']._serialized_end=760
+  _globals['_CLUSTERCELLSREQUEST']._serialized_start=763
+  _globals['_CLUSTERCELLSREQUEST']._serialized_end=965
+  _globals['_CLUSTERINGKEYS']._serialized_start=968
+  _globals['_CLUSTERINGKEYS']._serialized_end=1116
+  _globals['_CLUSTERING']._serialized_start=1119
+  _globals['_CLUSTERING']._serialized_end=1341
+  _globals['_CLUSTERCELLSRESPONSE']._serialized_start=1343
+  _globals['_CLUSTERCELLSRESPONSE']._serialized_end=1464
+  _globals['_CLUSTERCELLSRESULT']._serialized_start=1467
+  _globals['_CLUSTERCELLSRESULT']._serialized_end=1639
+  _globals['_SPLITCLUSTERREQUEST']._serialized_start=1642
+  _globals['_SPLITCLUSTERREQUEST']._serialized_end=1817
+  _globals['_SPLITCLUSTERRESPONSE']._serialized_start=1819
+  _globals['_SPLITCLUSTERRESPONSE']._serialized_end=1903
+  _globals['_ASSIGNCELLSREQUEST']._serialized_start=1906
+  _globals['_ASSIGNCELLSREQUEST']._serialized_end=2145
+  _globals['_ASSIGNCELLSRESPONSE']._serialized_start=2147
+  _globals['_ASSIGNCELLSRESPONSE']._serialized_end=2271
+  _globals['_LAYOUTCELLSREQUEST']._serialized_start=2273
+  _globals['_LAYOUTCELLSREQUEST']._serialized_end=2399
+  _globals['_LAYOUTCELLSRESPONSE']._serialized_start=2401
+  _globals['_LAYOUTCELLSRESPONSE']._serialized_end=2460
+  _globals['_CLUSTERERSERVICE']._serialized_start=2463
+  _globals['_CLUSTERERSERVICE']._serialized_end=2906
 # @@protoc_insertion_point(module_scope)

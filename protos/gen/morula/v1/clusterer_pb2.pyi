@@ -23,16 +23,16 @@ class CellIdentity(_message.Message):
     def __init__(self, slide_digest: _Optional[str] = ..., object_kind: _Optional[str] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., mpp: _Optional[float] = ..., slide_mpp: _Optional[float] = ...) -> None: ...
 
 class SettleCellsRequest(_message.Message):
-    __slots__ = ("identity", "shards", "index_key", "outlines_key")
+    __slots__ = ("identity", "index_key", "outlines_key", "shard_list")
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
-    SHARDS_FIELD_NUMBER: _ClassVar[int]
     INDEX_KEY_FIELD_NUMBER: _ClassVar[int]
     OUTLINES_KEY_FIELD_NUMBER: _ClassVar[int]
+    SHARD_LIST_FIELD_NUMBER: _ClassVar[int]
     identity: CellIdentity
-    shards: _containers.RepeatedCompositeFieldContainer[_artifact_pb2.ShardCells]
     index_key: str
     outlines_key: str
-    def __init__(self, identity: _Optional[_Union[CellIdentity, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[_artifact_pb2.ShardCells, _Mapping]]] = ..., index_key: _Optional[str] = ..., outlines_key: _Optional[str] = ...) -> None: ...
+    shard_list: _artifact_pb2.ObjectRef
+    def __init__(self, identity: _Optional[_Union[CellIdentity, _Mapping]] = ..., index_key: _Optional[str] = ..., outlines_key: _Optional[str] = ..., shard_list: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
 
 class SettleCellsResponse(_message.Message):
     __slots__ = ("progress", "result")
