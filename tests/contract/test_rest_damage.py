@@ -10,7 +10,7 @@ import pytest
 
 from morula.common.testing import write_slide
 from tests.contract.rest_world import World, check_problem
-from tests.servers.gateway import gateway, services
+from tests.servers.gateway import as_part, gateway, services
 
 LAYERS = ("leaf", "layout", "confidence")
 
@@ -66,6 +66,42 @@ async def test_pictures_of_a_slide_that_is_gone_say_so(world: World, tmp_path: P
     await world.running.start("tiler")
     problem = check_problem(await world.http.get(f"/v1/slides/{world.slide['id']}/thumbnail.jpeg"), 410, "GONE")
     assert "upload the slide again" in problem["detail"]
+
+
+@pytest.mark.parametrize("damage", [zero, cut, Path.unlink])
+async def test_a_slide_that_is_brought_again_is_whole_again(
+    world: World, tmp_path: Path, damage: Callable[[Path], Any]
+) -> None:
+    (stored,) = world.running.store.list(f"default/{world.slide['digest']}/slide/")
+    damage(tmp_path / "objects" / stored.key)
+    again = await world.client.upload(tmp_path / "tiny.tiff")
+    assert again["id"] == world.slide["id"]
+    assert world.running.store.get(stored.key, stored.sha256) == (tmp_path / "tiny.tiff").read_bytes()
+
+
+async def test_a_slide_by_key_whose_object_is_gone_lies_where_it_is_brought(world: World, tmp_path: Path) -> None:
+    write_slide(tmp_path / "b.tiff", 512, 512, seed=22)
+    world.running.store.put("default/here/b.tiff", tmp_path / "b.tiff")
+    slide = world.client.ok(await world.http.post("/v1/slides", json={"key": "default/here/b.tiff"}))
+    world.running.store.delete("default/here/b.tiff")
+    assert (await world.client.upload(tmp_path / "b.tiff"))["id"] == slide["id"]
+    assert (await world.http.get(f"/v1/slides/{slide['id']}/thumbnail.jpeg")).status_code == 200
+    assert world.running.store.stat("default/here/b.tiff") is None, "that is the person's place"
+
+
+async def test_an_upload_that_fails_takes_nothing_with_it_that_others_have(world: World, tmp_path: Path) -> None:
+    """Two databases over one store."""
+    (stored,) = world.running.store.list(f"default/{world.slide['digest']}/slide/")
+    other_root = tmp_path / "other"
+    other_root.mkdir()
+    async with gateway(world.running, other_root) as other:
+        assert other.house.project == world.client.house.project
+        await world.running.stop("tiler")
+        answer = await other.http.post("/v1/slides", files=as_part(tmp_path / "tiny.tiff"))
+        assert answer.status_code == 503
+        assert world.running.store.stat(stored.key) == stored
+        await world.running.start("tiler")
+    assert (await world.http.get(f"/v1/slides/{world.slide['id']}/thumbnail.jpeg")).status_code == 200
 
 
 async def test_a_range_of_a_block_is_that_range(world: World) -> None:

@@ -9,10 +9,19 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.exc import IntegrityError
 
-from morula.common.errors import ArtifactChanged, Conflict, InvalidArgument, NotFound
+from morula.common.errors import (
+    ArtifactChanged,
+    ArtifactMissing,
+    Code,
+    Conflict,
+    InvalidArgument,
+    MorulaError,
+    NotFound,
+)
 from morula.common.keys import artifact_key, slide_digest
 from morula.common.slide_sets import check_one_slide, entry_of
-from morula.common.store import Store, Stored, check_sha256
+from morula.common.store import Store, Stored, put_exactly
+from morula.common.telemetry import log
 from morula.gateway.ledger import slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
@@ -56,19 +65,17 @@ class Intake:
         async with self._lock(digest):
             known = await self._known(digest, said)
             if known is not None:
+                await self._mend(known, rows, parts)
                 return known, False
-            written: list[str] = []
             stored: list[Stored] = []
             try:
                 for part, row in zip(parts, rows, strict=True):
-                    written.append(row["key"])
-                    stored.append(await asyncio.to_thread(self._store.put_large, row["key"], part.path))
+                    stored.append(await self._put(row, part, parts))
                 await asyncio.to_thread(check_unchanged, parts)
-                for one, part in zip(stored, parts, strict=True):
-                    check_sha256(one.key, one.sha256, part.sha256)
                 return await self._inspect_and_keep(digest, rows, said)
-            except BaseException:
-                await self._forget(written)
+            except MorulaError as error:
+                if error.code is Code.INVALID_ARGUMENT:
+                    await self._forget([one.key for one in stored if one.created])
                 raise
 
     async def take_key(self, key: str, said: Description) -> tuple[Row, bool]:
@@ -84,7 +91,30 @@ class Intake:
         row = {"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes}
         async with self._lock(digest):
             known = await self._known(digest, said)
-            return (known, False) if known is not None else await self._inspect_and_keep(digest, [row], said)
+            if known is None:
+                return await self._inspect_and_keep(digest, [row], said)
+            await self._mend(known, [row], None)
+            return known, False
+
+    async def _put(self, row: FileRow, part: Part, parts: Sequence[Part]) -> Stored:
+        try:
+            return await asyncio.to_thread(put_exactly, self._store, row["key"], part.path, part.sha256)
+        except ArtifactChanged:
+            await asyncio.to_thread(check_unchanged, parts)
+            raise
+
+    async def _mend(self, known: Row, rows: Sequence[FileRow], parts: Sequence[Part] | None) -> None:
+        """Whoever brings a slide again brings what may be gone or damaged of it."""
+        brought = {row["name"]: (row, part) for row, part in zip(rows, parts or [None] * len(rows), strict=True)}
+        for file in await self._ledger.read(slides.slide_files, known["id"]):
+            try:
+                await asyncio.to_thread(self._store.verify, file["key"], file["sha256"])
+            except (ArtifactMissing, ArtifactChanged) as error:
+                log.warning("a file of a slide is brought again", slide_id=known["id"], detail=str(error))
+                row, part = brought[file["name"]]
+                if part is not None:
+                    await self._put(row, part, parts or ())
+                await self._ledger.write(slides.move_file, known["id"], file["name"], row["key"])
 
     def _lock(self, digest: str) -> asyncio.Lock:
         return self._locks.setdefault(digest, asyncio.Lock())
@@ -128,6 +158,10 @@ class Intake:
             return known, False
 
     async def _forget(self, keys: Sequence[str]) -> None:
+        """Delete what this call wrote and no reader takes for a slide, so that nobody else can have it as one.
+
+        After any other failure it stays: another gateway may have found it and rest on it by now.
+        """
         for key in keys:
             if not await self._ledger.read(slides.object_in_use, key):
                 await asyncio.to_thread(self._store.delete, key)

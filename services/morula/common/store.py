@@ -145,8 +145,9 @@ class FolderStore:
         return self.put(key, source)
 
     def get(self, key: str, sha256: str | None = None) -> bytes:
-        expected = sha256 or self._existing(key).sha256
         with self._opened(key) as stream:
+            expected = sha256 or self._seen(key, stream).sha256
+            stream.seek(0)
             content = stream.read()
         check_sha256(key, hashlib.sha256(content).hexdigest(), expected)
         return content
@@ -154,7 +155,7 @@ class FolderStore:
     @contextmanager
     def open(self, key: str, sha256: str | None = None) -> Iterator[BinaryIO]:
         with self._opened(key) as stream:
-            stored = self._recalled(key, os.fstat(stream.fileno())) or self._prove(key, stream)
+            stored = self._seen(key, stream)
             check_sha256(key, stored.sha256, sha256 or stored.sha256)
             stream.seek(0)
             yield stream
@@ -257,6 +258,9 @@ class FolderStore:
         self._keep(key, record)
         return Stored(key, record.sha256, state.size_bytes)
 
+    def _seen(self, key: str, stream: BufferedReader) -> Stored:
+        return self._recalled(key, os.fstat(stream.fileno())) or self._prove(key, stream)
+
     def _prove(self, key: str, stream: BufferedReader) -> Stored:
         """The object, if its bytes have the digest with which it was written."""
         began_ns = self._clock_ns()
@@ -265,8 +269,7 @@ class FolderStore:
         record = self._records.read(key)
         if record is not None and actual != record.sha256:
             if self._replaced(key, state):
-                with self._opened(key) as newer:
-                    return self._prove(key, newer)
+                raise ArtifactMissing(f"{key} was deleted while it was read", key=key)
             check_sha256(key, actual, record.sha256)
         # A write within one tick of the clock may leave the times as they are: so young a state proves nothing later.
         unchanged = FileState.of(os.fstat(stream.fileno())) == state
@@ -336,7 +339,10 @@ def _write_durably(path: Path, source: Source) -> tuple[str, int]:
 
 
 def put_exactly(store: Store, key: str, source: Path, sha256: str) -> Stored:
-    """Put a file whose digest is part of the key, in the place of whatever else may lie there."""
+    """Put a file whose digest is part of the key, in the place of whatever else may lie there.
+
+    ArtifactChanged, and nothing is left, where it is the file that has another digest by now.
+    """
     try:
         stored = store.put_large(key, source)
         if stored.sha256 == sha256:
@@ -344,7 +350,11 @@ def put_exactly(store: Store, key: str, source: Path, sha256: str) -> Stored:
     except ArtifactChanged as error:
         log.warning("damaged object replaced", key=key, detail=str(error))
     store.delete(key)
-    return replace(store.put_large(key, source), created=False)
+    stored = replace(store.put_large(key, source), created=False)
+    if stored.sha256 != sha256:
+        store.delete(key)
+    check_sha256(key, stored.sha256, sha256)
+    return stored
 
 
 def copy_hashed(source: Source, sink: BinaryIO) -> tuple[str, int]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from morula.common import models
 from morula.common.arrays import read_array, write_json
 from morula.common.keys import STAGE_REVISIONS
-from morula.common.store import Store, Stored
+from morula.common.store import Store, put_exactly
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
 from morula.gateway.exports.tables import (
     NOISE_CLUSTER,
@@ -86,7 +86,7 @@ class _Writer:
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         key = table_key(self._source.project, self._source.scope, name, [sha256])
-        stored: Stored = self._store.put_large(key, path)
+        stored = put_exactly(self._store, key, path, sha256)
         self._files.append({"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes})
 
     def _write_tiles(self, path: Path) -> None:
