@@ -74,9 +74,34 @@ def test_names_spread_until_there_are_three_pages(board: Board) -> None:
 
 def test_odd_cells_are_not_trained_on_but_count_against_a_name() -> None:
     nodes = np.array([5, 5, 5, 5, 6, 6])
-    named = effective_names([5, 6, 7], {}, nodes, np.array([0, 0, 0, 2, 1, 1]))
-    assert named == {5: 1, 6: 1, 7: 1}
+    assert effective_names([5, 6, 7], {}, nodes, np.array([0, 0, 0, 2, 1, 1])) == {}
     assert effective_names([5], {5: 9}, nodes, np.array([1, 1, 1, 1, 1, 1])) == {5: 9}
+
+
+@pytest.mark.parametrize(
+    ("classes", "name"),
+    [
+        ([2, 2, 2, 2], None),
+        ([2, 2, 2, 2, 2], 2),
+        ([2, 2, 2, 1, 1], 2),
+        ([2, 2, 2, 1, 1, 1], None),
+        ([2, 2, 2, 1, 1, 3, 3], None),
+        ([2, 2, 2, 0, 0, 0, 0], None),
+    ],
+)
+def test_a_cluster_is_named_by_more_than_half_of_at_least_five_seen_cells(classes: list[int], name: int | None) -> None:
+    found = effective_names([5, 6], {}, np.full(len(classes), 5), np.array(classes))
+    assert found == ({} if name is None else {5: name})
+
+
+def test_one_page_names_the_cells_of_its_own_cluster_alone(board: Board) -> None:
+    node = int(board.node_of_leaf[board.leaf[0]])
+    inside = np.flatnonzero(np.isin(board.leaf, np.flatnonzero(board.node_of_leaf == node)))
+    rows = inside[:12]
+    learnt = learn.learn(board, seen(rows, np.full(12, 2)), {})
+    assert learnt.names == {node: 2}
+    assert learnt.class_counts == {2: len(inside)}
+    assert len(inside) < ROWS / 2
 
 
 def test_a_finer_cluster_inherits_the_name_of_its_nearest_named_ancestor(board: Board) -> None:

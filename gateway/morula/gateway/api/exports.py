@@ -39,7 +39,8 @@ async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = N
     names = {one.number: Classification(one.name, one.color) for one in label_set.classes}
 
     def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
-        measurements = {"Confidence": round(float(confidence[row]), 3)}
+        known = not np.isnan(confidence[row])
+        measurements = {"Confidence": round(float(confidence[row]), 3)} if known else {}
         if clusters[row] != NOISE_CLUSTER:
             measurements |= {"Cluster": int(clusters[row]), "Leaf": int(view.leaf[row])}
         return names.get(int(found.classes[row])), measurements
@@ -51,7 +52,7 @@ async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = N
 
 @router.get("/{labelling_id}/labels.parquet", response_class=Response)
 async def export_labels(labelling_id: str, here: Here) -> Response:
-    """Label of every cell, where it comes from, and how sure the model is."""
+    """Label of every cell, where it comes from, and how sure it is: null where that is not known."""
     snapshot, view, found = await here.labelling.effective(labelling_id)
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view, found)
@@ -83,7 +84,7 @@ def _write_labels(
             "class_number": pa.array(numbers),
             "class_name": pa.array([names.get(number) for number in numbers.tolist()], pa.string()),
             "source": pa.array(sources),
-            "confidence": pa.array(confidence),
+            "confidence": pa.array(confidence, from_pandas=True),
         }
     )
     name = {"prefix": "morula-labels-", "suffix": ".parquet"}
@@ -99,10 +100,14 @@ def _cell_ids(view: ClusteringView) -> Iterator[str]:
 
 
 def _confidence(store: Store, snapshot: Snapshot, view: ClusteringView, found: Effective) -> Confidence:
-    """The model's confidence in each row's class, 0 where there is no model; a class that a person gave is certain."""
-    confidence: Confidence = np.zeros(view.cell_count, np.float32)
-    if snapshot.learnt.has_layers:
+    """How sure each row's class is, NaN where nobody knows: the model's own confidence where its class stands, certain
+    where a person gave the class, unknown for the name of a cluster and where there is no class."""
+    confidence: Confidence = np.full(view.cell_count, np.nan, np.float32)
+    spread = found.sources == SOURCES.index("model")
+    if spread.any():
         ref = snapshot.learnt.answer.confidence_layer
-        confidence = np.divide(np.frombuffer(store.get(ref.key, ref.sha256), np.uint8), 255, dtype=np.float32)
+        layer = np.frombuffer(store.get(ref.key, ref.sha256), np.uint8)
+        confidence[spread] = layer[spread] / np.float32(255)
     said = found.sources == SOURCES.index("mark")
-    return np.where(said, (found.classes > 0) & (found.classes != NOT_SURE), confidence).astype(np.float32)
+    confidence[said & (found.classes > 0) & (found.classes != NOT_SURE)] = 1.0
+    return confidence

@@ -106,7 +106,7 @@ def compare(
         by_model[out] = numbers[scores[out].argmax(axis=1)]
         names = effective_names(nodes, explicit, node_of_seen[rest], seen.classes[rest])
         commonest = int(np.bincount(seen.classes[trained]).argmax())
-        by_names[out] = [names.get(int(node), commonest) for node in node_of_seen[out]]
+        by_names[out] = [names.get(int(node), 0) for node in node_of_seen[out]]
         constant[out] = commonest
     if not len(judged):
         return HeldOut(), 1.0

@@ -1,4 +1,4 @@
-"""What a cluster is called: by a person, else by its seen cells, else by the commonest class."""
+"""What a cluster is called: by a person, else by most of its seen cells, else nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from morula.clusterer.tree import Tree
 
 ODD = 0
 """Class of a cell that was seen and does not belong: counts against its cluster's name."""
+LEAST_SEEN = 5
+"""Cells of a cluster that must have been seen before they give it a name."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,17 @@ def explicit_names(tree: Tree, nodes: Sequence[int], named: Mapping[int, int]) -
 def effective_names(
     nodes: Sequence[int], explicit: Mapping[int, int], node_of_seen: Rows, seen_classes: Rows
 ) -> dict[int, int]:
-    """Name of each cluster: explicit, else the majority of its seen cells, else the commonest class.
+    """Name of each cluster that has one: explicit, else the class of more than half of its seen cells, if enough were.
 
-    Odd cells count as a class of their own: where they are the most, the cluster has no name from its cells.
-    Empty where nothing was seen or named.
+    Odd cells count among the seen ones. A cluster of which too few were seen, or which is mixed, has no name: what
+    nobody looked at is not called anything.
     """
-    counts = np.bincount(seen_classes[seen_classes != ODD], minlength=1)
-    commonest = int(counts.argmax()) if counts.any() else ODD
     names = {}
     for node_id in nodes:
-        inside = np.bincount(seen_classes[node_of_seen == node_id], minlength=len(counts))
-        # Of two that are as frequent here, the one that is more frequent everywhere.
-        best = max(range(len(inside)), key=lambda number: (inside[number], counts[number] if number else -1, -number))
-        own = best if inside[best] else ODD
-        name = explicit.get(node_id) or own or commonest
+        inside = np.bincount(seen_classes[node_of_seen == node_id], minlength=1)
+        most, count = int(inside.argmax()), int(inside.sum())
+        own = most if count >= LEAST_SEEN and 2 * int(inside[most]) > count else ODD
+        name = explicit.get(node_id, own)
         if name != ODD:
             names[node_id] = name
     return names
