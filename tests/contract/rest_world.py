@@ -58,14 +58,18 @@ async def say(world: World, labelling: str, kind: str, body: dict[str, Any], seq
     return await world.http.post(f"{labelling}/events", json=event)
 
 
-async def name_page(world: World, labelling: str, class_number: int, odd: int = 0) -> dict[str, Any]:
-    page = (await world.http.get(f"{labelling}/page")).json()
+def page_body(page: dict[str, Any], class_number: int, odd: int = 0) -> dict[str, Any]:
+    """What naming this page says."""
     cells = [
         {"row": cell["row"], "class_number": 0 if n < odd else class_number, "shown_class_number": cell["class_number"]}
         for n, cell in enumerate(page["cells"])
     ]
-    body = {"place": page["place"], "cells": cells, "class_number": class_number, "version": 0}
-    answer = await say(world, labelling, "page_named", body)
+    return {"place": page["place"], "cells": cells, "class_number": class_number, "page_seq": page["seq"]}
+
+
+async def name_page(world: World, labelling: str, class_number: int, odd: int = 0) -> dict[str, Any]:
+    page = (await world.http.get(f"{labelling}/page")).json()
+    answer = await say(world, labelling, "page_named", page_body(page, class_number, odd))
     assert answer.status_code == 201, answer.text
     state: dict[str, Any] = answer.json()
     return state

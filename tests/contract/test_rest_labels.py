@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from morula.gateway.labels.effective import NOISE
-from tests.contract.rest_world import World, check_problem, name_page, say
+from tests.contract.rest_world import World, check_problem, name_page, page_body, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,10 +54,29 @@ async def check_exports(world: World, labelling: str) -> None:
     leaves = np.frombuffer((await world.http.get(f"{world.clustering}/layers/leaf")).content, "<u2").tolist()
     node_of_leaf = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
     for feature, leaf, confidence in zip(features, leaves, table["confidence"].to_pylist(), strict=True):
-        told = {"Confidence": round(confidence, 3)}
+        told = {} if confidence is None else {"Confidence": round(confidence, 3)}
         if leaf != NOISE:
             told |= {"Leaf": leaf, "Cluster": node_of_leaf[leaf]}
         assert feature["properties"]["measurements"] == told
+
+
+async def test_one_named_page_labels_no_cell_of_a_cluster_that_nobody_saw(world: World) -> None:
+    labelling = await world.labelling()
+    state = await name_page(world, labelling, 1)
+    named = {one["node_id"]: one["class_number"] for one in state["cluster_names"]}
+    assert set(named.values()) == {1}
+    table = pq.read_table(io.BytesIO((await world.http.get(f"{labelling}/labels.parquet")).content)).to_pylist()
+    leaves = np.frombuffer((await world.http.get(f"{world.clustering}/layers/leaf")).content, "<u2").tolist()
+    node_of_leaf = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
+    for cell, leaf in zip(table, leaves, strict=True):
+        inside = leaf != NOISE and node_of_leaf[leaf] in named
+        if cell["source"] == "mark":
+            assert (cell["class_number"], cell["confidence"]) == (1, 1.0)
+        else:
+            assert (cell["source"], cell["class_number"]) == (("cluster", 1) if inside else ("none", 0))
+            assert cell["confidence"] is None
+    unseen = sum(cell["class_number"] == 0 for cell in table)
+    assert 0 < unseen == state["unlabelled_count"] == world.job["cell_count"] - state["class_counts"][0]["cell_count"]
 
 
 async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:
@@ -114,11 +133,36 @@ async def test_who_did_not_see_the_last_event_is_told(world: World) -> None:
     assert check_problem(stale, 412, "STALE")["seq"] == "1"
 
 
+async def test_a_word_is_bound_to_the_page_that_was_seen(world: World) -> None:
+    """Two tabs show one page; a third person labels another one."""
+    labelling = await world.labelling()
+    shown = (await world.http.get(f"{labelling}/page")).json()
+    assert shown["seq"] == 0
+    nodes = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
+    elsewhere = next(node for node in nodes if node != shown["place"]["node_id"])
+    other = (await world.http.get(f"{labelling}/page?node_id={elsewhere}")).json()
+    first = page_body(shown, 1)
+    answers = await asyncio.gather(*(say(world, labelling, "page_named", first | {"class_number": n}) for n in (1, 1)))
+    assert sorted(answer.status_code for answer in answers) == [201, 412]
+    stale = next(answer for answer in answers if answer.status_code == 412)
+    problem = check_problem(stale, 412, "STALE")
+    assert problem["rows"].split(",") == [str(cell["row"]) for cell in shown["cells"]]
+    assert (await say(world, labelling, "page_named", page_body(other, 2))).status_code == 201
+    again = page_body(shown, 2) | {"page_seq": 1}
+    assert (await say(world, labelling, "page_named", again)).status_code == 201, "its own event is known"
+    assert (await say(world, labelling, "page_named", first)).status_code == 412
+    assert [event["seq"] for event in (await world.http.get(f"{labelling}/events")).json()["events"]] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
         ("page_named", {}),
-        ("page_named", {"place": {"node_id": 1, "leaf": 0}, "cells": [], "class_number": 1}),
+        ("page_named", {"place": {"node_id": 1, "leaf": 0}, "cells": [], "class_number": 1, "page_seq": 0}),
+        (
+            "page_named",
+            {"place": {"node_id": 1, "leaf": 0}, "cells": [{"row": 1, "class_number": 1}], "class_number": 1},
+        ),
         ("cell_set", {"row": -1, "class_number": 1}),
         ("cell_set", {"row": 10**9, "class_number": 1}),
         ("cell_set", {"row": 1.5, "class_number": 1}),
@@ -141,7 +185,7 @@ async def test_events_that_make_no_sense(world: World, kind: str, body: dict[str
 
 async def test_a_page_with_a_cell_twice_is_refused(world: World) -> None:
     cell = {"row": 1, "class_number": 1, "shown_class_number": None}
-    body = {"place": {"node_id": 1, "leaf": 0}, "cells": [cell, cell], "class_number": 1, "version": 0}
+    body = {"place": {"node_id": 1, "leaf": 0}, "cells": [cell, cell], "class_number": 1, "page_seq": 0}
     assert (await say(world, await world.labelling(), "page_named", body)).status_code == 422
 
 

@@ -76,6 +76,8 @@ class PageNamed(Request):
     cells: Annotated[list[SeenCellBody], Field(min_length=1, max_length=12)]
     class_number: ClassNumber | None
     version: Number = 0
+    page_seq: Number
+    """`seq` of the page that was on screen: it is refused as stale where its cells were named since then."""
 
     @model_validator(mode="after")
     def _each_cell_once(self) -> "PageNamed":
@@ -231,6 +233,8 @@ class Where(Answer):
 
 class Page(Answer):
     number: int
+    seq: int
+    """The last event that the page was made after; whoever names it sends it back as `page_seq`."""
     place: Place
     reason: Literal["largest_cluster", "least_sure", "requested"]
     worth: float

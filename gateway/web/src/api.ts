@@ -89,7 +89,12 @@ export const api = {
     return response.status === 204 ? null : ((await response.json()) as Page);
   },
   say: (id: string, event: LabelEvent, expected_seq: number) =>
-    send<Labelling>("POST", `${v1.labelling(id)}/events`, { ...event, expected_seq }),
+    // A page's words are bound to the page that was seen, all others to the newest event that is known here.
+    send<Labelling>(
+      "POST",
+      `${v1.labelling(id)}/events`,
+      event.kind === "page_named" ? event : { ...event, expected_seq },
+    ),
   setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
   cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),
   layer: (id: string, version: number, layer: "class" | "confidence", start: number, stop: number) =>

@@ -190,6 +190,8 @@ export interface Fact {
 
 export interface Page {
   number: number;
+  /** The last event that the page was made after. */
+  seq: number;
   place: Place;
   reason: "largest_cluster" | "least_sure" | "requested";
   worth: number;
@@ -225,6 +227,8 @@ export type LabelEvent =
         cells: { row: number; class_number: number | null; shown_class_number: number | null }[];
         class_number: number | null;
         version: number;
+        /** `seq` of the page that was seen: refused as stale where its cells were named since. */
+        page_seq: number;
       };
     }
   | { kind: "cell_set"; body: { row: number; class_number: number | null } }

@@ -23,7 +23,7 @@ const classes: Klass[] = [
 
 function pageOf(preLabels: (number | null)[]): Page {
   const cells = preLabels.map((class_number, index) => ({ row: 100 + index, class_number }) as PageCell);
-  return { place: { node_id: 7, leaf: 2, cell_count: 40 }, cells } as Page;
+  return { seq: 4, place: { node_id: 7, leaf: 2, cell_count: 40 }, cells } as Page;
 }
 
 describe("touching a cell", () => {
@@ -59,6 +59,7 @@ describe("what is said", () => {
     const { body } = accepted(page, UNDECIDED, 5);
     expect(body.class_number).toBe(3);
     expect(body.version).toBe(5);
+    expect(body.page_seq).toBe(4);
     expect(body.cells.map((cell) => cell.class_number)).toEqual([3, 3, 1, null]);
     expect(body.cells.map((cell) => cell.shown_class_number)).toEqual([3, 3, 1, null]);
   });

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morula.common.errors import InvalidArgument
+from morula.common.errors import InvalidArgument, Stale
 from morula.gateway.labels.effective import NOT_SURE
-from morula.gateway.labels.fold import LabelEvent, Word, check_undo, fold
+from morula.gateway.labels.fold import LabelEvent, Word, check_unchanged, check_undo, fold
 
 
 def page(seq: int, cells: dict[int, int | None], class_number: int | None, node: int = 5, leaf: int = 2) -> LabelEvent:
@@ -81,6 +81,20 @@ def test_what_is_undone_counts_no_more_and_shows_what_was_before() -> None:
     assert labels.marks == {10: 1}
     assert labels.seq == 3
     assert labels.last == said[0]
+
+
+def test_a_page_is_stale_where_its_own_cells_were_named_since_and_not_otherwise() -> None:
+    log = [page(1, {1: 2, 2: 2}, 2), page(2, {3: 1, 4: 0}, 1), cell(3, 5, 1)]
+    with pytest.raises(Stale) as refused:
+        check_unchanged(log, 1, [3, 4, 6])
+    assert refused.value.metadata["rows"] == "3,4"
+    check_unchanged(log, 2, [3, 4, 6])
+    check_unchanged(log, 0, [6, 7])
+    with pytest.raises(Stale):
+        check_unchanged(log, 2, [5])
+    check_unchanged([*log, undo(4, 3)], 2, [5])
+    with pytest.raises(Stale):
+        check_unchanged([*log, undo(4, 2)], 3, [3])
 
 
 def test_only_what_counts_can_be_undone() -> None:

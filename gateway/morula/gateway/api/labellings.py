@@ -21,7 +21,7 @@ from morula.gateway.label_schemas import (
     Page,
     State,
 )
-from morula.gateway.labels.fold import check_undo
+from morula.gateway.labels.fold import check_unchanged, check_undo
 from morula.gateway.labels.learning import Snapshot
 from morula.gateway.ledger import clusterings, label_sets, labels
 from morula.gateway.lists import Wanted, cursor_after
@@ -77,7 +77,11 @@ async def get_page(
 
 @router.post("/{labelling_id}/events", status_code=201, response_model=State)
 async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
-    """Say something. It is durable once this answers, also where the labeller is away."""
+    """Say something. It is durable once this answers, also where the labeller is away.
+
+    412 STALE where `expected_seq` is not the newest event, or where cells of a named page were named by somebody else
+    since `page_seq`: nothing was written then.
+    """
     snapshot = await here.labelling.learning.snapshot(labelling_id)
     said = await _check(here, snapshot, body)
     await here.ledger.write(_append, labelling_id, body, said)
@@ -87,9 +91,12 @@ async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
 
 def _append(tx: Connection, labelling_id: str, event: NewEvent, body: dict[str, Any]) -> int:
     seq = labels.append_event(tx, labelling_id, event.actor, event.kind, body, event.expected_seq)
+    # After the append, whose lock keeps others from speaking of the same at the same time.
+    before = [one for one in labels.list_events(tx, labelling_id) if one.seq < seq]
     if event.kind == "undone":
-        # After the append, whose lock keeps others from undoing the same at the same time.
-        check_undo([one for one in labels.list_events(tx, labelling_id) if one.seq < seq], body["seq"])
+        check_undo(before, body["seq"])
+    elif event.kind == "page_named":
+        check_unchanged(before, body["page_seq"], [cell["row"] for cell in body["cells"]])
     return seq
 
 

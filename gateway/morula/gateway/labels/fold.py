@@ -1,19 +1,20 @@
 """What a labelling says, as a fold over its events. Nothing is stored but events; replaying them gives the same.
 
 Kinds of events and their bodies:
-    page_named     place {node_id, leaf}, cells [{row, class_number, shown_class_number}], class_number, version.
-                   A cell's class is its class's number, 0 for odd (seen, none of the page's) or null for not sure;
-                   a page's class is null where the person put the page off.
+    page_named     place {node_id, leaf}, cells [{row, class_number, shown_class_number}], class_number, version,
+                   page_seq. A cell's class is its class's number, 0 for odd (seen, none of the page's) or null for not
+                   sure; a page's class is null where the person put the page off; page_seq is the last event that the
+                   person knew of these cells.
     cell_set       row, class_number: the person overrides one cell; null takes back what was said about it.
     cluster_named  node_id, class_number: names a whole cluster; null takes the name back.
     undone         seq: the event of this number counts no more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from morula.common.errors import InvalidArgument
+from morula.common.errors import InvalidArgument, Stale
 from morula.gateway.labels.effective import NOT_SURE
 
 KINDS = ("page_named", "cell_set", "cluster_named", "undone")
@@ -117,6 +118,28 @@ def _cluster_named(labels: Labels, body: Mapping[str, Any]) -> None:
 
 
 _APPLY = {"page_named": _page_named, "cell_set": _cell_set, "cluster_named": _cluster_named}
+
+
+def check_unchanged(events: Iterable[LabelEvent], page_seq: int, rows: Sequence[int]) -> None:
+    """A word is bound to the page that was seen: Stale where one of its cells is called something else since then.
+
+    What was said and taken back meanwhile, and whatever was said of other cells, is in nobody's way.
+    """
+    log = list(events)
+    then = fold(event for event in log if event.seq <= page_seq).words
+    now = fold(log).words
+    changed = [row for row in rows if _said(then.get(row)) != _said(now.get(row))]
+    if changed:
+        raise Stale(
+            "Cells of this page were named since you looked.",
+            rows=",".join(map(str, changed)),
+            seq=str(log[-1].seq),
+            page_seq=str(page_seq),
+        )
+
+
+def _said(word: Word | None) -> tuple[int | None, int | None] | None:
+    return None if word is None else (word.class_number, word.page_class)
 
 
 def check_undo(events: Iterable[LabelEvent], seq: int) -> None:

@@ -64,6 +64,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
     pictures = cell_pictures(view, [cell.row for cell in answer.cells])
     return Page(
         number=len(snapshot.labels.places) + 1,
+        seq=snapshot.labels.seq,
         place=Place(node_id=answer.place.node_id, leaf=answer.place.leaf, cell_count=len(members)),
         reason=REASONS.get(answer.reason, "requested"),
         worth=answer.worth,

@@ -68,7 +68,7 @@ function pageNamed(page: Page, version: number, class_number: number | null, of:
     class_number: of(cell),
     shown_class_number: preLabel(cell),
   }));
-  return { kind: "page_named", body: { place: page.place, cells, class_number, version } };
+  return { kind: "page_named", body: { place: page.place, cells, class_number, version, page_seq: page.seq } };
 }
 
 /** Enter: every cell keeps its mark, else its pre-label. */

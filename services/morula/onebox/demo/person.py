@@ -43,8 +43,9 @@ class Person:
             "cells": cells,
             "class_number": majority,
             "version": self.labelling["version"],
+            "page_seq": page["seq"],
         }
-        event = {"kind": "page_named", "body": body, "expected_seq": self.labelling["seq"]}
+        event = {"kind": "page_named", "body": body}
         self.labelling = self.client.post(f"/v1/labellings/{self.labelling['id']}/events", event)
         self.page_count += 1
         self.mark_count += len(classes) - majority_count
