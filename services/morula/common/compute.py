@@ -7,14 +7,16 @@ import contextvars
 import math
 import os
 import threading
-from collections import deque
+import time
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from morula.common.errors import Busy, Cancelled
+from morula.common.errors import Busy, Cancelled, TooLarge, Unavailable
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -22,55 +24,139 @@ Checkpoint = Callable[[], None]
 
 
 class Slot:
-    """Lets `admit` calls in, the running ones included; runs `at_once` of them, each in a thread of its own."""
+    """Lets `admit` calls in, the running ones included; runs `at_once` of them, each in a thread of its own.
 
-    def __init__(self, name: str, admit: int = 3, *, at_once: int = 1, retry_after_s: float = 1.0) -> None:
+    Calls that name what they are for (`whose`) take turns by that name, and no name has more than `each_admit` calls
+    in and `each_at_once` running: who keeps a slot busy with one thing does not keep others from theirs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        admit: int = 3,
+        *,
+        at_once: int = 1,
+        each_admit: int | None = None,
+        each_at_once: int | None = None,
+        limit_cpu_s: float = math.inf,
+        retry_after_s: float = 1.0,
+    ) -> None:
         if admit < 1:
             raise ValueError("a slot admits at least one call")
         self.name = name
-        self._admit = admit
+        self._admit, self._each_admit = admit, admit if each_admit is None else each_admit
+        self._at_once, self._each_at_once = at_once, at_once if each_at_once is None else each_at_once
+        self._limit_cpu_s = limit_cpu_s
         self._retry_after_s = retry_after_s
-        self._inside = 0
+        self._inside: Counter[str] = Counter()
+        self._running: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[_Call]] = OrderedDict()
+        self._closed = False
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=f"slot-{name}")
 
     @property
     def inside(self) -> int:
         """Calls that run or wait."""
-        return self._inside
+        return self._inside.total()
 
-    async def run(self, work: Callable[[Checkpoint], T]) -> T:
+    async def run(self, work: Callable[[Checkpoint], T], whose: str = "") -> T:
         """Runs `work(checkpoint)`; Busy where all places are taken.
 
         When the call is cancelled (by its caller or its deadline), work that waits never starts, and work that
-        runs is stopped by its next `checkpoint()`. Its place is free only then: the device is still taken.
+        runs is stopped by its next `checkpoint()`. Its place is free only then: the device is still taken. Work that
+        has used the processor for longer than the slot's limit is stopped there, too.
         """
+        call = _Call(whose, work, self._limit_cpu_s)
         with self._lock:
-            if self._inside >= self._admit:
-                raise Busy(f"{self.name} has all {self._admit} places taken", retry_after_s=self._retry_after_s)
-            self._inside += 1
-        cancelled = threading.Event()
-
-        def checkpoint() -> None:
-            if cancelled.is_set():
-                raise Cancelled("the caller no longer waits")
-
-        context = contextvars.copy_context()
-        future = self._worker.submit(context.run, work, checkpoint)
-        future.add_done_callback(lambda _: self._leave())
+            if self._closed:
+                raise Unavailable(f"{self.name} is closing")
+            if self.inside >= self._admit or self._inside[whose] >= self._each_admit:
+                places = self._admit if self.inside >= self._admit else self._each_admit
+                raise Busy(f"{self.name} has all {places} places taken", retry_after_s=self._retry_after_s)
+            self._inside[whose] += 1
+            self._waiting.setdefault(whose, deque()).append(call)
+        call.future.add_done_callback(lambda future: self._drop(call) if future.cancelled() else None)
+        self._start()
         try:
-            return await asyncio.wrap_future(future)
+            result: T = await asyncio.wrap_future(call.future)
+            return result
         except asyncio.CancelledError:
-            cancelled.set()
+            call.cancelled.set()
             raise
 
     def close(self) -> None:
         """Waiting work is dropped; running work ends first."""
+        with self._lock:
+            self._closed = True
+            waiting = [call for calls in self._waiting.values() for call in calls]
+        for call in waiting:
+            call.future.cancel()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    def _leave(self) -> None:
+    def _start(self) -> None:
+        """Gives free threads to those who wait, the name that had its turn longest ago first."""
         with self._lock:
-            self._inside -= 1
+            while not self._closed and self._running.total() < self._at_once and (call := self._next()):
+                if call.future.set_running_or_notify_cancel():
+                    self._running[call.whose] += 1
+                    self._worker.submit(self._run, call)
+
+    def _run(self, call: _Call) -> None:
+        """Its place is free before its caller hears of the end."""
+        tell = call.run()
+        with self._lock:
+            self._inside -= Counter({call.whose: 1})
+            self._running -= Counter({call.whose: 1})
+        tell()
+        self._start()
+
+    def _next(self) -> _Call | None:
+        for whose, calls in self._waiting.items():
+            if self._running[whose] < self._each_at_once:
+                call = calls.popleft()
+                self._waiting.move_to_end(whose)
+                if not calls:
+                    del self._waiting[whose]
+                return call
+        return None
+
+    def _drop(self, call: _Call) -> None:
+        """Its caller went away before it began."""
+        with self._lock:
+            self._inside -= Counter({call.whose: 1})
+            calls = self._waiting.get(call.whose, deque())
+            if call in calls:
+                calls.remove(call)
+            if not calls:
+                self._waiting.pop(call.whose, None)
+
+
+class _Call:
+    """Work that waits for a thread or runs in one."""
+
+    def __init__(self, whose: str, work: Callable[[Checkpoint], Any], limit_cpu_s: float) -> None:
+        self.whose = whose
+        self.future: Future[Any] = Future()
+        self.cancelled = threading.Event()
+        self._work = work
+        self._limit_cpu_s = limit_cpu_s
+        self._context = contextvars.copy_context()
+
+    def run(self) -> Callable[[], None]:
+        """Does the work, and returns what tells the caller of its result or error."""
+        until_cpu_s = time.thread_time() + self._limit_cpu_s
+
+        def checkpoint() -> None:
+            if self.cancelled.is_set():
+                raise Cancelled("the caller no longer waits")
+            if time.thread_time() > until_cpu_s:
+                raise TooLarge(f"it takes more than {self._limit_cpu_s:.0f} s of work; ask for less at once")
+
+        try:
+            return partial(self.future.set_result, self._context.run(self._work, checkpoint))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits is told
+            return partial(self.future.set_exception, error)
 
 
 class Cores:

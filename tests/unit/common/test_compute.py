@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from morula.common.compute import Checkpoint, Cores, Slot, cpu_count
-from morula.common.errors import Busy, Cancelled
+from morula.common.errors import Busy, Cancelled, TooLarge
 
 WAIT_S = 120
 
@@ -122,6 +122,66 @@ async def test_a_slot_runs_as_many_at_once_as_it_is_told() -> None:
     await asyncio.gather(*calls)
     assert slot.inside == 0
     slot.close()
+
+
+async def test_who_keeps_a_slot_busy_with_one_thing_does_not_keep_others_from_theirs() -> None:
+    slot = Slot("tiler", admit=6, at_once=2, each_admit=4, each_at_once=1)
+    long, queued = Held(), [Held() for _ in range(3)]
+    calls = [asyncio.create_task(slot.run(work, "long")) for work in (long, *queued)]
+    await began(long)
+    with pytest.raises(Busy, match="all 4 places"):
+        await slot.run(lambda _: None, "long")
+    assert await slot.run(lambda _: 7, "other") == 7
+    assert not any(work.began.is_set() for work in queued)
+    for call in calls[1:]:
+        call.cancel()
+    await asyncio.gather(*calls[1:], return_exceptions=True)
+    assert slot.inside == 1, "who no longer waits has no place"
+    long.released.set()
+    await calls[0]
+    assert not any(work.began.is_set() for work in queued)
+    slot.close()
+
+
+async def test_names_take_turns() -> None:
+    slot, first, order = Slot("tiler", admit=9), Held(), []
+
+    def note(whose: str) -> Callable[[Checkpoint], None]:
+        return lambda _: order.append(whose)
+
+    calls = [asyncio.create_task(slot.run(first, "a"))]
+    await began(first)
+    calls += [asyncio.create_task(slot.run(note(whose), whose)) for whose in "aaabb"]
+    await asyncio.sleep(0)
+    first.released.set()
+    await asyncio.gather(*calls)
+    assert order == ["a", "b", "a", "b", "a"]
+    slot.close()
+
+
+async def test_work_ends_when_it_has_used_the_processor_too_long() -> None:
+    slot = Slot("tiler", limit_cpu_s=0.05)
+
+    def endless(checkpoint: Checkpoint) -> None:
+        while True:
+            checkpoint()
+
+    with pytest.raises(TooLarge, match="more than 0 s of work"):
+        await slot.run(endless)
+    assert slot.inside == 0
+    slot.close()
+
+
+async def test_a_slot_that_closes_drops_what_waits() -> None:
+    slot, running = Slot("tiler", admit=2), Held()
+    calls = [asyncio.create_task(slot.run(work)) for work in (running, Held())]
+    await began(running)
+    closing = asyncio.create_task(asyncio.to_thread(slot.close))
+    with pytest.raises(asyncio.CancelledError):
+        await calls[1]
+    assert not closing.done(), "running work ends first"
+    running.released.set()
+    await asyncio.gather(closing, calls[0])
 
 
 def test_no_more_work_runs_than_there_are_cores() -> None:
