@@ -17,14 +17,16 @@ MAX_CELL_PX = 512
 MAX_WINDOW_UM = 2000.0
 
 
-def render_region(slide: Slide, x_px: int, y_px: int, width_px: int, height_px: int, downsample: float) -> bytes:
+def render_region(
+    slide: Slide, x_px: int, y_px: int, width_px: int, height_px: int, downsample: float, checkpoint: Checkpoint
+) -> bytes:
     """A JPEG of `width_px` x `height_px`, white beyond the slide's edge."""
     if not (1 <= width_px <= MAX_SIDE_PX and 1 <= height_px <= MAX_SIDE_PX):
         raise InvalidArgument(f"a picture has 1 to {MAX_SIDE_PX} px, not {width_px} x {height_px}")
     # Beyond this the whole slide is less than a pixel; the test also refuses what is no number.
     if not 2**-6 <= downsample <= max(slide.width_px, slide.height_px, 64):
         raise InvalidArgument(f"downsample {downsample} is out of range")
-    return _jpeg(slide.read_scaled(x_px, y_px, downsample, width_px, height_px))
+    return _jpeg(slide.read_scaled(x_px, y_px, downsample, width_px, height_px, checkpoint))
 
 
 def render_cells(
@@ -44,11 +46,11 @@ def render_cells(
     sheet = blank(columns * cell_px, -(-len(centres) // columns) * cell_px)
     side_px = window_um / slide_mpp
     for number, (x, y) in enumerate(centres):
-        checkpoint()
         if not _near(x, slide.width_px) or not _near(y, slide.height_px):
             raise InvalidArgument(f"centre {number} at {x}, {y} is not on the slide")
         line, column = divmod(number, columns)
-        picture = slide.read_scaled(x - side_px / 2, y - side_px / 2, side_px / cell_px, cell_px, cell_px)
+        place = (x - side_px / 2, y - side_px / 2, side_px / cell_px)
+        picture = slide.read_scaled(*place, cell_px, cell_px, checkpoint)
         sheet[line * cell_px : (line + 1) * cell_px, column * cell_px : (column + 1) * cell_px] = picture
     return _jpeg(sheet), columns
 

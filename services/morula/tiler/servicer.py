@@ -20,18 +20,29 @@ from morula.v1 import artifact_pb2, tiler_pb2, tiler_pb2_grpc
 
 T = TypeVar("T")
 INSPECT_ADMIT = 16
-RENDER_ADMIT = 64  # A viewer asks for a screen of tiles at once; they are short.
+INSPECT_AT_ONCE = 4  # Each in a child of its own, which may take its time: nobody's upload waits for one of them.
+RENDER_ADMIT = 128
+SLIDE_RENDER_ADMIT = 64  # A viewer asks for a screen of tiles at once; they are short.
+RENDER_AT_ONCE = 8  # Slides that are drawn at once: the processor is shared by them all, however long one takes.
+RENDER_LIMIT_CPU_S = 15.0
 
 
 class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
-    """People who look at a slide never wait behind cutting, nor behind a new file that the reader chews on."""
+    """People who look at a slide never wait behind cutting, nor behind another slide that the reader chews on."""
 
     def __init__(self, store: Store, *, admit: int = 3) -> None:
         self._store = store
         self._shelf = Shelf(store)
         self._work = Slot("tiler", admit)
-        self._inspect = Slot("tiler-inspect", INSPECT_ADMIT)
-        self._render = Slot("tiler-render", RENDER_ADMIT)
+        self._inspect = Slot("tiler-inspect", INSPECT_ADMIT, at_once=INSPECT_AT_ONCE, each_at_once=1)
+        self._render = Slot(
+            "tiler-render",
+            RENDER_ADMIT,
+            at_once=RENDER_AT_ONCE,
+            each_admit=SLIDE_RENDER_ADMIT,
+            each_at_once=1,
+            limit_cpu_s=RENDER_LIMIT_CPU_S,
+        )
 
     def close(self) -> None:
         """Ends what runs, closes the slides and removes their folders."""
@@ -93,9 +104,9 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
     async def RenderRegion(  # noqa: N802
         self, request: tiler_pb2.RenderRegionRequest, _context: Any
     ) -> tiler_pb2.RenderRegionResponse:
-        def render(opened: OpenSlide, _: Checkpoint) -> bytes:
+        def render(opened: OpenSlide, checkpoint: Checkpoint) -> bytes:
             box = (request.x_px, request.y_px, request.width_px, request.height_px)
-            return render_region(opened.slide, *box, request.downsample)
+            return render_region(opened.slide, *box, request.downsample, checkpoint)
 
         return tiler_pb2.RenderRegionResponse(jpeg=await self._on_slide(self._render, _source(request.slide), render))
 
@@ -117,7 +128,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
             with self._shelf.open(source) as opened:
                 return work(opened, checkpoint)
 
-        return await slot.run(run)
+        return await slot.run(run, source.digest)
 
     def _held(self, request: tiler_pb2.CutShardRequest) -> tuple[Stored, Stored] | None:
         """What was cut before. Pixels are deleted once they are used, and are then cut again."""

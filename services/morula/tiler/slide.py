@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from morula.common.compute import Checkpoint
 from morula.common.geometry import SCALE_RANGE_UM
 
 Pixels = npt.NDArray[np.uint8]
@@ -140,7 +141,15 @@ class Slide(abc.ABC):
         fitting = [i for i, level in enumerate(self.levels) if level.downsample <= downsample * 1.001]
         return max(fitting, key=lambda i: self.levels[i].downsample, default=0)
 
-    def read_scaled(self, x_px: float, y_px: float, downsample: float, width_px: int, height_px: int) -> Pixels:
+    def read_scaled(
+        self,
+        x_px: float,
+        y_px: float,
+        downsample: float,
+        width_px: int,
+        height_px: int,
+        checkpoint: Checkpoint = lambda: None,
+    ) -> Pixels:
         """RGB of `width_px` x `height_px` pixels of `downsample` level-0 pixels each, from level-0 (x_px, y_px).
 
         Reads the best level, block by block, so that memory does not grow with the area.
@@ -150,6 +159,7 @@ class Slide(abc.ABC):
         step = downsample / self.levels[level].downsample
         side = max(1, int(SOURCE_BLOCK_PX / max(step, 1.0)))
         for rows, columns in _blocks(height_px, width_px, side):
+            checkpoint()
             left = (x_px + columns.start * downsample) / self.levels[level].downsample
             top = (y_px + rows.start * downsample) / self.levels[level].downsample
             shape = (columns.stop - columns.start, rows.stop - rows.start)

@@ -42,8 +42,7 @@ def read_overview(slide: Slide, checkpoint: Checkpoint) -> tuple[core.Decoded, f
     size = (max(1, int(slide.width_px / downsample)), max(1, int(slide.height_px / downsample)))
 
     def part(x: int, y: int, width: int, height: int) -> Pixels:
-        checkpoint()
-        return slide.read_scaled(x * downsample, y * downsample, downsample, width, height)
+        return slide.read_scaled(x * downsample, y * downsample, downsample, width, height, checkpoint)
 
     lines = (range(0, size[0], OVERVIEW_PART_PX), range(0, size[1], OVERVIEW_PART_PX))
     return core.salvage(size, part, core.blocks(size, OVERVIEW_BLOCK_PX), lines), downsample

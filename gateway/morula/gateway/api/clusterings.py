@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.geometry import BLOCK_PX
 from morula.gateway.api.jobs import job_answer
+from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
 from morula.gateway.house import Here
 from morula.gateway.labels.effective import NOISE
@@ -191,5 +192,6 @@ async def get_sheet(
     view = await here.views.get(clustering_id)
     slide = view.slide(slide_id)
     wanted = SheetRequest(slide, rows, window_um, cell_px)
-    jpeg = await render_sheet(here.ledger, here.workers, here.store, view, slide, wanted)
+    sheet = render_sheet(here.ledger, here.workers, here.store, view, slide, wanted)
+    jpeg = await while_waited(request, sheet)
     return send_bytes(request, jpeg, "image/jpeg", hashlib.sha256(jpeg).hexdigest())

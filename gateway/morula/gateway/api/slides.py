@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway import references, uploads
+from morula.gateway.api.waiting import while_waited
 from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
 from morula.gateway.ledger import slides
@@ -101,7 +102,7 @@ async def get_tile(slide_id: str, zoom: int, column: int, row: int, request: Req
     place = RenderRegionRequest(
         x_px=column * side_px, y_px=row * side_px, width_px=width_px, height_px=height_px, downsample=2.0**zoom
     )
-    return send_bytes(request, await _render(here, slide_id, place), "image/jpeg", etag)
+    return send_bytes(request, await while_waited(request, _render(here, slide_id, place)), "image/jpeg", etag)
 
 
 @router.get("/{slide_id}/thumbnail.jpeg", response_class=Response)
@@ -117,7 +118,7 @@ async def get_thumbnail(slide_id: str, request: Request, here: Here, max_px: int
         downsample=downsample,
     )
     etag = f"{slide['digest']}-thumbnail-{max_px}"
-    return send_bytes(request, await _render(here, slide_id, place), "image/jpeg", etag)
+    return send_bytes(request, await while_waited(request, _render(here, slide_id, place)), "image/jpeg", etag)
 
 
 async def _render(here: House, slide_id: str, place: RenderRegionRequest) -> bytes:
