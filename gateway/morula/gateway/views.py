@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from morula.common.arrays import read_array, read_json
 from morula.common.errors import NotFound, of_artifact
-from morula.common.outlines import decode_outline, read_outlines
+from morula.common.outlines import HOLES, decode_outline, read_outlines
 from morula.common.records import FileState
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store
@@ -79,7 +79,18 @@ class SlideRows:
         """Outlines at level 0, by rows of this slide."""
         found = self.outlines.take(np.asarray(rows, np.int64))
         columns = (found["outline"].to_pylist(), found["x_px"].to_pylist(), found["y_px"].to_pylist())
-        return [[(x, y) for x, y in decode_outline(*one).tolist()] for one in zip(*columns, strict=True)]
+        return [_points(*one) for one in zip(*columns, strict=True)]
+
+    def polygons(self, rows: npt.ArrayLike) -> list[list[Ring]]:
+        """Outlines at level 0 with their holes, by rows of this slide."""
+        found = self.outlines.take(np.asarray(rows, np.int64))
+        outlines = [[outline] for outline in found["outline"].to_pylist()]
+        if HOLES.name in found.column_names:
+            outlines = [
+                rings + (holes or []) for rings, holes in zip(outlines, found[HOLES.name].to_pylist(), strict=True)
+            ]
+        places = zip(outlines, found["x_px"].to_pylist(), found["y_px"].to_pylist(), strict=True)
+        return [[_points(ring, x, y) for ring in rings] for rings, x, y in places]
 
     def measures(self, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """Columns of the cells' morphology in row order; NaN where a shard does not have one."""
@@ -92,6 +103,10 @@ class SlideRows:
             for name in set(names) & set(table.column_names):
                 columns[name][mine] = table[name].to_numpy()[self.shard_row[mine]]
         return columns
+
+
+def _points(outline: Sequence[int], x_px: float, y_px: float) -> Ring:
+    return [(x, y) for x, y in decode_outline(outline, x_px, y_px).tolist()]
 
 
 @dataclass(frozen=True)

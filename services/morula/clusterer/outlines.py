@@ -15,28 +15,48 @@ FEWEST_VERTICES = 4
 ROUNDS = 16
 
 
-def outlines(polygons: NDArray[np.object_], x: Doubles, y: Doubles) -> list[NDArray[np.int16]]:
-    """Exterior ring of each polygon, as light as it can be at an IoU of 0.98 or more."""
-    places, owner = simplified(polygons)
-    stops = np.searchsorted(owner, np.arange(len(polygons) + 1))
-    return [
-        encode_outline(places[stops[number] : stops[number + 1]], x[number], y[number])
-        for number in range(len(polygons))
-    ]
+Rings = list[NDArray[np.int16]]
 
 
-def simplified(polygons: NDArray[np.object_]) -> tuple[Doubles, Rows]:
-    """Vertices of all exterior rings, not closed, and the polygon that each belongs to.
+def outlines(polygons: NDArray[np.object_], x: Doubles, y: Doubles) -> tuple[Rings, dict[int, Rings]]:
+    """Exterior ring of each polygon, as light as it can be at an IoU of 0.98 or more, and the holes of those that have
+    some."""
+    full, owner = shapely.get_rings(polygons, return_index=True)
+    own = shapely.area(shapely.polygons(full))
+    # What may change of a polygon is shared out among its rings.
+    share = own / np.bincount(owner, own, len(polygons))[owner]
+    places, number = simplified(full, BUDGET * shapely.area(polygons)[owner] * share)
+    stops = np.searchsorted(number, np.arange(len(full) + 1))
+    first = np.searchsorted(owner, np.arange(len(polygons) + 1))
+    exteriors: Rings = []
+    holes: dict[int, Rings] = {}
+    for cell in range(len(polygons)):
+        rings = [places[stops[ring] : stops[ring + 1]] for ring in range(first[cell], first[cell + 1])]
+        if len(rings) > 1:
+            rings = _apart(rings, polygons[cell])
+            holes[cell] = [encode_outline(ring, x[cell], y[cell]) for ring in rings[1:]]
+        exteriors.append(encode_outline(rings[0], x[cell], y[cell]))
+    return exteriors, holes
+
+
+def _apart(rings: list[Doubles], polygon: shapely.Polygon) -> list[Doubles]:
+    """Rings that do not cross each other: across a thin wall simplified ones might, and then they stay as they were."""
+    if shapely.Polygon(rings[0], rings[1:]).is_valid:
+        return rings
+    return [shapely.get_coordinates(ring)[:-1] for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def simplified(rings: NDArray[np.object_], left: Doubles) -> tuple[Doubles, Rows]:
+    """Vertices of all rings, not closed, and the ring that each belongs to; `left` is the area that each may change by.
 
     In rounds, all rings at once: a vertex goes if the triangle that goes with it is the smallest around, and while
     all triangles of its ring together stay within the budget.
     """
-    rings = shapely.get_exterior_ring(polygons)
     places, owner = shapely.get_coordinates(rings, return_index=True)
     # The last vertex of a ring is its first.
     closing = np.append(np.diff(owner) != 0, True)[: len(owner)]
     places, owner = places[~closing], owner[~closing]
-    left = BUDGET * shapely.area(shapely.polygons(rings))
+    left = left.copy()
     for _ in range(ROUNDS):
         going = _going(places, owner, left)
         if not going.any():

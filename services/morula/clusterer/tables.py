@@ -83,8 +83,7 @@ def index_bytes(settled: Settled, identity: Identity) -> bytes:
 def outline_bytes(settled: Settled) -> bytes:
     """The outlines of a slide's cells."""
     cells = settled.cells
-    rings = outlines(cells.polygon, cells.x, cells.y)
-    return write_outlines(cells.x, cells.y, rings)
+    return write_outlines(cells.x, cells.y, *outlines(cells.polygon, cells.x, cells.y))
 
 
 def settled_counts(store: Store, ref: Ref) -> dict[str, int]:

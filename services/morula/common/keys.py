@@ -24,7 +24,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "morphology": 1,
     "shards": 1,
     "index": 2,
-    "outlines": 2,
+    "outlines": 3,
     "leaf": 1,
     "tree": 1,
     "features": 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from morula.common.tables import OUTLINES_SCHEMA, check_columns
 
 QUARTERS_PER_PX = 4
 _BATCH_ROWS = 1 << 16
+HOLES = pa.field("holes", pa.list_(pa.list_(pa.int16())))
+"""Outlines of what is not a cell's inside it; without this column were those that were drawn before it was kept."""
 
 
 def encode_outline(ring: NDArray[Any], x_px: float, y_px: float) -> NDArray[np.int16]:
@@ -39,17 +41,24 @@ def round_px(value: float) -> float:
     return float(np.floor(value + 0.5))
 
 
-def write_outlines(x_px: ArrayLike, y_px: ArrayLike, outlines: Sequence[NDArray[np.int16]]) -> bytes:
-    """One outline per row of the index; see `encode_outline`."""
+def write_outlines(
+    x_px: ArrayLike,
+    y_px: ArrayLike,
+    outlines: Sequence[NDArray[np.int16]],
+    holes: Mapping[int, Sequence[NDArray[np.int16]]],
+) -> bytes:
+    """One outline per row of the index, and the holes of those rows that have some; see `encode_outline`."""
     lengths = [len(outline) for outline in outlines]
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     if offsets[-1] > np.iinfo(np.int32).max:
         raise InvalidArgument("the outlines have too many vertices for one table")
     flat = np.concatenate(outlines) if outlines else np.empty(0, np.int16)
     column = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat, pa.int16()))
-    content = pa.table([pa.array(x_px, pa.float64()), pa.array(y_px, pa.float64()), column], schema=OUTLINES_SCHEMA)
+    inner = pa.array([holes.get(row) for row in range(len(outlines))], HOLES.type)
+    schema = OUTLINES_SCHEMA.append(HOLES)
+    content = pa.table([pa.array(x_px, pa.float64()), pa.array(y_px, pa.float64()), column, inner], schema=schema)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, OUTLINES_SCHEMA) as writer:
+    with pa.ipc.new_file(sink, schema) as writer:
         writer.write_table(content, max_chunksize=_BATCH_ROWS)
     return bytes(sink.getvalue())
 

@@ -165,7 +165,8 @@ def pixel_disc(radius: int) -> shapely.Polygon:
 
 def test_outlines_are_lighter_and_faithful() -> None:
     full = np.asarray([pixel_disc(radius) for radius in (1, 4, 8, 25)], object)
-    rings = outlines(full, np.zeros(4), np.zeros(4))
+    rings, holes = outlines(full, np.zeros(4), np.zeros(4))
+    assert not holes
     light = [shapely.Polygon(decode_outline(ring, 0.0, 0.0)) for ring in rings]
     for polygon, lighter in zip(full, light, strict=True):
         assert lighter.is_valid
@@ -175,4 +176,19 @@ def test_outlines_are_lighter_and_faithful() -> None:
 
 
 def test_no_cells_have_no_outlines() -> None:
-    assert outlines(np.zeros(0, object), np.zeros(0), np.zeros(0)) == []
+    assert outlines(np.zeros(0, object), np.zeros(0), np.zeros(0)) == ([], {})
+
+
+def test_holes_are_as_faithful_and_cross_no_wall() -> None:
+    disc, nucleus = pixel_disc(25), pixel_disc(12)
+    # A bump that is light enough to go, but for the hole in it.
+    bump = shapely.box(0, 0, 200, 200) | shapely.box(90, -8, 98, 0)
+    full = np.asarray([disc - nucleus, nucleus, disc - pixel_disc(23), bump - shapely.box(93, -5, 95, -3)], object)
+    rings, holes = outlines(full, np.zeros(4), np.zeros(4))
+    assert {row: len(inner) for row, inner in holes.items()} == {0: 1, 2: 1, 3: 1}
+    for number, polygon in enumerate(full):
+        decoded = [decode_outline(ring, 0.0, 0.0) for ring in (rings[number], *holes.get(number, ()))]
+        lighter = shapely.Polygon(decoded[0], decoded[1:])
+        assert lighter.is_valid
+        assert polygon.intersection(lighter).area / polygon.union(lighter).area >= 0.98
+    assert len(holes[0][0]) / 2 < shapely.get_num_coordinates(nucleus)

@@ -225,13 +225,14 @@ def test_outlines_come_back_in_ranges(tmp_path: Path, monkeypatch: pytest.Monkey
     x_px, y_px = [ring[:, 0].mean() for ring in rings], [ring[:, 1].mean() for ring in rings]
     encoded = [formats.encode_outline(*place) for place in zip(rings, x_px, y_px, strict=True)]
     path = tmp_path / "outlines.arrow"
-    path.write_bytes(formats.write_outlines(x_px, y_px, encoded))
+    path.write_bytes(formats.write_outlines(x_px, y_px, encoded, {5: encoded[:2]}))
     for source in (path, path.read_bytes()):
         part = formats.read_outlines(source, 3, 9)
         assert part["x_px"].to_pylist() == x_px[3:9]
         for number, outline in enumerate(part["outline"].to_pylist(), start=3):
             ring = formats.decode_outline(outline, x_px[number], y_px[number])
             assert np.abs(ring - rings[number]).max() <= 0.125
+        assert part["holes"].to_pylist() == [None, None, [one.tolist() for one in encoded[:2]], None, None, None]
         assert formats.read_outlines(source).num_rows == 10
         assert formats.read_outlines(source, 8).num_rows == 2
         assert formats.read_outlines(source, 10, 20).num_rows == 0
@@ -244,4 +245,4 @@ def test_outlines_come_back_in_ranges(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_an_outline_that_does_not_fit_is_refused() -> None:
     with pytest.raises(InvalidArgument):
         formats.encode_outline(np.array([(0, 0), (9000, 0)]), 0, 0)
-    assert len(formats.read_outlines(formats.write_outlines([], [], []))) == 0
+    assert len(formats.read_outlines(formats.write_outlines([], [], [], {}))) == 0

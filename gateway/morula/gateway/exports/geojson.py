@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from morula.gateway.views import SlideRows
+from morula.gateway.views import Ring, SlideRows
 
 BATCH_ROWS = 4096
 
@@ -37,8 +37,8 @@ def feature_collection(slide: SlideRows, describe: Describe) -> Iterator[bytes]:
     for start in range(0, count, BATCH_ROWS):
         rows = np.arange(start, min(start + BATCH_ROWS, count))
         features = [
-            _feature(cell_id, ring, *describe(slide.row_start + int(row)))
-            for row, cell_id, ring in zip(rows, slide.cell_ids(rows), slide.rings(rows), strict=True)
+            _feature(cell_id, rings, *describe(slide.row_start + int(row)))
+            for row, cell_id, rings in zip(rows, slide.cell_ids(rows), slide.polygons(rows), strict=True)
         ]
         yield ((",\n" if start else "") + ",\n".join(features)).encode()
     yield b"\n]}\n"
@@ -46,7 +46,7 @@ def feature_collection(slide: SlideRows, describe: Describe) -> Iterator[bytes]:
 
 def _feature(
     cell_id: bytes,
-    ring: list[tuple[float, float]],
+    rings: list[Ring],
     classification: Classification | None,
     measurements: Mapping[str, float],
 ) -> str:
@@ -55,11 +55,11 @@ def _feature(
         properties["classification"] = classification.to_json()
     if measurements:
         properties["measurements"] = dict(measurements)
-    closed = ring if ring[:1] == ring[-1:] else [*ring, ring[0]]
+    closed = [ring if ring[:1] == ring[-1:] else [*ring, ring[0]] for ring in rings]
     feature = {
         "type": "Feature",
         "id": str(uuid.UUID(bytes=cell_id)),
-        "geometry": {"type": "Polygon", "coordinates": [closed]},
+        "geometry": {"type": "Polygon", "coordinates": closed},
         "properties": properties,
     }
     return json.dumps(feature, separators=(",", ":"))
