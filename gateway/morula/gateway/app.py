@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from morula.common.store import Store
-from morula.gateway import problems
+from morula.gateway import contract, problems
 from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
 from morula.gateway.conductor import Conductor
 from morula.gateway.guard import Guard
@@ -48,6 +48,7 @@ def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], 
     problems.install(app)
     for module in ROUTERS:
         app.include_router(module.router)
+    contract.install(app)
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     return app

@@ -63,6 +63,13 @@ class Listed(Answer):
     """Asks for the part after this one; null at the end."""
 
 
+class Readiness(Answer):
+    """Whether everything behind the gateway answers."""
+
+    state: Literal["ready", "not ready"]
+    services: dict[str, bool]
+
+
 class SlideReference(Request):
     """A slide that is here already: below a named folder, or an object of the store."""
 

@@ -12,6 +12,7 @@ from morula.common.geometry import BLOCK_PX
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
+from morula.gateway.contract import BYTES, created, served
 from morula.gateway.house import Here
 from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.learning import Cut
@@ -42,7 +43,7 @@ router = APIRouter(prefix="/v1/clusterings", tags=["clusterings"])
 REPRESENTATIVE_COUNT = 9
 
 
-@router.post("", status_code=202, response_model=Job)
+@router.post("", status_code=202, response_model=Job, responses=created(202, Job))
 async def create_cohort(body: CohortRequest, response: Response, here: Here) -> Job:
     """Have the cells of several finished jobs clustered together."""
     row, created = await here.ledger.write(_create_cohort, here.project, body)
@@ -131,13 +132,13 @@ def _clusters(view: ClusteringView, cut: Cut, count: int) -> Clusters:
     )
 
 
-@router.get("/{clustering_id}/layers/{layer}", response_class=Response)
+@router.get("/{clustering_id}/layers/{layer}", response_class=Response, responses=served(BYTES))
 async def get_layer(
     clustering_id: str, layer: Literal["leaf", "layout", "confidence"], request: Request, here: Here
 ) -> Response:
     """An array in row order, little-endian and without a header: uint16 leaf, two fp16 layout, uint8 confidence."""
     ref = getattr((await here.views.get(clustering_id)).artifacts, layer)
-    return await send_object(request, here.store, ref, "application/octet-stream", begin=array_begin)
+    return await send_object(request, here.store, ref, BYTES, begin=array_begin)
 
 
 @router.get("/{clustering_id}/cells", response_model=Cells)
@@ -165,7 +166,7 @@ async def list_blocks(clustering_id: str, here: Here, slide_id: str | None = Non
     return Blocks(block_px=BLOCK_PX, blocks=found)
 
 
-@router.get("/{clustering_id}/blocks/{number}", response_class=Response)
+@router.get("/{clustering_id}/blocks/{number}", response_class=Response, responses=served(BYTES))
 async def get_block(
     clustering_id: str, number: Number, request: Request, here: Here, slide_id: str | None = None
 ) -> Response:
@@ -175,10 +176,10 @@ async def get_block(
     etag = f"{slide.settled.outlines.sha256}-{slide.row_start}-{number}"
     known = request.headers.get("if-none-match") == f'"{etag}"'
     body = b"" if known else await asyncio.to_thread(block_bytes, slide, number)
-    return send_bytes(request, body, "application/octet-stream", etag)
+    return send_bytes(request, body, BYTES, etag)
 
 
-@router.get("/{clustering_id}/sheet.jpeg", response_class=Response)
+@router.get("/{clustering_id}/sheet.jpeg", response_class=Response, responses=served("image/jpeg"))
 async def get_sheet(
     clustering_id: str,
     request: Request,

@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from morula.common.store import Store
+from morula.gateway.contract import exported
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
 from morula.gateway.exports.tables import NOISE_CLUSTER, clusters_of_rows
 from morula.gateway.house import Here
@@ -24,10 +25,13 @@ from morula.gateway.views import ClusteringView
 
 Confidence = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
+GZIP = "application/gzip"
+PARQUET = "application/vnd.apache.parquet"
+
 router = APIRouter(prefix="/v1/labellings", tags=["exports"])
 
 
-@router.get("/{labelling_id}/cells.geojson.gz", response_class=Response)
+@router.get("/{labelling_id}/cells.geojson.gz", response_class=Response, responses=exported(GZIP))
 async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = None) -> Response:
     """Cells of a slide with their labels, as QuPath reads them."""
     snapshot, view, found = await here.labelling.effective(labelling_id)
@@ -47,10 +51,10 @@ async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = N
 
     chunks = gzipped(feature_collection(slide, describe))
     headers = {"Content-Disposition": 'attachment; filename="cells.geojson.gz"'}
-    return StreamingResponse(chunks, media_type="application/gzip", headers=headers)
+    return StreamingResponse(chunks, media_type=GZIP, headers=headers)
 
 
-@router.get("/{labelling_id}/labels.parquet", response_class=Response)
+@router.get("/{labelling_id}/labels.parquet", response_class=Response, responses=exported(PARQUET))
 async def export_labels(labelling_id: str, here: Here) -> Response:
     """Label of every cell, where it comes from, and how sure it is: null where that is not known."""
     snapshot, view, found = await here.labelling.effective(labelling_id)
@@ -59,7 +63,7 @@ async def export_labels(labelling_id: str, here: Here) -> Response:
     path = await asyncio.to_thread(_write_labels, view, snapshot, found, label_set, confidence, here.settings.scratch)
     return FileResponse(
         path,
-        media_type="application/vnd.apache.parquet",
+        media_type=PARQUET,
         filename="labels.parquet",
         background=BackgroundTask(path.unlink),
     )

@@ -12,6 +12,7 @@ from morula.common import models
 from morula.gateway.house import Here
 from morula.gateway.ledger.tables import job, shard
 from morula.gateway.pipeline.params import PIPELINE_REVISION
+from morula.gateway.schemas import Readiness
 
 router = APIRouter(tags=["health"])
 
@@ -22,7 +23,7 @@ async def get_health() -> dict[str, str]:
     return {"state": "alive"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready."}})
 async def get_readiness(here: Here) -> JSONResponse:
     """The database and all services answer."""
     await here.ledger.read(_touch)
@@ -38,7 +39,9 @@ async def get_version() -> dict[str, Any]:
     return {"version": version("morula"), "pipeline_revision": PIPELINE_REVISION, "models": rows}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
 async def get_metrics(here: Here) -> Response:
     """Numbers for Prometheus."""
     counts = await here.ledger.read(_counts)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from morula.gateway.contract import created, served
 from morula.gateway.house import Here
 from morula.gateway.ledger import jobs, shards, slides
 from morula.gateway.ledger.rows import Row, Slice
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application/json", "gz": "application/gzip"}
 
 
-@router.post("", status_code=202, response_model=Job)
+@router.post("", status_code=202, response_model=Job, responses=created(202, Job))
 async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
@@ -70,7 +71,7 @@ async def list_files(job_id: str, here: Here) -> JobFiles:
     return JobFiles(files=[JobFile.model_validate(dict(row)) for row in rows])
 
 
-@router.get("/{job_id}/files/{name}", response_class=Response)
+@router.get("/{job_id}/files/{name}", response_class=Response, responses=served(*MEDIA_TYPES.values()))
 async def get_file(job_id: str, name: str, request: Request, here: Here) -> Response:
     """One file that the job left."""
     row = await here.ledger.read(jobs.get_file, job_id, name)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
+from morula.gateway.contract import created
 from morula.gateway.house import Here
 from morula.gateway.label_schemas import ClassChange, LabelSet, LabelSets, NewClass, NewLabelSet
 from morula.gateway.labels.service import label_set_answer
@@ -26,7 +27,7 @@ def _label_sets(tx: Connection, project: str, wanted: Slice) -> tuple[Part, list
     return part, label_sets.list_classes(tx, *(row["id"] for row in part.rows))
 
 
-@router.post("", status_code=201, response_model=LabelSet)
+@router.post("", status_code=201, response_model=LabelSet, responses=created(201))
 async def create_label_set(body: NewLabelSet, response: Response, here: Here) -> LabelSet:
     """Add a label set; "Not a cell" comes with it."""
     classes = [(one.name, one.color) for one in body.classes]

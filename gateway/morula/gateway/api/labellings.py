@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
+from morula.gateway.contract import BYTES, created, served
 from morula.gateway.house import Here, House
 from morula.gateway.label_schemas import (
     BODIES,
@@ -34,7 +35,7 @@ from morula.v1.labeller_pb2 import LearnLabelsResponse
 router = APIRouter(prefix="/v1/labellings", tags=["labellings"])
 
 
-@router.post("", status_code=201, response_model=State)
+@router.post("", status_code=201, response_model=State, responses=created(201))
 async def create_labelling(body: NewLabelling, response: Response, here: Here) -> State:
     """Begin a labelling of a clustering."""
     labelling_id = await here.ledger.write(_create, here.project, body)
@@ -157,7 +158,7 @@ async def set_cut(labelling_id: str, body: CutRequest, here: Here) -> Cut:
     return await here.labelling.shown_cut(labelling_id)
 
 
-@router.get("/{labelling_id}/layers/{version}/{layer}", response_class=Response)
+@router.get("/{labelling_id}/layers/{version}/{layer}", response_class=Response, responses=served(BYTES))
 async def get_label_layer(
     labelling_id: str, version: Number, layer: Literal["class", "confidence"], request: Request, here: Here
 ) -> Response:
@@ -167,4 +168,4 @@ async def get_label_layer(
     ref = learnt.class_layer if layer == "class" else learnt.confidence_layer
     if not ref.key:
         raise NotFound("Nothing was learnt yet: the model needs cells of two classes.", version=str(version))
-    return await send_object(request, here.store, ref, "application/octet-stream")
+    return await send_object(request, here.store, ref, BYTES)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway import references, uploads
 from morula.gateway.api.waiting import while_waited
+from morula.gateway.contract import created, served
 from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
 from morula.gateway.ledger import slides
@@ -24,8 +25,23 @@ router = APIRouter(prefix="/v1/slides", tags=["slides"])
 TILE_PX = 512
 THUMBNAIL_LIMIT_PX = 2048
 
+_FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
+_FORM = SlideFields.model_json_schema()
+# Both are read by hand: a form as it comes in, and a reference once that is what it turns out to be.
+SLIDE_BODIES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {**_FORM, "required": ["file"], "properties": {"file": _FILES, **_FORM["properties"]}}
+            },
+            "application/json": {"schema": SlideReference.model_json_schema()},
+        },
+    }
+}
 
-@router.post("", status_code=201, response_model=Slide)
+
+@router.post("", status_code=201, response_model=Slide, responses=created(201, Slide), openapi_extra=SLIDE_BODIES)
 async def create_slide(request: Request, response: Response, here: Here) -> Slide:
     """Take a slide in: an upload (multipart, `file` one or more times) or a reference (JSON, `path` or `key`)."""
     content_type = request.headers.get("content-type", "")
@@ -86,7 +102,7 @@ async def get_slide(slide_id: str, here: Here) -> Slide:
     return Slide.model_validate(dict(await here.ledger.read(slides.get_slide, slide_id)))
 
 
-@router.get("/{slide_id}/tiles/{zoom}/{column}_{row}.jpeg", response_class=Response)
+@router.get("/{slide_id}/tiles/{zoom}/{column}_{row}.jpeg", response_class=Response, responses=served("image/jpeg"))
 async def get_tile(slide_id: str, zoom: int, column: int, row: int, request: Request, here: Here) -> Response:
     """A picture of 512 px; one of its pixels is 2**zoom level-0 pixels wide."""
     slide = await here.ledger.read(slides.get_slide, slide_id)
@@ -105,7 +121,7 @@ async def get_tile(slide_id: str, zoom: int, column: int, row: int, request: Req
     return send_bytes(request, await while_waited(request, _render(here, slide_id, place)), "image/jpeg", etag)
 
 
-@router.get("/{slide_id}/thumbnail.jpeg", response_class=Response)
+@router.get("/{slide_id}/thumbnail.jpeg", response_class=Response, responses=served("image/jpeg"))
 async def get_thumbnail(slide_id: str, request: Request, here: Here, max_px: int = 512) -> Response:
     """The whole slide in one small picture."""
     if not 16 <= max_px <= THUMBNAIL_LIMIT_PX:

@@ -1,0 +1,145 @@
+"""The API's own description tells the truth: every status that an operation may answer, and in which form.
+
+Failures come from the table of errors, by what an operation is: where it lies, what it takes, whether it changes
+anything. What is not JSON says so where it is declared, with `served` and `created`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from morula.common.errors import ALL_ERRORS, MorulaError
+from morula.gateway.problems import PROBLEM_JSON
+
+Responses = dict[int | str, dict[str, Any]]
+Operation = dict[str, Any]
+
+BYTES = "application/octet-stream"
+
+EVERYWHERE = (400, 403, 408, 413, 500, 503)
+"""What the guard says, what makes no sense, and what nobody expected."""
+BEHIND_SERVICES = (429, 504)
+OF_THINGS = (404, 410)
+OF_CHANGES = (409, 412, 507)
+
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457. What an error knows beyond these fields stands beside them.",
+    "required": ["type", "title", "status", "detail", "reason", "trace_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string"},
+        "reason": {"type": "string", "pattern": "^[A-Z0-9_]+$"},
+        "trace_id": {"type": "string", "description": "The log has it, too."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+_BYTES = {"schema": {"type": "string", "contentMediaType": BYTES}}
+
+
+def _header(description: str, *, required: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": {"type": "string"}}
+
+
+_LOCATION = {"Location": _header("Where it is.")}
+_RETRY_AFTER = {"Retry-After": _header("Seconds to wait.")}
+_IMMUTABLE = {
+    "ETag": _header("The content's own name."),
+    "Cache-Control": _header("It never changes."),
+    "Accept-Ranges": _header("`bytes`."),
+}
+_RANGE = {"Content-Range": _header("Which bytes, and of how many.")}
+
+
+def served(*media_types: str) -> Responses:
+    """Answers of what is bytes and never changes: whole, a range, or nothing where the client has it."""
+    content = {media_type: {} if media_type == "application/json" else _BYTES for media_type in media_types}
+    return {
+        200: {"content": content, "headers": _IMMUTABLE},
+        206: {"description": "The range asked for.", "content": content, "headers": _IMMUTABLE | _RANGE},
+        304: {"description": "The client has it.", "headers": _IMMUTABLE},
+        416: {"description": "The range begins behind the end.", "headers": _IMMUTABLE | _RANGE},
+    }
+
+
+def exported(media_type: str) -> Responses:
+    """Answers of a file that is made anew for each request."""
+    headers = {"Content-Disposition": _header("The name to save it under.")}
+    return {200: {"content": {media_type: _BYTES}, "headers": headers}}
+
+
+def created(status: int, model: type | None = None) -> Responses:
+    """Answers of a request that makes something; with a model, the same again is what is there, and a 200."""
+    made: Responses = {status: {"headers": _LOCATION}}
+    there: Responses = {200: {"model": model, "description": "It was there already.", "headers": _LOCATION}}
+    return made | (there if model is not None else {})
+
+
+def install(app: FastAPI) -> None:
+    """Have the application describe itself with all of its failures."""
+
+    def describe() -> dict[str, Any]:
+        if not app.openapi_schema:
+            described = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            _complete(described)
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign] # the way that the framework has for it
+
+
+def _complete(described: dict[str, Any]) -> None:
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = _PROBLEM
+    meanings = _meanings(ALL_ERRORS)
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            responses = operation["responses"]
+            for status in _failures(path, method, operation):
+                if status == 422 or str(status) not in responses:
+                    responses[str(status)] = _failure(status, meanings[status])
+
+
+def _failures(path: str, method: str, operation: Operation) -> Iterable[int]:
+    yield from EVERYWHERE
+    if operation.get("parameters") or "requestBody" in operation:
+        yield 422
+    if path.startswith("/v1"):
+        yield from BEHIND_SERVICES
+    if "{" in path or method != "get":
+        yield from OF_THINGS
+    if method != "get":
+        yield from OF_CHANGES
+
+
+def _failure(status: int, meanings: list[str]) -> dict[str, Any]:
+    problem = {
+        "description": "\n".join(meanings) or "What was asked for makes no sense; `errors` says where.",
+        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    return {**problem, "headers": _RETRY_AFTER} if status == 429 else problem
+
+
+def _meanings(errors: Iterable[type[MorulaError]]) -> Mapping[int, list[str]]:
+    """What a status may mean, by reason."""
+    meanings: dict[int, list[str]] = defaultdict(list)
+    for error in errors:
+        meanings[error.http_status].append(f"`{error.reason}`: {error().title}")
+    return meanings
