@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import tifffile
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from morula.onebox.synth import make_slide
 from tests.servers.processes import ServerProcess
@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 OpenPage = Callable[..., Page]
 
@@ -74,6 +75,26 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop(timeout_s=60)
 
 
+@pytest.fixture(scope="session")
+def clustering(address: str, slide: Path) -> str:
+    """Clustering of a slide that was worked on already."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        answer = client.post("/v1/slides", files={"file": (slide.name, slide.read_bytes())}).raise_for_status()
+        job = client.post("/v1/jobs", json={"slide_id": answer.json()["id"]}).raise_for_status().json()
+        # The stream ends with the job.
+        client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "0"}, timeout=300).raise_for_status()
+        ended = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()
+    assert ended["verdict"] == "cells", ended["error"]
+    return str(ended["clustering_id"])
+
+
+@pytest.fixture(scope="module")
+def labelling(address: str, clustering: str) -> str:
+    """An empty labelling of that slide."""
+    answer = httpx.post(f"{address}/v1/labellings", json={"clustering_id": clustering}, timeout=60)
+    return str(answer.raise_for_status().json()["id"])
+
+
 def _answers(url: str) -> bool:
     try:
         return httpx.get(url, timeout=5).status_code == 200
@@ -85,7 +106,8 @@ def _answers(url: str) -> bool:
 def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     """Opens the page at a route; whatever its console complains about fails the test.
 
-    `refusals` are statuses that the test provokes: a browser reports each refused request as an error of its own.
+    `refusals` are statuses that the test provokes: a browser reports each refused request as an error of its own,
+    0 for one that finds no way.
     """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE_MS)
@@ -93,8 +115,8 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
 
     def opened(route: str = "/", refusals: tuple[int, ...] = ()) -> Page:
         def note(message: ConsoleMessage) -> None:
-            provoked = any(f"with a status of {status}" in message.text for status in refusals)
-            if message.type == "error" and not provoked:
+            provoked = [f"with a status of {status}" if status else "net::ERR_" for status in refusals]
+            if message.type == "error" and not any(words in message.text for words in provoked):
                 complaints.append(message.text)
 
         page = context.new_page()

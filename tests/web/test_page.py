@@ -5,63 +5,15 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import numpy.typing as npt
-import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.web.conftest import PATIENCE_MS, OpenPage
-
-expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture(scope="module")
-def labelling(address: str, slide: Path) -> str:
-    """Labelling of a slide that was worked on already."""
-    with httpx.Client(base_url=address, timeout=60) as client:
-        answer = client.post("/v1/slides", files={"file": (slide.name, slide.read_bytes())}).raise_for_status()
-        job = client.post("/v1/jobs", json={"slide_id": answer.json()["id"]}).raise_for_status().json()
-        # The stream ends with the job.
-        client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "0"}, timeout=300).raise_for_status()
-        ended = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()
-    assert ended["verdict"] == "cells", ended["error"]
-    return str(ended["labelling_id"])
-
-
-def state(address: str, labelling: str) -> dict[str, Any]:
-    """The labelling as the gateway tells it."""
-    answer: dict[str, Any] = httpx.get(f"{address}/v1/labellings/{labelling}", timeout=60).raise_for_status().json()
-    return answer
-
-
-def events(address: str, labelling: str) -> list[dict[str, Any]]:
-    """What was said, oldest first."""
-    answer = httpx.get(f"{address}/v1/labellings/{labelling}/events", timeout=60).raise_for_status()
-    return list(answer.json()["events"])
-
-
-def heading(page: Page) -> Locator:
-    return page.get_by_role("heading", level=1)
-
-
-def page_number(page: Page) -> int:
-    expect(heading(page)).to_have_text(re.compile(r"Page \d+"))
-    settled(page)
-    return int((heading(page).text_content() or "").removeprefix("Page "))
-
-
-def cell_of(page: Page, letter: str) -> Locator:
-    """A cell of the page in focus."""
-    return page.get_by_role("list", name="Cells of this page").get_by_role("button", name=f"Cell {letter}:")
-
-
-def settled(page: Page) -> None:
-    """Until everything said is stored and the next page is there."""
-    expect(page.locator(".focus")).to_have_attribute("aria-busy", "false")
+from tests.web.board import cell_of, events, heading, page_number, settled, state
+from tests.web.conftest import OpenPage
 
 
 def test_a_slide_goes_in_and_its_board_opens(open_page: OpenPage, slide: Path) -> None:
@@ -132,8 +84,8 @@ def test_the_model_labels_the_next_page_and_enter_accepts_it(open_page: OpenPage
 
 def test_a_cluster_is_named_whole_and_a_class_added(open_page: OpenPage, address: str, labelling: str) -> None:
     page = open_page(f"/board/{labelling}")
-    name = page.get_by_role("combobox", name=re.compile("Name of cluster")).first
-    name.select_option(label="Tumour")
+    page.get_by_role("button", name=re.compile("Name of cluster")).first.click()
+    page.get_by_role("menuitem", name="Tumour").click()
     expect(page.get_by_role("button", name="undo with U")).to_be_visible()
     settled(page)
     said = events(address, labelling)[-1]
@@ -155,9 +107,11 @@ def test_a_cell_is_corrected_on_the_slide(open_page: OpenPage, address: str, lab
     row = int((chosen.get_by_role("heading").text_content() or "").removeprefix("Cell ").replace(",", ""))
     page.keyboard.press("3")
     expect(chosen).to_contain_text("said by a person")
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
     assert [row, 3] in state(address, labelling)["marks"]
     page.keyboard.press("Control+z")
     expect(chosen).not_to_contain_text("said by a person")
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
     assert [row, 3] not in state(address, labelling)["marks"]
 
 

@@ -1,5 +1,17 @@
 // The one place that talks to the gateway. A refusal is a ProblemError, whatever went wrong.
-import type { Block, Clustering, Clusters, Job, LabelEvent, Labelling, LabelSet, Page, Problem, Slide } from "./types";
+import type {
+  Block,
+  Clustering,
+  Clusters,
+  Job,
+  LabelEvent,
+  Labelling,
+  LabelSet,
+  Page,
+  Problem,
+  SaidEvent,
+  Slide,
+} from "./types";
 
 export class ProblemError extends Error {
   constructor(readonly problem: Problem) {
@@ -40,6 +52,20 @@ async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await request(path, signal ? { signal } : {})).json()) as T;
 }
 
+/** Every item of a paged list. */
+async function all<T>(path: string, name: string): Promise<T[]> {
+  const items: T[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const query: string = `limit=1000${cursor && `&cursor=${encodeURIComponent(cursor)}`}`;
+    const answer: Listed = await get<Listed>(`${path}${path.includes("?") ? "&" : "?"}${query}`);
+    items.push(...(answer[name] as T[]));
+    cursor = answer.next_cursor;
+  }
+  return items;
+}
+
+type Listed = { next_cursor: string | null } & Record<string, unknown>;
+
 async function send<T>(method: string, path: string, body: unknown = {}): Promise<T> {
   const headers = { "Content-Type": "application/json" };
   return (await (await request(path, { method, headers, body: JSON.stringify(body) })).json()) as T;
@@ -60,13 +86,13 @@ const v1 = {
 };
 
 export const api = {
-  slides: () => get<{ slides: Slide[] }>("v1/slides").then((answer) => answer.slides),
+  slides: () => all<Slide>("v1/slides", "slides"),
   slide: (id: string) => get<Slide>(v1.slide(id)),
   thumbnail: (id: string, max_px: number) => address(`${v1.slide(id)}/thumbnail.jpeg?max_px=${max_px}`),
   tile: (id: string, zoom: number, column: number, row: number) =>
     `${v1.slide(id)}/tiles/${zoom}/${column}_${row}.jpeg`,
 
-  jobs: () => get<{ jobs: Job[] }>("v1/jobs").then((answer) => answer.jobs),
+  jobs: () => all<Job>("v1/jobs", "jobs"),
   startJob: (slide_id: string, slide_mpp?: number) =>
     send<Job>("POST", "v1/jobs", slide_mpp === undefined ? { slide_id } : { slide_id, slide_mpp }),
   cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
@@ -82,19 +108,18 @@ export const api = {
     bytes(`${v1.clustering(id)}/layers/leaf`, [start * 2, stop * 2]).then(littleEndian16),
 
   labelling: (id: string) => get<Labelling>(v1.labelling(id)),
-  labellings: (clustering_id: string) =>
-    get<{ labellings: Labelling[] }>(`v1/labellings?clustering_id=${encodeURIComponent(clustering_id)}`),
   async page(id: string, node_id?: number): Promise<Page | null> {
     const response = await request(`${v1.labelling(id)}/page${node_id === undefined ? "" : `?node_id=${node_id}`}`);
     return response.status === 204 ? null : ((await response.json()) as Page);
   },
   say: (id: string, event: LabelEvent, expected_seq: number) =>
-    // A page's words are bound to the page that was seen, all others to the newest event that is known here.
+    // A page is bound to what was seen of its cells, all others to the newest event that is known here.
     send<Labelling>(
       "POST",
       `${v1.labelling(id)}/events`,
       event.kind === "page_named" ? event : { ...event, expected_seq },
     ),
+  events: (id: string) => all<SaidEvent>(`${v1.labelling(id)}/events`, "events"),
   setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
   cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),
   layer: (id: string, version: number, layer: "class" | "confidence", start: number, stop: number) =>

@@ -1,18 +1,25 @@
 // What happens elsewhere: server-sent events while the gateway sends them, polling where it cannot.
 import { useEffect, useRef } from "preact/hooks";
 import { address, api } from "./api";
+import { tryNow } from "./outboxes";
 import type { Job, Slide } from "./types";
 
 export interface Heard {
   job?: (job: Job) => void;
   slide?: (slide: Slide) => void;
   labelling?: (said: { id: string }) => void;
-  /** The stream came back after a break: what was missed has to be read again. */
+  deleted?: (gone: Gone) => void;
+  /** The stream came back after a break, or too much happened meanwhile: what was missed has to be read again. */
   reopened?: () => void;
 }
 
+export interface Gone {
+  kind: "slide" | "job" | "labelling";
+  id: string;
+}
+
 const POLL_MS = 2000;
-const KINDS = ["job", "slide", "labelling"] as const;
+const KINDS = ["job", "slide", "labelling", "deleted"] as const;
 
 export function useEvents(heard: Heard): void {
   const latest = useRef(heard);
@@ -32,6 +39,7 @@ type Kind = (typeof KINDS)[number];
 function hand(heard: Heard, kind: Kind, data: unknown): void {
   if (kind === "job") heard.job?.(data as Job);
   else if (kind === "slide") heard.slide?.(data as Slide);
+  else if (kind === "deleted") heard.deleted?.(data as Gone);
   else heard.labelling?.(data as { id: string });
 }
 
@@ -42,10 +50,14 @@ function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => vo
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => onEvent(kind, JSON.parse((event as MessageEvent<string>).data)));
   }
+  source.addEventListener("reset", onReopen);
   source.onopen = () => {
     clearInterval(polling);
     polling = undefined;
-    if (broken) onReopen();
+    if (broken) {
+      tryNow();
+      onReopen();
+    }
     broken = false;
   };
   source.onerror = () => {

@@ -39,6 +39,21 @@ function belongsToControl(name: string, target: EventTarget | null): boolean {
   return name.startsWith("Arrow") && target.matches("input[type=range]");
 }
 
+/** The room itself: where keys act when no control is meant. */
+export function returnToPage(): void {
+  document.querySelector("main")?.focus({ preventScroll: true });
+}
+
+const CONTROLS = "button, a, summary, input[type=checkbox], input[type=range]";
+
+/** A control that was clicked gives the focus back, so that the next key acts on what is looked at. Who came by Tab stays. */
+export function releaseClicked(): void {
+  window.addEventListener("click", (event) => {
+    const clicked = document.activeElement;
+    if (event.detail > 0 && clicked?.matches(CONTROLS) && !clicked.closest("dialog, [role=menu]")) returnToPage();
+  });
+}
+
 /** Calls `onKey` with the key's name; a true answer means that the key was used up. */
 export function useKeys(onKey: (name: string, event: KeyboardEvent) => boolean): void {
   const latest = useRef(onKey);

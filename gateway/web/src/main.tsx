@@ -1,11 +1,15 @@
 import { render } from "preact";
 import { App } from "./app";
+import { releaseClicked } from "./keys";
+import { takeOver } from "./outboxes";
 import { followHash } from "./route";
 import "./look/tokens.css";
 import "./look/base.css";
 import "./look/shell.css";
 
 followHash();
+releaseClicked();
+takeOver();
 const page = document.getElementById("page");
 if (page) {
   page.replaceChildren();

@@ -193,7 +193,7 @@ export interface Page {
   /** The last event that the page was made after. */
   seq: number;
   place: Place;
-  reason: "largest_cluster" | "least_sure" | "requested";
+  reason: "largest_cluster" | "least_sure" | "requested" | "check";
   worth: number;
   sentence: string;
   window_um: number;
@@ -234,3 +234,6 @@ export type LabelEvent =
   | { kind: "cell_set"; body: { row: number; class_number: number | null } }
   | { kind: "cluster_named"; body: { node_id: number; class_number: number | null } }
   | { kind: "undone"; body: { seq: number } };
+
+/** A word as the gateway keeps it. */
+export type SaidEvent = LabelEvent & { seq: number };

@@ -4,12 +4,14 @@ import { api } from "../api";
 import { useEvents } from "../events";
 import { useKeys } from "../keys";
 import { go } from "../route";
+import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
 import { Disclaimer, homeTab, type KeyHelp, labellingTabs, Shell } from "../ui/shell";
 import { ClusterCards } from "./clusters";
-import { classForKey, give, release, touch } from "./decide";
+import { type Choice, classForKey, give, release, touch } from "./decide";
 import { Focus } from "./focus";
 import { BoardPanel } from "./panel";
+import { type Sight, useSight } from "./shown";
 import { Board } from "./store";
 import "./board.css";
 
@@ -30,8 +32,13 @@ export function BoardRoom({ id }: { id: string }) {
   const board = useMemo(() => new Board(id), [id]);
   useEffect(() => {
     void board.load();
+    return board.follow();
   }, [board]);
-  useEvents({ labelling: (said) => said.id === id && void board.hear() });
+  useEvents({
+    labelling: (said) => said.id === id && void board.hear(),
+    deleted: (gone) => gone.id === id && board.gone(),
+    reopened: () => void board.resume(),
+  });
 
   const labelling = board.labelling.value;
   const name = board.clustering.value?.name;
@@ -44,6 +51,7 @@ export function BoardRoom({ id }: { id: string }) {
       keyline={<KeyLine />}
       last={<Last board={board} />}
       help={HELP}
+      note={board.notice.value}
     >
       <Content board={board} />
     </Shell>
@@ -53,7 +61,9 @@ export function BoardRoom({ id }: { id: string }) {
 function Actions({ id, busy }: { id: string; busy: boolean }) {
   return (
     <>
-      <span aria-live="polite">{busy ? "Saving…" : "Saved"}</span>
+      <span aria-live="polite">
+        <Saved busy={busy} />
+      </span>
       <a class="btn" href={api.exportAddress(id)} download title="Cells with their labels, for QuPath (GeoJSON)">
         Export
       </a>
@@ -70,9 +80,9 @@ function Panel({ board }: { board: Board }) {
       clustering={clustering}
       page={board.turn.value?.page ?? null}
       busy={board.busy.value}
-      cut={(cluster_count) => void board.cut(cluster_count)}
-      addClass={(name) => void board.changeClasses((set_id) => api.addClass(set_id, name))}
-      renameClass={(number, name) => void board.changeClasses((set_id) => api.renameClass(set_id, number, name))}
+      cut={(cluster_count) => board.cut(cluster_count)}
+      addClass={(name) => board.changeClasses((set_id) => api.addClass(set_id, name))}
+      renameClass={(number, name) => board.changeClasses((set_id) => api.renameClass(set_id, number, name))}
     />
   );
 }
@@ -90,10 +100,9 @@ function KeyLine() {
 
 function Last({ board }: { board: Board }) {
   const labelling = board.labelling.value;
-  const sentence = board.notice.value ?? labelling?.last_event?.sentence;
   return (
     <span role="status">
-      {sentence}
+      {labelling?.last_event?.sentence}
       {labelling?.can_undo && (
         <>
           {" · "}
@@ -108,34 +117,34 @@ function Last({ board }: { board: Board }) {
 
 function Content({ board }: { board: Board }) {
   const [context, setContext] = useState(false);
-  const [labelling, clustering, turn] = [board.labelling.value, board.clustering.value, board.turn.value];
-  const answer = (class_number: number | null) => {
-    const choice = board.turn.value?.choice;
-    if (choice && choice.selected !== null) board.decide(give(choice, class_number));
-    else if (class_number === null) void board.defer();
-    else void board.name(class_number);
-  };
-  const view = () => viewOnSlide(board);
-  useKeys((key) => pressed(key, board, { answer, view, toggleContext: () => setContext(!context) }));
+  const turn = board.turn.value;
+  const sight = useSight(turn?.page);
+  const acts = actsOf(board, sight, () => setContext(!context));
+  useKeys((key) => pressed(key, board, acts));
 
-  if (board.problem.value) return <Failed problem={board.problem.value} again={() => void board.load()} />;
+  const [labelling, clustering] = [board.labelling.value, board.clustering.value];
+  if (board.problem.value) {
+    const home = { label: "To the slides", act: () => go({ room: "home" }) };
+    return <Failed problem={board.problem.value} again={() => void board.load()} instead={home} />;
+  }
   if (!labelling || !clustering) return <State title="Opening the board">The cells are being laid out.</State>;
   return (
     <>
       {turn ? (
         <Focus
-          page={turn.page}
-          choice={turn.choice}
+          turn={turn}
+          section={sight.section}
           labelling={labelling}
           slide={board.slides.value.get(turn.page.where.slide_id)}
           context={context}
-          isPast={turn.seq !== null}
+          ready={board.ready.value}
           busy={board.busy.value}
+          away={board.outbox.away.value !== null}
           decide={(choice) => board.decide(choice)}
-          accept={() => void board.accept()}
-          answer={answer}
+          accept={acts.accept}
+          answer={acts.answer}
           release={() => board.decide(release(turn.choice))}
-          view={view}
+          view={acts.view}
           setContext={setContext}
         />
       ) : board.finished.value ? (
@@ -152,7 +161,7 @@ function Content({ board }: { board: Board }) {
           names={labelling.cluster_names}
           classes={labelling.label_set.classes}
           current={turn?.page.place.node_id ?? null}
-          open={(node_id) => void board.openCluster(node_id)}
+          open={(node_id) => board.openCluster(node_id)}
           name={(node_id, class_number) => void board.nameCluster(node_id, class_number)}
         />
       )}
@@ -161,9 +170,36 @@ function Content({ board }: { board: Board }) {
 }
 
 interface Acts {
+  /** A class or "not sure", of the selected cell, else of the page. */
   answer: (class_number: number | null) => void;
+  accept: () => void;
+  nameAll: (class_number: number) => void;
+  touch: (row: number) => void;
   view: () => void;
   toggleContext: () => void;
+}
+
+/** What says something about cells is done only where they are on the screen; else it is told and nothing is said. */
+function actsOf(board: Board, sight: Sight, toggleContext: () => void): Acts {
+  const ifShown = (act: (choice: Choice) => void) => {
+    const turn = board.turn.value;
+    if (!turn || !board.ready.value) board.tooEarly();
+    else if (!sight.isSeen()) board.outOfSight();
+    else act(turn.choice);
+  };
+  return {
+    answer: (class_number) =>
+      ifShown((choice) => {
+        if (choice.selected !== null) board.decide(give(choice, class_number));
+        else if (class_number === null) board.defer();
+        else board.name(class_number);
+      }),
+    accept: () => ifShown(() => board.accept()),
+    nameAll: (class_number) => ifShown(() => board.name(class_number)),
+    touch: (row) => ifShown((choice) => board.decide(touch(choice, row))),
+    view: () => viewOnSlide(board),
+    toggleContext,
+  };
 }
 
 /** True where the key meant something here. */
@@ -173,28 +209,21 @@ function pressed(key: string, board: Board, acts: Acts): boolean {
   else if (key === "ArrowLeft") board.move(-1);
   else if (key === "ArrowRight") board.move(1);
   else if (!turn) return false;
-  else if (key === "Enter") void board.accept();
+  else if (key === "Enter") acts.accept();
   else if (key === " ") acts.toggleContext();
   else if (key === "n") acts.answer(null);
   else if (key === "v") acts.view();
   else if (key === "Escape" && turn.choice.selected !== null) board.decide(release(turn.choice));
-  else if (key.startsWith("Shift+")) return namesAll(key.slice(6), board);
   else return letterOrClass(key, board, acts);
   return true;
 }
 
 /** Shift and a digit name the page even while a cell is selected. */
-function namesAll(key: string, board: Board): boolean {
-  const klass = classForKey(key, board.classes.value);
-  if (klass) void board.name(klass.number);
-  return klass !== undefined;
-}
-
 function letterOrClass(key: string, board: Board, acts: Acts): boolean {
-  const turn = board.turn.value;
-  const cell = turn?.page.cells.find((one) => one.letter.toLowerCase() === key);
-  const klass = classForKey(key, board.classes.value);
-  if (turn && cell) board.decide(touch(turn.choice, cell.row));
+  const cell = board.turn.value?.page.cells.find((one) => one.letter.toLowerCase() === key);
+  const klass = classForKey(key.replace("Shift+", ""), board.classes.value);
+  if (cell) acts.touch(cell.row);
+  else if (klass && key.startsWith("Shift+")) acts.nameAll(klass.number);
   else if (klass) acts.answer(klass.number);
   return Boolean(cell ?? klass);
 }

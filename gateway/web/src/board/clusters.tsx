@@ -2,6 +2,8 @@
 
 import { count, countOf, percent } from "../format";
 import type { Cluster, Clustering, ClusterName, Klass } from "../types";
+import { Menu } from "../ui/menu";
+import { Dot } from "../ui/parts";
 import { crop } from "./cells";
 
 interface ClustersProps {
@@ -54,7 +56,7 @@ function Card({ cluster, called, classes, open, name }: CardProps) {
       <header>
         <b>{id}</b>
         <span class="muted">{countOf(cluster.cell_count, "cell")}</span>
-        <NameSelect id={id} klass={klass} called={called} classes={classes} name={name} />
+        <NameMenu id={id} klass={klass} called={called} classes={classes} name={name} />
       </header>
       <button
         type="button"
@@ -76,28 +78,26 @@ interface NameProps extends Pick<CardProps, "classes" | "name" | "called"> {
   klass: Klass | undefined;
 }
 
-function NameSelect({ id, klass, called, classes, name }: NameProps) {
-  const explicit = called?.explicit ? called.class_number : 0;
-  const implied = klass && !called?.explicit ? `${klass.name}?` : "unlabelled";
+/** The chip of a cluster's name. A letter typed on it is the page's key: only what is picked in its list names a cluster. */
+function NameMenu({ id, klass, called, classes, name }: NameProps) {
+  const isImplied = called !== undefined && !called.explicit;
+  const items = classes.map((one) => ({
+    name: one.name,
+    key: one.key,
+    chosen: !isImplied && one.number === klass?.number,
+    before: <Dot klass={one} />,
+    act: () => name(id, one.number),
+  }));
+  const none = { name: "No name of its own", chosen: !called?.explicit, act: () => name(id, null) };
   return (
-    <select
-      class={`chip push ${klass ? "tinted" : "none"}`}
+    <Menu
+      class={`chip ${klass ? "tinted" : "none"}`}
       style={{ "--c": klass?.color ?? "transparent" }}
-      aria-label={`Name of cluster ${id}, whole`}
-      title={
-        called && !called.explicit
-          ? "Its seen cells suggest this name; choose one to name it whole"
-          : "Name this cluster whole"
-      }
-      value={explicit}
-      onChange={(event) => name(id, Number(event.currentTarget.value) || null)}
+      label={`Name of cluster ${id}, whole: ${klass ? `${klass.name}${isImplied ? ", implied" : ""}` : "unlabelled"}`}
+      title={isImplied ? "Its seen cells suggest this name; choose one to name it whole" : "Name this cluster whole"}
+      items={called?.explicit ? [...items, none] : items}
     >
-      <option value={0}>{implied}</option>
-      {classes.map((one) => (
-        <option key={one.number} value={one.number}>
-          {one.name}
-        </option>
-      ))}
-    </select>
+      {klass ? `${klass.name}${isImplied ? "?" : ""}` : "unlabelled"}
+    </Menu>
   );
 }

@@ -5,21 +5,34 @@ import type { Labelling, Page, Slide } from "../types";
 import { Cells } from "./cells";
 import { type Choice, canAccept, shortSummary, summary, touch } from "./decide";
 import { Facts, Where } from "./facts";
+import type { Turn } from "./store";
 
 const REASONS: Record<Page["reason"], string> = {
   largest_cluster: "the largest cluster not yet seen",
   least_sure: "the model is least sure here",
   requested: "you asked for this cluster",
+  check: "a check: cells from everywhere, to know how good the labels are",
 };
 
+/** Where the turn is: said and on its way, named, not taken, or why this page was chosen. */
+function standing({ turn, ready, away }: FocusProps): string {
+  if (turn.state === "unsent") return away ? "kept here until Morula answers" : "learning from what you said…";
+  if (!ready) return "the next page is coming…";
+  if (turn.state === "named") return "named before: name it again to change it";
+  if (turn.state === "refused") return "not taken: name it again to say it anew";
+  return REASONS[turn.page.reason];
+}
+
 interface FocusProps {
-  page: Page;
-  choice: Choice;
+  turn: Turn;
+  section: { current: HTMLElement | null };
   labelling: Labelling;
   slide: Slide | undefined;
   context: boolean;
-  isPast: boolean;
+  /** The page can be named. */
+  ready: boolean;
   busy: boolean;
+  away: boolean;
   decide: (choice: Choice) => void;
   accept: () => void;
   /** A class or "not sure", of the selected cell, else of the page. */
@@ -30,13 +43,15 @@ interface FocusProps {
 }
 
 export function Focus(props: FocusProps) {
-  const { page, choice, labelling } = props;
+  const { labelling, turn } = props;
+  const { page, choice } = turn;
   const cluster = `cluster ${page.place.node_id}`;
   const heading = `Page ${page.number}`;
   return (
     // The pointer takes no focus here: Enter must stay the page's key after a click on a cell.
     <section
       class="focus"
+      ref={props.section}
       aria-labelledby="page-title"
       aria-busy={props.busy}
       onMouseDown={(event) => event.preventDefault()}
@@ -44,12 +59,7 @@ export function Focus(props: FocusProps) {
       <header>
         <h1 id="page-title">{heading}</h1>
         <span class="muted">
-          {page.cells.length} of {count(page.place.cell_count)} cells in {cluster} ·{" "}
-          {props.busy
-            ? "learning from what you said…"
-            : props.isPast
-              ? "named before: name it again to change it"
-              : REASONS[page.reason]}
+          {page.cells.length} of {count(page.place.cell_count)} cells in {cluster} · {standing(props)}
         </span>
         <span class="muted push scale">
           {page.window_um} µm wide{" "}
@@ -82,7 +92,8 @@ export function Focus(props: FocusProps) {
 }
 
 /** While a cell is selected the classes are its own; the words before them say so, and nothing moves. */
-function Answers({ page, choice, labelling, busy, accept, answer, release, view }: FocusProps) {
+function Answers({ turn, labelling, ready, accept, answer, release, view }: FocusProps) {
+  const { page, choice } = turn;
   const classes = labelling.label_set.classes;
   const selected = page.cells.find((cell) => cell.row === choice.selected);
   const acceptable = canAccept(page, choice);
@@ -93,7 +104,7 @@ function Answers({ page, choice, labelling, busy, accept, answer, release, view 
         <button
           type="button"
           class="pick go"
-          disabled={busy}
+          disabled={!ready}
           onClick={accept}
           title={summary(page, choice, classes)}
           aria-keyshortcuts="Enter"
@@ -110,7 +121,7 @@ function Answers({ page, choice, labelling, busy, accept, answer, release, view 
           key={klass.number}
           type="button"
           class="pick"
-          disabled={busy}
+          disabled={!ready}
           onClick={() => answer(klass.number)}
           aria-label={`${klass.name}, for ${selected ? `cell ${selected.letter}` : "all cells"}`}
         >
@@ -119,7 +130,7 @@ function Answers({ page, choice, labelling, busy, accept, answer, release, view 
         </button>
       ))}
       <span class="push asides">
-        <button type="button" onClick={() => answer(null)} disabled={busy} aria-keyshortcuts="N">
+        <button type="button" onClick={() => answer(null)} disabled={!ready} aria-keyshortcuts="N">
           <kbd>N</kbd> not sure
         </button>
         {selected ? (

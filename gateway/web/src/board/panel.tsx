@@ -1,7 +1,8 @@
 // The panel beside the board: how far the labels reach, the classes, how fine the clusters are.
 import { useState } from "preact/hooks";
 import { count, countOf, percent } from "../format";
-import type { Clustering, Labelling, Page } from "../types";
+import type { Clustering, Labelling, Page, Problem } from "../types";
+import { NameField, type Save } from "../ui/field";
 import { Dot, isHollow } from "../ui/parts";
 import { Disclaimer } from "../ui/shell";
 import { heldOutSentence, structureSentence } from "./words";
@@ -12,8 +13,8 @@ interface PanelProps {
   page: Page | null;
   busy: boolean;
   cut: (cluster_count: number) => void;
-  addClass: (name: string) => void;
-  renameClass: (number: number, name: string) => void;
+  addClass: Save;
+  renameClass: (number: number, name: string) => Promise<Problem | null>;
 }
 
 export function BoardPanel(props: PanelProps) {
@@ -90,8 +91,8 @@ function Bar({ labelling }: { labelling: Labelling }) {
 
 interface ClassesProps {
   labelling: Labelling;
-  add: (name: string) => void;
-  rename: (number: number, name: string) => void;
+  add: Save;
+  rename: (number: number, name: string) => Promise<Problem | null>;
 }
 
 function Classes({ labelling, add, rename }: ClassesProps) {
@@ -115,7 +116,7 @@ function Classes({ labelling, add, rename }: ClassesProps) {
               <NameField
                 label={`Name of class ${klass.name}`}
                 value={klass.name}
-                save={(name) => name !== klass.name && rename(klass.number, name)}
+                save={(name) => rename(klass.number, name)}
               />
             ) : (
               <span class="name">{klass.name}</span>
@@ -126,37 +127,11 @@ function Classes({ labelling, add, rename }: ClassesProps) {
         {(editing || classes.length < 2) && (
           <li>
             <span class="keyless" />
-            <NameField label="Name of a new class" value="" placeholder="New class" save={add} />
+            <NameField label="Name of a new class" value="" placeholder="New class" save={add} isFirst={editing} />
           </li>
         )}
       </ul>
     </section>
-  );
-}
-
-interface FieldProps {
-  label: string;
-  value: string;
-  placeholder?: string;
-  save: (name: string) => void;
-}
-
-function NameField({ label, value, placeholder = "", save }: FieldProps) {
-  const commit = (field: HTMLInputElement) => {
-    const name = field.value.trim();
-    if (name) save(name);
-    field.value = value ? name || value : "";
-  };
-  return (
-    <input
-      class="field"
-      aria-label={label}
-      defaultValue={value}
-      placeholder={placeholder}
-      maxLength={60}
-      onKeyDown={(event) => event.key === "Enter" && commit(event.currentTarget)}
-      onBlur={(event) => commit(event.currentTarget)}
-    />
   );
 }
 

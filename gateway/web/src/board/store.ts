@@ -1,14 +1,24 @@
 // The board's state: what the gateway said last, the page in focus, and what the person is about to say about it.
-import { computed, signal } from "@preact/signals";
-import { api, asProblem, ProblemError } from "../api";
+import { batch, computed, effect, signal } from "@preact/signals";
+import { api, asProblem } from "../api";
+import { outboxOf } from "../outboxes";
 import type { Clustering, Clusters, Klass, LabelEvent, Labelling, Page, Problem, Slide } from "../types";
-import { accepted, type Choice, canAccept, deferred, named, UNDECIDED } from "./decide";
+import type { Note } from "../ui/notes";
+import { accepted, type Choice, canAccept, deferred, named } from "./decide";
+import { Drafts } from "./drafts";
+import { painted, pictured } from "./shown";
 
-/** A page that was shown: `seq` is the event that named it, null while it is open. */
-interface Turn {
+/** A page that was shown: open, said but not yet with the gateway, named by the event `seq`, or not taken. */
+export interface Turn {
   page: Page;
   choice: Choice;
+  state: "open" | "unsent" | "named" | "refused";
   seq: number | null;
+}
+
+/** The page as it was seen: one that was named here was seen with that name. */
+function seen(turn: Turn): Page {
+  return turn.seq === null ? turn.page : { ...turn.page, seq: turn.seq };
 }
 
 export class Board {
@@ -16,169 +26,286 @@ export class Board {
   readonly clustering = signal<Clustering | null>(null);
   readonly clusters = signal<Clusters | null>(null);
   readonly slides = signal<ReadonlyMap<string, Slide>>(new Map());
+  /** Why there is no board at all. */
   readonly problem = signal<Problem | null>(null);
-  readonly notice = signal<string | null>(null);
-  readonly busy = signal(false);
+  readonly notice = signal<Note | null>(null);
   readonly finished = signal(false);
   readonly turns = signal<readonly Turn[]>([]);
   readonly at = signal(0);
   readonly turn = computed(() => this.turns.value[this.at.value] ?? null);
   readonly classes = computed<readonly Klass[]>(() => this.labelling.value?.label_set.classes ?? []);
+  readonly outbox;
+  private readonly working = signal(0);
+  private readonly arriving = signal(0);
+  readonly busy = computed(() => this.working.value > 0 || this.outbox.words.value.length > 0);
+  /** The page in focus is on the screen and can be named. */
+  readonly ready = computed(
+    () => this.arriving.value === 0 && this.turn.value !== null && this.turn.value.state !== "unsent",
+  );
+  private readonly drafts: Drafts;
+  private queue: Promise<void> = Promise.resolve();
+  /** Counts what the person wished to see: a page that was asked for earlier does not come in the way. */
+  private wish = 0;
 
-  constructor(readonly id: string) {}
+  constructor(readonly id: string) {
+    this.outbox = outboxOf(id);
+    this.drafts = new Drafts(id);
+  }
+
+  /** Knows at once what its words have changed. Answers how to stop that. */
+  follow(): () => void {
+    return effect(() => {
+      const labelling = this.outbox.newest.value;
+      if (labelling) this.take(labelling);
+    });
+  }
 
   /** The page comes first and can be named at once; the clusters below it may take a moment longer. */
   async load(): Promise<void> {
-    await this.guard(async () => {
-      const labelling = await api.labelling(this.id);
-      this.clustering.value = await api.clustering(labelling.clustering_id);
-      this.labelling.value = labelling;
-      await this.nextPage();
-    });
-    const clustering = this.clustering.value;
-    if (this.problem.value || !clustering) return;
-    await Promise.all([this.loadSlides(clustering), this.loadClusters()]).catch((error: unknown) => {
-      this.problem.value = asProblem(error);
-    });
-  }
-
-  /** Does one thing at a time; a refusal becomes the board's problem. */
-  private async guard(work: () => Promise<void>): Promise<void> {
-    if (this.busy.value) return;
-    this.busy.value = true;
     this.problem.value = null;
     try {
-      await work();
+      await this.outbox.still();
+      const labelling = await api.labelling(this.id);
+      this.clustering.value = await api.clustering(labelling.clustering_id);
+      this.take(labelling);
     } catch (error) {
       this.problem.value = asProblem(error);
-    } finally {
-      this.busy.value = false;
+      return;
     }
+    await this.act(() => this.showPage());
+    await this.act(async () => {
+      await Promise.all([this.loadSlides(), this.loadClusters()]);
+    });
   }
 
-  private async loadSlides(clustering: Clustering): Promise<void> {
-    const slides = await Promise.all(clustering.slides.map((one) => api.slide(one.slide_id)));
+  /** One after the other. What is refused is told beside what is shown, which stays. */
+  private act(work: () => Promise<void>): Promise<void> {
+    this.working.value += 1;
+    const done = this.queue
+      .then(work)
+      .catch((error: unknown) => this.tell(asProblem(error)))
+      .finally(() => {
+        this.working.value -= 1;
+      });
+    this.queue = done;
+    return done;
+  }
+
+  private tell(problem: Problem): void {
+    const text = [problem.title, problem.detail].filter(Boolean).join(". ");
+    this.notice.value = this.ready.value
+      ? { text }
+      : { text, action: { label: "Try again", act: () => void this.resume() } };
+  }
+
+  /** The newest of two answers stays, in whatever order they come. */
+  private take(labelling: Labelling): void {
+    if (labelling.seq >= (this.labelling.peek()?.seq ?? 0)) this.labelling.value = labelling;
+  }
+
+  private async loadSlides(): Promise<void> {
+    const slides = await Promise.all((this.clustering.value?.slides ?? []).map((one) => api.slide(one.slide_id)));
     this.slides.value = new Map(slides.map((slide) => [slide.id, slide]));
   }
 
   private async loadClusters(): Promise<void> {
     const labelling = this.labelling.value;
-    if (!labelling) return;
-    this.clusters.value = await api.clusters(labelling.clustering_id, labelling.cluster_count);
+    if (labelling) this.clusters.value = await api.clusters(labelling.clustering_id, labelling.cluster_count);
   }
 
-  private async nextPage(node_id?: number): Promise<void> {
-    const page = await api.page(this.id, node_id);
-    const said = this.turns.value.filter((turn) => turn.seq !== null);
-    this.finished.value = page === null;
-    this.turns.value = page ? [...said, { page, choice: UNDECIDED, seq: null }] : said;
-    this.at.value = said.length;
+  /** A page takes the old one's place when it can be seen whole, and can be named when it is on the screen. */
+  private async showPage(node_id?: number): Promise<void> {
+    const wish = ++this.wish;
+    this.arriving.value += 1;
+    try {
+      const page = await api.page(this.id, node_id);
+      if (page) await pictured(page);
+      if (wish !== this.wish) return;
+      this.put(page && { page, choice: this.drafts.of(page), state: "open", seq: null });
+      await painted();
+    } finally {
+      this.arriving.value -= 1;
+    }
+  }
+
+  private put(turn: Turn | null): void {
+    const said = this.turns.value.filter((one) => one.state !== "open");
+    batch(() => {
+      this.finished.value = turn === null;
+      this.turns.value = turn ? [...said, turn] : said;
+      this.at.value = said.length;
+    });
+  }
+
+  private change(page: Page, to: Partial<Turn>): void {
+    this.turns.value = this.turns.value.map((turn) => (turn.page === page ? { ...turn, ...to } : turn));
   }
 
   decide(choice: Choice): void {
-    this.turns.value = this.turns.value.map((turn, index) => (index === this.at.value ? { ...turn, choice } : turn));
+    const turn = this.turn.value;
+    if (!turn || turn.state === "unsent") return;
+    this.change(turn.page, { choice });
+    if (turn.state !== "named") this.drafts.keep(turn.page, choice);
   }
 
   move(step: number): void {
     const last = this.turns.value.length - (this.finished.value ? 0 : 1);
-    this.at.value = Math.min(last, Math.max(0, this.at.value + step));
+    const to = Math.max(0, this.at.value + step);
+    if (to <= last) this.at.value = to;
+    else if (this.turn.value?.state !== "open") void this.act(() => this.showPage());
   }
 
-  accept(): Promise<void> {
+  accept(): void {
     const turn = this.turn.value;
-    if (!turn || !canAccept(turn.page, turn.choice)) return Promise.resolve();
-    return this.sayPage((version) => accepted(turn.page, turn.choice, version));
+    if (turn && canAccept(turn.page, turn.choice)) void this.sayPage(accepted(seen(turn), turn.choice, this.version));
   }
 
-  name(class_number: number): Promise<void> {
+  name(class_number: number): void {
     const turn = this.turn.value;
-    return turn ? this.sayPage((version) => named(turn.page, turn.choice, version, class_number)) : Promise.resolve();
+    if (turn) void this.sayPage(named(seen(turn), turn.choice, this.version, class_number));
   }
 
-  defer(): Promise<void> {
+  defer(): void {
     const turn = this.turn.value;
-    return turn ? this.sayPage((version) => deferred(turn.page, version)) : Promise.resolve();
+    if (turn) void this.sayPage(deferred(seen(turn), this.version));
   }
 
-  private sayPage(event: (version: number) => LabelEvent): Promise<void> {
-    return this.guard(async () => {
-      const index = this.at.value;
-      const labelling = await this.say(event(this.labelling.value?.version ?? 0));
-      if (!labelling) return;
-      this.turns.value = this.turns.value.map((turn, other) =>
-        other === index ? { ...turn, seq: labelling.seq } : turn,
-      );
-      await this.nextPage();
-    });
+  private get version(): number {
+    return this.labelling.value?.version ?? 0;
   }
 
-  /** Sends one event; where somebody else was faster, what they said is loaded instead and nothing is overwritten. */
-  private async say(event: LabelEvent): Promise<Labelling | null> {
-    const before = this.labelling.value;
-    if (!before) return null;
+  /** A key came before the page it could name: it is told, since nobody has seen that page. */
+  tooEarly(): void {
+    if (this.outbox.away.value) return;
+    this.notice.value = { text: "One moment: the next page is not here yet, so that key named nothing" };
+  }
+
+  outOfSight(): void {
+    this.notice.value = { text: "Not all cells of this page were in sight, so that key named nothing: here they are" };
+  }
+
+  private async sayPage(event: LabelEvent): Promise<void> {
+    const turn = this.turn.value;
+    if (!turn || !this.ready.value) return;
+    const wish = ++this.wish;
     this.notice.value = null;
-    try {
-      const labelling = await api.say(this.id, event, before.seq);
-      this.labelling.value = labelling;
-      return labelling;
-    } catch (error) {
-      if (!(error instanceof ProblemError) || error.problem.status !== 412) throw error;
-      this.labelling.value = await api.labelling(this.id);
-      await this.nextPage();
-      this.notice.value = "Labelled elsewhere meanwhile: loaded again, nothing was overwritten";
-      return null;
-    }
+    this.change(turn.page, { state: "unsent" });
+    const outcome = await this.outbox.say(event, seen(turn).seq);
+    if ("problem" in outcome) return this.refused(turn, outcome.problem);
+    this.drafts.forget(turn.page);
+    this.change(turn.page, { state: "named", seq: outcome.labelling.seq });
+    if (wish === this.wish) await this.act(() => this.showPage());
   }
 
-  undo(): Promise<void> {
-    const last = this.labelling.value?.last_event;
-    if (!last || !this.labelling.value?.can_undo) return Promise.resolve();
-    return this.guard(async () => {
-      if (!(await this.say({ kind: "undone", body: { seq: last.seq } }))) return;
-      const undone = this.turns.value.find((turn) => turn.seq === last.seq);
-      if (undone) this.reopen(undone);
-      else if (last.kind === "page_named") await this.nextPage();
+  /** What was said stays to be looked at with the arrow keys; what others said stands. */
+  private async refused(turn: Turn, problem: Problem): Promise<void> {
+    this.change(turn.page, { state: "refused" });
+    await this.act(async () => {
+      this.take(await api.labelling(this.id));
+      await this.showPage();
     });
+    this.notice.value = {
+      text:
+        problem.status === 412
+          ? `Page ${turn.page.number} was named elsewhere meanwhile: loaded again, nothing was overwritten. ← shows what you said.`
+          : `Page ${turn.page.number} was not taken. ${problem.detail ?? problem.title} ← shows what you said.`,
+    };
+  }
+
+  /** Takes the last word back, when all words before it have arrived. */
+  undo(): Promise<void> {
+    this.wish += 1;
+    this.notice.value = null;
+    return this.act(async () => {
+      await this.outbox.still();
+      const before = this.labelling.value;
+      if (this.outbox.words.value.length > 0) this.notice.value = { text: "Undo waits until everything said is sent" };
+      else if (before?.last_event && before.can_undo) await this.takeBack(before, before.last_event);
+    });
+  }
+
+  private async takeBack(before: Labelling, last: { seq: number; kind: string }): Promise<void> {
+    const outcome = await this.outbox.say({ kind: "undone", body: { seq: last.seq } }, before.seq);
+    if ("problem" in outcome) {
+      this.take(await api.labelling(this.id));
+      this.notice.value = { text: "Labelled elsewhere meanwhile: loaded again, nothing was undone" };
+      return;
+    }
+    const undone = this.turns.value.find((turn) => turn.seq === last.seq);
+    if (undone) this.reopen(undone);
+    else if (last.kind === "page_named") await this.showPage();
   }
 
   private reopen(undone: Turn): void {
-    const others = this.turns.value.filter((turn) => turn.seq !== null && turn !== undone);
-    this.turns.value = [...others, { ...undone, seq: null }];
-    this.at.value = others.length;
-    this.finished.value = false;
+    this.turns.value = this.turns.value.filter((turn) => turn !== undone);
+    this.put({ ...undone, state: "open", seq: null });
+    this.drafts.keep(undone.page, undone.choice);
   }
 
-  openCluster(node_id: number): Promise<void> {
-    return this.guard(() => this.nextPage(node_id));
+  openCluster(node_id: number): void {
+    this.notice.value = null;
+    void this.act(() => this.showPage(node_id));
   }
 
-  nameCluster(node_id: number, class_number: number | null): Promise<void> {
-    return this.guard(async () => {
-      await this.say({ kind: "cluster_named", body: { node_id, class_number } });
-    });
+  async nameCluster(node_id: number, class_number: number | null): Promise<void> {
+    const outcome = await this.outbox.say(
+      { kind: "cluster_named", body: { node_id, class_number } },
+      this.labelling.value?.seq ?? 0,
+    );
+    if ("labelling" in outcome) return;
+    await this.hear();
+    this.notice.value = { text: `Cluster ${node_id} was named elsewhere meanwhile: nothing was overwritten` };
   }
 
-  cut(cluster_count: number): Promise<void> {
-    return this.guard(async () => {
+  cut(cluster_count: number): void {
+    void this.act(async () => {
       await api.setCut(this.id, cluster_count);
-      this.labelling.value = await api.labelling(this.id);
-      await Promise.all([this.loadClusters(), this.nextPage()]);
+      this.take(await api.labelling(this.id));
+      await Promise.all([this.loadClusters(), this.showPage()]);
     });
   }
 
-  changeClasses(change: (set_id: string) => Promise<unknown>): Promise<void> {
-    return this.guard(async () => {
-      const set_id = this.labelling.value?.label_set.id;
-      if (set_id) await change(set_id);
-      this.labelling.value = await api.labelling(this.id);
-    });
+  /** Why it was refused, for the field that asked; null where it was not. */
+  async changeClasses(change: (set_id: string) => Promise<unknown>): Promise<Problem | null> {
+    try {
+      await change(this.labelling.value?.label_set.id ?? "");
+      this.take(await api.labelling(this.id));
+      return null;
+    } catch (error) {
+      return asProblem(error);
+    }
   }
 
-  /** Another window said something, or the labeller caught up. */
+  /** Another window said something, or the labeller caught up. A page that others named is not taken away under a hand. */
   async hear(): Promise<void> {
-    const before = this.labelling.value;
-    if (this.busy.value || !before) return;
-    const now = await api.labelling(this.id).catch(() => before);
-    if (!this.busy.value && now.seq >= before.seq) this.labelling.value = now;
+    if (!this.labelling.value) return;
+    await api.labelling(this.id).then(
+      (now) => this.heard(now),
+      (error: unknown) => this.tell(asProblem(error)),
+    );
+  }
+
+  private heard(now: Labelling): void {
+    this.take(now);
+    const turn = this.turn.value;
+    const spoken = new Set([...now.marks, ...now.odd].map(([row]) => row));
+    if (turn?.state === "open" && turn.page.seq < now.seq && turn.page.cells.every((cell) => spoken.has(cell.row))) {
+      const action = { label: "Next page", act: () => void this.act(() => this.showPage()) };
+      this.notice.value = { text: `Page ${turn.page.number} was named elsewhere meanwhile`, action };
+    }
+  }
+
+  gone(): void {
+    this.problem.value = { title: "This board was deleted", status: 404, detail: "The slide may have others." };
+  }
+
+  /** The gateway answers again: what stood still goes on. */
+  async resume(): Promise<void> {
+    if (!this.labelling.value) return this.load();
+    this.notice.value = null;
+    await this.hear();
+    if (this.turn.value?.state !== "open" && !this.busy.value) await this.act(() => this.showPage());
+    if (!this.clusters.value)
+      await this.act(() => Promise.all([this.loadSlides(), this.loadClusters()]).then(() => undefined));
   }
 }

@@ -143,7 +143,6 @@ function SelectedCell({ scene }: { scene: SlideScene }) {
             key={one.number}
             type="button"
             class="pick"
-            disabled={scene.busy.value}
             aria-pressed={one.number === klass?.number}
             onClick={() => void scene.setClass(one.number)}
           >

@@ -6,6 +6,7 @@ import { classForKey } from "../board/decide";
 import { useEvents } from "../events";
 import { useKeys } from "../keys";
 import { type At, go } from "../route";
+import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
 import { homeTab, type KeyHelp, labellingTabs, Shell } from "../ui/shell";
 import { bounded, type Camera, panned, type Size, wholeSlide } from "./camera";
@@ -52,7 +53,10 @@ export function SlideRoom({ labelling, slide, at }: Props) {
     scene.selected.value = at?.row ?? null;
     void scene.load();
   }, [scene, at]);
-  useEvents({ labelling: (said) => said.id === labelling && void scene.hear() });
+  useEvents({
+    labelling: (said) => said.id === labelling && void scene.hear(),
+    reopened: () => void (scene.problem.value ? scene.load() : scene.hear()),
+  });
   useKeys((key) => says(key, scene) || moves(key, scene, camera, size.value));
 
   const shown = scene.slide.value;
@@ -63,20 +67,26 @@ export function SlideRoom({ labelling, slide, at }: Props) {
       tabs={labelling ? labellingTabs(labelling, "slide") : [homeTab(false)]}
       actions={
         labelling && (
-          <a
-            class="btn"
-            href={api.exportAddress(labelling)}
-            download
-            title="Cells with their labels, for QuPath (GeoJSON)"
-          >
-            Export
-          </a>
+          <>
+            <span aria-live="polite">
+              <Saved busy={false} />
+            </span>
+            <a
+              class="btn"
+              href={api.exportAddress(labelling)}
+              download
+              title="Cells with their labels, for QuPath (GeoJSON)"
+            >
+              Export
+            </a>
+          </>
         )
       }
       panel={<SlidePanel scene={scene} />}
       keyline={<KeyLine labelled={labelling !== null} />}
       last={<Last scene={scene} />}
       help={HELP}
+      note={scene.notice.value}
     >
       {scene.problem.value ? (
         <Failed problem={scene.problem.value} again={() => void scene.load()} />
@@ -109,7 +119,7 @@ function Last({ scene }: { scene: SlideScene }) {
   const labelling = scene.labelling.value;
   return (
     <span role="status">
-      {scene.notice.value ?? labelling?.last_event?.sentence}
+      {labelling?.last_event?.sentence}
       {labelling?.can_undo && (
         <>
           {" · "}

@@ -2,7 +2,10 @@
 import { computed, signal } from "@preact/signals";
 import { api, asProblem, ProblemError } from "../api";
 import { classOfNode, effectiveClasses, effectiveLabel, type Said, type Source } from "../labels";
-import type { Clustering, ClusteringSlide, Klass, Labelling, Problem, Slide } from "../types";
+import type { Outbox } from "../outbox";
+import { outboxOf } from "../outboxes";
+import type { Clustering, ClusteringSlide, Klass, LabelEvent, Labelling, Problem, Slide } from "../types";
+import type { Note } from "../ui/notes";
 import { type Colouring, paletteOf } from "./palette";
 
 export class SlideScene {
@@ -10,8 +13,7 @@ export class SlideScene {
   readonly clustering = signal<Clustering | null>(null);
   readonly labelling = signal<Labelling | null>(null);
   readonly problem = signal<Problem | null>(null);
-  readonly notice = signal<string | null>(null);
-  readonly busy = signal(false);
+  readonly notice = signal<Note | null>(null);
   readonly hidden = signal<ReadonlySet<number>>(new Set());
   readonly byConfidence = signal(false);
   readonly selected = signal<number | null>(null);
@@ -41,10 +43,14 @@ export class SlideScene {
     row_start: this.part.value?.row_start ?? 0,
   }));
 
+  private readonly outbox: Outbox | null;
+
   constructor(
     readonly labellingId: string | null,
     private readonly slideId: string | null,
-  ) {}
+  ) {
+    this.outbox = labellingId === null ? null : outboxOf(labellingId);
+  }
 
   async load(): Promise<void> {
     this.problem.value = null;
@@ -98,7 +104,7 @@ export class SlideScene {
     if (!labelling || !part) return null;
     return {
       spread: labelling.spread,
-      marks: new Map(labelling.marks),
+      marks: this.withUnsent(new Map(labelling.marks)),
       odd: new Map(labelling.odd),
       class_layer: this.classLayer.value,
       leaf: this.leaf.value,
@@ -106,6 +112,15 @@ export class SlideScene {
       class_of_node: classOfNode(labelling.cluster_names),
       row_start: part.row_start,
     };
+  }
+
+  private withUnsent(marks: Map<number, number>): Map<number, number> {
+    for (const { event } of this.outbox?.words.value ?? []) {
+      if (event.kind !== "cell_set") continue;
+      if (event.body.class_number === null) marks.delete(event.body.row);
+      else marks.set(event.body.row, event.body.class_number);
+    }
+    return marks;
   }
 
   labelOf(row: number): [Klass | null, Source] {
@@ -134,39 +149,54 @@ export class SlideScene {
     );
   }
 
-  setClass(class_number: number | null): Promise<void> {
-    const row = this.selected.value;
-    if (row === null) return Promise.resolve();
-    return this.say((seq) => api.say(this.labellingId ?? "", { kind: "cell_set", body: { row, class_number } }, seq));
+  /** What is known of the labelling, also before its layers are here. */
+  private get newest(): Labelling | null {
+    const [shown, said] = [this.labelling.value, this.outbox?.newest.value ?? null];
+    return said && said.seq >= (shown?.seq ?? 0) ? said : shown;
   }
 
-  undo(): Promise<void> {
-    const last = this.labelling.value?.last_event;
-    if (!last || !this.labelling.value?.can_undo) return Promise.resolve();
-    return this.say((seq) => api.say(this.labellingId ?? "", { kind: "undone", body: { seq: last.seq } }, seq));
+  /** Shown at once and kept until the gateway has it; several in a row need not wait for each other. */
+  async setClass(class_number: number | null): Promise<void> {
+    const row = this.selected.value;
+    if (row !== null) await this.say({ kind: "cell_set", body: { row, class_number } });
+  }
+
+  /** Takes the last word back, when all words before it have arrived. */
+  async undo(): Promise<void> {
+    await this.outbox?.still();
+    const labelling = this.newest;
+    if (this.outbox?.words.value.length) this.notice.value = { text: "Undo waits until everything said is sent" };
+    else if (labelling?.last_event && labelling.can_undo)
+      await this.say({ kind: "undone", body: { seq: labelling.last_event.seq } });
   }
 
   /** Another window said something, or the labeller caught up. */
   async hear(): Promise<void> {
-    const [before, part] = [this.labelling.value, this.part.value];
-    if (this.busy.value || !part || !before) return;
-    const now = await api.labelling(before.id).catch(() => before);
-    if (!this.busy.value && now.seq >= before.seq) await this.take(now, part);
+    const before = this.labelling.value;
+    if (!before) return;
+    try {
+      await this.follow(await api.labelling(before.id));
+    } catch (error) {
+      this.notice.value = { text: asProblem(error).title };
+    }
   }
 
-  private async say(send: (expected_seq: number) => Promise<Labelling>): Promise<void> {
-    const [before, part] = [this.labelling.value, this.part.value];
-    if (!before || !part || this.busy.value) return;
-    this.busy.value = true;
+  private async follow(labelling: Labelling): Promise<void> {
+    const part = this.part.value;
+    if (part && labelling.seq >= (this.labelling.value?.seq ?? 0)) await this.take(labelling, part);
+  }
+
+  private async say(event: LabelEvent): Promise<void> {
     this.notice.value = null;
-    try {
-      await this.take(await send(before.seq), part);
-    } catch (error) {
-      const problem = asProblem(error);
-      this.notice.value = problem.status === 412 ? "Labelled elsewhere meanwhile: loaded again" : problem.title;
-      if (problem.status === 412) await this.take(await api.labelling(before.id), part);
-    } finally {
-      this.busy.value = false;
-    }
+    const outcome = await this.outbox?.say(event, this.newest?.seq ?? 0);
+    if (!outcome) return;
+    if ("labelling" in outcome) return await this.follow(outcome.labelling);
+    await this.hear();
+    this.notice.value = {
+      text:
+        outcome.problem.status === 412
+          ? "Labelled elsewhere meanwhile: loaded again, nothing was overwritten"
+          : (outcome.problem.detail ?? outcome.problem.title),
+    };
   }
 }

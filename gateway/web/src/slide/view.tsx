@@ -74,7 +74,7 @@ class Picture {
   }
 
   private lack(words: string): void {
-    this.scene.notice.value = words;
+    this.scene.notice.value = { text: words };
   }
 
   private makeDeck(): Deck<OrthographicView> {

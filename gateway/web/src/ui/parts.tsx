@@ -65,10 +65,18 @@ export function State({ title, children, action }: StateProps) {
   );
 }
 
-export function Failed({ problem, again }: { problem: Problem; again: () => void }) {
+interface FailedProps {
+  problem: Problem;
+  again: () => void;
+  /** What is offered where trying again is no use. */
+  instead?: { label: string; act: () => void };
+}
+
+export function Failed({ problem, again, instead }: FailedProps) {
+  const action = problem.status === 404 && instead ? instead : { label: "Try again", act: again };
   return (
     <div role="alert" class="state-holder">
-      <State title={problem.title} action={{ label: "Try again", act: again }}>
+      <State title={problem.title} action={action}>
         {problem.detail ?? "Nothing was lost: everything said so far is stored."}
       </State>
     </div>

@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { helpOpen, setSingleKeys, singleKeys } from "../keys";
 import { writeRoute } from "../route";
 import { theme, toggleTheme } from "../theme";
+import { type Note, Notes } from "./notes";
 import { Mark } from "./parts";
 
 export interface Tab {
@@ -25,6 +26,8 @@ interface ShellProps {
   keyline: ComponentChildren;
   last?: ComponentChildren;
   help: KeyHelp[];
+  /** What has just been refused or has to wait. */
+  note?: Note | null;
   /** The room fills the page and its panel floats above it. */
   floating?: boolean;
   children: ComponentChildren;
@@ -67,7 +70,10 @@ export function Shell(props: ShellProps) {
       <aside class="panel" aria-label="Panel">
         {props.panel}
       </aside>
-      <main>{props.children}</main>
+      <main tabIndex={-1}>
+        {props.children}
+        <Notes note={props.note} />
+      </main>
       <footer class="keyline">
         {props.keyline}
         <button type="button" onClick={() => (helpOpen.value = true)}>

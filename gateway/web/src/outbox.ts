@@ -1,0 +1,160 @@
+// Everything said waits here until the gateway has it: in order, over a lost connection, a reload and a closed window.
+import { effect, signal } from "@preact/signals";
+import { asProblem } from "./api";
+import { isSame, wasSpokenOf } from "./said";
+import { lay } from "./shelf";
+import type { LabelEvent, Labelling, Problem, SaidEvent } from "./types";
+
+export interface Word {
+  id: string;
+  event: LabelEvent;
+  /** Last event that was known when it was said; of a page, when its cells were seen. */
+  expected_seq: number;
+  /** It was sent before without an answer: the gateway may have it. */
+  tried: boolean;
+}
+
+/** What became of a word: the labelling with it, or why it was not taken. */
+export type Outcome = { labelling: Labelling } | { problem: Problem };
+
+/** The way to the gateway, and how long to wait before it is tried again. */
+export interface Post {
+  say: (labelling: string, event: LabelEvent, expected_seq: number) => Promise<Labelling>;
+  events: (labelling: string) => Promise<SaidEvent[]>;
+  labelling: (labelling: string) => Promise<Labelling>;
+  pause: (attempt: number) => Promise<void>;
+}
+
+/** Refusals that are about the way and not about the word: it is sent again. */
+function isAway(problem: Problem): boolean {
+  return problem.status === 0 || problem.status === 429 || problem.status >= 500;
+}
+
+export class Outbox {
+  readonly words = signal<readonly Word[]>([]);
+  /** The labelling as the last word that arrived left it. */
+  readonly newest = signal<Labelling | null>(null);
+  /** Why the first word has not arrived; null while nothing is in its way. */
+  readonly away = signal<Problem | null>(null);
+  /** False: the words are kept by this page alone, and go with it. */
+  readonly isKept = signal(true);
+  private readonly answered = new Map<string, (outcome: Outcome) => void>();
+  private readonly own = new Set<number>();
+  private isSending = false;
+  private wake: () => void = () => undefined;
+
+  constructor(
+    readonly labelling: string,
+    private readonly place: string,
+    private readonly post: Post,
+  ) {}
+
+  say(event: LabelEvent, expected_seq: number): Promise<Outcome> {
+    const word = { id: crypto.randomUUID(), event, expected_seq, tried: false };
+    return new Promise((resolve) => {
+      this.answered.set(word.id, resolve);
+      this.keep([...this.words.value, word]);
+      void this.send();
+    });
+  }
+
+  /** Words of a window that is gone come before this one's own; whether they were sent nobody knows. */
+  adopt(words: readonly Word[]): void {
+    this.keep([...words.map((word) => ({ ...word, tried: true })), ...this.words.value]);
+    void this.send();
+  }
+
+  /** Sends at once what waits for its next attempt. */
+  tryNow(): void {
+    this.wake();
+  }
+
+  /** Resolves when nothing is on its way: everything was answered, or the gateway is away. */
+  still(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = effect(() => {
+        if (this.words.value.length > 0 && !this.away.value) return;
+        resolve();
+        queueMicrotask(() => stop());
+      });
+    });
+  }
+
+  private keep(words: readonly Word[]): void {
+    this.words.value = words;
+    this.isKept.value = lay(this.place, words.length > 0 ? words : null);
+  }
+
+  private async send(): Promise<void> {
+    if (this.isSending) return;
+    this.isSending = true;
+    let attempt = 0;
+    for (let word = this.words.value[0]; word; word = this.words.value[0]) {
+      this.away.value = await this.sendOne(word);
+      if (this.away.value) await this.pause(attempt++);
+      else attempt = 0;
+    }
+    this.isSending = false;
+  }
+
+  private pause(attempt: number): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      this.wake = resolve;
+    });
+    return Promise.race([this.post.pause(attempt), woken]);
+  }
+
+  /** Why the gateway did not answer, or null. */
+  private async sendOne(word: Word): Promise<Problem | null> {
+    try {
+      const outcome = await this.outcomeOf(word);
+      if (outcome) this.settle(word, outcome);
+      return null;
+    } catch (error) {
+      const problem = asProblem(error);
+      if (isAway(problem)) this.change({ ...word, tried: true });
+      else this.settle(word, { problem });
+      return isAway(problem) ? problem : null;
+    }
+  }
+
+  /** Null: others spoke of other things meanwhile, and it is sent once more. */
+  private async outcomeOf(word: Word): Promise<Outcome | null> {
+    try {
+      return { labelling: await this.post.say(this.labelling, word.event, word.expected_seq) };
+    } catch (error) {
+      const problem = asProblem(error);
+      if (problem.status !== 412) throw error;
+      return await this.reconciled(word, problem);
+    }
+  }
+
+  private async reconciled(word: Word, problem: Problem): Promise<Outcome | null> {
+    const events = await this.post.events(this.labelling);
+    const labelling = await this.post.labelling(this.labelling);
+    const since = events.filter((event) => event.seq > word.expected_seq && !this.own.has(event.seq));
+    if (word.tried && since.some((event) => isSame(event, word.event))) return { labelling };
+    const isBound = word.event.kind === "page_named" || word.event.kind === "undone";
+    if (isBound || wasSpokenOf(word.event, since, events)) return { problem };
+    this.change({ ...word, expected_seq: labelling.seq });
+    return null;
+  }
+
+  private change(word: Word): void {
+    this.keep(this.words.value.map((one) => (one.id === word.id ? word : one)));
+  }
+
+  private settle(word: Word, outcome: Outcome): void {
+    const left = this.words.value.filter((one) => one.id !== word.id);
+    if ("labelling" in outcome) this.newest.value = outcome.labelling;
+    this.keep("labelling" in outcome ? this.after(outcome.labelling.seq, left) : left);
+    this.answered.get(word.id)?.(outcome);
+    this.answered.delete(word.id);
+  }
+
+  /** What was said behind the word that has just arrived knew of it. */
+  private after(seq: number, left: readonly Word[]): readonly Word[] {
+    this.own.add(seq);
+    return left.map((one) => (one.expected_seq === seq - 1 ? { ...one, expected_seq: seq } : one));
+  }
+}

@@ -1,0 +1,66 @@
+// The outboxes of this window. Words that a window left behind when it was closed are taken over by one that lives.
+import { computed, signal } from "@preact/signals";
+import { api } from "./api";
+import { Outbox, type Post, type Word } from "./outbox";
+import { find, keysBelow, lay } from "./shelf";
+
+const UNSENT = "morula.unsent/";
+const PAUSES_MS = [1000, 2000, 4000, 8000];
+const WINDOW = crypto.randomUUID();
+
+const post: Post = {
+  say: api.say,
+  events: api.events,
+  labelling: api.labelling,
+  pause: (attempt) => new Promise((resolve) => setTimeout(resolve, PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)])),
+};
+
+const open = signal<ReadonlyMap<string, Outbox>>(new Map());
+
+export function outboxOf(labelling: string): Outbox {
+  const known = open.value.get(labelling);
+  if (known) return known;
+  const made = new Outbox(labelling, `${UNSENT}${labelling}/${WINDOW}`, post);
+  open.value = new Map(open.value).set(labelling, made);
+  return made;
+}
+
+/** All words that the gateway does not have yet, whichever labelling they are of. */
+export const unsent = computed(() => {
+  const boxes = [...open.value.values()].filter((box) => box.words.value.length > 0);
+  return {
+    count: boxes.reduce((sum, box) => sum + box.words.value.length, 0),
+    away: boxes.map((box) => box.away.value).find((problem) => problem !== null) ?? null,
+    isKept: boxes.every((box) => box.isKept.value),
+  };
+});
+
+export function tryNow(): void {
+  for (const box of open.value.values()) box.tryNow();
+}
+
+/** Sends what earlier windows left. A window that lives holds the lock of its name, and its words are its own. */
+export function takeOver(): void {
+  void hold(WINDOW, () => new Promise<void>(() => undefined));
+  for (const place of keysBelow(UNSENT)) {
+    const [, labelling, window] = place.split("/");
+    if (labelling && window) void hold(window, () => adopt(place, labelling));
+  }
+  globalThis.addEventListener("online", tryNow);
+}
+
+async function hold(window: string, work: () => Promise<void>): Promise<void> {
+  // Without locks (no secure context) every window counts as gone; the gateway refuses what is said twice.
+  if (!("locks" in navigator)) return window === WINDOW ? undefined : work();
+  await navigator.locks.request(`${UNSENT}${window}`, work);
+}
+
+async function adopt(place: string, labelling: string): Promise<void> {
+  const words = find(place, isWords);
+  if (words) outboxOf(labelling).adopt(words);
+  lay(place, null);
+}
+
+function isWords(value: unknown): value is Word[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null && "event" in one);
+}

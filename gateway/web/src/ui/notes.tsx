@@ -1,0 +1,47 @@
+// Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
+import { countOf } from "../format";
+import { tryNow, unsent } from "../outboxes";
+
+export interface Note {
+  text: string;
+  action?: { label: string; act: () => void };
+}
+
+export function Notes({ note }: { note: Note | null | undefined }) {
+  return (
+    <div class="notes" role="status">
+      <Away />
+      {note && <Line note={note} />}
+    </div>
+  );
+}
+
+function Line({ note, quiet = false }: { note: Note; quiet?: boolean }) {
+  return (
+    <p class={`note ${quiet ? "quiet" : ""}`}>
+      <span>{note.text}</span>
+      {note.action && (
+        <button type="button" class="link" onClick={note.action.act}>
+          {note.action.label}
+        </button>
+      )}
+    </p>
+  );
+}
+
+/** Words that the gateway does not have yet, while it is away. */
+function Away() {
+  const { away, count, isKept } = unsent.value;
+  if (!away) return null;
+  const why = away.status === 0 ? "Morula does not answer" : away.title;
+  const where = isKept ? "kept here and sent" : "kept by this page, which has to stay open, and sent";
+  const text = `${why}. ${countOf(count, "word")} of yours ${count === 1 ? "is" : "are"} ${where} when it does.`;
+  return <Line quiet note={{ text, action: { label: "Try now", act: tryNow } }} />;
+}
+
+/** "Saved" is said when the gateway has said so. */
+export function Saved({ busy }: { busy: boolean }) {
+  const { away, count } = unsent.value;
+  if (away) return <span class="chip wrong">{countOf(count, "word")} not sent</span>;
+  return <span>{busy || count > 0 ? "Saving…" : "Saved"}</span>;
+}

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "vitest";
+import { ProblemError } from "../src/api";
+import { Outbox, type Word } from "../src/outbox";
+import type { LabelEvent, Labelling, SaidEvent } from "../src/types";
+
+const cell = (row: number, class_number = 1): LabelEvent => ({ kind: "cell_set", body: { row, class_number } });
+
+/** A gateway in small: a log, the guard of `expected_seq`, and a line that can break before or after it has written. */
+class Gateway {
+  readonly log: SaidEvent[] = [];
+  line: "up" | "down" | "answers are lost" = "up";
+  refusal: number | null = null;
+  private readonly pauses: (() => void)[] = [];
+
+  readonly post = {
+    say: async (_: string, event: LabelEvent, expected_seq: number): Promise<Labelling> => {
+      if (this.line === "down") throw new TypeError("no line");
+      if (this.refusal) throw new ProblemError({ title: "Refused", status: this.refusal });
+      if (expected_seq !== this.log.length) throw new ProblemError({ title: "Stale", status: 412 });
+      this.write(event);
+      if (this.line === "answers are lost") throw new TypeError("no answer");
+      return this.state();
+    },
+    events: async () => [...this.log],
+    labelling: async () => this.state(),
+    pause: () => new Promise<void>((resolve) => this.pauses.push(resolve)),
+  };
+
+  write(event: LabelEvent): void {
+    this.log.push({ ...event, seq: this.log.length + 1 });
+  }
+
+  private state(): Labelling {
+    return { seq: this.log.length } as Labelling;
+  }
+
+  /** The line is mended and the next attempt is due. */
+  mend(): void {
+    this.line = "up";
+    for (const due of this.pauses.splice(0)) due();
+  }
+
+  said(): unknown[] {
+    return this.log.map((event) => event.body);
+  }
+}
+
+function opened(gateway: Gateway): Outbox {
+  return new Outbox("one", `morula.unsent/one/${crypto.randomUUID()}`, gateway.post);
+}
+
+const row = (number: number) => cell(number).body;
+
+describe("the outbox", () => {
+  test("keeps words while the gateway is away and sends them in order, each once", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.line = "down";
+    const outcomes = [1, 2, 3].map((number) => outbox.say(cell(number), 0));
+    await outbox.still();
+    expect(outbox.away.value?.status).toBe(0);
+    expect(outbox.words.value).toHaveLength(3);
+    gateway.mend();
+    await Promise.all(outcomes);
+    expect(gateway.said()).toEqual([row(1), row(2), row(3)]);
+    expect([outbox.words.value, outbox.away.value]).toEqual([[], null]);
+  });
+
+  test("does not say twice what arrived while the answer was lost", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.line = "answers are lost";
+    const outcome = outbox.say(cell(1), 0);
+    await outbox.still();
+    gateway.mend();
+    expect(await outcome).toMatchObject({ labelling: { seq: 1 } });
+    expect(gateway.said()).toEqual([row(1)]);
+  });
+
+  test("a word that others did not touch is said after theirs, one on the same cell is refused", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.write(cell(7, 2));
+    expect(await outbox.say(cell(8), 0)).toMatchObject({ labelling: { seq: 2 } });
+    expect(await outbox.say(cell(7), 0)).toMatchObject({ problem: { status: 412 } });
+    expect(gateway.said()).toEqual([cell(7, 2).body, row(8)]);
+  });
+
+  test("an undo is for the last word that was seen and for no other", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.write(cell(1));
+    gateway.write(cell(2));
+    expect(await outbox.say({ kind: "undone", body: { seq: 1 } }, 1)).toMatchObject({ problem: { status: 412 } });
+  });
+
+  test("a refused word is told and does not stop the next one", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.refusal = 422;
+    expect(await outbox.say(cell(1), 0)).toMatchObject({ problem: { status: 422 } });
+    gateway.refusal = null;
+    expect(await outbox.say(cell(2), 0)).toMatchObject({ labelling: { seq: 1 } });
+  });
+
+  test("words of a window that is gone come first, and are not said again where they had arrived", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.write(cell(1));
+    const left: Word[] = [1, 2].map((number) => ({
+      id: `${number}`,
+      event: cell(number),
+      expected_seq: 0,
+      tried: false,
+    }));
+    outbox.adopt(left);
+    await outbox.say(cell(3), 1);
+    expect(gateway.said()).toEqual([row(1), row(2), row(3)]);
+  });
+});

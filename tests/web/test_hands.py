@@ -1,0 +1,165 @@
+"""Nothing that a person did is lost or hidden: keys, refusals, a line that breaks, a second window."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.web.board import cell_of, events, heading, page_number, settled, state
+from tests.web.conftest import OpenPage
+
+SAYING = re.compile(r"/labellings/[^/]+/events$")
+
+
+@pytest.fixture
+def labelling(address: str, clustering: str) -> str:
+    """An empty labelling for each test."""
+    answer = httpx.post(f"{address}/v1/labellings", json={"clustering_id": clustering}, timeout=60)
+    return str(answer.raise_for_status().json()["id"])
+
+
+@pytest.fixture
+def board(open_page: OpenPage, labelling: str) -> Iterator[Page]:
+    """The first page of a board; the tests below cut its line and provoke refusals."""
+    page = open_page(f"/board/{labelling}", refusals=(0, 409, 412))
+    page_number(page)
+    return page
+
+
+@pytest.mark.parametrize("control", ["Export", "Edit", "Dark page"])
+def test_after_a_click_keys_are_the_pages_again(board: Page, control: str, address: str, labelling: str) -> None:
+    board.keyboard.press("a")
+    board.keyboard.press("1")
+    if control == "Edit":
+        board.get_by_role("button", name="Edit").click()
+        board.get_by_role("button", name="Done").click()
+    else:
+        board.get_by_role("link" if control == "Export" else "button", name=control).click()
+    board.keyboard.press("Enter")
+    expect(heading(board)).to_have_text("Page 2")
+    assert [event["kind"] for event in events(address, labelling)] == ["page_named"]
+
+
+def test_a_letter_on_a_clusters_chip_is_the_pages_key_and_names_no_cluster(
+    board: Page, address: str, labelling: str
+) -> None:
+    chip = board.get_by_role("button", name=re.compile("Name of cluster")).first
+    chip.focus()
+    board.keyboard.press("f")
+    expect(cell_of(board, "F")).to_have_attribute("aria-pressed", "true")
+    assert events(address, labelling) == []
+    chip.focus()
+    board.keyboard.press("Enter")
+    expect(board.get_by_role("menuitem", name="Tumour")).to_be_focused()
+    board.keyboard.press("ArrowDown")
+    board.keyboard.press("Escape")
+    expect(chip).to_be_focused()
+    board.keyboard.press("Enter")
+    board.get_by_role("menuitem").nth(1).wait_for()
+    board.keyboard.press("2")
+    expect(chip).to_have_accessible_name(re.compile("Lymphocyte"))
+
+
+def test_a_cluster_that_is_opened_comes_into_view_and_no_unseen_cell_is_named(
+    board: Page, address: str, labelling: str
+) -> None:
+    board.set_viewport_size({"width": 1000, "height": 420})
+    cards = board.get_by_role("button", name=re.compile("A page of cluster"))
+    cards.last.click()
+    settled(board)
+    expect(cell_of(board, "A")).to_be_in_viewport(ratio=0.9)
+    cards.last.scroll_into_view_if_needed()
+    expect(cell_of(board, "L")).not_to_be_in_viewport()
+    board.keyboard.press("1")
+    expect(board.locator(".notes")).to_contain_text("named nothing")
+    expect(board.locator(".cell").first).to_be_in_viewport()
+    assert events(address, labelling) == []
+
+
+def test_a_key_before_the_next_page_is_there_is_told_and_an_undo_waits(
+    board: Page, address: str, labelling: str
+) -> None:
+    held: list[Route] = []
+    board.route(SAYING, lambda route: held.append(route))
+    board.keyboard.press("1")
+    board.keyboard.press("2")
+    expect(board.locator(".notes")).to_contain_text("that key named nothing")
+    board.keyboard.press("u")
+    board.unroute(SAYING)  # What was held goes on.
+    expect(board.locator(".focus")).to_contain_text("largest cluster")
+    settled(board)
+    assert [event["kind"] for event in events(address, labelling)] == ["page_named", "undone"]
+    assert page_number(board) == 1
+
+
+def test_a_name_that_is_there_already_is_told_beside_its_field(board: Page, address: str, labelling: str) -> None:
+    board.get_by_role("button", name="Edit").click()
+    field = board.get_by_role("textbox", name="Name of a new class")
+    expect(field).to_be_focused()
+    board.keyboard.type("Tumour")
+    board.keyboard.press("Enter")
+    expect(board.get_by_role("alert")).to_contain_text("already")
+    expect(field).to_have_value("Tumour")
+    expect(heading(board)).to_have_text("Page 1")
+    count = len(state(address, labelling)["label_set"]["classes"])
+    board.keyboard.press("Escape")
+    board.get_by_role("button", name="Done").click()
+    assert len(state(address, labelling)["label_set"]["classes"]) == count
+
+
+def test_without_a_line_words_are_kept_over_a_reload_and_sent_once(board: Page, address: str, labelling: str) -> None:
+    board.keyboard.press("b")
+    board.keyboard.press("Escape")
+    board.reload()
+    expect(cell_of(board, "B")).to_have_accessible_name("Cell B: odd")
+
+    def lose(route: Route) -> None:
+        """The gateway hears it; its answer never comes."""
+        route.fetch()
+        route.abort()
+
+    board.route(SAYING, lose)
+    board.keyboard.press("1")
+    expect(board.get_by_text("1 word not sent")).to_be_visible()
+    expect(board.get_by_text("Morula does not answer")).to_be_visible()
+    expect(board.get_by_text("Saved", exact=True)).to_have_count(0)
+    board.unroute(SAYING)
+    board.reload()
+    expect(heading(board)).to_have_text("Page 2")
+    expect(board.get_by_text("Saved", exact=True)).to_be_visible()
+    (said,) = events(address, labelling)
+    assert [cell["class_number"] for cell in said["body"]["cells"]][:3] == [1, 0, 1]
+
+
+def test_offline_is_shown_and_what_was_said_goes_on_by_itself(board: Page, address: str, labelling: str) -> None:
+    board.context.set_offline(True)
+    board.keyboard.press("1")
+    expect(board.get_by_text("1 word not sent")).to_be_visible()
+    expect(heading(board)).to_have_text("Page 1")
+    assert events(address, labelling) == []
+    board.context.set_offline(False)
+    expect(heading(board)).to_have_text("Page 2")
+    expect(board.get_by_text("Saved", exact=True)).to_be_visible()
+    assert [event["kind"] for event in events(address, labelling)] == ["page_named"]
+
+
+def test_of_two_windows_on_one_page_the_second_overwrites_nothing(
+    board: Page, open_page: OpenPage, address: str, labelling: str
+) -> None:
+    other = open_page(f"/board/{labelling}", refusals=(412,))
+    assert page_number(other) == 1
+    board.keyboard.press("1")
+    expect(heading(board)).to_have_text("Page 2")
+    expect(other.locator(".notes")).to_contain_text("named elsewhere meanwhile")
+    assert page_number(other) == 1
+    other.keyboard.press("2")
+    expect(heading(other)).to_have_text("Page 2")
+    expect(other.locator(".notes")).to_contain_text("nothing was overwritten")
+    other.keyboard.press("ArrowLeft")
+    expect(other.locator(".focus")).to_contain_text("not taken")
+    (said,) = events(address, labelling)
+    assert said["body"]["class_number"] == 1
