@@ -157,6 +157,30 @@ def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, addres
     assert broken.name not in names
 
 
+def test_several_files_become_a_slide_each_and_each_tells_its_own_end(
+    open_page: OpenPage, address: str, slide: Path, tmp_path: Path
+) -> None:
+    page = open_page("/", refusals=(400,))
+    content = {
+        "first.tiff": slide.read_bytes(),
+        "cut.svs": slide.read_bytes()[:999],
+        "copy.tiff": slide.read_bytes() + bytes(1),
+        "notes.txt": b"x",
+    }
+    for name, data in content.items():
+        (tmp_path / name).write_bytes(data)
+    with page.expect_request_finished(lambda request: request.method == "POST" and request.url.endswith("/v1/jobs")):
+        page.get_by_label("Slide file").set_input_files([tmp_path / name for name in content])
+    expect(page.get_by_role("alert", name="Upload of cut.svs")).to_contain_text("not taken")
+    expect(page.get_by_role("status", name="Files that were not sent")).to_contain_text("notes.txt")
+    rows = page.get_by_role("list", name="Slides").get_by_role("listitem")
+    expect(rows.filter(has_text="copy.tiff")).to_have_count(1)
+    expect(page.locator(".uploading")).to_have_count(2)
+    names = [one["name"] for one in httpx.get(f"{address}/v1/slides").raise_for_status().json()["slides"]]
+    assert "copy.tiff" in names
+    assert "cut.svs" not in names
+
+
 def test_the_scale_is_asked_for_where_the_file_does_not_say_it(open_page: OpenPage, slide_without_scale: Path) -> None:
     page = open_page("/", refusals=(422,))
     page.get_by_label("Slide file").set_input_files(slide_without_scale)

@@ -137,11 +137,17 @@ function littleEndian16(raw: Uint8Array): Uint16Array {
   return Uint16Array.from({ length: raw.byteLength >> 1 }, (_, index) => view.getUint16(index * 2, true));
 }
 
-/** Sends files with progress; `fetch` cannot say how much was sent. */
-export function upload(files: File[], onShare: (share: number) => void, signal: AbortSignal): Promise<Slide> {
+/** A file and what it is called inside its slide. */
+interface Named {
+  name: string;
+  file: File;
+}
+
+/** Sends one slide with progress; `fetch` cannot say how much was sent. */
+export function upload(files: readonly Named[], onShare: (share: number) => void, signal: AbortSignal): Promise<Slide> {
   return new Promise((resolve, reject) => {
     const form = new FormData();
-    for (const file of files) form.append("file", file, file.name);
+    for (const { name, file } of files) form.append("file", file, name);
     const sending = new XMLHttpRequest();
     sending.open("POST", address("v1/slides"));
     sending.upload.onprogress = (event) => event.lengthComputable && onShare(event.loaded / event.total);

@@ -1,11 +1,12 @@
 // Home: slides and their jobs. A slide is dropped, its cells are found, the board opens.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useEvents } from "../events";
-import { countOf, percent } from "../format";
+import { bytes, countOf, percent } from "../format";
 import { useKeys } from "../keys";
 import { Failed, Keys, State } from "../ui/parts";
 import { Disclaimer, homeTab, type KeyHelp, Shell } from "../ui/shell";
 import { SlideRow } from "./row";
+import { filesOf } from "./sets";
 import { Home, type Upload } from "./store";
 import "./jobs.css";
 
@@ -26,13 +27,14 @@ export function HomeRoom() {
   useEvents({
     job: (job) => home.hearJob(job),
     slide: (slide) => home.hearSlide(slide),
+    deleted: (gone) => home.hearDeleted(gone),
     reopened: () => void home.load(),
   });
   useKeys((key) => {
     if (key === "n") choose();
     return key === "n";
   });
-  useDrop((files) => void home.add(files), setOver);
+  useDrop((transfer) => void home.add(filesOf(transfer)), setOver);
 
   return (
     <Shell
@@ -41,6 +43,7 @@ export function HomeRoom() {
       keyline={<Keys names={["N"]}>new slide</Keys>}
       last={home.slides.value && countOf(home.slides.value.length, "slide")}
       help={HELP}
+      note={home.note.value}
     >
       <input
         ref={input}
@@ -50,13 +53,16 @@ export function HomeRoom() {
         tabIndex={-1}
         aria-label="Slide file"
         onChange={(event) => {
-          void home.add([...(event.currentTarget.files ?? [])]);
+          void home.add(
+            Promise.resolve([...(event.currentTarget.files ?? [])].map((file) => ({ name: file.name, file }))),
+          );
           event.currentTarget.value = "";
         }}
       />
       {home.uploads.value.map((one) => (
-        <UploadRow key={one.id} upload={one} dismiss={() => home.dismiss(one.id)} />
+        <UploadRow key={one.id} upload={one} again={() => void home.again(one)} />
       ))}
+      {home.rest.value.length > 0 && <Rest home={home} />}
       <Content home={home} choose={choose} />
     </Shell>
   );
@@ -76,12 +82,12 @@ function Add({ over, choose }: { over: boolean; choose: () => void }) {
               d="M14 18V5m-5 5 5-5 5 5M5 18v5h18v-5"
             />
           </svg>
-          <b>Drop a slide here</b>
-          <span class="tiny">or choose a file</span>
+          <b>Drop slides here</b>
+          <span class="tiny">or choose files</span>
         </button>
         <p class="tiny after">
-          Whole-slide images that OpenSlide reads, and tiled TIFF. A slide of several files (MRXS, DICOM): choose all of
-          them at once.
+          Whole-slide images that OpenSlide reads, and tiled TIFF. Several slides, or a folder of them: each becomes its
+          own. Of a slide of several files (MRXS, VMS, DICOM, OME-TIFF) drop all, or its folder.
         </p>
       </section>
       <section>
@@ -118,34 +124,80 @@ function Content({ home, choose }: { home: Home; choose: () => void }) {
   );
 }
 
-function UploadRow({ upload, dismiss }: { upload: Upload; dismiss: () => void }) {
-  const { problem } = upload;
+function UploadRow({ upload, again }: { upload: Upload; again: () => void }) {
+  const { problem, share } = upload;
+  const size = upload.files.reduce((sum, { file }) => sum + file.size, 0);
   return (
     <section class="slide-card uploading" role={problem ? "alert" : "status"} aria-label={`Upload of ${upload.name}`}>
       <div class="slide-head">
         <h1>{upload.name}</h1>
-        {problem ? <span class="chip wrong">not taken</span> : <span class="chip calm">uploading</span>}
+        {problem ? (
+          <span class="chip wrong">not taken</span>
+        ) : (
+          <span class="chip calm">{share === null ? "waiting" : "uploading"}</span>
+        )}
+        <span class="tiny">
+          {upload.files.length > 1 && `${countOf(upload.files.length, "file")} · `}
+          {bytes(size)}
+        </span>
         <span class="push" />
-        <button type="button" class="btn" onClick={problem ? dismiss : upload.cancel}>
+        {problem && (
+          <button type="button" class="btn" onClick={again}>
+            Try again
+          </button>
+        )}
+        <button type="button" class="btn" onClick={upload.cancel}>
           {problem ? "Dismiss" : "Cancel"}
         </button>
       </div>
       {problem ? (
         <p>
-          <b class="strong">{problem.title}.</b> <span class="muted">{problem.detail}</span>
+          <b class="strong">{problem.title.replace(/\.$/, "")}.</b> <span class="muted">{problem.detail}</span>
         </p>
       ) : (
         <div class="meter-line">
-          <progress class="meter" max={1} value={upload.share} aria-label="Sent" />
-          <span class="muted">{upload.share < 1 ? percent(upload.share) : "looking at the file"}</span>
+          <progress class="meter" max={1} value={share ?? 0} aria-label={`Sent of ${upload.name}`} />
+          <span class="muted">
+            {share === null ? "the others come first" : share < 1 ? percent(share) : "looking at the file"}
+          </span>
         </div>
       )}
     </section>
   );
 }
 
+const NAMED_AT_MOST = 5;
+
+function Rest({ home }: { home: Home }) {
+  const names = home.rest.value;
+  const more = names.length - NAMED_AT_MOST;
+  return (
+    <section class="slide-card uploading" role="status" aria-label="Files that were not sent">
+      <div class="slide-head">
+        <p>
+          <b class="strong">Not sent: {countOf(names.length, "file")} of no slide.</b>{" "}
+          <span class="muted">
+            {names.slice(0, NAMED_AT_MOST).join(", ")}
+            {more > 0 && ` and ${more} more`}
+          </span>
+        </p>
+        <span class="push" />
+        <button
+          type="button"
+          class="btn"
+          onClick={() => {
+            home.rest.value = [];
+          }}
+        >
+          Dismiss
+        </button>
+      </div>
+    </section>
+  );
+}
+
 /** The whole page takes a dropped slide. */
-function useDrop(take: (files: File[]) => void, setOver: (over: boolean) => void): void {
+function useDrop(take: (transfer: DataTransfer) => void, setOver: (over: boolean) => void): void {
   useEffect(() => {
     const drag = (event: DragEvent) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
@@ -155,7 +207,7 @@ function useDrop(take: (files: File[]) => void, setOver: (over: boolean) => void
     const drop = (event: DragEvent) => {
       event.preventDefault();
       setOver(false);
-      take([...(event.dataTransfer?.files ?? [])]);
+      if (event.dataTransfer) take(event.dataTransfer);
     };
     window.addEventListener("dragover", drag);
     window.addEventListener("dragleave", drag);

@@ -1,15 +1,23 @@
 // Slides, their newest jobs, and what is being uploaded now.
 import { computed, signal } from "@preact/signals";
 import { api, asProblem, upload } from "../api";
+import type { Gone } from "../events";
 import type { Job, Problem, Slide } from "../types";
+import type { Note } from "../ui/notes";
+import { type Dropped, slideSets } from "./sets";
 
 export interface Upload {
   id: number;
   name: string;
-  share: number;
+  files: readonly Dropped[];
+  /** Null while it waits for its turn. */
+  share: number | null;
   problem: Problem | null;
+  signal: AbortSignal;
   cancel: () => void;
 }
+
+const UPLOADS_AT_ONCE = 2;
 
 /** A slide's row: its newest job, and why the last wish about it was refused. */
 export interface Row {
@@ -25,6 +33,10 @@ export class Home {
   readonly refusals = signal<ReadonlyMap<string, Problem>>(new Map());
   readonly problem = signal<Problem | null>(null);
   readonly rows = computed<readonly Row[]>(() => rowsOf(this.slides.value ?? [], this.jobs.value, this.refusals.value));
+  /** Files of the last drop that belong to no slide. */
+  readonly rest = signal<readonly string[]>([]);
+  readonly note = signal<Note | null>(null);
+  private readonly sending = new Set<Promise<void>>();
   private uploadCount = 0;
 
   async load(): Promise<void> {
@@ -39,8 +51,25 @@ export class Home {
   }
 
   hearJob(job: Job): void {
+    const before = this.jobs.value.get(job.id);
     this.jobs.value = new Map(this.jobs.value).set(job.id, job);
-    if (job.slide_id && !this.slides.value?.some((slide) => slide.id === job.slide_id)) void this.load();
+    const isNew = !this.slides.value?.some((slide) => slide.id === job.slide_id);
+    // A job that ends leaves a board, which the slide tells of.
+    if (job.slide_id && (isNew || before?.state !== job.state)) void this.loadSlide(job.slide_id);
+  }
+
+  private async loadSlide(id: string): Promise<void> {
+    try {
+      this.hearSlide(await api.slide(id));
+    } catch (error) {
+      this.note.value = { text: asProblem(error).title };
+    }
+  }
+
+  hearDeleted({ kind, id }: Gone): void {
+    if (kind === "slide") this.slides.value = this.slides.value?.filter((slide) => slide.id !== id) ?? null;
+    const jobs = new Map(this.jobs.value);
+    if (kind === "job" && jobs.delete(id)) this.jobs.value = jobs;
   }
 
   hearSlide(slide: Slide): void {
@@ -48,22 +77,51 @@ export class Home {
     this.slides.value = [slide, ...others];
   }
 
-  /** One slide: one file, or the several files it is made of. The job starts by itself. */
-  async add(files: File[]): Promise<void> {
-    const first = files[0];
-    if (!first) return;
+  /** One request for each slide, its job starts by itself; what is no slide is told and not sent. */
+  async add(dropping: Promise<readonly Dropped[]>): Promise<void> {
+    const sets = await dropping.then(slideSets).catch((error: Error) => {
+      this.note.value = { text: `What was dropped cannot be read: ${error.message}` };
+    });
+    if (!sets) return;
+    const { slides, rest } = sets;
+    this.rest.value = rest;
+    const entries = slides.map(({ entry, files }) => this.enter(entry, files));
+    this.uploads.value = [...this.uploads.value, ...entries];
+    await Promise.all(entries.map((entry) => this.sendInTurn(entry)));
+  }
+
+  private enter(name: string, files: readonly Dropped[]): Upload {
     const abort = new AbortController();
     const id = ++this.uploadCount;
-    const entry = { id, name: first.name, share: 0, problem: null, cancel: () => abort.abort() };
-    this.uploads.value = [...this.uploads.value, entry];
+    const cancel = () => {
+      abort.abort();
+      this.dismiss(id);
+    };
+    return { id, name, files, share: null, problem: null, signal: abort.signal, cancel };
+  }
+
+  again(upload: Upload): Promise<void> {
+    this.change(upload.id, { problem: null, share: null });
+    return this.sendInTurn(upload);
+  }
+
+  /** A few at a time: the others wait, and are refused by nobody for being too many. */
+  private async sendInTurn(upload: Upload): Promise<void> {
+    while (this.sending.size >= UPLOADS_AT_ONCE) await Promise.race(this.sending);
+    if (upload.signal.aborted) return;
+    const sending = this.send(upload).finally(() => this.sending.delete(sending));
+    this.sending.add(sending);
+    await sending;
+  }
+
+  private async send({ id, files, signal: aborted }: Upload): Promise<void> {
     try {
-      const slide = await upload(files, (share) => this.change(id, { share }), abort.signal);
+      const slide = await upload(files, (share) => this.change(id, { share }), aborted);
       this.dismiss(id);
       this.hearSlide(slide);
       await this.start(slide.id);
     } catch (error) {
-      if (error instanceof DOMException && error.name === "AbortError") this.dismiss(id);
-      else this.change(id, { problem: asProblem(error) });
+      if (!aborted.aborted) this.change(id, { problem: asProblem(error) });
     }
   }
 
@@ -76,26 +134,25 @@ export class Home {
   }
 
   start(slide_id: string, slide_mpp?: number): Promise<void> {
-    return this.wish(slide_id, () => api.startJob(slide_id, slide_mpp));
+    return this.wish(slide_id, async () => this.hearJob(await api.startJob(slide_id, slide_mpp)));
   }
 
   cancel(job: Job): Promise<void> {
-    return this.wish(job.slide_id ?? job.id, () => api.cancelJob(job.id));
+    return this.wish(job.slide_id ?? job.id, async () => this.hearJob(await api.cancelJob(job.id)));
   }
 
   retry(job: Job): Promise<void> {
-    return this.wish(job.slide_id ?? job.id, () => api.retryJob(job.id));
+    return this.wish(job.slide_id ?? job.id, async () => this.hearJob(await api.retryJob(job.id)));
   }
 
-  private async wish(about: string, ask: () => Promise<Job>): Promise<void> {
+  private async wish(about: string, ask: () => Promise<void>): Promise<void> {
+    const refused = await ask().then(
+      () => null,
+      (error: unknown) => asProblem(error),
+    );
     const refusals = new Map(this.refusals.value);
     refusals.delete(about);
-    try {
-      this.hearJob(await ask());
-    } catch (error) {
-      refusals.set(about, asProblem(error));
-    }
-    this.refusals.value = refusals;
+    this.refusals.value = refused ? refusals.set(about, refused) : refusals;
   }
 }
 
