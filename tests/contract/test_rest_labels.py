@@ -220,3 +220,82 @@ async def test_label_sets_grow_and_never_shrink(world: World) -> None:
     assert (await world.http.post(f"{path}/classes", json={"name": "Two"})).status_code == 409
     assert (await world.http.post(f"{path}/classes", json={"name": "x", "color": "red"})).status_code == 422
     assert (await world.http.patch(f"{path}/classes/77", json={"name": "x"})).status_code == 404
+
+
+def box(width_px: int, height_px: int = 800) -> dict[str, Any]:
+    ring = [[0, 0], [width_px, 0], [width_px, height_px], [0, height_px], [0, 0]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+async def test_labels_move_to_a_new_clustering_of_the_same_cells(world: World) -> None:
+    """A run again with other parameters: what was said comes along by the cells' ids, the earlier board stays."""
+    labelling = await world.labelling()
+    await world.http.put(f"{labelling}/cut", json={"cluster_count": 3})
+    for number in (1, 2, 1):
+        await name_page(world, labelling, number, odd=1)
+    await say(world, labelling, "undone", {"seq": 2})
+    node = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"][0]
+    before = (await say(world, labelling, "cluster_named", {"node_id": node, "class_number": 2})).json()
+    job = await world.client.run(world.slide["id"], include=box(1100))
+    assert job["clustering_id"] != world.job["clustering_id"]
+    after = (await world.http.get(f"/v1/labellings/{job['labelling_id']}")).json()
+    assert after["moved"] == {
+        "from_labelling_id": before["id"],
+        "cell_count": 24,
+        "dropped_cell_count": 0,
+        "dropped_name_count": 1,
+    }
+    assert (after["page_count"], after["mark_count"], after["seq"]) == (2, 22, 2)
+    assert after["learned_seq"] == 2
+    assert await words_by_id(world, labelling) == await words_by_id(world, f"/v1/labellings/{after['id']}")
+    slide = (await world.http.get(f"/v1/slides/{world.slide['id']}")).json()
+    first = slide["labellings"][0]
+    assert (first["id"], first["page_count"], first["moved_from"]) == (after["id"], 2, before["id"])
+    assert (first["segmenter"], first["slide_count"], first["job_id"]) == ("watershed", 1, job["id"])
+    listed = (await world.http.get("/v1/slides")).json()["slides"]
+    assert next(one for one in listed if one["id"] == slide["id"]) == slide
+    told = [(one["id"], one["page_count"], one["word_count"]) for one in slide["labellings"]]
+    assert (before["id"], 2, 3) in told
+    empty = [one["word_count"] == 0 for one in slide["labellings"]]
+    assert empty == sorted(empty), "where something was said comes first"
+    again = (await world.http.get(f"{labelling}/events")).json()["events"]
+    assert len(again) == 5, "the earlier labelling stays as it was"
+
+
+async def words_by_id(world: World, labelling: str) -> dict[str, int]:
+    table = pq.read_table(io.BytesIO((await world.http.get(f"{labelling}/labels.parquet")).content))
+    rows = zip(
+        table["cell_id"].to_pylist(), table["class_number"].to_pylist(), table["source"].to_pylist(), strict=True
+    )
+    return {cell_id: number for cell_id, number, source in rows if source == "mark" and number}
+
+
+async def test_labels_move_by_hand_and_cells_that_are_not_there_are_counted(world: World) -> None:
+    labelling = await world.labelling()
+    for number in (1, 2):
+        await name_page(world, labelling, number)
+    said = await words_by_id(world, labelling)
+    source = labelling.rsplit("/", 1)[1]
+    job = await world.client.run(world.slide["id"], include=box(1100, 500))
+    body = {"clustering_id": job["clustering_id"], "from_labelling_id": source}
+    made = await world.http.post("/v1/labellings", json=body)
+    assert made.status_code == 201, made.text
+    moved = made.json()["moved"]
+    words = await words_by_id(world, made.headers["location"])
+    assert words.items() < said.items()
+    assert (moved["cell_count"], moved["dropped_cell_count"]) == (len(words), len(said) - len(words))
+    both = await world.http.post("/v1/labellings", json=body | {"label_set_id": "any"})
+    check_problem(both, 422, "INVALID_ARGUMENT")
+
+
+async def test_labels_do_not_move_to_other_cells(world: World) -> None:
+    labelling = await world.labelling()
+    await name_page(world, labelling, 1)
+    job = await world.client.run(world.slide["id"], mpp=0.6)
+    state = (await world.http.get(f"/v1/labellings/{job['labelling_id']}")).json()
+    assert (state["seq"], state["moved"]) == (0, None)
+    body = {"clustering_id": job["clustering_id"], "from_labelling_id": labelling.rsplit("/", 1)[1]}
+    check_problem(await world.http.post("/v1/labellings", json=body), 409, "CONFLICT")
+    offered = (await world.http.get(f"/v1/slides/{world.slide['id']}")).json()["labellings"]
+    assert offered[0]["page_count"] > 0
+    assert state["id"] in {one["id"] for one in offered}

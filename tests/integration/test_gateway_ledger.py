@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from morula.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, Stale
 from morula.gateway.labels.fold import check_undo, fold
-from morula.gateway.ledger import clusterings, events, jobs, label_sets, labels, shards, slides
+from morula.gateway.ledger import boards, clusterings, events, jobs, label_sets, labels, shards, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
@@ -266,6 +266,28 @@ def test_events_are_numbered_without_gaps_and_a_stale_writer_is_told(ledger: Led
         assert [event.seq for event in labels.list_events(tx, labelling_id)] == [1, 2]
         with pytest.raises(NotFound):
             labels.get_labelling(tx, "nobody")
+
+
+def test_words_are_counted_where_they_count_and_boards_with_words_are_offered_first(
+    ledger: Ledger, project: str
+) -> None:
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, project)
+        row = labels.get_labelling(tx, labelling_id)
+        empty = labels.create_labelling(tx, row["clustering_id"], row["label_set_id"], 10)
+        for kind, body in (
+            ("page_named", {"class_number": 1}),
+            ("page_named", {"class_number": None}),
+            ("page_named", {"class_number": 2}),
+            ("cell_set", {"row": 1, "class_number": 2}),
+            ("undone", {"seq": 3}),
+        ):
+            labels.append_event(tx, labelling_id, "a", kind, body, None)
+        slide_id = clusterings.clustering_slides(tx, row["clustering_id"])[0]["slide_id"]
+        offered = boards.boards_of_slides(tx, [slide_id])[slide_id]
+        assert boards.labelled_before(tx, row["clustering_id"]) == []
+    told = [(one["id"], one["page_count"], one["word_count"], one["slide_count"]) for one in offered]
+    assert told == [(labelling_id, 1, 2, 1), (empty, 0, 0, 1)]
 
 
 async def test_many_writers_lose_nothing(ledger: Ledger, project: str) -> None:

@@ -18,6 +18,7 @@ from morula.gateway.guard import Guard
 from morula.gateway.house import House
 from morula.gateway.intake import Intake
 from morula.gateway.labels.learning import Learning
+from morula.gateway.labels.moving import Moving
 from morula.gateway.labels.paging import Paging
 from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
@@ -62,6 +63,7 @@ async def _live(
     workers = connect()
     views = Views(ledger, store)
     learning = Learning(ledger, workers, views)
+    moving = Moving(ledger, views, learning)
     listeners = Listeners(ledger)
     project = await ledger.read(default_project)
     app.state.house = House(
@@ -74,12 +76,14 @@ async def _live(
         views=views,
         labelling=Labelling(ledger, store, views, learning),
         paging=Paging(workers, views, learning),
+        moving=moving,
         listeners=listeners,
     )
     pipeline = Pipeline(
         Tools(ledger, workers, store, settings.scratch),
         views,
         learning,
+        moving,
         settings.shards_in_flight,
         settings.max_failed_tile_share,
     )

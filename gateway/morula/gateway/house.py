@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from morula.common.store import Store
 from morula.gateway.intake import Intake
+from morula.gateway.labels.moving import Moving
 from morula.gateway.labels.paging import Paging
 from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
@@ -30,6 +31,7 @@ class House:
     views: Views
     labelling: Labelling
     paging: Paging
+    moving: Moving
     listeners: Listeners
 
 

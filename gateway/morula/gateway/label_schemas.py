@@ -55,8 +55,17 @@ class LabelSets(Listed):
 
 
 class NewLabelling(Request):
+    """An empty labelling by a label set, or one that begins with what was said in another one about the same cells."""
+
     clustering_id: Identifier
     label_set_id: Identifier | None = None
+    from_labelling_id: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _one_label_set(self) -> "NewLabelling":
+        if self.label_set_id is not None and self.from_labelling_id is not None:
+            raise ValueError("labels that move keep their own label set")
+        return self
 
 
 class PlaceBody(Request):
@@ -167,6 +176,15 @@ class LastEvent(Answer):
     sentence: str
 
 
+class MovedLabels(Answer):
+    """What came along from an earlier labelling of the same cells, and what did not."""
+
+    from_labelling_id: str
+    cell_count: int
+    dropped_cell_count: int
+    dropped_name_count: int
+
+
 class State(Answer):
     """A labelling as its events leave it, with what was learnt from them."""
 
@@ -195,6 +213,7 @@ class State(Answer):
     learned_s: float | None
     last_event: LastEvent | None
     can_undo: bool
+    moved: MovedLabels | None
 
 
 class Labellings(Listed):

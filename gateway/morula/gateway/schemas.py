@@ -91,6 +91,23 @@ class SlideFields(BaseModel):
     tissue: Name | None = None
 
 
+class Board(Answer):
+    """A labelling of a slide's cells, and how much was said in it."""
+
+    id: str
+    clustering_id: str
+    job_id: str
+    segmenter: str | None
+    page_count: int
+    """Pages that were named."""
+    word_count: int
+    """Pages, cells and clusters that were named."""
+    cell_count: int
+    slide_count: int
+    moved_from: str | None
+    created_at: Time
+
+
 class Slide(Answer):
     """A slide."""
 
@@ -108,6 +125,8 @@ class Slide(Answer):
     stain: str | None
     tissue: str | None
     created_at: Time
+    labellings: list[Board]
+    """In the order in which to offer them: where something was said first, the newest first."""
 
 
 class Slides(Listed):

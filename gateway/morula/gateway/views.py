@@ -10,6 +10,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from morula.common.arrays import read_array, read_json
 from morula.common.errors import NotFound, of_artifact
@@ -56,6 +58,12 @@ class SlideRows:
         self.shard_row: npt.NDArray[np.int32] = index["row"].to_numpy()
         self._cell_ids = index["cell_id"]
         self._outlines: tuple[FileState, Any] | None = None
+
+    def rows_of(self, cell_ids: Sequence[bytes]) -> list[int | None]:
+        """Row of each of these cells among the clustering's, None where the slide has no such cell."""
+        wanted = pa.array(cell_ids, self._cell_ids.type)
+        places = pc.index_in(wanted, value_set=self._cell_ids.combine_chunks()).to_pylist()
+        return [None if place is None else self.row_start + place for place in places]
 
     def cell_ids(self, rows: npt.ArrayLike) -> list[bytes]:
         """Ids of cells, by rows of this slide."""

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from morula.common.errors import NotFound
 from morula.gateway.api.jobs import job_answer
+from morula.gateway.api.slides import slide_answer
 from morula.gateway.house import Here, House
-from morula.gateway.ledger import events, jobs, labels, slides
-from morula.gateway.schemas import Job, Slide
+from morula.gateway.ledger import events, jobs, labels
+from morula.gateway.schemas import Job
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
@@ -78,8 +79,7 @@ async def _subject(here: House, kind: str, subject_id: str) -> object:
     if kind == "job":
         return (await here.ledger.read(job_answer, subject_id)).model_dump(mode="json")
     if kind == "slide":
-        row = await here.ledger.read(slides.get_slide, subject_id)
-        return Slide.model_validate(dict(row)).model_dump(mode="json")
+        return (await here.ledger.read(slide_answer, subject_id)).model_dump(mode="json")
     return {"id": (await here.ledger.read(labels.get_labelling, subject_id))["id"]}
 
 

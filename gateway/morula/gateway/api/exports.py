@@ -91,8 +91,7 @@ def _write_labels(
             "confidence": pa.array(confidence, from_pandas=True),
         }
     )
-    name = {"prefix": "morula-labels-", "suffix": ".parquet"}
-    with tempfile.NamedTemporaryFile(**name, dir=scratch, delete=False) as sink:
+    with tempfile.NamedTemporaryFile(prefix="morula-labels-", suffix=".parquet", dir=scratch, delete=False) as sink:
         pq.write_table(table, sink, compression="zstd")
     return Path(sink.name)
 

@@ -37,8 +37,11 @@ router = APIRouter(prefix="/v1/labellings", tags=["labellings"])
 
 @router.post("", status_code=201, response_model=State, responses=created(201))
 async def create_labelling(body: NewLabelling, response: Response, here: Here) -> State:
-    """Begin a labelling of a clustering."""
-    labelling_id = await here.ledger.write(_create, here.project, body)
+    """Begin a labelling of a clustering: empty, or with what was said of the same cells in another labelling."""
+    if body.from_labelling_id is None:
+        labelling_id = await here.ledger.write(_create, here.project, body)
+    else:
+        labelling_id = await here.moving.begin(body.clustering_id, body.from_labelling_id)
     response.headers["Location"] = f"/v1/labellings/{labelling_id}"
     return await here.labelling.state(labelling_id)
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway import references, uploads
@@ -13,7 +15,8 @@ from morula.gateway.api.waiting import while_waited
 from morula.gateway.contract import created, served
 from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
-from morula.gateway.ledger import slides
+from morula.gateway.ledger import boards, slides
+from morula.gateway.ledger.rows import Row, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_bytes
 from morula.gateway.refs import slide_ref
@@ -46,15 +49,25 @@ async def create_slide(request: Request, response: Response, here: Here) -> Slid
     """Take a slide in: an upload (multipart, `file` one or more times) or a reference (JSON, `path` or `key`)."""
     content_type = request.headers.get("content-type", "")
     if content_type.startswith("application/json"):
-        slide, created = await _by_reference(request, here)
+        row, created = await _by_reference(request, here)
     else:
-        slide, created = await _by_upload(request, content_type, here)
+        row, created = await _by_upload(request, content_type, here)
     response.status_code = 201 if created else 200
-    response.headers["Location"] = f"/v1/slides/{slide.id}"
-    return slide
+    response.headers["Location"] = f"/v1/slides/{row['id']}"
+    return await here.ledger.read(slide_answer, row["id"])
 
 
-async def _by_upload(request: Request, content_type: str, here: House) -> tuple[Slide, bool]:
+def slide_answer(tx: Connection, slide_id: str) -> Slide:
+    """A slide with the labellings that it has."""
+    return _answers(tx, [slides.get_slide(tx, slide_id)])[0]
+
+
+def _answers(tx: Connection, rows: Sequence[Row]) -> list[Slide]:
+    labellings = boards.boards_of_slides(tx, [row["id"] for row in rows])
+    return [Slide.model_validate({**row, "labellings": labellings[row["id"]]}) for row in rows]
+
+
+async def _by_upload(request: Request, content_type: str, here: House) -> tuple[Row, bool]:
     declared = request.headers.get("content-length", "0")
     length = int(declared) if declared.isdecimal() else 0
     upload = await uploads.receive(request.stream(), content_type, length, here.settings.scratch)
@@ -63,10 +76,10 @@ async def _by_upload(request: Request, content_type: str, here: House) -> tuple[
         row, created = await here.intake.take_files(upload.parts, Description(**said.model_dump()))
     finally:
         await asyncio.to_thread(upload.discard)
-    return Slide.model_validate(dict(row)), created
+    return row, created
 
 
-async def _by_reference(request: Request, here: House) -> tuple[Slide, bool]:
+async def _by_reference(request: Request, here: House) -> tuple[Row, bool]:
     try:
         reference = SlideReference.model_validate_json(await request.body())
     except ValidationError as error:
@@ -79,7 +92,7 @@ async def _by_reference(request: Request, here: House) -> tuple[Slide, bool]:
         row, created = await here.intake.take_files(parts, said)
     else:
         row, created = await here.intake.take_key(str(reference.key), said)
-    return Slide.model_validate(dict(row)), created
+    return row, created
 
 
 def _checked(kind: type[SlideFields], fields: dict[str, str]) -> SlideFields:
@@ -92,14 +105,18 @@ def _checked(kind: type[SlideFields], fields: dict[str, str]) -> SlideFields:
 @router.get("", response_model=Slides)
 async def list_slides(here: Here, wanted: Wanted) -> Slides:
     """Slides, newest first."""
-    part = await here.ledger.read(slides.list_slides, here.project, wanted)
-    return Slides(slides=[Slide.model_validate(dict(row)) for row in part.rows], next_cursor=cursor_after(part))
+    return await here.ledger.read(_part, here.project, wanted)
+
+
+def _part(tx: Connection, project: str, wanted: Slice) -> Slides:
+    part = slides.list_slides(tx, project, wanted)
+    return Slides(slides=_answers(tx, part.rows), next_cursor=cursor_after(part))
 
 
 @router.get("/{slide_id}", response_model=Slide)
 async def get_slide(slide_id: str, here: Here) -> Slide:
     """One slide."""
-    return Slide.model_validate(dict(await here.ledger.read(slides.get_slide, slide_id)))
+    return await here.ledger.read(slide_answer, slide_id)
 
 
 @router.get("/{slide_id}/tiles/{zoom}/{column}_{row}.jpeg", response_class=Response, responses=served("image/jpeg"))

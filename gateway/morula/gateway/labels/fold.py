@@ -84,13 +84,17 @@ class Labels:
 def fold(events: Iterable[LabelEvent]) -> Labels:
     """State after these events, which come in the order of their numbers."""
     log = list(events)
-    undone = {event.body["seq"] for event in log if event.kind == "undone"}
     labels = Labels(seq=log[-1].seq if log else 0)
-    for event in log:
-        if event.kind != "undone" and event.seq not in undone:
-            _APPLY[event.kind](labels, event.body)
-            labels.last = event
+    for event in counting(log):
+        _APPLY[event.kind](labels, event.body)
+        labels.last = event
     return labels
+
+
+def counting(log: Sequence[LabelEvent]) -> list[LabelEvent]:
+    """Events that say something still: neither undone nor an undo."""
+    undone = {event.body["seq"] for event in log if event.kind == "undone"}
+    return [event for event in log if event.kind != "undone" and event.seq not in undone]
 
 
 def _page_named(labels: Labels, body: Mapping[str, Any]) -> None:

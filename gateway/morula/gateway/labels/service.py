@@ -127,6 +127,7 @@ def _state(
         learned_s=learnt.learned_s if learnt.seq else None,
         last_event=_told(said.last, label_set) if said.last else None,
         can_undo=said.last is not None,
+        moved=snapshot.row["moved"],
     )
 
 

@@ -1,6 +1,6 @@
 """Labellings and their events: appended, read, never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -22,6 +22,20 @@ def create_labelling(tx: Connection, clustering_id: str, label_set_id: str, clus
     )
     announce(tx, "labelling", labelling_id)
     return labelling_id
+
+
+def fill_labelling(
+    tx: Connection, labelling_id: str, label_set_id: str, events: Sequence[LabelEvent], moved: Mapping[str, Any]
+) -> bool:
+    """Begin a labelling with events of another one; whether it was empty still, else nothing changes."""
+    change = update(labelling).where(labelling.c.id == labelling_id, labelling.c.seq == 0)
+    values = {"seq": len(events), "label_set_id": label_set_id, "moved": dict(moved)}
+    if tx.execute(change.values(**values).returning(labelling.c.id)).first() is None:
+        return False
+    rows = [{**vars(event), "body": dict(event.body), "labelling_id": labelling_id} for event in events]
+    tx.execute(insert(label_event), rows)
+    announce(tx, "labelling", labelling_id)
+    return True
 
 
 def get_labelling(tx: Connection, labelling_id: str) -> Row:

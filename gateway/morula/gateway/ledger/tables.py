@@ -213,6 +213,8 @@ labelling = Table(
     Column("label_set_id", ForeignKey("label_set.id"), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("cluster_count", Integer, nullable=False),
+    # Where its first events were copied from, and how much of it came along; null where it began empty.
+    Column("moved", JSON(none_as_null=True)),
     Column("created_at", Double, nullable=False),
     Index("ix_labelling_clustering_id", "clustering_id"),
 )

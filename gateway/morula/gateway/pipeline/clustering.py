@@ -101,8 +101,10 @@ def feature_names(store: Store, result: Json) -> list[str]:
     return [str(name) for name in read_json(store.get(tree.key, tree.sha256))["feature_names"]]
 
 
-def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member], names: Sequence[str]) -> str:
-    """Make the clustering visible, with a labelling by the project's first label set."""
+def publish(
+    tx: Connection, job_id: str, result: Json, members: Sequence[Member], names: Sequence[str]
+) -> tuple[str, str]:
+    """Make the clustering visible, with a labelling by the project's first label set; the ids of both."""
     job = jobs.get_job(tx, job_id)
     parsed = from_json(result, ClusterCellsResult)
     rows: list[dict[str, Any]] = []
@@ -130,4 +132,4 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
         known[0]["id"] if known else labels.create_labelling(tx, clustering_id, label_set_id, parsed.cluster_count)
     )
     jobs.note_job(tx, job_id, clustering_id=clustering_id, labelling_id=labelling_id, cell_count=parsed.cell_count)
-    return clustering_id
+    return clustering_id, labelling_id

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from morula.common.errors import Internal, MorulaError
 from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
+from morula.gateway.labels.moving import Moving
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.files import Outcome, leave_files
@@ -39,10 +40,19 @@ class Steps(Protocol):
 class Pipeline:
     """Runs jobs. Everything that it does can be done again."""
 
-    def __init__(self, tools: Tools, views: Views, learning: Learning, in_flight: int, max_failed_share: float) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        views: Views,
+        learning: Learning,
+        moving: Moving,
+        in_flight: int,
+        max_failed_share: float,
+    ) -> None:
         self._tools = tools
         self._views = views
         self._learning = learning
+        self._moving = moving
         self._in_flight = in_flight
         self._max_failed_share = max_failed_share
 
@@ -171,7 +181,8 @@ class Pipeline:
                 "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
             )
             names = await asyncio.to_thread(feature_names, self._tools.store, result)
-            clustering_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
+            clustering_id, labelling_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
+            await self._moving.bring(clustering_id, labelling_id)
         await self._enter(job, "tables")
         outcome = Outcome(self._tools, self._views, self._learning, job, params, work, shards, clustering_id)
         result_digest = await steps.draw()("tables", lambda: leave_files(outcome))

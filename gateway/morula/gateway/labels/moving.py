@@ -1,0 +1,155 @@
+"""Labels move to another clustering of the same cells: by the cells' ids, which equal segmentations share.
+
+What counts is copied event by event; the labelling that it came from stays as it was. Cells that the new clustering
+does not have are left out and counted, and so are names of clusters: its tree is another one.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from morula.common.errors import Conflict, MorulaError
+from morula.common.telemetry import log
+from morula.gateway.labels.effective import NOISE
+from morula.gateway.labels.fold import LabelEvent, counting
+from morula.gateway.labels.learning import Learning
+from morula.gateway.ledger import boards, labels
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.rows import Row
+from morula.gateway.views import ClusteringView, Views
+
+LEAST_SHARE = 0.5
+"""Of the cells that were spoken of, as many must be in the new clustering; else it is of other cells."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Events as the new clustering's labelling has them, numbered from 1, and what did not come along."""
+
+    events: list[LabelEvent]
+    cell_count: int
+    dropped_cell_count: int
+    dropped_name_count: int
+
+    @property
+    def is_of_the_same_cells(self) -> bool:
+        return self.cell_count > 0 and self.cell_count >= LEAST_SHARE * (self.cell_count + self.dropped_cell_count)
+
+
+class Moving:
+    """Copies labels from one clustering's labelling to another's."""
+
+    def __init__(self, ledger: Ledger, views: Views, learning: Learning) -> None:
+        self._ledger = ledger
+        self._views = views
+        self._learning = learning
+
+    async def begin(self, clustering_id: str, source_id: str) -> str:
+        """A new labelling of this clustering that begins with what was said in another one."""
+        source, moved = await self._moved(clustering_id, source_id)
+        if not moved.is_of_the_same_cells:
+            raise Conflict(
+                "The labelling is of other cells: too few of those it speaks of are in this clustering.",
+                from_labelling_id=source_id,
+                cell_count=str(moved.cell_count),
+                dropped_cell_count=str(moved.dropped_cell_count),
+            )
+        view = await self._views.get(clustering_id)
+        labelling_id = await self._ledger.write(_begin, view.id, view.cluster_count, source, moved)
+        await self._learning.learn(labelling_id)
+        return labelling_id
+
+    async def bring(self, clustering_id: str, labelling_id: str) -> None:
+        """Bring to a fresh labelling what was last said about the same cells, if anything was.
+
+        An earlier labelling that cannot be read any more is no reason for anything new to fail.
+        """
+        for source_id in await self._ledger.read(boards.labelled_before, clustering_id):
+            try:
+                source, moved = await self._moved(clustering_id, source_id)
+            except MorulaError as error:
+                log.warning("labels cannot be moved", from_labelling_id=source_id, reason=error.reason)
+                continue
+            if moved.is_of_the_same_cells:
+                if await self._ledger.write(_bring, labelling_id, source, moved):
+                    await self._learning.learn(labelling_id)
+                return
+
+    async def _moved(self, clustering_id: str, source_id: str) -> tuple[Row, Moved]:
+        snapshot = await self._learning.snapshot(source_id)
+        before = await self._views.get(snapshot.row["clustering_id"])
+        after = await self._views.get(clustering_id)
+        return snapshot.row, await asyncio.to_thread(moved_events, snapshot.events, before, after)
+
+
+def _begin(tx: Connection, clustering_id: str, cluster_count: int, source: Row, moved: Moved) -> str:
+    labelling_id = labels.create_labelling(tx, clustering_id, source["label_set_id"], cluster_count)
+    _bring(tx, labelling_id, source, moved)
+    return labelling_id
+
+
+def _bring(tx: Connection, labelling_id: str, source: Row, moved: Moved) -> bool:
+    """Whether they came; not where something was said there already."""
+    told = {
+        "from_labelling_id": source["id"],
+        "cell_count": moved.cell_count,
+        "dropped_cell_count": moved.dropped_cell_count,
+        "dropped_name_count": moved.dropped_name_count,
+    }
+    return labels.fill_labelling(tx, labelling_id, source["label_set_id"], moved.events, told)
+
+
+def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: ClusteringView) -> Moved:
+    """What counts of these events, said about the other clustering's rows."""
+    said = counting(events)
+    rows = sorted({row for event in said for row in _rows(event)})
+    row_after = _rows_after(before, after, rows)
+    kept: list[LabelEvent] = []
+    for event in said:
+        body = None if event.kind == "cluster_named" else _BODIES[event.kind](event.body, row_after, after)
+        if body is not None:
+            kept.append(LabelEvent(len(kept) + 1, event.kind, body, event.actor, event.time))
+    names = {event.body["node_id"] for event in said if event.kind == "cluster_named"}
+    return Moved(kept, len(row_after), len(rows) - len(row_after), len(names))
+
+
+def _rows(event: LabelEvent) -> list[int]:
+    if event.kind == "page_named":
+        return [cell["row"] for cell in event.body["cells"]]
+    return [event.body["row"]] if event.kind == "cell_set" else []
+
+
+def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[int]) -> dict[int, int]:
+    """Row in the other clustering of each of these rows that it has."""
+    found: dict[int, int] = {}
+    for slide in before.slides:
+        mine = [row for row in rows if slide.row_start <= row < slide.row_stop]
+        ids = slide.cell_ids([row - slide.row_start for row in mine])
+        for other in after.slides:
+            pairs = zip(mine, other.rows_of(ids), strict=True)
+            found.update((row, place) for row, place in pairs if place is not None)
+    return found
+
+
+def _page(body: Mapping[str, Any], row_after: Mapping[int, int], after: ClusteringView) -> dict[str, Any] | None:
+    cells = [{**cell, "row": row_after[cell["row"]]} for cell in body["cells"] if cell["row"] in row_after]
+    return {**body, "place": _place(after, [cell["row"] for cell in cells]), "cells": cells} if cells else None
+
+
+def _place(after: ClusteringView, rows: Sequence[int]) -> dict[str, int]:
+    """The small cluster in which most of the page's cells lie now: where the next pages need not look first."""
+    leaves, counts = np.unique(after.leaf[list(rows)], return_counts=True)
+    leaf = int(leaves[counts.argmax()])
+    node = next(node for node in after.nodes.values() if (node.parent is None if leaf == NOISE else node.leaf == leaf))
+    return {"node_id": node.id, "leaf": leaf, "cell_count": node.cell_count}
+
+
+def _cell(body: Mapping[str, Any], row_after: Mapping[int, int], _after: ClusteringView) -> dict[str, Any] | None:
+    return {**body, "row": row_after[body["row"]]} if body["row"] in row_after else None
+
+
+_BODIES = {"page_named": _page, "cell_set": _cell}
