@@ -14,8 +14,14 @@ export interface Word {
   tried: boolean;
 }
 
+/** A word that was not taken, and why. */
+export interface Refusal {
+  word: Word;
+  problem: Problem;
+}
+
 /** What became of a word: the labelling with it, or why it was not taken. */
-export type Outcome = { labelling: Labelling } | { problem: Problem };
+export type Outcome = { labelling: Labelling } | Refusal;
 
 /** The way to the gateway, and how long to wait before it is tried again. */
 export interface Post {
@@ -34,6 +40,8 @@ export class Outbox {
   readonly words = signal<readonly Word[]>([]);
   /** The labelling as the last word that arrived left it. */
   readonly newest = signal<Labelling | null>(null);
+  /** Words that were not taken, until somebody has told the person. */
+  readonly refused = signal<readonly Refusal[]>([]);
   /** Why the first word has not arrived; null while nothing is in its way. */
   readonly away = signal<Problem | null>(null);
   /** False: the words are kept by this page alone, and go with it. */
@@ -62,6 +70,10 @@ export class Outbox {
   adopt(words: readonly Word[]): void {
     this.keep([...words.map((word) => ({ ...word, tried: true })), ...this.words.value]);
     void this.send();
+  }
+
+  told(refusals: readonly Refusal[]): void {
+    this.refused.value = this.refused.value.filter((one) => !refusals.includes(one));
   }
 
   /** Sends at once what waits for its next attempt. */
@@ -113,7 +125,7 @@ export class Outbox {
     } catch (error) {
       const problem = asProblem(error);
       if (isAway(problem)) this.change({ ...word, tried: true });
-      else this.settle(word, { problem });
+      else this.settle(word, { word, problem });
       return isAway(problem) ? problem : null;
     }
   }
@@ -135,7 +147,7 @@ export class Outbox {
     const since = events.filter((event) => event.seq > word.expected_seq && !this.own.has(event.seq));
     if (word.tried && since.some((event) => isSame(event, word.event))) return { labelling };
     const isBound = word.event.kind === "page_named" || word.event.kind === "undone";
-    if (isBound || wasSpokenOf(word.event, since, events)) return { problem };
+    if (isBound || wasSpokenOf(word.event, since, events)) return { word, problem };
     this.change({ ...word, expected_seq: labelling.seq });
     return null;
   }
@@ -147,6 +159,7 @@ export class Outbox {
   private settle(word: Word, outcome: Outcome): void {
     const left = this.words.value.filter((one) => one.id !== word.id);
     if ("labelling" in outcome) this.newest.value = outcome.labelling;
+    else this.refused.value = [...this.refused.value, outcome];
     this.keep("labelling" in outcome ? this.after(outcome.labelling.seq, left) : left);
     this.answered.get(word.id)?.(outcome);
     this.answered.delete(word.id);

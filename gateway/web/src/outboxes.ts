@@ -35,6 +35,13 @@ export const unsent = computed(() => {
   };
 });
 
+/** Words that were not taken and of which no room has told. */
+export const refusals = computed(() => [...open.value.values()].flatMap((box) => box.refused.value));
+
+export function told(): void {
+  for (const box of open.value.values()) box.told(box.refused.value);
+}
+
 export function tryNow(): void {
   for (const box of open.value.values()) box.tryNow();
 }

@@ -103,6 +103,17 @@ describe("the outbox", () => {
     expect(await outbox.say(cell(2), 0)).toMatchObject({ labelling: { seq: 1 } });
   });
 
+  test("a refused word stays to be told, also where nobody waits for it any more", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.write(cell(1, 2));
+    outbox.adopt([{ id: "1", event: cell(1), expected_seq: 0, tried: true }]);
+    await outbox.still();
+    expect(outbox.refused.value).toMatchObject([{ word: { id: "1" }, problem: { status: 412 } }]);
+    outbox.told(outbox.refused.value);
+    expect(outbox.refused.value).toEqual([]);
+  });
+
   test("words of a window that is gone come first, and are not said again where they had arrived", async () => {
     const gateway = new Gateway();
     const outbox = opened(gateway);

@@ -1,6 +1,7 @@
 // The board's state: what the gateway said last, the page in focus, and what the person is about to say about it.
 import { batch, computed, effect, signal } from "@preact/signals";
 import { api, asProblem } from "../api";
+import type { Refusal } from "../outbox";
 import { outboxOf } from "../outboxes";
 import type { Clustering, Clusters, Klass, LabelEvent, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
@@ -43,6 +44,7 @@ export class Board {
     () => this.arriving.value === 0 && this.turn.value !== null && this.turn.value.state !== "unsent",
   );
   private readonly drafts: Drafts;
+  private isShown = false;
   private queue: Promise<void> = Promise.resolve();
   /** Counts what the person wished to see: a page that was asked for earlier does not come in the way. */
   private wish = 0;
@@ -54,10 +56,15 @@ export class Board {
 
   /** Knows at once what its words have changed. Answers how to stop that. */
   follow(): () => void {
-    return effect(() => {
+    this.isShown = true;
+    const stop = effect(() => {
       const labelling = this.outbox.newest.value;
       if (labelling) this.take(labelling);
     });
+    return () => {
+      this.isShown = false;
+      stop();
+    };
   }
 
   /** The page comes first and can be named at once; the clusters below it may take a moment longer. */
@@ -191,25 +198,33 @@ export class Board {
     this.notice.value = null;
     this.change(turn.page, { state: "unsent" });
     const outcome = await this.outbox.say(event, seen(turn).seq);
-    if ("problem" in outcome) return this.refused(turn, outcome.problem);
+    if ("problem" in outcome) return this.refused(turn, outcome);
     this.drafts.forget(turn.page);
     this.change(turn.page, { state: "named", seq: outcome.labelling.seq });
     if (wish === this.wish) await this.act(() => this.showPage());
   }
 
   /** What was said stays to be looked at with the arrow keys; what others said stands. */
-  private async refused(turn: Turn, problem: Problem): Promise<void> {
+  private async refused(turn: Turn, refusal: Refusal): Promise<void> {
+    const { problem } = refusal;
     this.change(turn.page, { state: "refused" });
     await this.act(async () => {
       this.take(await api.labelling(this.id));
       await this.showPage();
     });
-    this.notice.value = {
+    this.hasTold(refusal, {
       text:
         problem.status === 412
           ? `Page ${turn.page.number} was named elsewhere meanwhile: loaded again, nothing was overwritten. ← shows what you said.`
           : `Page ${turn.page.number} was not taken. ${problem.detail ?? problem.title} ← shows what you said.`,
-    };
+    });
+  }
+
+  /** A board that was left tells nothing; whichever room is open does. */
+  private hasTold(refusal: Refusal, note: Note): void {
+    if (!this.isShown) return;
+    this.notice.value = note;
+    this.outbox.told([refusal]);
   }
 
   /** Takes the last word back, when all words before it have arrived. */
@@ -228,7 +243,7 @@ export class Board {
     const outcome = await this.outbox.say({ kind: "undone", body: { seq: last.seq } }, before.seq);
     if ("problem" in outcome) {
       this.take(await api.labelling(this.id));
-      this.notice.value = { text: "Labelled elsewhere meanwhile: loaded again, nothing was undone" };
+      this.hasTold(outcome, { text: "Labelled elsewhere meanwhile: loaded again, nothing was undone" });
       return;
     }
     const undone = this.turns.value.find((turn) => turn.seq === last.seq);
@@ -254,7 +269,7 @@ export class Board {
     );
     if ("labelling" in outcome) return;
     await this.hear();
-    this.notice.value = { text: `Cluster ${node_id} was named elsewhere meanwhile: nothing was overwritten` };
+    this.hasTold(outcome, { text: `Cluster ${node_id} was named elsewhere meanwhile: nothing was overwritten` });
   }
 
   cut(cluster_count: number): void {

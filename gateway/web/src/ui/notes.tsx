@@ -1,6 +1,7 @@
 // Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
-import { countOf } from "../format";
-import { tryNow, unsent } from "../outboxes";
+import { count, countOf } from "../format";
+import { refusals, told, tryNow, unsent } from "../outboxes";
+import type { LabelEvent } from "../types";
 
 export interface Note {
   text: string;
@@ -11,6 +12,7 @@ export function Notes({ note }: { note: Note | null | undefined }) {
   return (
     <div class="notes" role="status">
       <Away />
+      <NotTaken />
       {note && <Line note={note} />}
     </div>
   );
@@ -37,6 +39,23 @@ function Away() {
   const where = isKept ? "kept here and sent" : "kept by this page, which has to stay open, and sent";
   const text = `${why}. ${countOf(count, "word")} of yours ${count === 1 ? "is" : "are"} ${where} when it does.`;
   return <Line quiet note={{ text, action: { label: "Try now", act: tryNow } }} />;
+}
+
+function subject({ kind, body }: LabelEvent): string {
+  if (kind === "page_named") return `a page of ${countOf(body.cells.length, "cell")}`;
+  if (kind === "cell_set") return `cell ${count(body.row)}`;
+  return kind === "cluster_named" ? `cluster ${body.node_id}` : "an undo";
+}
+
+/** Words of a window or room that was left before they were refused. */
+function NotTaken() {
+  const all = refusals.value;
+  if (all.length === 0) return null;
+  const words = [...new Set(all.map(({ word }) => subject(word.event)))].join(", ");
+  const why = all.every(({ problem }) => problem.status === 412)
+    ? "others spoke of the same meanwhile"
+    : all[0]?.problem.title;
+  return <Line note={{ text: `Not taken: ${words}; ${why}.`, action: { label: "Dismiss", act: told } }} />;
 }
 
 /** "Saved" is said when the gateway has said so. */
