@@ -163,3 +163,20 @@ def test_of_two_windows_on_one_page_the_second_overwrites_nothing(
     expect(other.locator(".focus")).to_contain_text("not taken")
     (said,) = events(address, labelling)
     assert said["body"]["class_number"] == 1
+
+
+def test_a_slides_card_leads_to_where_something_was_said_and_offers_its_other_boards(
+    board: Page, address: str, clustering: str, labelling: str
+) -> None:
+    board.keyboard.press("1")
+    expect(heading(board)).to_have_text("Page 2")
+    settled(board)
+    empty = httpx.post(f"{address}/v1/labellings", json={"clustering_id": clustering}, timeout=60).raise_for_status()
+    board.get_by_role("link", name="Slides").click()
+    card = board.get_by_role("listitem").filter(has_text="1 page named")
+    opening = card.get_by_role("link", name="Open the board")
+    expect(opening).to_have_attribute("href", f"#/board/{labelling}")
+    expect(card.get_by_role("link", name="On the slide")).to_have_attribute("href", re.compile(labelling))
+    card.get_by_role("button", name=re.compile(r"boards of ")).click()
+    board.get_by_role("menuitem", name="empty").first.click()
+    expect(board).to_have_url(re.compile(f"#/board/{empty.json()['id']}"))

@@ -13,6 +13,12 @@ export function percent(share: number, digits = 0): string {
   return `${(100 * share).toFixed(digits)} %`;
 }
 
+/** A part of a whole, never rounded up: all is only all, and some is not none. */
+export function shareOf(part: number, whole: number): string {
+  const share = whole > 0 ? Math.floor((100 * part) / whole) : 0;
+  return part > 0 && share === 0 ? "<1 %" : `${share} %`;
+}
+
 export function bytes(size: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const step = Math.min(units.length - 1, size < 1 ? 0 : Math.floor(Math.log10(size) / 3));
@@ -25,6 +31,12 @@ export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+export function when(time: string): string {
+  return days.format(new Date(time));
 }
 
 /** Three figures are enough for a measure. */

@@ -14,6 +14,23 @@ export interface Slide {
   stain: string | null;
   tissue: string | null;
   created_at: string;
+  /** In the order in which to offer them: where something was said first. */
+  labellings: BoardOf[];
+}
+
+/** A labelling of a slide's cells, and how much was said in it. */
+export interface BoardOf {
+  id: string;
+  clustering_id: string;
+  job_id: string;
+  /** Null for a cohort's. */
+  segmenter: string | null;
+  page_count: number;
+  word_count: number;
+  cell_count: number;
+  slide_count: number;
+  moved_from: string | null;
+  created_at: string;
 }
 
 export type JobState = "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
@@ -164,6 +181,15 @@ export interface Labelling {
   learned_s: number | null;
   last_event: { seq: number; kind: string; sentence: string } | null;
   can_undo: boolean;
+  /** What came along from an earlier labelling of the same cells. */
+  moved: Moved | null;
+}
+
+export interface Moved {
+  from_labelling_id: string;
+  cell_count: number;
+  dropped_cell_count: number;
+  dropped_name_count: number;
 }
 
 export interface Place {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { curve, mostTelling, rank } from "../src/board/facts";
-import { heldOutSentence, structureSentence } from "../src/board/words";
-import { bytes, duration, measure } from "../src/format";
+import { heldOutSentence, movedSentence, structureSentence } from "../src/board/words";
+import { bytes, duration, measure, shareOf } from "../src/format";
 import { sentence } from "../src/jobs/stages";
 import type { Fact, Job, Labelling, StageProgress } from "../src/types";
 
@@ -40,6 +40,22 @@ describe("sentences", () => {
     const progress: StageProgress = { stage: "segment", done_count: 3, total_count: 8, seconds: 12 };
     const job = { state: "running", stage: "segment", stages: [progress] } as unknown as Job;
     expect(sentence(job, new Map([["segment", progress]]))).toBe("Outlining cells: 3 of 8 parts · 12 s of work so far");
+  });
+  test("a share is never rounded up to all, nor down to none", () => {
+    expect([shareOf(3599, 3600), shareOf(3600, 3600), shareOf(1, 3600), shareOf(0, 3600), shareOf(0, 0)]).toEqual([
+      "99 %",
+      "100 %",
+      "<1 %",
+      "0 %",
+      "0 %",
+    ]);
+  });
+  test("what came along from an earlier board is told with what did not", () => {
+    const moved = { from_labelling_id: "a", cell_count: 240, dropped_cell_count: 1, dropped_name_count: 2 };
+    expect(movedSentence(moved)).toBe(
+      "What was said about 240 cells came along from the board before; 1 cell is not here, 2 cluster names did not fit.",
+    );
+    expect(movedSentence({ ...moved, dropped_cell_count: 0, dropped_name_count: 0 })).not.toContain(";");
   });
   test("numbers are short", () => {
     expect([bytes(1938955), bytes(0), bytes(532)]).toEqual(["1.9 MB", "0 B", "532 B"]);

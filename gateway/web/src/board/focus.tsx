@@ -123,7 +123,7 @@ function Answers({ turn, labelling, ready, accept, answer, release, view }: Focu
           class="pick"
           disabled={!ready}
           onClick={() => answer(klass.number)}
-          aria-label={`${klass.name}, for ${selected ? `cell ${selected.letter}` : "all cells"}`}
+          aria-label={`${klass.key ?? ""} ${klass.name}, for ${selected ? `cell ${selected.letter}` : "all cells"}`}
         >
           {klass.key && <kbd>{klass.key}</kbd>}
           {klass.name}

@@ -1,11 +1,11 @@
 // The panel beside the board: how far the labels reach, the classes, how fine the clusters are.
 import { useState } from "preact/hooks";
-import { count, countOf, percent } from "../format";
+import { count, countOf, percent, shareOf } from "../format";
 import type { Clustering, Labelling, Page, Problem } from "../types";
 import { NameField, type Save } from "../ui/field";
 import { Dot, isHollow } from "../ui/parts";
 import { Disclaimer } from "../ui/shell";
-import { heldOutSentence, structureSentence } from "./words";
+import { heldOutSentence, movedSentence, structureSentence } from "./words";
 
 interface PanelProps {
   labelling: Labelling;
@@ -38,21 +38,18 @@ const TITLES: Record<Labelling["spread"], string> = {
 };
 
 function Progress({ labelling, page }: { labelling: Labelling; page: Page | null }) {
-  const share = labelling.cell_count > 0 ? labelling.sure_count / labelling.cell_count : 0;
-  const learned = labelling.spread === "model";
+  const labelled = labelling.cell_count - labelling.unlabelled_count;
   return (
     <section>
       <h2>{TITLES[labelling.spread]}</h2>
       <div class="big">
-        {percent(learned ? share : labelled(labelling))}{" "}
-        <small>
-          {learned ? "sure, " : ""}of {countOf(labelling.cell_count, "cell")}
-        </small>
+        {shareOf(labelled, labelling.cell_count)} <small>have a label</small>
       </div>
       <Bar labelling={labelling} />
       <p class="muted">
-        You have looked at <b class="strong">{countOf(labelling.seen_count, "cell")}</b> on{" "}
-        {countOf(labelling.page_count, "page")}.
+        <b class="strong">{count(labelled)}</b> of {countOf(labelling.cell_count, "cell")} have a label
+        {labelling.spread === "model" && `; the model is sure of ${count(labelling.sure_count)}`}. You have looked at{" "}
+        <b class="strong">{countOf(labelling.seen_count, "cell")}</b> on {countOf(labelling.page_count, "page")}.
         {page && page.worth > 0 && (
           <>
             {" "}
@@ -61,12 +58,9 @@ function Progress({ labelling, page }: { labelling: Labelling; page: Page | null
         )}
       </p>
       <p class="tiny after">{heldOutSentence(labelling)}</p>
+      {labelling.moved && <p class="tiny after">{movedSentence(labelling.moved)}</p>}
     </section>
   );
-}
-
-function labelled(labelling: Labelling): number {
-  return labelling.cell_count > 0 ? 1 - labelling.unlabelled_count / labelling.cell_count : 0;
 }
 
 function Bar({ labelling }: { labelling: Labelling }) {

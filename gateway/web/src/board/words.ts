@@ -1,6 +1,6 @@
 // Sentences of the panel: what spreads and why, whether there are groups at all.
 import { countOf } from "../format";
-import type { Clustering, Labelling } from "../types";
+import type { Clustering, Labelling, Moved } from "../types";
 
 export function heldOutSentence(labelling: Labelling): string {
   const { held_out, spread } = labelling;
@@ -12,6 +12,20 @@ export function heldOutSentence(labelling: Labelling): string {
   const right = (share: number) => Math.round(100 * share);
   const verdict = spread === "clusters" ? "Cluster names spread." : "The model spreads.";
   return `On pages held out the model is right for ${right(held_out.model_accuracy)} of 100 cells, cluster names for ${right(held_out.cluster_accuracy)}. ${verdict}`;
+}
+
+/** What came along from an earlier board of the same cells, and what did not. */
+export function movedSentence({ cell_count, dropped_cell_count, dropped_name_count }: Moved): string {
+  const left = [
+    dropped_cell_count > 0 ? `${countOf(dropped_cell_count, "cell")} ${is(dropped_cell_count)} not here` : "",
+    dropped_name_count > 0 ? `${countOf(dropped_name_count, "cluster name")} did not fit` : "",
+  ].filter(Boolean);
+  const along = `What was said about ${countOf(cell_count, "cell")} came along from the board before`;
+  return `${[along, left.join(", ")].filter(Boolean).join("; ")}.`;
+}
+
+function is(count: number): string {
+  return count === 1 ? "is" : "are";
 }
 
 export function structureSentence(clustering: Pick<Clustering, "structure_found" | "cluster_count">): string {

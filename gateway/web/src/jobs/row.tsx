@@ -3,6 +3,7 @@ import { api } from "../api";
 import { bytes, count, countOf, duration } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
+import { Boards, saidSoFar } from "./boards";
 import { Stages } from "./stages";
 import { asksForScale, type Home, type Row } from "./store";
 
@@ -10,7 +11,7 @@ export function SlideRow({ row, home }: { row: Row; home: Home }) {
   const { slide, job, refusal } = row;
   return (
     <li class="slide-card" data-slide={slide.id} data-state={job?.state ?? "none"}>
-      <a class="thumb" href={slideAddress(slide, job)} aria-label={`Look at ${slide.name}`}>
+      <a class="thumb" href={slideAddress(slide)} aria-label={`Look at ${slide.name}`}>
         <img src={api.thumbnail(slide.id, 256)} alt="" loading="lazy" />
       </a>
       <div class="slide-body">
@@ -24,16 +25,17 @@ export function SlideRow({ row, home }: { row: Row; home: Home }) {
         {asksForScale(refusal) ? (
           <ScaleForm start={(mpp) => void home.start(slide.id, mpp)} />
         ) : (
-          <Outcome job={job} refusal={refusal} />
+          <Outcome slide={slide} job={job} refusal={refusal} />
         )}
       </div>
     </li>
   );
 }
 
-function slideAddress(slide: Slide, job: Job | null): string {
-  return job?.labelling_id
-    ? writeRoute({ room: "slide", labelling: job.labelling_id, slide: slide.id, at: null })
+function slideAddress(slide: Slide): string {
+  const board = slide.labellings[0];
+  return board
+    ? writeRoute({ room: "slide", labelling: board.id, slide: slide.id, at: null })
     : writeRoute({ room: "look", slide: slide.id });
 }
 
@@ -62,6 +64,16 @@ function StateChip({ job }: { job: Job | null }) {
 }
 
 function Buttons({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
+  return (
+    <>
+      <Next slide={slide} job={job} home={home} />
+      <Boards slide={slide} />
+    </>
+  );
+}
+
+/** What can be done about the slide's newest run. */
+function Next({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
   if (!job) {
     return (
       <button type="button" class="btn main" onClick={() => void home.start(slide.id)}>
@@ -69,34 +81,22 @@ function Buttons({ slide, job, home }: { slide: Slide; job: Job | null; home: Ho
       </button>
     );
   }
-  if (job.state === "queued" || job.state === "running" || job.state === "cancelling") {
-    return (
-      <button type="button" class="btn" disabled={job.state === "cancelling"} onClick={() => void home.cancel(job)}>
-        Cancel
-      </button>
-    );
-  }
-  if (job.state !== "succeeded") {
+  if (job.state === "succeeded") return null;
+  if (job.state === "failed" || job.state === "cancelled") {
     return (
       <button type="button" class="btn" onClick={() => void home.retry(job)}>
         Try again
       </button>
     );
   }
-  if (!job.labelling_id) return null;
   return (
-    <>
-      <a class="btn" href={slideAddress(slide, job)}>
-        On the slide
-      </a>
-      <a class="btn main" href={writeRoute({ room: "board", labelling: job.labelling_id })}>
-        Open the board
-      </a>
-    </>
+    <button type="button" class="btn" disabled={job.state === "cancelling"} onClick={() => void home.cancel(job)}>
+      Cancel
+    </button>
   );
 }
 
-function Outcome({ job, refusal }: { job: Job | null; refusal: Problem | null }) {
+function Outcome({ slide, job, refusal }: Row) {
   if (refusal) return <Refused problem={refusal} hint="" />;
   if (!job) return null;
   if (job.state === "failed" && job.error) {
@@ -108,7 +108,7 @@ function Outcome({ job, refusal }: { job: Job | null; refusal: Problem | null })
   if (job.verdict === "no_cells") {
     return <p class="muted">There is tissue, but no cell was found in it. Is the scale of the slide right?</p>;
   }
-  if (job.state === "succeeded") return <Done job={job} />;
+  if (job.state === "succeeded") return <Done slide={slide} job={job} />;
   if (job.state === "cancelled") return <p class="muted">Stopped. Trying again continues from what is done already.</p>;
   return <Stages job={job} />;
 }
@@ -122,12 +122,13 @@ function Refused({ problem, hint }: { problem: Problem; hint: string }) {
   );
 }
 
-function Done({ job }: { job: Job }) {
+function Done({ slide, job }: { slide: Slide; job: Job }) {
   const seconds =
     job.started_at && job.finished_at ? (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000 : null;
   const failed = job.failed_tile_count ?? 0;
   const truncated = job.truncated_cell_count ?? 0;
   const words = [
+    saidSoFar(slide),
     countOf(job.cell_count ?? 0, "cell"),
     truncated > 0 ? `${truncated} of them cut off` : "",
     job.kept_tile_count === null ? "" : `${countOf(job.kept_tile_count, "tile")} of tissue`,

@@ -46,7 +46,9 @@ export class Home {
       this.jobs.value = new Map(jobs.map((job) => [job.id, job]));
       this.problem.value = null;
     } catch (error) {
-      this.problem.value = asProblem(error);
+      // What is shown stays.
+      if (this.slides.value) this.note.value = { text: asProblem(error).title };
+      else this.problem.value = asProblem(error);
     }
   }
 
@@ -70,6 +72,9 @@ export class Home {
     if (kind === "slide") this.slides.value = this.slides.value?.filter((slide) => slide.id !== id) ?? null;
     const jobs = new Map(this.jobs.value);
     if (kind === "job" && jobs.delete(id)) this.jobs.value = jobs;
+    const isOf = (slide: Slide) => slide.labellings.some((board) => board.id === id || board.job_id === id);
+    const shown = this.slides.value?.find(isOf);
+    if (kind !== "slide" && shown) void this.loadSlide(shown.id);
   }
 
   hearSlide(slide: Slide): void {
