@@ -69,11 +69,11 @@ class Services:
 
 
 @asynccontextmanager
-async def services(root: Path, *, without: tuple[str, ...] = ()) -> AsyncIterator[Services]:
-    """Real services over a store below `root`."""
+async def services(root: Path, *, without: tuple[str, ...] = (), store: Store | None = None) -> AsyncIterator[Services]:
+    """Real services over a store, below `root` unless one is given."""
     # Sockets lie in a short folder: 107 bytes is all that a socket's path may have.
     folder = Path(tempfile.mkdtemp(prefix="mo-", dir="/tmp"))
-    running = Services(FolderStore(root / "objects"), folder)
+    running = Services(store or FolderStore(root / "objects"), folder)
     try:
         for name in MAKERS:
             if name not in without:
