@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 from morula.common.compute import Slot
 from morula.common.errors import Busy
 from morula.common.testing import write_slide
-from morula.gateway.ledger import jobs
+from morula.gateway.pipeline import run
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import Client, Job, gateway, services
 
@@ -82,19 +83,19 @@ async def test_a_job_is_submitted_though_the_engine_failed_once(
     slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with services(tmp_path) as running, gateway(running, tmp_path) as client:
-        asked = failing_once(DBOS.get_workflow_status_async, RuntimeError("the engine is not well"))
-        monkeypatch.setattr(DBOS, "get_workflow_status_async", asked)
+        asked = failing_once(DBOS.start_workflow_async, RuntimeError("the engine is not well"))
+        monkeypatch.setattr(DBOS, "start_workflow_async", asked)
         job = await client.ended((await submit(client, slide))["id"])
         assert job["state"] == "succeeded"
 
 
-async def test_a_watch_that_fails_is_no_wish_to_cancel(
+async def test_a_watch_that_cannot_read_once_fails_no_job(
     slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with services(tmp_path, without=("segmenter",)) as running:
-        await running.start("segmenter", BusyUntilTold(running.store, Slot("segmenter")))
-        async with gateway(running, tmp_path) as client:
-            failure = OperationalError("SELECT", {}, Exception("the disk is gone"))
-            monkeypatch.setattr(jobs, "job_state", failing_once(jobs.job_state, failure))
-            job = await client.ended((await submit(client, slide))["id"])
-            assert (job["state"], job["error"]["reason"]) == ("failed", "INTERNAL")
+    cause = sqlite3.OperationalError("disk I/O error")
+    cause.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    asked = failing_once(run.watched_state, OperationalError("SELECT", {}, cause))
+    monkeypatch.setattr(run, "watched_state", asked)
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        job = await client.ended((await submit(client, slide))["id"])
+    assert (job["state"], job["error"]) == ("succeeded", None)

@@ -1,8 +1,7 @@
 """The application: endpoints over a ledger, a store and five services."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,11 +21,13 @@ from morula.gateway.labels.moving import Moving
 from morula.gateway.labels.paging import Paging
 from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
 from morula.gateway.pipeline.run import Pipeline
 from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
+from morula.gateway.tasks import side_task
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
 
@@ -65,7 +66,7 @@ async def _live(
     learning = Learning(ledger, workers, views)
     moving = Moving(ledger, views, learning)
     listeners = Listeners(ledger)
-    project = await ledger.read(default_project)
+    project = await ledger.patient.read(default_project)
     app.state.house = House(
         settings=settings,
         project=project,
@@ -79,25 +80,18 @@ async def _live(
         moving=moving,
         listeners=listeners,
     )
-    pipeline = Pipeline(
-        Tools(ledger, workers, store, settings.scratch),
-        views,
-        learning,
-        moving,
-        settings.shards_in_flight,
-        settings.max_failed_tile_share,
-    )
-    watch = asyncio.create_task(listeners.run(), name="listeners")
-    try:
-        async with Conductor(settings, ledger, pipeline):
-            yield
-    finally:
-        await listeners.close()
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
-        await learning.close()
-        await workers.close()
+
+    def pipeline(held: HeldLedger) -> Pipeline:
+        tools = Tools(held, workers, store, settings.scratch)
+        return Pipeline(tools, views, learning, moving, settings.shards_in_flight, settings.max_failed_tile_share)
+
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(workers.close)
+        closing.push_async_callback(learning.close)
+        await closing.enter_async_context(side_task("listeners", listeners.run))
+        closing.push_async_callback(listeners.close)
+        await closing.enter_async_context(Conductor(settings, ledger, pipeline))
+        yield
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,16 +1,19 @@
-"""Drives jobs with DBOS: a workflow per attempt of a job, a step per shard and stage.
+"""Drives jobs with DBOS: a workflow per taking up of a job, a step per shard and stage.
 
-What users see of a job is in the ledger; the engine only remembers which steps are done, so that a conductor that is
-killed carries on where it was. The ledger is also the queue's truth: whatever it calls unfinished and the engine does
-not know, or knows for another revision of the pipeline, is submitted.
+The ledger is the truth about jobs, and their queue: whatever it calls unfinished and nobody runs is taken up, under a
+new generation, by any conductor of this database that has room. The engine remembers which steps of a workflow are
+done; to a conductor that comes back under its name it hands the workflows that were under way, and they carry on. Where
+it forgot, lost or failed a workflow, the next generation finds in the store what was made.
 """
 
 import asyncio
 import logging
+import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,31 +22,47 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 from sqlalchemy.engine import make_url
 
 from morula.common.telemetry import log
-from morula.gateway.ledger import jobs
-from morula.gateway.ledger.engine import Ledger, enter_wal
+from morula.gateway.ledger import holds, jobs
+from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, Ledger, enter_wal
+from morula.gateway.ledger.holds import HeldLedger, Hold
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.pipeline.run import Pipeline, Step
 from morula.gateway.settings import GatewaySettings
 
-QUEUE = "jobs"
 POLL_S = 0.25
+BEAT_S = 2.0
+# A job whose beat stands still for so long is lost.
+LOST_S = 8.0
+# So long may the engine take to hand a conductor that comes back the workflows it had.
+RETURN_S = 5.0
+# Who did not look for so long, frozen or without a database, has seen no beat stand still.
+BLIND_S = 3.0
+# A job that came back unfinished is not taken up again at once: what ended it may still be so.
+PAUSE_S = 1.0
 THREAD_LIMIT = 32
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
+Row = Mapping[str, Any]
 
 
 class Conductor:
     """The engine and the task that feeds it, as long as the context lasts. There is one in a process."""
 
-    def __init__(self, settings: GatewaySettings, ledger: Ledger, pipeline: Pipeline) -> None:
+    def __init__(self, settings: GatewaySettings, ledger: Ledger, pipeline: Callable[[HeldLedger], Pipeline]) -> None:
         self._settings = settings
         self._ledger = ledger
         self._pipeline = pipeline
-        self._submitted: set[tuple[str, int]] = set()
+        # Told apart from who had the name before, and from who has it too by mistake.
+        self._id = f"{settings.executor_id}/{secrets.token_hex(6)}"
+        self._beats = Beats()
+        self._live: dict[str, Hold] = {}
+        self._not_before: dict[str, float] = {}
         self._running: set[asyncio.Task[Any]] = set()
+        self._runs: set[asyncio.Task[None]] = set()
         self._feed: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def __aenter__(self) -> "Conductor":
+        await self._ledger.patient.write(holds.let_go, f"{self._settings.executor_id}/")
         prepare_sqlite(self._settings.conductor_url)
         DBOS(config=_config(self._settings))
         # Its errors go where ours go: it tells of a job that it lost nowhere else.
@@ -52,76 +71,148 @@ class Conductor:
         engine_log.propagate = True
 
         # A function of its own, because the engine registers no methods of objects without names.
-        async def run_job(job_id: str) -> str:
-            return await self._run(job_id)
+        async def run_job(job_id: str, generation: int) -> str:
+            return await self._run(Hold(job_id, self._id, generation))
 
         self._workflow = DBOS.workflow(name="run_job", max_recovery_attempts=None)(run_job)
         # Launched on this loop, so that workflows run on it and may use the channels opened on it.
         DBOS.launch()
-        await DBOS.register_queue_async(
-            QUEUE,
-            worker_concurrency=self._settings.job_concurrency,
-            polling_interval_sec=POLL_S,
-            on_conflict="always_update",
-        )
-        self._feed = asyncio.create_task(self._submit_jobs(), name="conductor")
+        self._feed = asyncio.create_task(self._feed_engine(), name="conductor")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._feed is not None:
-            self._feed.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._feed
         # Jobs before the engine: without it, and without its threads, they would take themselves for failed. The
-        # engine does not take down as ended what is cancelled here, and hands it to the next conductor.
+        # engine does not take down as ended what is cancelled here, and hands it to the next conductor of this name.
         self._stopping = True
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for tasks in ({self._feed} if self._feed else set(), self._running, self._runs):
+            ending = list(tasks)
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         # The engine had made its own threads those of the loop.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        # Within a person's patience: where the database is away, others find out by themselves.
+        await self._ledger.write(holds.let_go, self._id)
 
-    async def _run(self, job_id: str) -> str:
+    async def _feed_engine(self) -> None:
+        last_beat = 0.0
+        while True:
+            try:
+                if time.monotonic() - last_beat >= BEAT_S:
+                    await self._ledger.patient.write(holds.beat, list(self._live.values()))
+                    last_beat = time.monotonic()
+                rows = await self._ledger.patient.read(jobs.unfinished_jobs)
+                self._beats.look(rows)
+                for row in rows:
+                    await self._look_after(row)
+            except Exception:  # noqa: BLE001 whatever the engine raises, no job may wait for ever
+                log.exception("jobs cannot be taken up")
+            await asyncio.sleep(POLL_S)
+
+    async def _look_after(self, row: Row) -> None:
+        """See to it that somebody has the job."""
+        job_id = row["id"]
+        if job_id in self._live or (row["conductor"] not in (None, self._id) and not self._beats.is_lost(job_id)):
+            return
+        if row["state"] == "cancelling":
+            if await self._ledger.patient.write(holds.end_cancelled, job_id, row["generation"]):
+                log.info("job cancelled that nobody ran", job_id=job_id)
+            return
+        if len(self._live) >= self._settings.job_concurrency or time.monotonic() < self._not_before.get(job_id, 0):
+            return
+        if row["conductor"] is None and await self._returns(row):
+            return
+        hold = await self._ledger.patient.write(holds.take_up, job_id, row["generation"], self._id)
+        if hold is not None:
+            await self._start(hold, row["attempt"])
+
+    async def _returns(self, row: Row) -> bool:
+        """Whether the engine is about to hand this conductor the job's workflow, which it had when it was stopped."""
+        if row["generation"] == 0 or self._beats.still_s(row["id"]) > RETURN_S:
+            return False
+        known = await DBOS.get_workflow_status_async(_name(row["id"], row["generation"]))
+        return (
+            known is not None
+            and known.status in UNENDED
+            and known.executor_id == self._settings.executor_id
+            and known.app_version == PIPELINE_REVISION
+        )
+
+    async def _start(self, hold: Hold, attempt: int) -> None:
+        self._live[hold.job_id] = hold
+        try:
+            # Whoever still has it, frozen or lost, learns of it at its next step.
+            await DBOS.cancel_workflow_async(_name(hold.job_id, hold.generation - 1))
+            with SetWorkflowID(_name(hold.job_id, hold.generation)):
+                handle = await DBOS.start_workflow_async(self._workflow, hold.job_id, hold.generation)
+        except BaseException:
+            self._leave(hold)
+            raise
+        log.info("job taken up", job_id=hold.job_id, attempt=attempt, generation=hold.generation)
+        follower = asyncio.create_task(self._follow(hold, handle), name=f"run-{hold.job_id}")
+        self._runs.add(follower)
+        follower.add_done_callback(self._runs.discard)
+
+    async def _follow(self, hold: Hold, handle: Any) -> None:
+        try:
+            await handle.get_result()
+        except Exception as error:  # noqa: BLE001 the ledger says whether the job is over; if not, it is taken up again
+            log.warning("workflow ended badly", job_id=hold.job_id, detail=type(error).__name__)
+        finally:
+            self._leave(hold)
+
+    def _leave(self, hold: Hold) -> None:
+        if self._live.get(hold.job_id) == hold:
+            del self._live[hold.job_id]
+            self._not_before[hold.job_id] = time.monotonic() + PAUSE_S
+
+    async def _run(self, hold: Hold) -> str:
+        """One workflow's work: of a job that this conductor took up, or had when it was stopped."""
         if self._stopping:
             raise asyncio.CancelledError
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return await self._pipeline.run(job_id, _Steps())
+        if self._live.get(hold.job_id) != hold:
+            if hold.job_id in self._live or not await self._ledger.patient.write(holds.carry_on, hold):
+                return "over"
+            self._live[hold.job_id] = hold
+            log.info("job carried on with", job_id=hold.job_id, generation=hold.generation)
+        try:
+            return await self._pipeline(HeldLedger(self._ledger, hold)).run(hold.job_id, _Steps())
+        finally:
+            self._leave(hold)
 
-    async def _submit_jobs(self) -> None:
-        while True:
-            try:
-                for row in await self._ledger.read(jobs.unfinished_jobs):
-                    attempt = (row["id"], row["attempt"])
-                    if attempt not in self._submitted:
-                        await self._submit(*attempt)
-                        self._submitted.add(attempt)
-            except Exception:  # noqa: BLE001 whatever the engine raises, no job may wait for ever
-                log.exception("jobs cannot be submitted")
-            await asyncio.sleep(POLL_S)
 
-    async def _submit(self, job_id: str, attempt: int) -> None:
-        """Submit a job's attempt, unless the engine has it; under a new name where its last run is over or outdated."""
-        generation = 0
-        while True:
-            name = f"{job_id}:{attempt}:{generation}"
-            known = await DBOS.get_workflow_status_async(name)
-            if known is None:
-                break
-            if known.status in UNENDED:
-                if known.app_version == PIPELINE_REVISION:
-                    return
-                await DBOS.cancel_workflow_async(name)
-            generation += 1
-        with SetWorkflowID(name):
-            await DBOS.enqueue_workflow_async(QUEUE, self._workflow, job_id)
-        log.info("job submitted", job_id=job_id, attempt=attempt, generation=generation)
+class Beats:
+    """Which jobs' beats stand still, by this process's clock and nobody else's."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[tuple[object, ...], float]] = {}
+        self._looked = 0.0
+
+    def look(self, rows: list[dict[str, Any]]) -> None:
+        """Take in how the unfinished jobs stand now."""
+        now = time.monotonic()
+        before = self._since if now - self._looked < BLIND_S else {}
+        self._looked = now
+        self._since = {}
+        for row in rows:
+            mark = (row["conductor"], row["generation"], row["beat"])
+            known = before.get(row["id"])
+            self._since[row["id"]] = known if known is not None and known[0] == mark else (mark, now)
+
+    def still_s(self, job_id: str) -> float:
+        """For how long nothing about who runs the job has changed."""
+        return self._looked - self._since[job_id][1]
+
+    def is_lost(self, job_id: str) -> bool:
+        """Whether nobody can be running the job."""
+        return self.still_s(job_id) > LOST_S
 
 
 class _Steps:
@@ -137,6 +228,11 @@ class _Steps:
             return await reserved.run_async({"name": name}, run)
 
         return step
+
+
+def _name(job_id: str, generation: int) -> str:
+    """The engine's name of one taking up of a job."""
+    return f"{job_id}:{generation}"
 
 
 def _config(settings: GatewaySettings) -> DBOSConfig:
@@ -158,4 +254,4 @@ def prepare_sqlite(url: str) -> None:
         return
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(parsed.database)) as connection:
-        enter_wal(connection)
+        enter_wal(connection, LAYING_TIMEOUT_S)

@@ -3,15 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from morula.common.telemetry import log
 from morula.gateway.ledger import events
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.events import Change
 
 POLL_S = 0.25
-POLL_AFTER_FAILURE_S = 2.0
 
 
 class Listeners:
@@ -26,17 +22,12 @@ class Listeners:
     async def run(self) -> None:
         """Watch the log until cancelled. Another process may write to it, so it is looked at, not listened to."""
         while True:
-            pause_s = POLL_S
-            try:
-                last = await self._ledger.read(events.last_change)
-            except SQLAlchemyError as error:
-                log.warning("event log cannot be read", detail=str(error))
-                last, pause_s = self._last, POLL_AFTER_FAILURE_S
+            last = await self._ledger.patient.read(events.last_change)
             if last > self._last:
                 async with self._grown:
                     self._last = last
                     self._grown.notify_all()
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(POLL_S)
 
     async def close(self) -> None:
         """Let all listeners go, so that the server can stop."""
@@ -61,7 +52,7 @@ class Listeners:
         while not self._closed:
             # Taken before the look: what is announced after it wakes the wait below.
             seen = self._last
-            found = await self._ledger.read(events.changes_after, seq, kind, subject_id)
+            found = await self._ledger.patient.read(events.changes_after, seq, kind, subject_id)
             if found:
                 seq = found[-1][0]
                 newest = {(change[1], change[2]): change for change in found}

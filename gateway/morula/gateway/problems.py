@@ -11,11 +11,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError
+from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError, Unavailable
 from morula.common.telemetry import log
 
 Problem = dict[str, Any]
 PROBLEM_JSON = "application/problem+json"
+
+RETRY_AFTER_S = 2
 
 
 def problem_of(error: MorulaError, trace_id: str | None = None) -> Problem:
@@ -52,8 +54,13 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
         error = _gone(error)
     if isinstance(error, Internal):
         return answer_unexpected(request.scope, error)
-    headers = {"Retry-After": str(max(1, round(error.retry_after_s)))} if isinstance(error, Busy) else None
-    return respond(problem_of(error, trace_id(request.scope)), headers)
+    return respond(problem_of(error, trace_id(request.scope)), _retry_after(error))
+
+
+def _retry_after(error: MorulaError) -> dict[str, str]:
+    if isinstance(error, Busy):
+        return {"Retry-After": str(max(1, round(error.retry_after_s)))}
+    return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
 
 
 def _gone(error: MorulaError) -> Gone:

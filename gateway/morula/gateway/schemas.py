@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import SCALE_RANGE_UM
@@ -44,10 +44,25 @@ Place = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX, strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 
 
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(part) for item in value.items() for part in item)
+    return isinstance(value, list) and any(_has_nul(part) for part in value)
+
+
 class Request(BaseModel):
     """A request's body."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_nul(cls, value: object) -> object:
+        if _has_nul(value):
+            raise ValueError("no text may have a NUL character in it")
+        return value
 
 
 class Answer(BaseModel):
@@ -67,6 +82,7 @@ class Readiness(Answer):
     """Whether everything behind the gateway answers."""
 
     state: Literal["ready", "not ready"]
+    database: Literal["ready", "away"]
     services: dict[str, bool]
 
 
@@ -186,6 +202,8 @@ class Job(Answer):
     labelling_id: str | None
     result_digest: str | None
     error: dict[str, Any] | None
+    waiting_for: str | None
+    """What is away that a running job needs; it goes on when it is back."""
     attempt: int
     created_at: Time
     started_at: Time | None

@@ -18,6 +18,7 @@ from morula.gateway.ledger import clusterings, labels
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
 from morula.gateway.refs import from_json, to_json
+from morula.gateway.tasks import keep_running
 from morula.gateway.views import ClusteringView, Views
 from morula.gateway.workers import Workers
 from morula.v1.labeller_pb2 import ClusterName, CutTreeRequest, LearnLabelsRequest, LearnLabelsResponse, SeenCell
@@ -79,9 +80,10 @@ class Learning:
 
     async def close(self) -> None:
         """Stop trying; whoever looks at a labelling that is behind starts it again."""
-        for task in self._catching_up.values():
+        ending = list(self._catching_up.values())
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._catching_up.values(), return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def snapshot(self, labelling_id: str) -> Snapshot:
         """The labelling as it is now."""
@@ -116,7 +118,8 @@ class Learning:
     def catch_up(self, labelling_id: str) -> None:
         """Keep trying in the background until the labeller has learnt from every event."""
         if labelling_id not in self._catching_up:
-            task = asyncio.create_task(self._catch_up(labelling_id), name=f"catch-up-{labelling_id}")
+            name = f"catch-up-{labelling_id}"
+            task = asyncio.create_task(keep_running(name, lambda: self._catch_up(labelling_id)), name=name)
             self._catching_up[labelling_id] = task
             task.add_done_callback(lambda _: self._catching_up.pop(labelling_id, None))
 

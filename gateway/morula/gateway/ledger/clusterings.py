@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, part_of
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, insert_if_absent, part_of
 from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slide
 
 
@@ -53,5 +53,5 @@ def find_cut(tx: Connection, clustering_id: str, cluster_count: int) -> dict[str
 
 def keep_cut(tx: Connection, clustering_id: str, cluster_count: int, body: Mapping[str, Any]) -> None:
     """Keep a cut; the same cut is the same, whoever kept it first."""
-    if find_cut(tx, clustering_id, cluster_count) is None:
-        tx.execute(insert(cut).values(clustering_id=clustering_id, cluster_count=cluster_count, body=dict(body)))
+    values = {"clustering_id": clustering_id, "cluster_count": cluster_count, "body": dict(body)}
+    insert_if_absent(tx, cut, values)

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import Conflict, NotFound
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, part_of
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
@@ -24,12 +25,13 @@ COMES_TO_NOTHING = (*ENDED_BADLY, "cancelling")
 def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[Row, bool]:
     """Add a job, or find the one that already did, does or will do the same; True where it is new."""
     same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(COMES_TO_NOTHING))
-    known = first(tx, same.order_by(job.c.id.desc()).limit(1))
-    if known is not None:
-        return known, False
     job_id = new_id()
     fixed = {"state": "queued", "attempt": 1, "kept_tile_count": 0, "failed_tile_count": 0, "created_at": now()}
-    tx.execute(insert(job).values(id=job_id, **fixed, **values))
+    # Inserted before it is looked for: of those who ask at once one makes it, and the others find it.
+    while not insert_if_absent(tx, job, {"id": job_id, **fixed, **values}):
+        known = first(tx, same)
+        if known is not None:
+            return known, False
     _lay_stages(tx, job_id, stages)
     announce(tx, "job", job_id)
     return get_job(tx, job_id), True
@@ -57,9 +59,9 @@ def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | No
 
 
 def unfinished_jobs(tx: Connection) -> list[Row]:
-    """Jobs that someone has to carry on with, oldest first."""
-    query = select(job.c.id, job.c.attempt, job.c.state).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id)
-    return every(tx, query)
+    """Jobs that someone has to carry on with, oldest first, and who has them."""
+    columns = (job.c.id, job.c.attempt, job.c.state, job.c.conductor, job.c.generation, job.c.beat)
+    return every(tx, select(*columns).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id))
 
 
 def job_state(tx: Connection, job_id: str) -> str:
@@ -70,7 +72,7 @@ def job_state(tx: Connection, job_id: str) -> str:
 def start_job(tx: Connection, job_id: str) -> bool:
     """Mark a job as running; False where it must not run, because it ended or is to be cancelled."""
     change = update(job).where(job.c.id == job_id, job.c.state.in_(("queued", "running")))
-    if tx.execute(change.values(state="running", error=None)).rowcount == 0:
+    if tx.execute(change.values(state="running", error=None, waiting_for=None)).rowcount == 0:
         return False
     tx.execute(update(job).where(job.c.id == job_id, job.c.started_at.is_(None)).values(started_at=now()))
     announce(tx, "job", job_id)
@@ -86,9 +88,15 @@ def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
 def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> None:
     """End a job that is under way; one that ended already stays as it is."""
     change = update(job).where(job.c.id == job_id, job.c.state.in_(UNFINISHED))
-    ended = tx.execute(change.values(state=state, stage=None, finished_at=now(), **values)).rowcount
-    if ended:
+    fixed = {"stage": None, "waiting_for": None, "finished_at": now()}
+    if tx.execute(change.values(state=state, **fixed, **values)).rowcount:
         announce(tx, "job", job_id)
+
+
+def note_crash(tx: Connection, job_id: str) -> int:
+    """Count an end that nobody foresaw; how many there were in this attempt."""
+    change = update(job).where(job.c.id == job_id).values(crash_count=job.c.crash_count + 1)
+    return int(tx.execute(change.returning(job.c.crash_count)).scalar_one())
 
 
 def ask_to_cancel(tx: Connection, job_id: str) -> Row:
@@ -104,9 +112,22 @@ def ask_to_cancel(tx: Connection, job_id: str) -> Row:
 def retry_job(tx: Connection, job_id: str) -> Row:
     """Queue a job once more that failed or was cancelled; it carries on from what it made."""
     row = get_job(tx, job_id)
-    values = {"state": "queued", "attempt": row["attempt"] + 1, "error": None, "finished_at": None}
+    values = {
+        "state": "queued",
+        "attempt": row["attempt"] + 1,
+        "conductor": None,
+        "generation": row["generation"] + 1,
+        "crash_count": 0,
+        "error": None,
+        "finished_at": None,
+    }
     change = update(job).where(job.c.id == job_id, job.c.state.in_(ENDED_BADLY)).values(**values)
-    if tx.execute(change).rowcount == 0:
+    try:
+        with tx.begin_nested():
+            retried = tx.execute(change).rowcount
+    except IntegrityError as error:
+        raise Conflict("Another job does the same by now, or did.", job_id=job_id) from error
+    if not retried:
         raise Conflict(f"Only a job that failed or was cancelled can be retried; it is {row['state']}.", job_id=job_id)
     tx.execute(
         update(shard).where(shard.c.job_id == job_id, shard.c.state != "done").values(state="queued", attempt_count=0)

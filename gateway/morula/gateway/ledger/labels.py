@@ -9,7 +9,7 @@ from morula.common.errors import NotFound, Stale
 from morula.gateway.labels.fold import LabelEvent
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, first, part_of
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 
@@ -95,9 +95,7 @@ def keep_layer(
 ) -> None:
     """Keep what was learnt; learning the same twice keeps the first."""
     address = {"labelling_id": labelling_id, "seq": seq, "cluster_count": cluster_count}
-    known = select(label_layer.c.seq).filter_by(**address)
-    if tx.execute(known).first() is None:
-        tx.execute(insert(label_layer).values(learnt=dict(learnt), learned_s=learned_s, **address))
+    if insert_if_absent(tx, label_layer, {"learnt": dict(learnt), "learned_s": learned_s, **address}):
         announce(tx, "labelling", labelling_id)
 
 

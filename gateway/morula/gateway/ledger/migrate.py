@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, insert, inspect, select, text
 
-from morula.gateway.ledger.engine import open_engine
+from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, open_engine
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.label_sets import DEFAULT_CLASSES, create_label_set
 from morula.gateway.ledger.tables import counter, metadata, project
@@ -31,7 +31,7 @@ class OtherSchema(Exception):
 
 def migrate(url: str) -> None:
     """Run all migrations in one transaction; processes that start at once do it one after the other."""
-    engine = open_engine(url)
+    engine = open_engine(url, LAYING_TIMEOUT_S)
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             if connection.dialect.name == "postgresql":

@@ -1,8 +1,10 @@
 """Rows as plain dictionaries, by column name; long lists part by part."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from morula.common.errors import InvalidArgument, NotFound
 
@@ -60,3 +62,10 @@ def _typed(mark: ColumnElement[Any], text: str) -> str | int:
     if not (text.isdecimal() and len(text) < 10):
         raise InvalidArgument("This is a cursor of another list.")
     return int(text)
+
+
+def insert_if_absent(tx: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Add a row unless it, or one that excludes it, is there; True where it is new, also if many try at once."""
+    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return tx.execute(statement).first() is not None

@@ -43,13 +43,13 @@ def set_progress(tx: Connection, job_id: str, name: str, done_count: int, total_
 def start_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
     """A call is made: it spends an attempt."""
     count = shard.c.attempt_count + 1
-    tx.execute(_shard(job_id, name, number).values(state="running", attempt_count=count, started_at=now()))
+    tx.execute(_undone(job_id, name, number).values(state="running", attempt_count=count, started_at=now()))
 
 
 def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
     """The service was busy or away: the piece waits again and the attempt is given back."""
     tx.execute(
-        _shard(job_id, name, number).values(
+        _undone(job_id, name, number).values(
             state="queued", attempt_count=shard.c.attempt_count - 1, busy_count=shard.c.busy_count + 1
         )
     )
@@ -63,7 +63,7 @@ def finish_shard(
 
     What is found after an attempt was made by that attempt, whose answer was lost with the conductor.
     """
-    done = _shard(job_id, name, number).where(shard.c.state != "done")
+    done = _undone(job_id, name, number)
     unheard = case((and_(shard.c.attempt_count > 0, shard.c.write_count == 0), 1), else_=0)
     writes = shard.c.write_count + (1 if written else unheard)
     values = {"state": "done", "result": dict(result), "write_count": writes, "finished_at": now()}
@@ -82,12 +82,14 @@ def finish_shard(
 
 def fail_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
     """A piece ended badly."""
-    tx.execute(_shard(job_id, name, number).values(state="failed", finished_at=now()))
+    tx.execute(_undone(job_id, name, number).values(state="failed", finished_at=now()))
 
 
 def _stage(job_id: str, name: str) -> Any:
     return update(stage).where(stage.c.job_id == job_id, stage.c.stage == name)
 
 
-def _shard(job_id: str, name: str, number: int) -> Any:
-    return update(shard).where(shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
+def _undone(job_id: str, name: str, number: int) -> Any:
+    """What is done stays so, though a job that is taken up again may ask about it once more."""
+    this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
+    return update(shard).where(*this, shard.c.state != "done")

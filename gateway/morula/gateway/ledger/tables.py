@@ -19,7 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
+
+SAME_JOB = text("state NOT IN ('failed', 'cancelled', 'cancelling')")
 
 metadata = MetaData(
     naming_convention={
@@ -86,6 +89,14 @@ job = Table(
     Column("verdict", Text),
     Column("stage", Text),
     Column("attempt", Integer, nullable=False),
+    # Who runs the job, the how manieth taking up of it this is, and a count that grows while it is really run.
+    Column("conductor", Text),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("beat", BigInteger, nullable=False, server_default="0"),
+    # Times that this attempt ended in a way that nobody foresaw.
+    Column("crash_count", Integer, nullable=False, server_default="0"),
+    # What the job waits for that is away.
+    Column("waiting_for", Text),
     Column("cell_count", BigInteger),
     Column("truncated_cell_count", BigInteger),
     Column("tile_count", BigInteger),
@@ -100,6 +111,8 @@ job = Table(
     Column("started_at", Double),
     Column("finished_at", Double),
     Index("ix_job_params_digest", "params_digest"),
+    # Of the same jobs at most one does or will come to something.
+    Index("uq_job_same", "params_digest", unique=True, sqlite_where=SAME_JOB, postgresql_where=SAME_JOB),
     Index("ix_job_state", "state"),
     Index("ix_job_slide_id", "slide_id"),
 )

@@ -11,17 +11,20 @@ from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
 from morula.gateway.labels.moving import Moving
 from morula.gateway.ledger import jobs, slides
+from morula.gateway.ledger.holds import JobLost, watched_state
+from morula.gateway.ledger.outages import passes
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.files import Outcome, leave_files
 from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
-from morula.gateway.pipeline.work import Json
+from morula.gateway.pipeline.work import Json, Workbench
 from morula.gateway.problems import problem_of
 from morula.gateway.refs import slide_ref
 from morula.gateway.views import Views
 
 CANCEL_POLL_S = 0.3
+CRASH_LIMIT = 3
 
 
 class Step(Protocol):
@@ -38,7 +41,7 @@ class Steps(Protocol):
 
 
 class Pipeline:
-    """Runs jobs. Everything that it does can be done again."""
+    """Runs a job. Everything that it does can be done again."""
 
     def __init__(
         self,
@@ -57,16 +60,32 @@ class Pipeline:
         self._max_failed_share = max_failed_share
 
     async def run(self, job_id: str, steps: Steps) -> str:
-        """Run a job to its end, whatever that is; the state that it ends in."""
+        """Run a job to its end, whatever that is, and say which.
+
+        Where it comes back with the job unfinished, the conductor takes it up again, and it carries on from what it
+        made. So ends a run whose job somebody else has by now, and one whose engine lost its database.
+        """
         bind_job(job_id)
+        try:
+            return await self._run(job_id, steps)
+        except JobLost as lost:
+            log.warning("job lost", detail=str(lost))
+            return "lost"
+        except Exception as error:
+            if not passes(error):
+                raise
+            log.warning("job interrupted, for the engine's database is away", detail=type(error).__name__)
+            return "interrupted"
+
+    async def _run(self, job_id: str, steps: Steps) -> str:
         if not await self._tools.ledger.write(jobs.start_job, job_id):
             return await self._end(job_id, "cancelled")
         work = asyncio.create_task(self._work(job_id, steps), name=f"job-{job_id}")
-        watch = asyncio.create_task(self._until_cancelled(job_id), name=f"watch-{job_id}")
+        watch = asyncio.create_task(self._until_cancelled(), name=f"watch-{job_id}")
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                # A watch that cannot read the ledger is no wish to cancel.
+                # A watch that fails is no wish to cancel.
                 watch.result()
                 # Cancels the calls under way: services stop at their next checkpoint.
                 work.cancel()
@@ -77,25 +96,34 @@ class Pipeline:
         except MorulaError as error:
             log.warning("job failed", reason=error.reason, detail=str(error))
             return await self._end(job_id, "failed", error=problem_of(error))
-        except Exception:  # noqa: BLE001 whatever it is, the job must not look as if it still ran
-            log.exception("job failed unexpectedly")
-            told = Internal("Something went wrong inside; the log has it under the job's id.", job_id=job_id)
-            return await self._end(job_id, "failed", error=problem_of(told))
+        except Exception as error:
+            if isinstance(error, JobLost) or passes(error):
+                raise
+            return await self._crash(job_id, error)
         finally:
             for task in (work, watch):
                 task.cancel()
             await asyncio.gather(work, watch, return_exceptions=True)
 
+    async def _crash(self, job_id: str, error: Exception) -> str:
+        """Nobody foresaw this. It may be over when the job is taken up again; where it stays, the job fails of it."""
+        log.error("job crashed", exc_info=error)
+        if await self._tools.ledger.write(jobs.note_crash, job_id) < CRASH_LIMIT:
+            return "interrupted"
+        told = Internal("Something went wrong inside; the log has it under the job's id.", job_id=job_id)
+        return await self._end(job_id, "failed", error=problem_of(told))
+
     async def _end(self, job_id: str, state: str, **values: object) -> str:
         await self._tools.ledger.write(jobs.finish_job, job_id, state, **values)
         return await self._tools.ledger.read(jobs.job_state, job_id)
 
-    async def _until_cancelled(self, job_id: str) -> None:
+    async def _until_cancelled(self) -> None:
         # Whoever cancels may be another process: the ledger is all that both see.
+        ledger = self._tools.ledger
         state = ""
         while state != "cancelling":
             await asyncio.sleep(CANCEL_POLL_S)
-            state = await self._tools.ledger.read(jobs.job_state, job_id)
+            state = await ledger.read(watched_state, ledger.hold)
 
     async def _work(self, job_id: str, steps: Steps) -> None:
         job = await self._tools.ledger.read(jobs.get_job, job_id)
@@ -180,9 +208,10 @@ class Pipeline:
             result = await steps.draw()(
                 "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
             )
-            names = await asyncio.to_thread(feature_names, self._tools.store, result)
+            bench = Workbench(self._tools.ledger, self._tools.store, job["id"])
+            names = await bench.reach(lambda: feature_names(self._tools.store, result))
             clustering_id, labelling_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
-            await self._moving.bring(clustering_id, labelling_id)
+            await bench.outlast(lambda: self._moving.bring(clustering_id, labelling_id))
         await self._enter(job, "tables")
         outcome = Outcome(self._tools, self._views, self._learning, job, params, work, shards, clustering_id)
         result_digest = await steps.draw()("tables", lambda: leave_files(outcome))

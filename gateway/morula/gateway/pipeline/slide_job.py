@@ -14,7 +14,7 @@ from morula.common.shard_lists import write_shard_list
 from morula.common.store import Store
 from morula.common.tables import read_metadata
 from morula.gateway.ledger import jobs
-from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.pipeline.keys import Shard, SlideKeys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.work import Json, Piece, Workbench
@@ -31,7 +31,7 @@ from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResp
 class Tools:
     """What a job works with."""
 
-    ledger: Ledger
+    ledger: HeldLedger
     workers: Workers
     store: Store
     scratch: Path | None
@@ -184,7 +184,7 @@ class SlideJob:
             return {}
 
         done = await self._bench.make(Piece("embed", shard.number, [vectors_key, morphology_key]), dict, call)
-        await asyncio.to_thread(self._store.delete, self.keys.pixels(shard))
+        await self._bench.reach(lambda: self._store.delete(self.keys.pixels(shard)))
         return done
 
     async def count_tiles(self, cut: Sequence[Mapping[str, Any]], max_failed_share: float) -> None:

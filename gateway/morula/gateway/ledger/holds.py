@@ -1,0 +1,119 @@
+"""Who runs a job. A job is run by one conductor at a time, under a generation that grows whenever it is taken up.
+
+A conductor that runs a job lets the job's beat grow. Where neither holder, generation nor beat changes for a while, the
+job is lost and anyone may take it; whoever had it, frozen or cut off, can write nothing about it any more.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.events import announce
+from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.tables import job
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUNNABLE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Hold:
+    """One taking up of a job."""
+
+    job_id: str
+    conductor: str
+    generation: int
+
+
+class JobLost(Exception):
+    """The job was taken up by someone else."""
+
+
+def take_up(tx: Connection, job_id: str, seen: int, conductor: str) -> Hold | None:
+    """Take a job that was seen under the generation `seen`; None where somebody was faster."""
+    change = update(job).where(job.c.id == job_id, job.c.generation == seen, job.c.state.in_(RUNNABLE))
+    values = {"conductor": conductor, "generation": seen + 1, "beat": job.c.beat + 1}
+    taken = tx.execute(change.values(**values)).rowcount
+    return Hold(job_id, conductor, seen + 1) if taken else None
+
+
+def carry_on(tx: Connection, hold: Hold) -> bool:
+    """Have a run that its conductor was killed in under this conductor's present name; False where it is over."""
+    change = update(job).where(
+        job.c.id == hold.job_id,
+        job.c.generation == hold.generation,
+        job.c.state.in_(RUNNABLE),
+        job.c.conductor.is_(None) | (job.c.conductor == hold.conductor),
+    )
+    return bool(tx.execute(change.values(conductor=hold.conductor, beat=job.c.beat + 1)).rowcount)
+
+
+def beat(tx: Connection, holds: Sequence[Hold]) -> None:
+    """Say that these jobs are really run."""
+    for hold in holds:
+        tx.execute(update(job).where(*_is_held(hold)).values(beat=job.c.beat + 1))
+
+
+def let_go(tx: Connection, name: str) -> None:
+    """Leave the jobs of a conductor, or of all whose names begin so, to whoever comes."""
+    tx.execute(update(job).where(job.c.conductor.startswith(name, autoescape=True)).values(conductor=None))
+
+
+def end_cancelled(tx: Connection, job_id: str, seen: int) -> bool:
+    """End a job that is to be cancelled and that nobody runs."""
+    change = update(job).where(job.c.id == job_id, job.c.generation == seen, job.c.state == "cancelling")
+    values = {"state": "cancelled", "stage": None, "conductor": None, "generation": seen + 1, "finished_at": now()}
+    ended = bool(tx.execute(change.values(**values)).rowcount)
+    if ended:
+        announce(tx, "job", job_id)
+    return ended
+
+
+def _is_held(hold: Hold) -> tuple[ColumnElement[bool], ...]:
+    return job.c.id == hold.job_id, job.c.generation == hold.generation, job.c.conductor == hold.conductor
+
+
+class HeldLedger:
+    """The ledger for one run of a job: it waits as long as it takes, and writes only while the job is this run's.
+
+    The job's row is locked first, then whatever else is written, the counter of changes last: so does everybody who
+    writes about jobs, and none can wait for another in a circle.
+    """
+
+    def __init__(self, ledger: Ledger, hold: Hold) -> None:
+        self.hold = hold
+        self._ledger = ledger
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query that reads."""
+        return await self._ledger.patient.read(query, *args, **kwargs)
+
+    async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query that writes; JobLost where somebody else has the job now."""
+
+        def held(tx: Connection) -> T:
+            check(tx, self.hold)
+            return query(tx, *args, **kwargs)
+
+        return await self._ledger.patient.write(held)
+
+
+def check(tx: Connection, hold: Hold) -> None:
+    """JobLost unless the job is still this run's, who then keeps it until the transaction ends."""
+    query = select(job.c.id).where(*_is_held(hold))
+    if tx.execute(query.with_for_update()).first() is None:
+        raise JobLost(f"job {hold.job_id}, generation {hold.generation}")
+
+
+def watched_state(tx: Connection, hold: Hold) -> str:
+    """The job's state; JobLost where it is no longer this run's."""
+    query = select(job.c.state, job.c.conductor, job.c.generation).where(job.c.id == hold.job_id)
+    found = tx.execute(query).one_or_none()
+    if found is None or (found.conductor, found.generation) != (hold.conductor, hold.generation):
+        raise JobLost(f"job {hold.job_id}, generation {hold.generation}")
+    return str(found.state)

@@ -1,0 +1,32 @@
+"""Side tasks that must not die in silence."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from morula.common.telemetry import log
+
+RESTART_PAUSE_S = 2.0
+
+
+async def keep_running(name: str, work: Callable[[], Awaitable[None]], pause_s: float = RESTART_PAUSE_S) -> None:
+    """Do the work until it comes back; where it fails, say so and begin again."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 whatever it is, nobody else would do the work
+            log.exception("side task failed and begins again", task=name)
+            await asyncio.sleep(pause_s)
+        else:
+            return
+
+
+@asynccontextmanager
+async def side_task(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Keep the work running as long as the context lasts."""
+    task = asyncio.create_task(keep_running(name, work), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
