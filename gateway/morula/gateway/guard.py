@@ -9,7 +9,7 @@ import re
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from morula.common.errors import MorulaError, PermissionDenied
+from morula.common.errors import InvalidArgument, MorulaError, NotFound, PermissionDenied
 from morula.common.telemetry import log
 from morula.gateway.bodies import Body
 from morula.gateway.problems import answer_unexpected, problem_of, respond, trace_id
@@ -51,6 +51,7 @@ class Guard:
         answer = _Answer(body, send)
         try:
             self._check_origin(scope, headers)
+            _check_address(scope)
             body.check_length()
             await self._app(scope, body.receive, answer.send)
         except ClientDisconnect:
@@ -74,6 +75,14 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
             raise PermissionDenied("Only pages of this server may speak to it.")
+
+
+def _check_address(scope: Scope) -> None:
+    """No name has a NUL in it, and PostgreSQL's text cannot hold one; bodies are checked where they are read."""
+    if "\0" in scope["path"]:
+        raise NotFound("No name has a NUL character in it.")
+    if b"%00" in scope["query_string"]:
+        raise InvalidArgument("The query has a NUL character in it.")
 
 
 class _Answer:
