@@ -21,8 +21,10 @@ import pytest
 from morula.common.errors import (
     ArtifactChanged,
     ArtifactMissing,
+    FailedPrecondition,
     KeyInvalid,
     PermissionDenied,
+    StorageFull,
     TooLarge,
     Unavailable,
     Unimplemented,
@@ -352,8 +354,20 @@ def test_wrong_keys_and_buckets_are_told(s3_server: S3Server, s3_url: str) -> No
     nowhere = open_store(
         s3_server.url("no-such-bucket"), access_key=s3_server.access_key, secret_key=s3_server.secret_key
     )
-    with pytest.raises(Unavailable, match="NoSuchBucket"):
-        nowhere.get(KEY)
+    for use in (lambda: nowhere.get(KEY), lambda: nowhere.put(KEY, b""), lambda: list(nowhere.list(""))):
+        with pytest.raises(FailedPrecondition, match="NoSuchBucket"):
+            use()
+
+
+def test_a_quota_that_is_used_up_is_no_outage(s3_server: S3Server, s3_url: str) -> None:
+    store = open_store(s3_url, access_key=s3_server.access_key, secret_key=s3_server.secret_key)
+    s3_server.set_quota(4096)
+    try:
+        with pytest.raises(StorageFull, match="QuotaExceeded"):
+            store.put(KEY, bytes(100_000))
+    finally:
+        s3_server.set_quota(None)
+    store.put(KEY, bytes(100_000))
 
 
 def test_a_server_that_is_down_is_unavailable() -> None:

@@ -28,9 +28,11 @@ from minio.error import S3Error
 from morula.common.cache import DEFAULT_CACHE_BYTES, FileCache
 from morula.common.errors import (
     ArtifactMissing,
+    FailedPrecondition,
     InvalidArgument,
     MorulaError,
     PermissionDenied,
+    StorageFull,
     TooLarge,
     Unavailable,
 )
@@ -244,9 +246,11 @@ def _answers(key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _translated(_code(error), key) from error
+        raise _translated(
+            _code(error), key, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        ) from error
     except S3Error as error:
-        raise _translated(str(error.code), key) from error
+        raise _translated(str(error.code), key, getattr(error.response, "status", None)) from error
     except (BotoCoreError, Boto3Error, urllib3.exceptions.HTTPError) as error:
         raise Unavailable(f"the object store cannot be reached for {key}") from error
 
@@ -255,9 +259,22 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _translated(code: str, key: str) -> MorulaError:
+# The bucket or the disks behind it take no more, until somebody makes room.
+_FULL = ("QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull")
+# Answers with a 4xx that another try may change.
+_PASSING = ("SlowDown", "RequestTimeout", "TooManyRequests", "Throttling", "ThrottlingException", "OperationAborted")
+
+
+def _translated(code: str, key: str, status: int | None) -> MorulaError:
+    """The error that an answer stands for. Only what passes by itself is Unavailable, which is waited for."""
     if code in ("NoSuchKey", "NoSuchObject", "404"):
         return ArtifactMissing(f"{key} is not in the store", key=key)
     if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
         return PermissionDenied(f"the object store refused: {code}")
-    return Unavailable(f"the object store answered {code} for {key}")
+    if code in _FULL or status == 507:
+        return StorageFull(f"the object store has no room left for {key}: {code}")
+    if code == "EntityTooLarge":
+        return TooLarge(f"the object store takes nothing as large as {key}")
+    if code in _PASSING or status is None or status == 429 or status >= 500:
+        return Unavailable(f"the object store answered {code} for {key}")
+    return FailedPrecondition(f"the object store cannot be used as it is set up: it answered {code} for {key}")
