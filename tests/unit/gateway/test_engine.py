@@ -31,6 +31,6 @@ def test_wal_mode_is_entered_once_others_let_go(tmp_path: Path) -> None:
         holder.execute("BEGIN EXCLUSIVE")
         release = Timer(0.2, holder.rollback)
         release.start()
-        enter_wal(entering)
+        enter_wal(entering, patience_s=10)
         release.join()
         assert entering.execute("PRAGMA journal_mode").fetchone() == ("wal",)
