@@ -29,19 +29,31 @@ def header_of(jpeg: bytes) -> bytes:
 
 def is_whole(jpeg: bytes) -> bool:
     """Whether the picture has an end; what follows it is none of its business."""
+    return END in _later_markers(jpeg)
+
+
+def scan_count(jpeg: bytes) -> int:
+    """How often a decoder goes over the picture: more than once where it sharpens as it loads."""
+    return bool(header_of(jpeg)) + sum(marker == SCAN for marker in _later_markers(jpeg))
+
+
+def _later_markers(jpeg: bytes) -> Iterator[int]:
+    """Markers among and behind the pixels, up to the picture's end."""
     place = len(header_of(jpeg))
     while place:
         place = jpeg.find(b"\xff", place)
-        marker = jpeg[place + 1] if 0 <= place < len(jpeg) - 1 else None
-        if marker is None or marker == END:
-            return marker == END
+        if not 0 <= place < len(jpeg) - 1:
+            return
+        marker = jpeg[place + 1]
         if marker == 0xFF:
             place += 1
         elif marker == 0 or marker in RESTARTS:
             place += 2
-        else:  # Tables or a scan's header: pictures that sharpen as they load have several.
+        else:  # Tables or a scan's header.
+            yield marker
+            if marker == END:
+                return
             place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
-    return False
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:

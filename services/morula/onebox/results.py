@@ -53,12 +53,12 @@ def _parts(files: Mapping[str, Path], names: Sequence[str]) -> list[Part]:
     return [Part(files[name].relative_to(base).as_posix(), files[name]) for name in names]
 
 
-def entry_path(slide: Path) -> Path:
-    """The file of the one slide at a path that a reader opens."""
+def only_slide(slide: Path) -> list[Part]:
+    """The files of the one slide at a path."""
     slides, _ = find_slides(slide)
     if len(slides) > 1:
         raise WrongUse(f"there are {len(slides)} slides in {slide}; name one of them")
-    return entry_of_parts(slides[0])
+    return slides[0]
 
 
 def entry_of_parts(parts: Sequence[Part]) -> Path:

@@ -1,15 +1,17 @@
 """Opens an untrusted slide where that can do no harm: a child process with limits on memory and time.
 
-`python -m morula.tiler.probe PATH` prints one line of JSON, what the slide is or why it is none. `probe(path)` runs
-that and turns every way it can end, a crash and a hang among them, into a description or SlideUnreadable.
+`python -m morula.tiler.probe PATH`, which reads the names of the slide's other files as JSON, prints one line of JSON,
+what the slide is or why it is none. `probe(path)` runs that and turns every way it can end, a crash and a hang among
+them, into a description or SlideUnreadable.
 """
 
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,8 @@ from morula.tiler.readers import open_slide
 from morula.tiler.slide import Level, Scale, Slide
 
 MEMORY_BYTES = 4 << 30
-CPU_S = 60
+CPU_S = 30
 WALL_S = 120.0
-MAX_SIDE_PX = 1 << 22  # Four million pixels, a metre of glass at 40x: more is a damaged header.
 WINDOW_PX = 64
 
 
@@ -34,31 +35,44 @@ class Description:
     levels: tuple[Level, ...]
 
 
-def probe(path: Path, *, wall_s: float = WALL_S) -> Description:
-    """Describes the slide; raises SlideUnreadable with one line where it cannot be read within the limits."""
-    # The child gets no secret of ours: it handles bytes that a stranger made.
+def probe(path: Path, mates: Collection[str] = (), *, wall_s: float = WALL_S) -> Description:
+    """Describes the slide; raises SlideUnreadable with one line where it cannot be read within the limits.
+
+    `mates` are the slide's other files, by their names as seen from this one.
+    """
+    # The child gets no secret of ours: it handles bytes that a stranger made. What libraries print may be endless.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "morula.tiler.probe", str(path)]
+    with subprocess.Popen(  # noqa: S603 - no shell, our own interpreter and module
+        [sys.executable, "-m", "morula.tiler.probe", str(path)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        try:
+            answer, _ = child.communicate(json.dumps(sorted(mates)).encode(), wall_s)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise SlideUnreadable(f"{path.name} was not readable within {wall_s:.0f} s", name=path.name) from error
     try:
-        ended = subprocess.run(  # noqa: S603 - no shell, our own interpreter and module
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=wall_s, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SlideUnreadable(f"{path.name} was not readable within {wall_s:.0f} s", name=path.name) from error
-    try:
-        answer: dict[str, Any] = json.loads(ended.stdout)
+        found: dict[str, Any] = json.loads(answer)
     except ValueError as error:
-        raise SlideUnreadable(f"{path.name} made the reader fail (exit {ended.returncode})", name=path.name) from error
-    if "error" in answer:
-        raise SlideUnreadable(answer["error"], name=path.name)
-    return Description(answer["vendor"], Scale(**answer["scale"]), tuple(Level(**level) for level in answer["levels"]))
+        raise SlideUnreadable(f"{path.name} {_end(child.returncode)}", name=path.name) from error
+    if "error" in found:
+        raise SlideUnreadable(found["error"], name=path.name)
+    return Description(found["vendor"], Scale(**found["scale"]), tuple(Level(**level) for level in found["levels"]))
+
+
+def _end(code: int) -> str:
+    """How a child ended that said nothing."""
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"takes more than {CPU_S} s of work to read"
+    return f"made the reader fail (exit {code})"
 
 
 def describe(slide: Slide) -> Description:
     """Decodes the middle and the far corner of every level: a file that was cut short fails at its end."""
     for number, level in enumerate(slide.levels):
-        if max(level.width_px, level.height_px) > MAX_SIDE_PX:
-            raise SlideUnreadable(f"level {number} claims {level.width_px} x {level.height_px} px")
         width, height = min(WINDOW_PX, level.width_px), min(WINDOW_PX, level.height_px)
         slide.read(number, (level.width_px - width) // 2, (level.height_px - height) // 2, width, height)
         slide.read(number, level.width_px - width, level.height_px - height, width, height)
@@ -72,7 +86,7 @@ def _limit(limits: Iterable[tuple[int, int]]) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _main(path: Path) -> None:
+def _main(path: Path, mates: Collection[str]) -> None:
     _limit(
         [
             (resource.RLIMIT_AS, MEMORY_BYTES),
@@ -82,12 +96,14 @@ def _main(path: Path) -> None:
         ]
     )
     try:
-        with open_slide(path) as slide:
+        with open_slide(path, mates) as slide:
             answer = asdict(describe(slide))
     except SlideUnreadable as error:
         answer = {"error": str(error)}
+    except MemoryError:
+        answer = {"error": f"{path.name} takes more than {MEMORY_BYTES >> 30} GiB of memory to read"}
     sys.stdout.write(json.dumps(answer))
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    _main(Path(sys.argv[1]), json.load(sys.stdin))

@@ -1,88 +1,104 @@
 """Opens whatever can be opened, by the fastest reader that shows the same pixels as OpenSlide."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import ceil
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import openslide
-from PIL import ExifTags, Image
 
 from morula.common.errors import SlideUnreadable
-from morula.common.jpeg import is_whole
-from morula.tiler.slide import (
-    Area,
-    Level,
-    Pixels,
-    Scale,
-    Slide,
-    blank,
-    first_line,
-    number_of,
-    on_white,
-    paste,
-    scale_of,
-)
+from morula.tiler.indexes import check_index
+from morula.tiler.pictures import open_picture
+from morula.tiler.series import is_smaller
+from morula.tiler.slide import Area, Level, Pixels, Slide, first_line, number_of, on_white, scale_of
 from morula.tiler.tiff import TiffSlide
-from morula.tiler.tiff_tags import look
+from morula.tiler.tiff_tags import MAX_AREA_PX, MAX_SIDE_PX, look
 
 OPENSLIDE_CACHE_BYTES = 64 << 20
 GENERIC = "generic-tiff"
 DIRECT_VENDORS = {"aperio", GENERIC}  # Plain tiled TIFF inside, which decodes five times faster without OpenSlide.
 COMPARED_PX = 300
-PICTURE_LIMIT_PX = 1 << 28
-PICTURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
+MAX_LEVELS = 64
 
 
-def open_slide(path: Path) -> Slide:
-    """Opens a slide; raises SlideUnreadable with one line that says why no reader can."""
+def open_slide(path: Path, mates: Collection[str] = ()) -> Slide:
+    """Opens a slide; raises SlideUnreadable with one line that says why no reader can.
+
+    `mates` are the slide's other files, by their names as seen from this one: no other file is read, whatever an
+    index names.
+    """
+    if not path.stat().st_size:
+        raise SlideUnreadable(f"{path.name} is empty", name=path.name)
+    check_index(path, mates)
     try:
         slide = OpenSlideSlide(path)
     except openslide.OpenSlideError as error:
-        return _without_openslide(path, first_line(error))
-    return _generic(path, slide) if slide.vendor == GENERIC else _direct(path, slide)
+        return _checked(path, _without_openslide(path, mates, first_line(error)))
+    return _checked(path, _generic(path, mates, slide) if slide.vendor == GENERIC else _direct(path, mates, slide))
 
 
-def _without_openslide(path: Path, refusal: str) -> Slide:
-    if path.is_file() and not path.stat().st_size:
-        raise SlideUnreadable(f"{path.name} is empty", name=path.name)
+def _checked(path: Path, slide: Slide) -> Slide:
+    """The slide, if its levels may be what they are said to be."""
+    problem = problem_of_levels(slide)
+    if problem:
+        slide.close()
+        raise SlideUnreadable(f"{path.name} cannot be read: {problem}", name=path.name)
+    return slide
+
+
+def problem_of_levels(slide: Slide) -> str:
+    """What is wrong with the sizes that a file claims; empty where they make sense."""
+    base = (slide.width_px, slide.height_px)
+    if max(base) > MAX_SIDE_PX or base[0] * base[1] > MAX_AREA_PX:
+        return f"it claims {base[0]} x {base[1]} px"
+    if len(slide.levels) > MAX_LEVELS:
+        return f"it claims {len(slide.levels)} levels"
+    odd = [n for n, level in enumerate(slide.levels) if not is_smaller(base, (level.width_px, level.height_px))]
+    return f"level {odd[0]} is no smaller picture of the same" if odd else ""
+
+
+def _without_openslide(path: Path, mates: Collection[str], refusal: str) -> Slide:
     try:
-        return _picture(path) or TiffSlide(path)
+        return open_picture(path) or TiffSlide(path, mates=mates)
     except SlideUnreadable as error:
         raise SlideUnreadable(f"{path.name} cannot be read: {error}", name=path.name) from error
+    except MemoryError:
+        raise
     except Exception as error:
         # A damaged TIFF makes tifffile raise anything at all; what OpenSlide said of the file tells more.
         detail = f"{path.name} is not a slide that can be read: {refusal}"
         raise SlideUnreadable(detail, name=path.name) from error
 
 
-def _generic(path: Path, slide: "OpenSlideSlide") -> Slide:
+def _generic(path: Path, mates: Collection[str], slide: "OpenSlideSlide") -> Slide:
     """Any tiled TIFF: OpenSlide shows it, but reads no OME-XML and scrambles what is turned, deep or stacked."""
     try:
-        is_ome, problem = look(path)
+        is_ome, problem = look(path, mates)
+    except SlideUnreadable as error:
+        is_ome, problem = False, str(error)
     except Exception:  # noqa: BLE001 - whatever tifffile cannot read here, OpenSlide can, and stays in use
         return slide
     if problem:
         slide.close()
         raise SlideUnreadable(f"{path.name} cannot be read: {problem}", name=path.name)
     if not is_ome:
-        return _direct(path, slide)
+        return _direct(path, mates, slide)
     try:
-        direct = TiffSlide(path)
+        direct = TiffSlide(path, mates=mates)
     except SlideUnreadable:
         return slide
     slide.close()
     return direct
 
 
-def _direct(path: Path, slide: "OpenSlideSlide") -> Slide:
+def _direct(path: Path, mates: Collection[str], slide: "OpenSlideSlide") -> Slide:
     """The same slide without OpenSlide in between, where that provably shows the same; else the slide itself."""
     if slide.vendor not in DIRECT_VENDORS:
         return slide
     try:
-        direct = TiffSlide(path, slide.vendor, slide.scale)
+        direct = TiffSlide(path, slide.vendor, slide.scale, mates)
     except Exception:  # noqa: BLE001 - whatever tifffile cannot read here, OpenSlide can, and stays in use
         return slide
     if direct.levels == slide.levels and _shows_holes_as_white(direct) and _alike(slide, direct):
@@ -107,57 +123,6 @@ def _alike(one: Slide, other: Slide) -> bool:
         except SlideUnreadable:
             return False
     return True
-
-
-def _picture(path: Path) -> "PictureSlide | None":
-    """The path as a PNG or JPEG, None where it is neither."""
-    with path.open("rb") as file:
-        start = file.read(8)
-    kind = next((kind for magic, kind in PICTURES.items() if start.startswith(magic)), None)
-    return PictureSlide(path, kind) if kind else None
-
-
-class PictureSlide(Slide):
-    """A PNG or JPEG picture, held in memory: one level, no scale of its own."""
-
-    def __init__(self, path: Path, kind: str) -> None:
-        content = path.read_bytes()
-        if kind == "jpeg" and not is_whole(content):
-            # Its decoder would paint the rest grey and say nothing.
-            raise SlideUnreadable("the picture ends in the middle")
-        decode = imagecodecs.png_decode if kind == "png" else imagecodecs.jpeg8_decode
-        pixels = np.asarray(decode(content))
-        if pixels.dtype != np.uint8 or pixels.shape[0] * pixels.shape[1] > PICTURE_LIMIT_PX:
-            raise SlideUnreadable(f"a picture of {pixels.shape} {pixels.dtype} is too large or not of 8-bit pixels")
-        self._levels = [_upright(_picture_rgb(pixels), path)]
-        pixels = self._levels[0]
-        super().__init__(kind, Scale(), (Level(pixels.shape[1], pixels.shape[0], 1.0),))
-
-    def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
-        out = blank(width_px, height_px)
-        paste(out, self._levels[level], -x_px, -y_px)
-        return out
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def _upright(pixels: Pixels, path: Path) -> Pixels:
-    """As a camera says that it was held."""
-    with Image.open(path) as picture:
-        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    flipped_x, flipped_y = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
-    return np.ascontiguousarray(pixels[:: -1 if flipped_y else 1, :: -1 if flipped_x else 1])
-
-
-def _picture_rgb(pixels: Pixels) -> Pixels:
-    if pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2)
-    if pixels.shape[2] == 2:
-        pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
-    return on_white(pixels) if pixels.shape[2] == 4 else pixels
 
 
 class OpenSlideSlide(Slide):

@@ -114,8 +114,9 @@ class Shelf:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(held)
             entry = folder / source.entry
-            description = probe(entry)
-            slide = fetched.enter_context(open_slide(entry))
+            mates = _mates(source)
+            description = probe(entry, mates)
+            slide = fetched.enter_context(open_slide(entry, mates))
             closing.enter_context(fetched.pop_all())
         return OpenSlide(slide, description)
 
@@ -129,6 +130,13 @@ def slide_mpp(source: SlideSource, description: Description) -> float:
             digest=source.digest,
         )
     return mpp
+
+
+def _mates(source: SlideSource) -> frozenset[str]:
+    """The slide's other files, by their names as seen from its entry."""
+    folder, names = PurePosixPath(source.entry).parent, (PurePosixPath(file.name) for file in source.files)
+    below = {name.relative_to(folder).as_posix() for name in names if name.is_relative_to(folder)}
+    return frozenset(below - {PurePosixPath(source.entry).name})
 
 
 def _check(source: SlideSource) -> None:

@@ -5,6 +5,7 @@ There is no way from here to a slide's label or macro image: they show patients'
 
 import abc
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -213,8 +214,9 @@ def paste(out: Pixels, segment: Pixels, left: int, top: int) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, in one line."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    """What a library's error says, in one line and without this machine's folders."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return re.sub(r"(?<![\w.])/(?:[^\s/'\":]+/)+", "", line)
 
 
 def number_of(text: str | None) -> float:

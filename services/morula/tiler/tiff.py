@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +28,8 @@ from morula.tiler.slide import (
     first_line,
     paste,
 )
-from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_readable, main_series, problem_of, tiff_scale
+from morula.tiler.tiff_files import TiffFiles
+from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_piece, check_readable, problem_of, tiff_scale
 
 SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
 # Rows that begin at a multiple of 32 bytes the decoder writes past the caches, in which we look for them at once.
@@ -54,10 +55,10 @@ class TiffSlide(Slide):
     `vendor` and `scale` are what a reader that knows the format better says, else the file's own tags.
     """
 
-    def __init__(self, path: Path, vendor: str = "", scale: Scale | None = None) -> None:
+    def __init__(self, path: Path, vendor: str = "", scale: Scale | None = None, mates: Collection[str] = ()) -> None:
         with contextlib.ExitStack() as opened:
-            tiff = opened.enter_context(tifffile.TiffFile(path))
-            series = main_series(tiff)
+            files = opened.enter_context(contextlib.closing(TiffFiles(path, mates)))
+            series = files.series
             if problem := problem_of(series):
                 raise SlideUnreadable(problem)
             for level in series.levels:
@@ -68,12 +69,11 @@ class TiffSlide(Slide):
                 Level(one.width_px, one.height_px, (base.width_px / one.width_px + base.height_px / one.height_px) / 2)
                 for one in self._stored
             )
-            own_vendor = "ome-tiff" if tiff.is_ome else "plain-tiff"
-            super().__init__(vendor or own_vendor, scale or tiff_scale(tiff, base.page), levels)
+            own_vendor = "ome-tiff" if files.tiff.is_ome else "plain-tiff"
+            own_scale = scale or tiff_scale(files.tiff, base.page, files.description)
+            super().__init__(vendor or own_vendor, own_scale, levels)
             self._path = path
-            self._file = os.open(path, os.O_RDONLY)
-            opened.callback(os.close, self._file)
-            self._size_bytes = os.fstat(self._file).st_size
+            self._files = files
             self._segments = _SegmentCache()
             self._proven: dict[int, bytes] = {}
             self.is_sparse = any(0 in plane.page.databytecounts for one in self._stored for plane in one.planes)
@@ -110,7 +110,7 @@ class TiffSlide(Slide):
         place, page = plane.first + index, plane.page
         if place < min(len(page.dataoffsets), len(page.databytecounts)):
             offset, length = page.dataoffsets[place], page.databytecounts[place]
-            if 0 <= offset <= offset + length <= self._size_bytes:
+            if 0 <= offset <= offset + length <= self._files.extent_of(page)[1]:
                 return offset, length
         detail = f"{self._path.name}: piece {index} lies beyond the end of the file"
         raise SlideUnreadable(detail, name=self._path.name)
@@ -118,7 +118,7 @@ class TiffSlide(Slide):
     def _encoded(self, plane: Plane, index: int) -> bytes | None:
         """The bytes of one piece of a plane; None where a sparse file holds none."""
         offset, length = self._extent(plane, index)
-        encoded = os.pread(self._file, length, offset) if length else None
+        encoded = os.pread(self._files.extent_of(plane.page)[0], length, offset) if length else None
         if encoded is not None and len(encoded) < length:
             raise SlideUnreadable(f"{self._path.name} ends in the middle of piece {index}", name=self._path.name)
         return encoded
@@ -132,6 +132,7 @@ class TiffSlide(Slide):
             if encoded is None:
                 return Segment(blank(width, height))
             try:
+                check_piece(page, encoded, stored.tall, stored.wide)
                 if stored.is_jpeg:
                     with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
                         return Segment(_cut(_jpeg(stored, encoded), height, width), encoded)

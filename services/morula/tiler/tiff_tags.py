@@ -1,7 +1,9 @@
 """What the tags of a TIFF say of its pixels: whether they can be shown as they are meant, and how large they are."""
 
+import contextlib
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -10,12 +12,18 @@ import numpy as np
 import tifffile
 
 from morula.common.errors import SlideUnreadable
+from morula.common.jpeg import jpeg_size
+from morula.tiler.pictures import png_size
 from morula.tiler.slide import WHITE, Area, Pixels, Scale, number_of, on_white, scale_of
+from morula.tiler.tiff_files import COLOURS, TiffFiles
 
 SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
+PACKED_LIMIT_BYTES = 256 << 20  # The same of one that is packed: a few bytes may unfold to all of it.
+MAX_SIDE_PX = 1 << 22  # Four million pixels, a metre of glass at 40x: more is a damaged header.
+MAX_AREA_PX = 1 << 40
+PADDING_PX = 16  # JPEG's own blocks may reach so far beyond a tile.
 TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 TO_MICRON |= {"micron": 1.0, "microns": 1.0, "inch": 25_400.0}  # ImageJ's words.
-COLOURS = 3
 
 
 class Plane(NamedTuple):
@@ -68,15 +76,10 @@ class Storage:
         return min(self.tall, self.height_px - row * self.tall), min(self.wide, self.width_px - column * self.wide)
 
 
-def look(path: Path) -> tuple[bool, str]:
+def look(path: Path, mates: Collection[str]) -> tuple[bool, str]:
     """Whether a TIFF is an OME-TIFF, and why no reader shows it as it is meant; empty where nothing is known."""
-    with tifffile.TiffFile(path) as tiff:
-        return tiff.is_ome, problem_of(main_series(tiff))
-
-
-def main_series(tiff: tifffile.TiffFile) -> Any:
-    """The largest picture of the file, and its pyramid."""
-    return max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+    with contextlib.closing(TiffFiles(path, mates)) as files:
+        return files.tiff.is_ome, problem_of(files.series)
 
 
 def problem_of(series: Any) -> str:
@@ -103,8 +106,52 @@ def check_readable(page: Any) -> None:
     readable.add(tifffile.PHOTOMETRIC.MINISWHITE)
     if page.photometric not in readable or page.samplesperpixel not in (1, COLOURS, COLOURS + 1):
         raise SlideUnreadable(f"{page.samplesperpixel} samples of {page.photometric!r} are neither RGB nor grey")
-    if page.chunks[0] * page.chunks[1] * page.samplesperpixel > SEGMENT_LIMIT_BYTES:
+    if page.compression not in PACKINGS:
+        raise SlideUnreadable(f"it is packed as {page.compression!r}, which is not read here")
+    is_stored = page.compression == tifffile.COMPRESSION.NONE
+    limit = SEGMENT_LIMIT_BYTES if is_stored else PACKED_LIMIT_BYTES
+    if page.chunks[0] * page.chunks[1] * page.samplesperpixel > limit:
         raise SlideUnreadable("it is stored in one piece that is too large; save it as a tiled TIFF")
+    width, height = page.imagewidth, page.imagelength
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_AREA_PX:
+        raise SlideUnreadable(f"it claims {width} x {height} px")
+    planes = page.samplesperpixel if page.planarconfig != tifffile.PLANARCONFIG.CONTIG else 1
+    needed = -(-width // page.chunks[1]) * -(-height // page.chunks[0]) * planes
+    if min(len(page.dataoffsets), len(page.databytecounts)) < needed:
+        raise SlideUnreadable(f"it claims {width} x {height} px and has not the pieces for that")
+
+
+def check_piece(page: Any, encoded: bytes, tall: int, wide: int) -> None:
+    """Refuses a piece that says of itself that it is larger than its place: a decoder would believe it."""
+    measure = MEASURES.get(page.compression)
+    size = measure(encoded) if measure else None
+    if size and not (size[0] <= wide + PADDING_PX and size[1] <= tall + PADDING_PX):
+        raise SlideUnreadable(f"it claims {size[0]} x {size[1]} px in a place of {wide} x {tall}")
+
+
+def _jpeg2000_size(encoded: bytes) -> tuple[int, int] | None:
+    """Width and height in the codestream's header."""
+    place = encoded.find(b"\xff\x4f\xff\x51")
+    if place < 0 or len(encoded) < place + 24:
+        return None
+    right, bottom, left, top = struct.unpack_from(">IIII", encoded, place + 8)
+    return right - left, bottom - top
+
+
+def _png_size(encoded: bytes) -> tuple[int, int] | None:
+    return png_size(encoded)[:2]
+
+
+PACKED = tifffile.COMPRESSION
+MEASURES: dict[int, Callable[[bytes], tuple[int, int] | None]] = {
+    **dict.fromkeys((PACKED.JPEG, PACKED.ALT_JPEG, PACKED.JPEG_LOSSY), jpeg_size),
+    **dict.fromkeys((PACKED.APERIO_JP2000_YCBC, PACKED.APERIO_JP2000_RGB), _jpeg2000_size),
+    **dict.fromkeys((PACKED.JPEG_2000_LOSSY, PACKED.JPEG2000), _jpeg2000_size),
+    PACKED.PNG: _png_size,
+}
+# Those whose pieces either say how large they are or are given so much room and no more. WebP's are small by nature.
+PACKINGS = {*MEASURES, PACKED.NONE, PACKED.LZW, PACKED.ADOBE_DEFLATE, PACKED.DEFLATE, PACKED.PACKBITS, PACKED.LZMA}
+PACKINGS |= {PACKED.ZSTD, PACKED.ZSTD_DEPRECATED, PACKED.WEBP, PACKED.WEBP_DEPRECATED}
 
 
 def planes_of(level: Any) -> list[Plane]:
@@ -130,9 +177,9 @@ def has_jpeg_tiles(level: Any) -> bool:
     )
 
 
-def tiff_scale(tiff: tifffile.TiffFile, page: Any) -> Scale:
+def tiff_scale(tiff: tifffile.TiffFile, page: Any, description: str) -> Scale:
     """OME-XML's physical size of a pixel, else the resolution tags, whose unit ImageJ tells in its own way."""
-    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", tiff.ome_metadata or "")
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", description)
     if pixels is not None:
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', pixels.group()))
         x, y = (

@@ -15,7 +15,16 @@ from morula.common.models import REGISTRY
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
 from morula.onebox.client import Part
 from morula.onebox.failures import Failure, Unreadable, WrongUse
-from morula.onebox.results import MANIFEST, check_out, digest_of, entry_path, fetch, find_slides, is_finished
+from morula.onebox.results import (
+    MANIFEST,
+    check_out,
+    digest_of,
+    entry_of_parts,
+    fetch,
+    find_slides,
+    is_finished,
+    only_slide,
+)
 
 MPP = {"preset": "default", "mpp": 0.5}
 REQUEST = {"slide_digest": "d", **MPP}
@@ -130,9 +139,9 @@ def test_parts_of_a_slide(tmp_path: Path) -> None:
     assert names(tmp_path / "b.mrxs") == [["b.mrxs", "b/Slidedat.ini"]]
     assert names(tmp_path) == [["a.svs"], ["b.mrxs", "b/Slidedat.ini"], ["c.svs"]]
     assert find_slides(tmp_path)[1] == [tmp_path / "notes.txt"]
-    assert entry_path(tmp_path / "deep") == tmp_path / "deep" / "c.svs"
+    assert entry_of_parts(only_slide(tmp_path / "deep")) == tmp_path / "deep" / "c.svs"
     with pytest.raises(WrongUse, match="3 slides"):
-        entry_path(tmp_path)
+        only_slide(tmp_path)
     sha256 = hashlib.sha256(b"a").hexdigest()
     assert digest_of([Part("a.svs", tmp_path / "a.svs")]) == slide_digest([("a.svs", sha256, 1)], "a.svs")
 

@@ -1,6 +1,7 @@
 """Slides by reference: laid out, kept open while in use, closed when others are used more."""
 
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Vets in this process, which is quicker, and notes what was vetted."""
     seen: list[Path] = []
 
-    def here(path: Path) -> Description:
+    def here(path: Path, mates: Collection[str]) -> Description:
         seen.append(path)
-        with open_slide(path) as slide:
+        with open_slide(path, mates) as slide:
             return describe(slide)
 
     monkeypatch.setattr(module, "probe", here)
