@@ -52,4 +52,6 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     folders = {"scans": scans}
     async with services(root) as running, gateway(running, root, folders=folders, max_upload_bytes=64 << 20) as client:
         slide = await client.upload(scans / "tiny.tiff", name="Tiny", stain="H&E")
-        yield World(client, running, slide, await client.run(slide["id"]))
+        job = await client.run(slide["id"])
+        # Asked for again: it has a labelling now.
+        yield World(client, running, client.ok(await client.http.get(f"/v1/slides/{slide['id']}")), job)

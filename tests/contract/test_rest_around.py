@@ -37,6 +37,7 @@ async def test_only_pages_of_this_server_may_speak_to_it(world: World, headers: 
 async def test_it_says_how_it_is(world: World) -> None:
     ready = await world.http.get("/readyz")
     assert (ready.status_code, set(ready.json()["services"].values())) == (200, {True})
+    assert ready.json()["writable"] == {"scratch": True, "store": True}
     assert {model["name"] for model in (await world.http.get("/version")).json()["models"]} == {
         "watershed",
         "morphology",

@@ -151,6 +151,19 @@ async def test_what_was_taken_in_stays_as_it_was_whatever_becomes_of_the_folder(
     assert picture.content[:2] == b"\xff\xd8"
 
 
+async def test_none_of_ten_uploads_at_once_is_sent_away_for_the_others(world: World, tmp_path: Path) -> None:
+    for seed in range(10):
+        write_slide(tmp_path / f"{seed}.tiff", 300, 300, seed=seed + 100)
+    forms = [as_part(tmp_path / f"{seed}.tiff") for seed in range(10)]
+    answers = await asyncio.gather(*(world.http.post("/v1/slides", files=part) for part in forms))
+    assert [answer.status_code for answer in answers] == [201] * 10
+
+
+async def test_a_name_that_is_a_file_and_a_folder_is_refused(world: World) -> None:
+    files = [("file", (name, b"x")) for name in ("s.mrxs", "s", "s/Slidedat.ini")]
+    check_problem(await world.http.post("/v1/slides", files=files), 400, "INVALID_ARGUMENT")
+
+
 async def test_too_large_an_upload_is_refused(world: World) -> None:
     headers = {"content-type": "multipart/form-data; boundary=x", "content-length": str(65 << 20)}
     check_problem(await world.http.post("/v1/slides", content=b"--x", headers=headers), 413, "TOO_LARGE")

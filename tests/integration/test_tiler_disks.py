@@ -137,6 +137,8 @@ async def fill_and_carry_on(disk: Path, root: Path) -> None:
         with filled(disk):
             part = as_part(root / "slide.tiff")
             check_problem(await client.http.post("/v1/slides", files=part), 507, "STORAGE_FULL")
+            ready = await client.http.get("/readyz")
+            assert (ready.status_code, ready.json()["writable"]) == (503, {"scratch": True, "store": False})
         slide = await client.upload(root / "slide.tiff")
         with filled(disk):
             job = await client.run(slide["id"])

@@ -42,3 +42,13 @@ def filled(folder: Path, left_bytes: int = 0) -> Iterator[None]:
         yield
     finally:
         filler.unlink()
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """The disk can be read only, while the context lasts."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)

@@ -27,7 +27,9 @@ from morula.gateway.listeners import Listeners
 from morula.gateway.pipeline.run import Pipeline
 from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
+from morula.gateway.storage import Storage
 from morula.gateway.tasks import side_task
+from morula.gateway.uploads import Uploads
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
 
@@ -73,6 +75,8 @@ async def _live(
         ledger=ledger,
         workers=workers,
         store=store,
+        storage=Storage(store, settings.scratch, project),
+        uploads=Uploads(settings.scratch),
         intake=Intake(ledger, workers, store, project),
         views=views,
         labelling=Labelling(ledger, store, views, learning),

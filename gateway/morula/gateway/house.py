@@ -14,6 +14,8 @@ from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.listeners import Listeners
 from morula.gateway.settings import GatewaySettings
+from morula.gateway.storage import Storage
+from morula.gateway.uploads import Uploads
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
 
@@ -27,6 +29,8 @@ class House:
     ledger: Ledger
     workers: Workers
     store: Store
+    storage: Storage
+    uploads: Uploads
     intake: Intake
     views: Views
     labelling: Labelling

@@ -1,6 +1,7 @@
 """Makes a slide of files: into the store, read once by the tiler, and only then a row."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
@@ -12,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from morula.common.errors import (
     ArtifactChanged,
     ArtifactMissing,
+    Busy,
     Code,
     Conflict,
     InvalidArgument,
@@ -32,6 +34,8 @@ from morula.gateway.workers import Workers
 from morula.v1.tiler_pb2 import InspectSlideRequest, InspectSlideResponse
 
 FileRow = dict[str, Any]
+
+INSPECT_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class Intake:
         names = [part.name for part in parts]
         if len(set(names)) != len(names):
             raise InvalidArgument("Two files of the slide have the same name.")
+        folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
+        if both := folders.intersection(names):
+            raise InvalidArgument(f"{min(both)[:80]!r} is a file of the slide and a folder of another one.")
         await asyncio.to_thread(check_one_slide, {part.name: part.path for part in parts})
         digest = slide_digest([(part.name, part.sha256, part.size_bytes) for part in parts], entry_of(names))
         rows = [self._row(digest, part) for part in parts]
@@ -137,7 +144,7 @@ class Intake:
     async def _inspect_and_keep(self, digest: str, rows: Sequence[FileRow], said: Description) -> tuple[Row, bool]:
         entry = entry_of([row["name"] for row in rows])
         reference = slide_ref({"digest": digest, "entry": entry}, rows, said.mpp)
-        found = await self._workers.inspect_slide(InspectSlideRequest(slide=reference))
+        found = await self._inspect(InspectSlideRequest(slide=reference))
         values = {
             "project_id": self._project,
             "digest": digest,
@@ -156,6 +163,17 @@ class Intake:
             if known is None:
                 raise
             return known, False
+
+    async def _inspect(self, request: InspectSlideRequest) -> InspectSlideResponse:
+        """Waits for its turn: the bytes are here, and a busy reader is no reason to have them sent again."""
+        until = time.monotonic() + INSPECT_PATIENCE_S
+        while True:
+            try:
+                return await self._workers.inspect_slide(request)
+            except Busy as busy:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(busy.retry_after_s)
 
     async def _forget(self, keys: Sequence[str]) -> None:
         """Delete what this call wrote and no reader takes for a slide, so that nobody else can have it as one.

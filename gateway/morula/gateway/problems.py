@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError, Unavailable
+from morula.common.room import as_storage_error
 from morula.common.telemetry import log
 
 Problem = dict[str, Any]
@@ -101,6 +102,9 @@ def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
     """Log what nobody expected, once, and answer with the id to find it by."""
     found_by = trace_id(scope)
     log.error("request failed", trace_id=found_by, path=scope["path"], exc_info=error)
+    told = as_storage_error(error, "on a disk of the gateway; the log has it under the trace id")
+    if told is not None:
+        return respond(problem_of(told, found_by))
     return respond(problem_of(Internal("Something went wrong inside; the log has it under the trace id."), found_by))
 
 

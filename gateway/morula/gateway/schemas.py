@@ -84,6 +84,7 @@ class Readiness(Answer):
     state: Literal["ready", "not ready"]
     database: Literal["ready", "away"]
     services: dict[str, bool]
+    writable: dict[str, bool]
 
 
 class SlideReference(Request):

@@ -14,13 +14,19 @@ from typing import BinaryIO
 
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from morula.common.errors import InvalidArgument, TooLarge
+from morula.common.errors import Busy, InvalidArgument, StorageFull, TooLarge
+from morula.common.room import telling_full
 
 FILE_COUNT_LIMIT = 4096
 FIELD_COUNT_LIMIT = 16
 FIELD_BYTES_LIMIT = 4096
 NAME_LIMIT = 255
 SPARE_BYTES = 256 * 1024**2
+CHECK_BYTES = 64 * 1024**2
+COPIES = 2
+"""An upload lies in the temporary folder and then, before that goes, in the store as well."""
+BUSY_S = 10.0
+REMEDY = "make room there, or name another folder as MORULA_SCRATCH"
 
 
 @dataclass
@@ -41,10 +47,6 @@ class Upload:
     folder: Path
     parts: list[Part] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
-
-    def discard(self) -> None:
-        """Delete the temporary files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class _Form:
@@ -130,29 +132,62 @@ class _Form:
             self._upload.fields[self._field] = self._value.decode("utf-8", "replace")
 
 
-async def receive(chunks: AsyncIterator[bytes], content_type: str, length: int, scratch: Path | None) -> Upload:
-    """Read a form as it comes in; whoever gets the upload has to discard it."""
-    kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data" or b"boundary" not in options:
-        raise InvalidArgument("Send the slide as multipart/form-data under 'file', or name it by reference as JSON.")
-    upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=scratch)))
-    form = _Form(upload)
-    try:
-        if shutil.disk_usage(upload.folder).free < 2 * length + SPARE_BYTES:
-            raise TooLarge("There is not enough room on the disk for this slide.")
-        parser = MultipartParser(options[b"boundary"], form.callbacks())  # type: ignore[arg-type]
+class Uploads:
+    """Takes forms in. Each is promised the room that it needs, or refused, before it comes: none that told its length
+    and was let in is sent away for the sake of another."""
+
+    def __init__(self, scratch: Path | None) -> None:
+        self._scratch = scratch or Path(tempfile.gettempdir())
+        self._promised: dict[Path, int] = {}
+        """Bytes that are still to be written, by the folder of the upload."""
+
+    async def receive(self, chunks: AsyncIterator[bytes], content_type: str, length: int) -> Upload:
+        """Read a form as it comes in, of `length` bytes or, where that is 0, of as many as there is room for; whoever
+        gets the upload has to discard it."""
+        kind, options = parse_options_header(content_type)
+        if kind != b"multipart/form-data" or b"boundary" not in options:
+            raise InvalidArgument("Send the slide as multipart/form-data under 'file', or name it by reference.")
+        with telling_full(self._scratch, "take the upload in", REMEDY):
+            self._check_room(COPIES * length)
+            upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=self._scratch)))
+        self._promised[upload.folder] = COPIES * length
+        form = _Form(upload)
+        try:
+            with telling_full(self._scratch, "take the upload in", REMEDY):
+                await self._fill(upload, MultipartParser(options[b"boundary"], form.callbacks()), chunks, length)  # type: ignore[arg-type]
+            _check(upload)
+        except BaseException as error:
+            form.close()
+            self.discard(upload)
+            if isinstance(error, ValueError):
+                raise InvalidArgument(f"The form cannot be read: {error}") from error
+            raise
+        return upload
+
+    def discard(self, upload: Upload) -> None:
+        """Delete the temporary files."""
+        shutil.rmtree(upload.folder, ignore_errors=True)
+        self._promised.pop(upload.folder, None)
+
+    async def _fill(self, upload: Upload, parser: MultipartParser, chunks: AsyncIterator[bytes], length: int) -> None:
+        taken = checked = 0
         async for chunk in chunks:
             # Disks are slow at times, and pages of other people must not wait for them.
             await asyncio.to_thread(parser.write, chunk)
+            taken += len(chunk)
+            self._promised[upload.folder] = COPIES * max(length, taken) - taken
+            if taken > length and taken - checked >= CHECK_BYTES:
+                checked = taken
+                self._check_room(self._promised[upload.folder], upload.folder)
         parser.finalize()
-        _check(upload)
-    except BaseException as error:
-        form.close()
-        upload.discard()
-        if isinstance(error, ValueError):
-            raise InvalidArgument(f"The form cannot be read: {error}") from error
-        raise
-    return upload
+
+    def _check_room(self, wanted: int, folder: Path | None = None) -> None:
+        """Refuses for good what the disk does not hold, and for now what it would hold without the others."""
+        free = shutil.disk_usage(self._scratch).free - SPARE_BYTES
+        if free < wanted:
+            raise StorageFull(f"There is not enough room for this slide in {self._scratch}; {REMEDY}.")
+        if free < wanted + sum(left for other, left in self._promised.items() if other != folder):
+            raise Busy("Other uploads need the room that there is; try again soon.", retry_after_s=BUSY_S)
 
 
 def _check(upload: Upload) -> None:

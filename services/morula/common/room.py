@@ -1,4 +1,4 @@
-"""A disk that is full is told as what it is, not as an error inside."""
+"""A disk that is full or cannot be written is told as what it is, not as an error inside."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from morula.common.errors import StorageFull
+from morula.common.errors import MorulaError, StorageFull, Unavailable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-LOCKED_UP = (errno.EROFS, errno.EACCES, errno.EPERM)
+LOCKED_UP = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def is_full(error: BaseException) -> bool:
@@ -25,11 +25,20 @@ def is_unwritable(error: BaseException) -> bool:
 
 @contextmanager
 def telling_full(folder: Path, wanted: str, remedy: str) -> Iterator[None]:
-    """Turns the system's word that there is no room into an error that says where, for what, and what to do."""
+    """Turns the system's word that nothing can be written into an error that says where, for what, and what to do."""
     try:
         yield
     except OSError as error:
-        if not is_full(error):
-            raise
-        free_bytes = shutil.disk_usage(folder).free
-        raise StorageFull(f"no room to {wanted}: {free_bytes >> 20} MiB are free in {folder}; {remedy}") from error
+        if is_full(error):
+            free_bytes = shutil.disk_usage(folder).free
+            raise StorageFull(f"no room to {wanted}: {free_bytes >> 20} MiB are free in {folder}; {remedy}") from error
+        if is_unwritable(error):
+            raise Unavailable(f"cannot {wanted} in {folder}: {error.strerror}; {remedy}") from error
+        raise
+
+
+def as_storage_error(error: Exception, where: str) -> MorulaError | None:
+    """What an error of the system says about the disk, if it does."""
+    if is_full(error):
+        return StorageFull(f"no room {where}")
+    return Unavailable(f"nothing can be written {where}") if is_unwritable(error) else None

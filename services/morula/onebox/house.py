@@ -194,8 +194,12 @@ def _is_serving(address: str, channel: grpc.Channel) -> bool:
 
 
 def is_ready(url: str) -> bool:
-    """Whether the gateway takes work; a proxy of the surroundings is not asked."""
+    """Whether the gateway, its database and all services answer; a proxy of the surroundings is not asked.
+
+    On a full disk, too: what is there can be looked at, and deleted.
+    """
     try:
-        return httpx.get(f"{url}/readyz", timeout=2.0, trust_env=False).is_success
-    except httpx.TransportError:
+        answer = httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).json()
+        return answer["database"] == "ready" and all(answer["services"].values())
+    except (httpx.TransportError, ValueError, KeyError):
         return False

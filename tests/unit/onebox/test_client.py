@@ -29,7 +29,7 @@ class Gateway(BaseHTTPRequestHandler):
         elif self.path == "/v1/jobs/1":
             self._answer(200, {"id": "1", "state": "running"})
         elif self.path == "/readyz":
-            self._answer(200, {})
+            self._answer(200, {"database": "ready", "services": {"tiler": True}})
         else:
             self._answer(404, {"reason": "NOT_FOUND", "detail": "There is no such job."})
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
+from morula.common.room import telling_full
 from morula.common.store import Store
 from morula.gateway.contract import exported
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
@@ -21,6 +22,7 @@ from morula.gateway.house import Here
 from morula.gateway.label_schemas import LabelSet
 from morula.gateway.labels.effective import NOT_SURE, SOURCES, Effective
 from morula.gateway.labels.learning import Snapshot
+from morula.gateway.uploads import REMEDY
 from morula.gateway.views import ClusteringView
 
 Confidence = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -91,9 +93,16 @@ def _write_labels(
             "confidence": pa.array(confidence, from_pandas=True),
         }
     )
-    with tempfile.NamedTemporaryFile(prefix="morula-labels-", suffix=".parquet", dir=scratch, delete=False) as sink:
-        pq.write_table(table, sink, compression="zstd")
-    return Path(sink.name)
+    folder = scratch or Path(tempfile.gettempdir())
+    with telling_full(folder, "write the export", REMEDY):
+        with tempfile.NamedTemporaryFile(prefix="morula-labels-", suffix=".parquet", dir=folder, delete=False) as sink:
+            path = Path(sink.name)
+        try:
+            pq.write_table(table, path, compression="zstd")
+        except BaseException:
+            path.unlink()
+            raise
+    return path
 
 
 def _cell_ids(view: ClusteringView) -> Iterator[str]:

@@ -30,11 +30,12 @@ async def get_health() -> dict[str, str]:
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready."}})
 async def get_readiness(here: Here) -> JSONResponse:
-    """The database and all services answer."""
-    database, serving = await asyncio.gather(_database(here), here.workers.serving())
-    ready = database == "ready" and all(serving.values())
-    state = {"state": "ready" if ready else "not ready", "database": database, "services": serving}
-    return JSONResponse(state, 200 if ready else 503)
+    """The database and all services answer, and what has to be written can be written."""
+    asked = asyncio.gather(_database(here), here.workers.serving(), here.storage.writable())
+    database, serving, writable = await asked
+    ready = database == "ready" and all(serving.values()) and all(writable.values())
+    answer = {"state": "ready" if ready else "not ready", "database": database}
+    return JSONResponse({**answer, "services": serving, "writable": writable}, 200 if ready else 503)
 
 
 async def _database(here: House) -> Literal["ready", "away"]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
-from morula.gateway import references, uploads
+from morula.gateway import references
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.contract import created, served
 from morula.gateway.house import Here, House
@@ -70,12 +70,12 @@ def _answers(tx: Connection, rows: Sequence[Row]) -> list[Slide]:
 async def _by_upload(request: Request, content_type: str, here: House) -> tuple[Row, bool]:
     declared = request.headers.get("content-length", "0")
     length = int(declared) if declared.isdecimal() else 0
-    upload = await uploads.receive(request.stream(), content_type, length, here.settings.scratch)
+    upload = await here.uploads.receive(request.stream(), content_type, length)
     try:
         said = _checked(SlideFields, {name: value for name, value in upload.fields.items() if value})
         row, created = await here.intake.take_files(upload.parts, Description(**said.model_dump()))
     finally:
-        await asyncio.to_thread(upload.discard)
+        await asyncio.to_thread(here.uploads.discard, upload)
     return row, created
 
 
