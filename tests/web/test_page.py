@@ -157,28 +157,37 @@ def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, addres
     assert broken.name not in names
 
 
-def test_several_files_become_a_slide_each_and_each_tells_its_own_end(
+def test_a_dropped_folder_becomes_a_slide_for_each_and_each_tells_its_own_end(
     open_page: OpenPage, address: str, slide: Path, tmp_path: Path
 ) -> None:
     page = open_page("/", refusals=(400,))
+    expect(page.get_by_role("button", name="Drop slides here")).to_be_visible()
     content = {
-        "first.tiff": slide.read_bytes(),
-        "cut.svs": slide.read_bytes()[:999],
-        "copy.tiff": slide.read_bytes() + bytes(1),
-        "notes.txt": b"x",
+        "day/same.tiff": slide.read_bytes(),
+        "day/cut.svs": slide.read_bytes()[:999],
+        "day/inner/copy.tiff": slide.read_bytes() + bytes(1),
+        "day/notes.txt": b"x",
     }
     for name, data in content.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    with page.expect_request_finished(lambda request: request.method == "POST" and request.url.endswith("/v1/jobs")):
-        page.get_by_label("Slide file").set_input_files([tmp_path / name for name in content])
+    drop(page, tmp_path / "day")
     expect(page.get_by_role("alert", name="Upload of cut.svs")).to_contain_text("not taken")
-    expect(page.get_by_role("status", name="Files that were not sent")).to_contain_text("notes.txt")
+    expect(page.get_by_role("status", name="Files that were not sent")).to_contain_text("day/notes.txt")
     rows = page.get_by_role("list", name="Slides").get_by_role("listitem")
     expect(rows.filter(has_text="copy.tiff")).to_have_count(1)
     expect(page.locator(".uploading")).to_have_count(2)
     names = [one["name"] for one in httpx.get(f"{address}/v1/slides").raise_for_status().json()["slides"]]
     assert "copy.tiff" in names
     assert "cut.svs" not in names
+
+
+def drop(page: Page, path: Path) -> None:
+    """What a hand does that lets go of a file or folder above the page."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 700, "y": 400, "data": data})
 
 
 def test_the_scale_is_asked_for_where_the_file_does_not_say_it(open_page: OpenPage, slide_without_scale: Path) -> None:

@@ -45,27 +45,36 @@ function hand(heard: Heard, kind: Kind, data: unknown): void {
 
 function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => void): () => void {
   let polling: ReturnType<typeof setInterval> | undefined;
-  let broken = false;
-  const source = new EventSource(address("v1/events"));
-  for (const kind of KINDS) {
-    source.addEventListener(kind, (event) => onEvent(kind, JSON.parse((event as MessageEvent<string>).data)));
+  let reopening: ReturnType<typeof setTimeout> | undefined;
+  let source = connect();
+  function connect(): EventSource {
+    const made = new EventSource(address("v1/events"));
+    for (const kind of KINDS) {
+      made.addEventListener(kind, (event) => onEvent(kind, JSON.parse((event as MessageEvent<string>).data)));
+    }
+    made.addEventListener("reset", onReopen);
+    made.onopen = opened;
+    made.onerror = broken;
+    return made;
   }
-  source.addEventListener("reset", onReopen);
-  source.onopen = () => {
+  function opened(): void {
+    if (polling === undefined) return;
     clearInterval(polling);
     polling = undefined;
-    if (broken) {
-      tryNow();
-      onReopen();
-    }
-    broken = false;
-  };
-  source.onerror = () => {
-    broken = true;
+    tryNow();
+    onReopen();
+  }
+  function broken(): void {
     polling ??= setInterval(() => void poll(onEvent), POLL_MS);
-  };
+    // A browser takes up a broken stream by itself, but gives up where somebody in between answers with an error.
+    if (source.readyState !== EventSource.CLOSED) return;
+    reopening = setTimeout(() => {
+      source = connect();
+    }, POLL_MS);
+  }
   return () => {
     clearInterval(polling);
+    clearTimeout(reopening);
     source.close();
   };
 }

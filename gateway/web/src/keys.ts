@@ -54,6 +54,12 @@ export function releaseClicked(): void {
   });
 }
 
+/** A key that is held says nothing twice: the page under it may be another one by then. Keys that move go on. */
+function isHeld(event: KeyboardEvent, name: string): boolean {
+  const says = name.length === 1 || name === "Enter" || name === "Ctrl+z" || name.startsWith("Shift+");
+  return event.repeat && says && !["+", "-", "="].includes(name);
+}
+
 /** Calls `onKey` with the key's name; a true answer means that the key was used up. */
 export function useKeys(onKey: (name: string, event: KeyboardEvent) => boolean): void {
   const latest = useRef(onKey);
@@ -63,7 +69,8 @@ export function useKeys(onKey: (name: string, event: KeyboardEvent) => boolean):
       if (event.defaultPrevented || event.altKey || helpOpen.value || writesText(event.target)) return;
       const name = keyName(event);
       if (belongsToControl(name, event.target)) return;
-      if (name === "?") helpOpen.value = true;
+      if (isHeld(event, name)) event.preventDefault();
+      else if (name === "?") helpOpen.value = true;
       else if (name.length === 1 && !singleKeys.value) return;
       else if (!latest.current(name, event)) return;
       event.preventDefault();

@@ -1,5 +1,5 @@
 // Home: slides and their jobs. A slide is dropped, its cells are found, the board opens.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useEvents } from "../events";
 import { bytes, countOf, percent } from "../format";
 import { useKeys } from "../keys";
@@ -16,14 +16,16 @@ const HELP: KeyHelp[] = [
   { keys: ["Enter"], does: "open what is focused" },
 ];
 
+/** It outlives the room: what is being sent goes on while a board is open. */
+const home = new Home();
+
 export function HomeRoom() {
-  const home = useMemo(() => new Home(), []);
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const choose = () => input.current?.click();
   useEffect(() => {
     void home.load();
-  }, [home]);
+  }, []);
   useEvents({
     job: (job) => home.hearJob(job),
     slide: (slide) => home.hearSlide(slide),

@@ -1,5 +1,5 @@
 // Slides, their newest jobs, and what is being uploaded now.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { api, asProblem, upload } from "../api";
 import type { Gone } from "../events";
 import type { Job, Problem, Slide } from "../types";
@@ -38,6 +38,14 @@ export class Home {
   readonly note = signal<Note | null>(null);
   private readonly sending = new Set<Promise<void>>();
   private uploadCount = 0;
+
+  constructor() {
+    // Who closes the window while something is being sent is asked first.
+    effect(() => {
+      const isSending = this.uploads.value.some((one) => !one.problem);
+      window.onbeforeunload = isSending ? (event) => event.preventDefault() : null;
+    });
+  }
 
   async load(): Promise<void> {
     try {
