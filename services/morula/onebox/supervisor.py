@@ -12,16 +12,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from morula.onebox.failures import Failure
+from morula.onebox.logs import Log
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 15.0
 STEADY_S = 60.0
 """A program that ran this long was well: its next restart waits no longer than the first."""
 STARTS_BEFORE_GIVING_UP = 3
-LOG_BYTES = 8 << 20
+LAST_WORDS_S = 2.0
+"""How long the end of a dead program's log is waited for: a helper of it may still hold the pipe."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Keeper(threading.Thread):
     def __init__(self, program: Program, log: Path, notify: Callable[[str], None]) -> None:
         super().__init__(name=f"keeper-{program.name}", daemon=True)
         self.program = program
-        self.log = log
+        self.log = Log(log, notify)
         self.exit_count = 0
         self._notify = notify
         self._stopping = threading.Event()
@@ -57,32 +58,40 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         delay_s = FIRST_DELAY_S
-        while (process := self._start()) is not None:
+        while (started := self._start()) is not None:
+            process, reader = started
             began = time.monotonic()
             code = process.wait()
+            reader.join(LAST_WORDS_S)
             if self._stopping.is_set():
                 return
             self.exit_count += 1
             if time.monotonic() - began > STEADY_S:
                 delay_s = FIRST_DELAY_S
-            self._notify(f"{self.program.name} {_how(code)}; starting it again in {delay_s:g} s, its log is {self.log}")
+            self._notify(
+                f"{self.program.name} {_how(code)}; starting it again in {delay_s:g} s, its log is {self.log.path}"
+            )
             self._stopping.wait(delay_s)
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
 
-    def _start(self) -> subprocess.Popen[bytes] | None:
-        with self._guard, _open_log(self.log) as log:
+    def _start(self) -> tuple[subprocess.Popen[bytes], threading.Thread] | None:
+        with self._guard:
             if self._stopping.is_set():
                 return None
-            self._process = subprocess.Popen(  # noqa: S603 our own interpreter and modules
-                [sys.executable, "-m", "morula.onebox.child", str(os.getpid()), self.program.module],
-                env=self.program.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C in a terminal goes to the whole group: the supervisor alone decides who stops when.
-                start_new_session=True,
-            )
-            return self._process
+            log, reader = self.log.take()
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 our own interpreter and modules
+                    [sys.executable, "-m", "morula.onebox.child", str(os.getpid()), self.program.module],
+                    env=self.program.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    # Ctrl-C in a terminal goes to the whole group: the supervisor alone decides who stops when.
+                    start_new_session=True,
+                )
+            finally:
+                os.close(log)
+            return self._process, reader
 
     def begin_stop(self) -> None:
         """Asks the program to stop and does not wait."""
@@ -139,7 +148,8 @@ class Supervisor:
         for keeper in self._keepers.values():
             while not keeper.program.is_healthy():
                 if keeper.exit_count >= STARTS_BEFORE_GIVING_UP or time.monotonic() > deadline:
-                    raise Failure(f"{keeper.program.name} does not start: {_last_line(keeper.log)} (log: {keeper.log})")
+                    why, log = keeper.log.last_line(), keeper.log.path
+                    raise Failure(f"{keeper.program.name} does not start: {why} (log: {log})")
                 time.sleep(0.05)
         self._is_up = True
 
@@ -151,14 +161,3 @@ class Supervisor:
 
 def _how(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-def _open_log(path: Path) -> BinaryIO:
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("ab")
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1][:300] if lines else "it says nothing"

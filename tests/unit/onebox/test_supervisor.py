@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from morula.onebox import logs
 from morula.onebox.failures import Failure
 from morula.onebox.supervisor import Program, Supervisor
 
@@ -23,6 +24,14 @@ Path(os.environ["FLAG"]).write_text(str(os.getpid()))
 signal.pause()
 """
 STUBBORN = WELL.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
+TALKER = """
+import os, signal, sys
+from pathlib import Path
+for number in range(20_000):
+    sys.stderr.write(f"{number} {'x' * 20}\\n")
+Path(os.environ["FLAG"]).write_text(str(os.getpid()))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 BROKEN = "import sys\nsys.exit('the disk is full')\n"
 HOUSE = """
 import os, signal, sys
@@ -63,6 +72,34 @@ def test_what_dies_is_started_again(program: Make, tmp_path: Path) -> None:
         assert "was ended by SIGKILL" in said.get(timeout=PATIENCE_S)
         supervisor.wait_until_healthy()
         assert supervisor.pid("well") != first
+
+
+def test_a_log_is_bounded_while_it_is_written_and_has_the_last_words_of_the_killed(
+    program: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LOG_BYTES", 100_000)
+    said: queue.Queue[str] = queue.Queue()
+    with Supervisor([program("talker", TALKER)], tmp_path, said.put) as supervisor:
+        supervisor.wait_until_healthy()
+        assert "was ended by SIGKILL" in said.get(timeout=PATIENCE_S)
+    files = [tmp_path / "talker.log.1", tmp_path / "talker.log"]
+    assert all(file.stat().st_size <= 100_000 + 100 for file in files)
+    lines = b"".join(file.read_bytes() for file in files).splitlines()
+    numbers = [int(line.partition(b" ")[0]) for line in lines]
+    last = numbers.index(19_999)
+    assert numbers[: last + 1] == list(range(20_000 - last - 1, 20_000)), "no line is lost, cut or out of its place"
+
+
+def test_a_program_goes_on_where_its_log_cannot_be_written(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = logs.Log(tmp_path / "away" / "a.log", said.append)
+    for _ in range(2):
+        writing, reader = log.take()
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(b"x" * 300_000)
+        reader.join(PATIENCE_S)
+    assert len(said) == 1
+    assert "cannot be written (No such file or directory)" in said[0]
 
 
 def test_a_program_that_cannot_start_says_why_in_one_line(program: Make, tmp_path: Path) -> None:
