@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from morula.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, Stale
 from morula.gateway.labels.fold import check_undo, fold
-from morula.gateway.ledger import boards, clusterings, events, jobs, label_sets, labels, shards, slides
+from morula.gateway.ledger import boards, clusterings, events, jobs, label_sets, labels, objects, shards, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
@@ -157,8 +157,8 @@ def test_a_slide_is_found_by_its_digest_and_its_objects_are_known(ledger: Ledger
         assert found is not None
         assert (found["id"], found["mpp"], found["levels"][0]["downsample"]) == (slide_id, None, 1.0)
         assert slides.find_slide(tx, project, "e" * 64) is None
-        assert slides.object_in_use(tx, f"default/{'d' * 64}/slide/a.svs")
-        assert not slides.object_in_use(tx, "other")
+        assert objects.is_used(tx, f"default/{'d' * 64}/slide/a.svs")
+        assert not objects.is_used(tx, "other")
         with pytest.raises(NotFound):
             slides.get_slide(tx, "nobody")
 

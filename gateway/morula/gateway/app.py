@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from morula.common.store import Store
 from morula.gateway import contract, problems
 from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
+from morula.gateway.caretaker import Caretaker
 from morula.gateway.conductor import Conductor
 from morula.gateway.guard import Guard
 from morula.gateway.house import House
@@ -95,6 +96,8 @@ async def _live(
         await closing.enter_async_context(side_task("listeners", listeners.run))
         closing.push_async_callback(listeners.close)
         await closing.enter_async_context(Conductor(settings, ledger, pipeline))
+        # Ends before the conductor, whose engine lends the loop its threads.
+        await closing.enter_async_context(side_task("caretaker", Caretaker(ledger, store).run))
         yield
 
 

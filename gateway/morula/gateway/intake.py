@@ -24,8 +24,9 @@ from morula.common.keys import artifact_key, slide_digest
 from morula.common.slide_sets import check_one_slide, entry_of
 from morula.common.store import Store, Stored, put_exactly
 from morula.common.telemetry import log
-from morula.gateway.ledger import slides
+from morula.gateway.ledger import objects, slides
 from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.ids import new_id
 from morula.gateway.ledger.rows import Row
 from morula.gateway.references import check_unchanged
 from morula.gateway.refs import slide_ref
@@ -74,15 +75,20 @@ class Intake:
             if known is not None:
                 await self._mend(known, rows, parts)
                 return known, False
+            upload_id = new_id()
             stored: list[Stored] = []
+            await self._ledger.write(objects.claim, objects.UPLOAD, upload_id, [row["key"] for row in rows])
+            # Where this is cancelled the bytes may still be on their way: the caretaker forgets the upload later.
             try:
                 for part, row in zip(parts, rows, strict=True):
                     stored.append(await self._put(row, part, parts))
                 await asyncio.to_thread(check_unchanged, parts)
-                return await self._inspect_and_keep(digest, rows, said)
-            except MorulaError as error:
-                if error.code is Code.INVALID_ARGUMENT:
-                    await self._forget([one.key for one in stored if one.created])
+                return await self._inspect_and_keep(digest, rows, said, upload_id)
+            except Exception as error:
+                # What no reader takes for a slide nobody else can have as one. After any other failure it stays:
+                # another gateway may have found it and rest on it by now.
+                is_no_slide = isinstance(error, MorulaError) and error.code is Code.INVALID_ARGUMENT
+                await self._forget(upload_id, [one.key for one in stored if one.created] if is_no_slide else [])
                 raise
 
     async def take_key(self, key: str, said: Description) -> tuple[Row, bool]:
@@ -99,7 +105,7 @@ class Intake:
         async with self._lock(digest):
             known = await self._known(digest, said)
             if known is None:
-                return await self._inspect_and_keep(digest, [row], said)
+                return await self._inspect_and_keep(digest, [row], said, None)
             await self._mend(known, [row], None)
             return known, False
 
@@ -120,6 +126,7 @@ class Intake:
                 log.warning("a file of a slide is brought again", slide_id=known["id"], detail=str(error))
                 row, part = brought[file["name"]]
                 if part is not None:
+                    await self._ledger.write(objects.claim, "slide", known["id"], [row["key"]])
                     await self._put(row, part, parts or ())
                 await self._ledger.write(slides.move_file, known["id"], file["name"], row["key"])
 
@@ -130,6 +137,8 @@ class Intake:
         """The slide if it is here already, described as the person describes it now."""
         known = await self._ledger.read(slides.find_slide, self._project, digest)
         stated = {name: value for name, value in asdict(said).items() if value is not None}
+        if known is not None and known["deleting_since"] is not None:
+            raise Conflict("This slide is being deleted; once it is gone it can be taken in again.")
         if known is None or not stated:
             return known
         return await self._ledger.write(slides.describe_slide, known["id"], stated)
@@ -141,7 +150,9 @@ class Intake:
         key = artifact_key(self._project, digest, "slide", ext, inputs=[], params=inputs)
         return {"name": part.name, "key": key, "sha256": part.sha256, "size_bytes": part.size_bytes}
 
-    async def _inspect_and_keep(self, digest: str, rows: Sequence[FileRow], said: Description) -> tuple[Row, bool]:
+    async def _inspect_and_keep(
+        self, digest: str, rows: Sequence[FileRow], said: Description, upload_id: str | None
+    ) -> tuple[Row, bool]:
         entry = entry_of([row["name"] for row in rows])
         reference = slide_ref({"digest": digest, "entry": entry}, rows, said.mpp)
         found = await self._inspect(InspectSlideRequest(slide=reference))
@@ -156,12 +167,14 @@ class Intake:
             **_optics(found),
         }
         try:
-            return await self._ledger.write(slides.create_slide, values, rows), True
+            return await self._ledger.write(slides.create_slide, values, rows, upload_id), True
         except IntegrityError:
             # Another gateway on this database took the same slide in meanwhile.
             known = await self._known(digest, said)
             if known is None:
                 raise
+            if upload_id is not None:
+                await self._forget(upload_id, [])
             return known, False
 
     async def _inspect(self, request: InspectSlideRequest) -> InspectSlideResponse:
@@ -175,14 +188,14 @@ class Intake:
                     raise
                 await asyncio.sleep(busy.retry_after_s)
 
-    async def _forget(self, keys: Sequence[str]) -> None:
-        """Delete what this call wrote and no reader takes for a slide, so that nobody else can have it as one.
-
-        After any other failure it stays: another gateway may have found it and rest on it by now.
-        """
-        for key in keys:
-            if not await self._ledger.read(slides.object_in_use, key):
-                await asyncio.to_thread(self._store.delete, key)
+    async def _forget(self, upload_id: str, written: Sequence[str]) -> None:
+        """Let go of an upload's objects, and delete those that it wrote itself unless somebody else uses them."""
+        await self._ledger.write(objects.forget, upload_id, written)
+        for key in written:
+            try:
+                await self._ledger.write(objects.bury, key, self._store.delete)
+            except MorulaError as error:
+                log.warning("object left to the caretaker", key=key, reason=error.reason, detail=str(error))
 
 
 def _optics(found: InspectSlideResponse) -> Mapping[str, Any]:

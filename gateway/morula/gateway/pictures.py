@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from morula.common.errors import Internal, InvalidArgument
 from morula.common.keys import artifact_key
 from morula.common.store import Store
-from morula.gateway.ledger import slides
+from morula.gateway.ledger import objects, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.refs import slide_ref
 from morula.gateway.schemas import CellPicture
@@ -79,6 +79,7 @@ async def render_sheet(
     inputs = [slide.digest, slide.settled.index.key]
     key = artifact_key(view.project, slide.digest, "sheet", "jpeg", inputs=inputs, params=params)
     if await asyncio.to_thread(store.stat, key) is None:
+        await ledger.write(objects.claim, "job", slide.job_id, [key])
         row = await ledger.read(slides.get_slide, slide.slide_id)
         files = await ledger.read(slides.slide_files, slide.slide_id)
         places = [row_number - slide.row_start for row_number in request.rows]

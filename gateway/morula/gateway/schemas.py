@@ -42,6 +42,8 @@ Regions = Annotated[dict[str, Any], AfterValidator(_regions)]
 """GeoJSON with polygons in level-0 pixels."""
 Place = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX, strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
+Asked = Annotated[bool, BeforeValidator(lambda since: since is not None)]
+"""Whether there is a time since when something is asked for."""
 
 
 def _has_nul(value: object) -> bool:
@@ -144,6 +146,8 @@ class Slide(Answer):
     created_at: Time
     labellings: list[Board]
     """In the order in which to offer them: where something was said first, the newest first."""
+    deleting: Asked = Field(validation_alias="deleting_since")
+    """It goes as soon as its jobs have ended."""
 
 
 class Slides(Listed):
@@ -209,6 +213,8 @@ class Job(Answer):
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
+    deleting: Asked = Field(validation_alias="deleting_since")
+    """It goes as soon as it has ended."""
 
 
 class Jobs(Listed):

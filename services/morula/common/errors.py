@@ -144,6 +144,12 @@ class FailedPrecondition(MorulaError):
     code, reason = Code.FAILED_PRECONDITION, "FAILED_PRECONDITION"
 
 
+class InUse(MorulaError):
+    """Something else rests on it."""
+
+    code, reason, http_status = Code.FAILED_PRECONDITION, "IN_USE", 409
+
+
 class ModelUnavailable(MorulaError):
     """The model or the revision asked for is not here."""
 

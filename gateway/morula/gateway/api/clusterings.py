@@ -53,7 +53,7 @@ async def create_cohort(body: CohortRequest, response: Response, here: Here) -> 
 
 
 def _create_cohort(tx: Connection, project: str, body: CohortRequest) -> tuple[str, bool]:
-    sources = [jobs.get_job(tx, job_id) for job_id in body.job_ids]
+    sources = jobs.sources_of_cohort(tx, body.job_ids)
     for source in sources:
         if source["kind"] != "slide" or source["verdict"] != "cells":
             raise FailedPrecondition("A cohort is of jobs that found cells on a slide.", job_id=source["id"])

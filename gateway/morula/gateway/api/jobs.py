@@ -1,11 +1,14 @@
 """Jobs: asked for, followed, stopped, tried again, and the files that they leave."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from morula.gateway.contract import created, served
 from morula.gateway.house import Here
-from morula.gateway.ledger import jobs, shards, slides
+from morula.gateway.ledger import deletion, jobs, shards, slides
 from morula.gateway.ledger.rows import Row, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
@@ -32,10 +35,15 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
         "params": params.to_json(),
         "params_digest": params_digest("slide", slide["id"], params),
     }
-    row, created = await here.ledger.write(jobs.create_job, values, SLIDE_STAGES)
+    row, created = await here.ledger.write(_create, values)
     response.status_code = 202 if created else 200
     response.headers["Location"] = f"/v1/jobs/{row['id']}"
     return await here.ledger.read(job_answer, row["id"])
+
+
+def _create(tx: Connection, values: dict[str, Any]) -> tuple[Row, bool]:
+    slides.hold_slide(tx, values["slide_id"])
+    return jobs.create_job(tx, values, SLIDE_STAGES)
 
 
 @router.get("", response_model=Jobs)
@@ -62,6 +70,17 @@ async def retry_job(job_id: str, here: Here) -> Job:
     """Have a job that failed or was cancelled carried on with."""
     await here.ledger.write(jobs.retry_job, job_id)
     return await here.ledger.read(job_answer, job_id)
+
+
+@router.delete("/{job_id}", status_code=204, response_class=Response, responses={202: {"model": Job}})
+async def delete_job(job_id: str, here: Here) -> Response:
+    """Delete a job with its clustering, labellings and files. One that is under way is stopped first (202)."""
+    stopping = await here.ledger.write(_delete, job_id)
+    return Response(status_code=204) if stopping is None else JSONResponse(stopping.model_dump(mode="json"), 202)
+
+
+def _delete(tx: Connection, job_id: str) -> Job | None:
+    return None if deletion.delete_job(tx, job_id) else job_answer(tx, job_id)
 
 
 @router.get("/{job_id}/files", response_model=JobFiles)

@@ -24,7 +24,7 @@ from morula.gateway.label_schemas import (
 )
 from morula.gateway.labels.fold import check_unchanged, check_undo
 from morula.gateway.labels.learning import Snapshot
-from morula.gateway.ledger import clusterings, label_sets, labels
+from morula.gateway.ledger import clusterings, deletion, label_sets, labels
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_object
 from morula.gateway.refs import from_json
@@ -65,6 +65,13 @@ async def list_labellings(clustering_id: str, here: Here, wanted: Wanted) -> Lab
 async def get_labelling(labelling_id: str, here: Here) -> State:
     """A labelling as it is now."""
     return await here.labelling.state(labelling_id)
+
+
+@router.delete("/{labelling_id}", status_code=204, response_class=Response)
+async def delete_labelling(labelling_id: str, here: Here) -> Response:
+    """Delete a labelling with all that was said in it. Nothing brings it back."""
+    await here.ledger.write(deletion.delete_labelling, labelling_id)
+    return Response(status_code=204)
 
 
 @router.get("/{labelling_id}/page", response_model=Page, responses={204: {"description": "Every cell was seen."}})

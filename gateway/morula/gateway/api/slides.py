@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
@@ -15,7 +16,7 @@ from morula.gateway.api.waiting import while_waited
 from morula.gateway.contract import created, served
 from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
-from morula.gateway.ledger import boards, slides
+from morula.gateway.ledger import boards, deletion, slides
 from morula.gateway.ledger.rows import Row, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_bytes
@@ -117,6 +118,18 @@ def _part(tx: Connection, project: str, wanted: Slice) -> Slides:
 async def get_slide(slide_id: str, here: Here) -> Slide:
     """One slide."""
     return await here.ledger.read(slide_answer, slide_id)
+
+
+@router.delete("/{slide_id}", status_code=204, response_class=Response, responses={202: {"model": Slide}})
+async def delete_slide(slide_id: str, here: Here) -> Response:
+    """Delete a slide with its jobs. Where one of them is under way it is stopped first (202)."""
+    stopping = await here.ledger.write(_delete, slide_id)
+    return Response(status_code=204) if stopping is None else JSONResponse(stopping.model_dump(mode="json"), 202)
+
+
+def _delete(tx: Connection, slide_id: str) -> Slide | None:
+    gone = deletion.delete_slide(tx, slide_id)
+    return None if gone else slide_answer(tx, slide_id)
 
 
 @router.get("/{slide_id}/tiles/{zoom}/{column}_{row}.jpeg", response_class=Response, responses=served("image/jpeg"))

@@ -1,7 +1,6 @@
 """All files that a job leaves for people, and the digest that says whether two runs came to the same."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -51,10 +50,24 @@ class Source:
     cut: Cut | None
 
 
-def write_files(store: Store, source: Source, scratch: Path | None) -> tuple[list[FileRow], str]:
-    """Make all files, put them into the store, return their rows and the digest of the result."""
-    with tempfile.TemporaryDirectory(prefix="morula-tables-", dir=scratch) as folder:
-        return _Writer(store, source, Path(folder)).run()
+@dataclass(frozen=True)
+class Written:
+    """A job's files in a folder: their rows, where each lies, and the digest of the result."""
+
+    rows: Sequence[FileRow]
+    paths: Mapping[str, Path]
+    result_digest: str
+
+
+def write_files(store: Store, source: Source, folder: Path) -> Written:
+    """Make all files in a folder."""
+    return _Writer(store, source, folder).run()
+
+
+def put_files(store: Store, written: Written) -> None:
+    """Put the files into the store."""
+    for row in written.rows:
+        put_exactly(store, row["key"], written.paths[row["name"]], row["sha256"])
 
 
 class _Writer:
@@ -63,31 +76,32 @@ class _Writer:
         self._source = source
         self._folder = folder
         self._files: list[FileRow] = []
+        self._paths: dict[str, Path] = {}
         self._digest = hashlib.sha256()
         self._node_of_leaf = source.cut.node_of_leaf if source.cut is not None else []
 
-    def run(self) -> tuple[list[FileRow], str]:
+    def run(self) -> Written:
         source = self._source
         if source.plan_key is not None:
-            self._put("tiles.parquet", self._write_tiles)
-            self._put("cells.parquet", self._write_cells)
-            self._put("cells.geojson.gz", self._write_geojson)
-        self._put("assignments.parquet", self._write_assignments)
-        self._put("clusters.json", lambda path: path.write_bytes(write_json(self._clusters())))
+            self._add("tiles.parquet", self._write_tiles)
+            self._add("cells.parquet", self._write_cells)
+            self._add("cells.geojson.gz", self._write_geojson)
+        self._add("assignments.parquet", self._write_assignments)
+        self._add("clusters.json", lambda path: path.write_bytes(write_json(self._clusters())))
         self._add_leaves()
         result_digest = self._digest.hexdigest()
-        self._put("manifest.json", lambda path: path.write_bytes(write_json(self._manifest(result_digest))))
-        return self._files, result_digest
+        self._add("manifest.json", lambda path: path.write_bytes(write_json(self._manifest(result_digest))))
+        return Written(self._files, self._paths, result_digest)
 
-    def _put(self, name: str, write: Callable[[Path], object]) -> None:
+    def _add(self, name: str, write: Callable[[Path], object]) -> None:
         path = self._folder / name
         write(path)
         # The key holds the bytes' digest: what a library of another version writes differently lies elsewhere.
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         key = table_key(self._source.project, self._source.scope, name, [sha256])
-        stored = put_exactly(self._store, key, path, sha256)
-        self._files.append({"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes})
+        self._files.append({"name": name, "key": key, "sha256": sha256, "size_bytes": path.stat().st_size})
+        self._paths[name] = path
 
     def _write_tiles(self, path: Path) -> None:
         tiles = write_job_tiles(self._store, str(self._source.plan_key), self._source.tile_keys, path)

@@ -9,12 +9,12 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
-from morula.common.errors import MorulaError
+from morula.common.errors import MorulaError, NotFound
 from morula.common.keys import artifact_key
 from morula.common.telemetry import log
 from morula.gateway.labels.effective import inherit_names
 from morula.gateway.labels.fold import LabelEvent, Labels, fold
-from morula.gateway.ledger import clusterings, labels
+from morula.gateway.ledger import clusterings, labels, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
 from morula.gateway.refs import from_json, to_json
@@ -129,6 +129,8 @@ class Learning:
             try:
                 await self._learn(labelling_id)
                 return
+            except NotFound:
+                return  # The labelling was deleted.
             except MorulaError as error:
                 log.warning("labeller still behind", labelling_id=labelling_id, reason=error.reason)
 
@@ -142,7 +144,10 @@ class Learning:
             view = await self._views.get(snapshot.row["clustering_id"])
             cut = await self.cut(view, cluster_count)
             started = time.monotonic()
-            answer = await self._workers.learn_labels(_request(view, cut, snapshot.labels))
+            request = _request(view, cut, snapshot.labels)
+            keys = [request.class_key, request.confidence_key, request.model_key]
+            await self._ledger.write(objects.claim, "labelling", labelling_id, keys)
+            answer = await self._workers.learn_labels(request)
             learned_s = time.monotonic() - started
             await self._ledger.write(
                 labels.keep_layer, labelling_id, snapshot.labels.seq, cluster_count, to_json(answer), learned_s

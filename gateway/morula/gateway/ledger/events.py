@@ -61,5 +61,5 @@ def prune(tx: Connection, older_than: float, keep_count: int) -> int:
 def _bounds(tx: Connection) -> tuple[int, int]:
     # Each on its own: both in one question make SQLite read the whole table.
     oldest, newest = (select(which(event.c.seq)).scalar_subquery() for which in (func.min, func.max))
-    low, high = tx.execute(select(func.coalesce(oldest, 0), func.coalesce(newest, 0))).one()
-    return low, high
+    found = tx.execute(select(func.coalesce(oldest, 0), func.coalesce(newest, 0))).one()
+    return int(found[0]), int(found[1])

@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
@@ -70,6 +71,7 @@ def end_cancelled(tx: Connection, job_id: str, seen: int) -> bool:
     values = {"state": "cancelled", "stage": None, "conductor": None, "generation": seen + 1, "finished_at": now()}
     ended = bool(tx.execute(change.values(**values)).rowcount)
     if ended:
+        objects.release(tx, job_id, stage="pixels")
         announce(tx, "job", job_id)
     return ended
 

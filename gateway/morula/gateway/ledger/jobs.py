@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import Conflict, NotFound
+from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
 from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
@@ -58,6 +59,15 @@ def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | No
     return part_of(tx, query, job.c.id, wanted, newest_first=True)
 
 
+def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Row]:
+    """The jobs that a cohort is to be of; none of them is deleted before the transaction ends."""
+    rows = [by_id(tx, job, job_id, lock=True) for job_id in sorted(job_ids)]
+    if any(row["deleting_since"] is not None for row in rows):
+        raise Conflict("One of the jobs is being deleted.")
+    found = {row["id"]: row for row in rows}
+    return [found[job_id] for job_id in job_ids]
+
+
 def unfinished_jobs(tx: Connection) -> list[Row]:
     """Jobs that someone has to carry on with, oldest first, and who has them."""
     columns = (job.c.id, job.c.attempt, job.c.state, job.c.conductor, job.c.generation, job.c.beat)
@@ -90,6 +100,8 @@ def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> 
     change = update(job).where(job.c.id == job_id, job.c.state.in_(UNFINISHED))
     fixed = {"stage": None, "waiting_for": None, "finished_at": now()}
     if tx.execute(change.values(state=state, **fixed, **values)).rowcount:
+        # Pixels are for who works on them; those of a job that succeeded are gone by now.
+        objects.release(tx, job_id, stage="pixels")
         announce(tx, "job", job_id)
 
 
@@ -121,10 +133,10 @@ def retry_job(tx: Connection, job_id: str) -> Row:
         "error": None,
         "finished_at": None,
     }
-    change = update(job).where(job.c.id == job_id, job.c.state.in_(ENDED_BADLY)).values(**values)
+    change = update(job).where(job.c.id == job_id, job.c.state.in_(ENDED_BADLY), job.c.deleting_since.is_(None))
     try:
         with tx.begin_nested():
-            retried = tx.execute(change).rowcount
+            retried = tx.execute(change.values(**values)).rowcount
     except IntegrityError as error:
         raise Conflict("Another job does the same by now, or did.", job_id=job_id) from error
     if not retried:
@@ -132,8 +144,18 @@ def retry_job(tx: Connection, job_id: str) -> Row:
     tx.execute(
         update(shard).where(shard.c.job_id == job_id, shard.c.state != "done").values(state="queued", attempt_count=0)
     )
+    _cut_again(tx, job_id)
     announce(tx, "job", job_id)
     return get_job(tx, job_id)
+
+
+def _cut_again(tx: Connection, job_id: str) -> None:
+    """What was cut and not embedded is to be cut once more: its pixels went when the attempt ended."""
+    embedded = select(shard.c.number).where(shard.c.job_id == job_id, shard.c.stage == "embed", shard.c.state == "done")
+    lost = update(shard).where(shard.c.job_id == job_id, shard.c.stage == "cut", shard.c.state == "done")
+    count = tx.execute(lost.where(shard.c.number.not_in(embedded)).values(state="queued", attempt_count=0)).rowcount
+    progress = update(stage).where(stage.c.job_id == job_id, stage.c.stage == "cut")
+    tx.execute(progress.values(done_count=stage.c.done_count - count))
 
 
 def set_files(tx: Connection, job_id: str, files: Sequence[Mapping[str, Any]]) -> None:

@@ -94,6 +94,7 @@ def keep_layer(
     tx: Connection, labelling_id: str, seq: int, cluster_count: int, learnt: Mapping[str, Any], learned_s: float
 ) -> None:
     """Keep what was learnt; learning the same twice keeps the first."""
+    by_id(tx, labelling, labelling_id, lock=True)
     address = {"labelling_id": labelling_id, "seq": seq, "cluster_count": cluster_count}
     if insert_if_absent(tx, label_layer, {"learnt": dict(learnt), "learned_s": learned_s, **address}):
         announce(tx, "labelling", labelling_id)

@@ -31,9 +31,10 @@ def first(tx: Connection, query: Select[Any]) -> Row | None:
     return None if row is None else {str(name): value for name, value in row.items()}
 
 
-def by_id(tx: Connection, table: Table, row_id: str) -> Row:
-    """The row of the table with this id."""
-    row = first(tx, select(table).where(table.c.id == row_id))
+def by_id(tx: Connection, table: Table, row_id: str, *, lock: bool = False) -> Row:
+    """The row of the table with this id; with a lock, nobody else changes it until the transaction ends."""
+    query = select(table).where(table.c.id == row_id)
+    row = first(tx, query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(f"There is no {table.name.replace('_', ' ')} with this id.", **{f"{table.name}_id": row_id})
     return row

@@ -6,17 +6,22 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from morula.common.errors import Conflict
+from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
 from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, part_of
 from morula.gateway.ledger.tables import job, slide, slide_file
 
 
-def create_slide(tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Row:
-    """Add a slide with its files."""
+def create_slide(
+    tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]], upload_id: str | None = None
+) -> Row:
+    """Add a slide with its files, which become its own where they were an upload's."""
     slide_id = new_id()
     tx.execute(insert(slide).values(id=slide_id, created_at=now(), **values))
     tx.execute(insert(slide_file), [{"slide_id": slide_id, **file} for file in files])
+    if upload_id is not None:
+        objects.hand_over(tx, upload_id, "slide", slide_id)
     announce(tx, "slide", slide_id)
     return get_slide(tx, slide_id)
 
@@ -50,6 +55,14 @@ def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
         )
 
 
+def hold_slide(tx: Connection, slide_id: str) -> Row:
+    """The slide with this id, which is not deleted before the transaction ends."""
+    row = by_id(tx, slide, slide_id, lock=True)
+    if row["deleting_since"] is not None:
+        raise Conflict("The slide is being deleted.", slide_id=slide_id)
+    return row
+
+
 def find_slide(tx: Connection, project_id: str, digest: str) -> Row | None:
     """The project's slide with this digest, if it has one."""
     query = select(slide).where(slide.c.project_id == project_id, slide.c.digest == digest)
@@ -72,11 +85,6 @@ def slide_files(tx: Connection, slide_id: str) -> list[Row]:
     """Files of a slide, by name."""
     query = select(slide_file).where(slide_file.c.slide_id == slide_id).order_by(slide_file.c.name)
     return every(tx, query)
-
-
-def object_in_use(tx: Connection, key: str) -> bool:
-    """Whether a slide consists of this object."""
-    return tx.execute(select(slide_file.c.slide_id).where(slide_file.c.key == key).limit(1)).first() is not None
 
 
 def move_file(tx: Connection, slide_id: str, name: str, key: str) -> None:

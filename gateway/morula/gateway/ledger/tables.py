@@ -61,6 +61,8 @@ slide = Table(
     Column("stain", Text),
     Column("tissue", Text),
     Column("created_at", Double, nullable=False),
+    # Since when it is to be deleted, once its jobs have ended.
+    Column("deleting_since", Double),
     UniqueConstraint("project_id", "digest"),
 )
 
@@ -110,6 +112,8 @@ job = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    # Since when it is to be deleted, once it has ended.
+    Column("deleting_since", Double),
     Index("ix_job_params_digest", "params_digest"),
     # Of the same jobs at most one does or will come to something.
     Index("uq_job_same", "params_digest", unique=True, sqlite_where=SAME_JOB, postgresql_where=SAME_JOB),
@@ -268,4 +272,25 @@ event = Table(
 
 counter = Table(
     "counter", metadata, Column("name", String(40), primary_key=True), Column("value", BigInteger, nullable=False)
+)
+
+# For whom an object of the store is kept: a slide, a job, a labelling, or an upload that is no slide yet. Written
+# before the object is.
+object_use = Table(
+    "object_use",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("owner_id", String(36), primary_key=True),
+    Column("owner_kind", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Index("ix_object_use_owner_id", "owner_id"),
+    Index("ix_object_use_owner_kind_since", "owner_kind", "since"),
+)
+
+# Objects that nobody uses any more and that are still to be deleted from the store.
+doomed_object = Table(
+    "doomed_object",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("since", Double, nullable=False),
 )

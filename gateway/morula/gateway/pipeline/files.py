@@ -1,12 +1,15 @@
 """The last stage: files for people, from what the stages before left in the store."""
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from morula.common.keys import digest
-from morula.gateway.exports.job_files import FileRow, Source, write_files
+from morula.gateway.exports.job_files import FileRow, Source, put_files, write_files
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.pipeline.keys import Shard
@@ -43,8 +46,14 @@ async def leave_files(outcome: Outcome) -> str:
 
     async def call() -> Json:
         source = await _source(outcome)  # Asks the labeller, which may be away as any service may.
-        files, result_digest = await asyncio.to_thread(write_files, tools.store, source, tools.scratch)
-        return {"files": files, "result_digest": result_digest}
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="morula-tables-", dir=tools.scratch))
+        try:
+            written = await asyncio.to_thread(write_files, tools.store, source, folder)
+            await bench.claim([row["key"] for row in written.rows])
+            await asyncio.to_thread(put_files, tools.store, written)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        return {"files": list(written.rows), "result_digest": written.result_digest}
 
     await bench.lay("tables", 1)
     # The ledger has the names of files, so they are made whenever a job comes here: each is there or the same again.

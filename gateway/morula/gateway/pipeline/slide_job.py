@@ -126,7 +126,7 @@ class SlideJob:
             return dict(zip(("kept", "rejected", "failed"), counts, strict=True))
 
         keys = [tiles_key, pixels_key] if pixels_needed else [tiles_key]
-        return await self._bench.make(Piece("cut", shard.number, keys), find, call)
+        return await self._bench.make(Piece("cut", shard.number, keys, besides=[pixels_key]), find, call)
 
     async def measure(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> float:
         """Diameter of the slide's objects, by its middle shard, where the model measures it; 0 is the model's own."""
@@ -200,6 +200,8 @@ class SlideJob:
         """Decide which cells stay, and number them; the settled slide as JSON."""
         await self._bench.lay("settle", 1)
         index_key, outlines_key = self.keys.index(shards), self.keys.outlines(shards)
+        list_key, shard_list = await asyncio.to_thread(self._shard_list, shards)
+        await self._bench.claim([list_key])
 
         async def call() -> Json:
             request = SettleCellsRequest(
@@ -210,7 +212,7 @@ class SlideJob:
                     mpp=plan["mpp"],
                     slide_mpp=self.params.slide_mpp,
                 ),
-                shard_list=await asyncio.to_thread(self._shard_list, shards),
+                shard_list=await asyncio.to_thread(self._put_list, list_key, shard_list),
                 index_key=index_key,
                 outlines_key=outlines_key,
             )
@@ -221,7 +223,7 @@ class SlideJob:
             result.settled.slide_digest = self.slide.digest
             result.settled.index.CopyFrom(find_ref(self._store, index_key))
             result.settled.outlines.CopyFrom(find_ref(self._store, outlines_key))
-            result.settled.shard_list.CopyFrom(self._shard_list(shards))
+            result.settled.shard_list.CopyFrom(self._put_list(list_key, shard_list))
             said = self._metadata(index_key)
             result.settled.cell_count = said["cell_count"]
             result.dropped_cell_count = said["dropped"]
@@ -236,13 +238,15 @@ class SlideJob:
         await self._tools.ledger.write(jobs.note_job, self.job_id, settled=settled, **counts)
         return settled
 
-    def _shard_list(self, shards: Sequence[Shard]) -> ObjectRef:
-        """The artifact that names all shards' artifacts; one whose bytes are not as its key says is written anew."""
+    def _shard_list(self, shards: Sequence[Shard]) -> tuple[str, bytes]:
+        """The artifact that names all shards' artifacts, and its key."""
         content = write_shard_list(self._shard_cells(shard) for shard in shards)
-        sha256 = hashlib.sha256(content).hexdigest()
-        key = self.keys.shard_list(shards, sha256)
+        return self.keys.shard_list(shards, hashlib.sha256(content).hexdigest()), content
+
+    def _put_list(self, key: str, content: bytes) -> ObjectRef:
+        """Keep the list; one whose bytes are not as its key says is written anew."""
         stored = self._store.put(key, content)
-        if stored.sha256 != sha256:
+        if stored.sha256 != hashlib.sha256(content).hexdigest():
             self._store.delete(key)
             stored = self._store.put(key, content)
         return object_ref(stored)

@@ -15,7 +15,7 @@ from morula.common.errors import (
 )
 from morula.common.store import Store
 from morula.common.telemetry import log
-from morula.gateway.ledger import jobs, shards
+from morula.gateway.ledger import jobs, objects, shards
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.workers import ServiceDied
 
@@ -38,6 +38,8 @@ class Piece:
     stage: str
     number: int
     keys: Sequence[str]
+    besides: Sequence[str] = ()
+    """Keys of what making it may leave besides."""
 
 
 class Workbench:
@@ -51,6 +53,7 @@ class Workbench:
 
     async def make(self, piece: Piece, find: Callable[[], Json], call: Callable[[], Awaitable[Json]]) -> Json:
         """What the piece came to: by `find` where all its artifacts are there, else by `call`."""
+        await self.claim([*piece.keys, *piece.besides])
         if await self.exists(piece.keys):
             result = await self.reach(find)
             await self._note(shards.finish_shard, piece, result, written=False)
@@ -66,6 +69,10 @@ class Workbench:
     async def ask(self, piece: Piece, call: Callable[[], Awaitable[Json]]) -> Json:
         """What a service says on the way to the piece, which is not done by it."""
         return await self._call(piece, call)
+
+    async def claim(self, keys: Sequence[str]) -> None:
+        """Have these artifacts kept for the job, before it looks for them or has them made."""
+        await self._ledger.write(objects.claim, "job", self._job_id, keys)
 
     async def exists(self, keys: Sequence[str]) -> bool:
         """Whether all these artifacts are in the store."""

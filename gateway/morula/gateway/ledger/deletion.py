@@ -1,0 +1,123 @@
+"""Deleting: first the rows, with the keys of what goes written down in the same transaction, then the objects.
+
+What is still at work is stopped first: its row says since when it is to be deleted, and it goes once it has ended.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Table, delete, select, update
+
+from morula.common.errors import InUse
+from morula.gateway.ledger import objects
+from morula.gateway.ledger.events import announce
+from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.jobs import UNFINISHED
+from morula.gateway.ledger.rows import Row, by_id, every
+from morula.gateway.ledger.tables import (
+    clustering,
+    clustering_slide,
+    cut,
+    job,
+    job_file,
+    label_event,
+    label_layer,
+    labelling,
+    shard,
+    slide,
+    slide_file,
+    stage,
+)
+
+
+def delete_slide(tx: Connection, slide_id: str) -> bool:
+    """Delete a slide with its jobs; False where one of them has to end first."""
+    by_id(tx, slide, slide_id, lock=True)
+    mine = every(tx, select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id))
+    _check_unused(tx, [row["id"] for row in mine])
+    at_work = [row["id"] for row in mine if not _delete_job(tx, row)]
+    if not at_work:
+        _remove_slide(tx, slide_id)
+        return True
+    tx.execute(update(slide).where(slide.c.id == slide_id).values(deleting_since=now()))
+    announce(tx, "slide", slide_id)
+    return False
+
+
+def delete_job(tx: Connection, job_id: str) -> bool:
+    """Delete a job with its clustering, labellings and files; False where it has to end first."""
+    row = by_id(tx, job, job_id, lock=True)
+    _check_unused(tx, [job_id])
+    return _delete_job(tx, row)
+
+
+def delete_labelling(tx: Connection, labelling_id: str) -> None:
+    """Delete a labelling with all that was said in it."""
+    row = by_id(tx, labelling, labelling_id, lock=True)
+    _remove_labelling(tx, labelling_id)
+    others = select(labelling.c.id).where(labelling.c.clustering_id == row["clustering_id"]).order_by(labelling.c.id)
+    oldest = tx.execute(others.limit(1)).scalar_one_or_none()
+    tx.execute(update(job).where(job.c.labelling_id == labelling_id).values(labelling_id=oldest))
+
+
+def finish_deletions(tx: Connection) -> int:
+    """Delete what was to be deleted once it had ended, and has; how much that was."""
+    asked = job.c.deleting_since.is_not(None)
+    ended: list[str] = list(tx.execute(select(job.c.id).where(asked, job.c.state.not_in(UNFINISHED))).scalars())
+    for job_id in ended:
+        _remove_job(tx, job_id)
+    left = select(job.c.id).where(job.c.slide_id == slide.c.id).exists()
+    empty: list[str] = list(tx.execute(select(slide.c.id).where(slide.c.deleting_since.is_not(None), ~left)).scalars())
+    for slide_id in empty:
+        _remove_slide(tx, slide_id)
+    return len(ended) + len(empty)
+
+
+def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
+    cohorts = every(tx, select(job.c.id, job.c.name, job.c.source_job_ids).where(job.c.kind == "cohort"))
+    using = [row for row in cohorts if row["id"] not in job_ids and set(row["source_job_ids"]) & set(job_ids)]
+    if using:
+        names = ", ".join(f"{row['name']} ({row['id']})" for row in using)
+        raise InUse(f"Cohorts rest on it; delete them first: {names}.", job_ids=",".join(row["id"] for row in using))
+
+
+def _delete_job(tx: Connection, row: Row) -> bool:
+    if row["state"] not in UNFINISHED:
+        _remove_job(tx, row["id"])
+        return True
+    change = update(job).where(job.c.id == row["id"])
+    tx.execute(change.values(state="cancelling", deleting_since=now()))
+    announce(tx, "job", row["id"])
+    return False
+
+
+def _remove_slide(tx: Connection, slide_id: str) -> None:
+    tx.execute(delete(slide_file).where(slide_file.c.slide_id == slide_id))
+    tx.execute(delete(slide).where(slide.c.id == slide_id))
+    objects.release(tx, slide_id)
+    announce(tx, "slide", slide_id)
+
+
+def _remove_job(tx: Connection, job_id: str) -> None:
+    for clustering_id in _ids(tx, clustering, "job_id", job_id):
+        for labelling_id in _ids(tx, labelling, "clustering_id", clustering_id):
+            _remove_labelling(tx, labelling_id)
+        for table in (cut, clustering_slide):
+            tx.execute(delete(table).where(table.c.clustering_id == clustering_id))
+        tx.execute(delete(clustering).where(clustering.c.id == clustering_id))
+    for table in (job_file, shard, stage):
+        tx.execute(delete(table).where(table.c.job_id == job_id))
+    tx.execute(delete(job).where(job.c.id == job_id))
+    objects.release(tx, job_id)
+    announce(tx, "job", job_id)
+
+
+def _remove_labelling(tx: Connection, labelling_id: str) -> None:
+    for table in (label_event, label_layer):
+        tx.execute(delete(table).where(table.c.labelling_id == labelling_id))
+    tx.execute(delete(labelling).where(labelling.c.id == labelling_id))
+    objects.release(tx, labelling_id)
+    announce(tx, "labelling", labelling_id)
+
+
+def _ids(tx: Connection, table: Table, column: str, value: str) -> list[str]:
+    return list(tx.execute(select(table.c.id).where(table.c[column] == value).order_by(table.c.id)).scalars())

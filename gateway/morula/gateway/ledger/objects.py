@@ -1,0 +1,128 @@
+"""For whom the store's objects are kept, and which are to be deleted.
+
+Whoever may write an object claims its key first, before looking whether it is there. What an owner lets go of, and
+nobody else uses, is doomed in the same transaction; it is deleted from the store later, each object inside a
+transaction that holds its row. So a claim finds an object that is still used, or waits and finds that it is gone, but
+never one that is about to go; and whenever a process dies, the rows say what is left to do.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from morula.common.errors import NotFound
+from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.tables import doomed_object, job, labelling, object_use, slide, slide_file
+
+OWNERS: dict[str, Table] = {"slide": slide, "job": job, "labelling": labelling}
+UPLOAD = "upload"
+"""Owner of what becomes a slide; it has no row, and is forgotten when nobody can still be at work on it."""
+
+
+def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None:
+    """Have these objects kept for an owner; NotFound where it is gone."""
+    owner = OWNERS.get(kind)
+    if owner is not None:
+        found = select(owner.c.id).where(owner.c.id == owner_id).with_for_update(read=True, key_share=True)
+        if tx.execute(found).first() is None:
+            raise NotFound(f"There is no {kind} with this id.", **{f"{kind}_id": owner_id})
+    since = now()
+    # In one order, so that claims wait for each other and never in a circle.
+    ordered = sorted(set(keys))
+    if not ordered:
+        return
+    # Written and taken away at once: who dooms the same key meanwhile, in a transaction that does not see this one,
+    # waits for it, and who deletes the object then sees that it is used.
+    tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), [{"key": key, "since": since} for key in ordered])
+    tx.execute(delete(doomed_object).where(doomed_object.c.key.in_(ordered)))
+    uses = [{"key": key, "owner_id": owner_id, "owner_kind": kind, "since": since} for key in ordered]
+    insert = _insert(tx, object_use)
+    renewed = {"since": insert.excluded.since}
+    tx.execute(insert.on_conflict_do_update(index_elements=["key", "owner_id"], set_=renewed), uses)
+
+
+def hand_over(tx: Connection, owner_id: str, kind: str, new_owner_id: str) -> None:
+    """Have what was kept for one owner kept for another."""
+    change = update(object_use).where(object_use.c.owner_id == owner_id)
+    tx.execute(change.values(owner_id=new_owner_id, owner_kind=kind, since=now()))
+
+
+def release(
+    tx: Connection,
+    owner_id: str,
+    *,
+    stage: str | None = None,
+    keys: Sequence[str] | None = None,
+    before: float | None = None,
+) -> None:
+    """Let go of an owner's objects: all, or those of a stage, of these keys, last claimed before a time."""
+    mine = object_use.c.owner_id == owner_id
+    if stage is not None:
+        mine &= _of_stage(stage)
+    if keys is not None:
+        mine &= object_use.c.key.in_(keys)
+    if before is not None:
+        mine &= object_use.c.since < before
+    _release(tx, mine)
+
+
+def release_uploads(tx: Connection, before: float) -> None:
+    """Forget uploads that began before: their process died."""
+    _release(tx, (object_use.c.owner_kind == UPLOAD) & (object_use.c.since < before))
+
+
+def release_stage(tx: Connection, stage: str, before: float) -> None:
+    """Have all let go of a stage's objects that were last claimed before."""
+    _release(tx, _of_stage(stage) & (object_use.c.since < before))
+
+
+def forget(tx: Connection, owner_id: str, to_doom: Sequence[str]) -> None:
+    """Let go of all that an owner has, but doom only these of it: others may be somebody's who has no row here."""
+    release(tx, owner_id, keys=to_doom)
+    tx.execute(delete(object_use).where(object_use.c.owner_id == owner_id))
+
+
+def doom(tx: Connection, keys: Iterable[str]) -> None:
+    """Have objects deleted that no row names."""
+    rows = [{"key": key, "since": now()} for key in sorted(set(keys))]
+    if rows:
+        tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), rows)
+
+
+def doomed_keys(tx: Connection, limit: int) -> list[str]:
+    """Objects that are still to be deleted, the longest doomed first."""
+    query = select(doomed_object.c.key).order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
+def bury(tx: Connection, key: str, delete_object: Callable[[str], None]) -> None:
+    """Delete a doomed object, unless it was claimed since; where that fails it stays doomed."""
+    held = select(doomed_object.c.key).where(doomed_object.c.key == key).with_for_update(skip_locked=True)
+    if tx.execute(held).first() is None:
+        return
+    if not is_used(tx, key):
+        delete_object(key)
+    tx.execute(delete(doomed_object).where(doomed_object.c.key == key))
+
+
+def is_used(tx: Connection, key: str) -> bool:
+    """Whether anybody uses the object, also a slide that was named by its key."""
+    used = select(object_use.c.key).where(object_use.c.key == key)
+    named = select(slide_file.c.key).where(slide_file.c.key == key)
+    return tx.execute(used.union_all(named).limit(1)).first() is not None
+
+
+def _of_stage(stage: str) -> ColumnElement[bool]:
+    return object_use.c.key.like(f"%/{stage}/%")
+
+
+def _release(tx: Connection, which: ColumnElement[bool]) -> None:
+    # Whether others use it is seen when it is to be deleted.
+    doomed = select(object_use.c.key, literal(now())).where(which).order_by(object_use.c.key)
+    tx.execute(_insert(tx, doomed_object).from_select(["key", "since"], doomed).on_conflict_do_nothing())
+    tx.execute(delete(object_use).where(which))
+
+
+def _insert(tx: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
