@@ -1,4 +1,7 @@
-"""`python -m morula.gateway [all|migrate]`: brings the database up to date, then serves the API and conducts jobs."""
+"""`python -m morula.gateway [all|migrate|sweep]`: brings the database up to date, serves the API and conducts jobs.
+
+`sweep` finds what lies in the store and nothing names.
+"""
 
 import argparse
 import sys
@@ -7,16 +10,18 @@ from socket import socket
 import uvicorn
 from fastapi import FastAPI
 
+from morula.common.errors import FailedPrecondition
 from morula.common.models import add_rows
 from morula.common.settings import Tls
-from morula.common.store import open_store
+from morula.common.store import Store, open_store
 from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
 from morula.gateway.connection import Connection
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.migrate import OtherSchema, migrate
+from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
 from morula.gateway.settings import GatewaySettings
+from morula.gateway.sweep import sweep
 from morula.gateway.workers import Addresses, Workers
 
 STOP_S = 5
@@ -49,8 +54,10 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Read the settings and run."""
     parser = argparse.ArgumentParser(prog="morula.gateway")
-    parser.add_argument("what", nargs="?", choices=("all", "migrate"), default="all")
-    what = parser.parse_args().what
+    parser.add_argument("what", nargs="?", choices=("all", "migrate", "sweep"), default="all")
+    parser.add_argument("--delete", action="store_true", help="sweep: delete what nothing names, not only count it")
+    parser.add_argument("--alone", action="store_true", help="sweep: no other database uses the store any more")
+    asked = parser.parse_args()
     settings = GatewaySettings()
     configure("gateway", settings.log_level)
     if settings.weights_dir:
@@ -59,23 +66,43 @@ def main() -> None:
         migrate(settings.database_url.get_secret_value())
     except OtherSchema as error:
         sys.exit(str(error))
-    if what == "all":
+    if asked.what == "all":
         serve(settings)
+    elif asked.what == "sweep":
+        clear(settings, delete=asked.delete, alone=asked.alone)
+
+
+def clear(settings: GatewaySettings, *, delete: bool, alone: bool) -> None:
+    """Find what nothing names."""
+    ledger = Ledger(settings.database_url.get_secret_value())
+    try:
+        with ledger.reading() as tx:
+            project = default_project(tx)
+        sys.stdout.write(f"{sweep(ledger, connect_store(settings), project, delete=delete, alone=alone)}\n")
+    except FailedPrecondition as error:
+        sys.exit(str(error))
+    finally:
+        ledger.close()
 
 
 def serve(settings: GatewaySettings) -> None:
     """Serve until told to stop."""
-    store = open_store(
-        settings.store_url.get_secret_value(),
-        access_key=settings.s3_access_key.get_secret_value(),
-        secret_key=settings.s3_secret_key.get_secret_value(),
-        cache_dir=settings.cache_dir,
-    )
+    store = connect_store(settings)
     ledger = Ledger(settings.database_url.get_secret_value())
     try:
         Server(create_app(settings, ledger, lambda: connect(settings), store), settings).run()
     finally:
         ledger.close()
+
+
+def connect_store(settings: GatewaySettings) -> Store:
+    """The store that the settings name."""
+    return open_store(
+        settings.store_url.get_secret_value(),
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        cache_dir=settings.cache_dir,
+    )
 
 
 def connect(settings: GatewaySettings) -> Workers:

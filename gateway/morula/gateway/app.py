@@ -25,6 +25,7 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
+from morula.gateway.memory import forget_ended
 from morula.gateway.pipeline.run import Pipeline
 from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
@@ -85,6 +86,7 @@ async def _live(
         moving=moving,
         listeners=listeners,
     )
+    caretaker = Caretaker(settings, ledger.patient, store, project, lambda before: forget_ended(ledger.patient, before))
 
     def pipeline(held: HeldLedger) -> Pipeline:
         tools = Tools(held, workers, store, settings.scratch)
@@ -97,7 +99,7 @@ async def _live(
         closing.push_async_callback(listeners.close)
         await closing.enter_async_context(Conductor(settings, ledger, pipeline))
         # Ends before the conductor, whose engine lends the loop its threads.
-        await closing.enter_async_context(side_task("caretaker", Caretaker(ledger, store).run))
+        await closing.enter_async_context(side_task("caretaker", caretaker.run))
         yield
 
 

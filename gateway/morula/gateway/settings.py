@@ -52,6 +52,19 @@ class GatewaySettings(Settings):
     scratch: Path | None = None
     """Where uploads and exports lie until they are in the store; the system's temporary folder where not set."""
 
+    retain_events_days: float = Field(default=7.0, ge=0)
+    retain_event_count: int = Field(default=100_000, ge=1000)
+    """Changes that listeners can still hear of: those of so many days, and at least so many."""
+
+    retain_layer_count: int = Field(default=20, ge=1)
+    """Newest versions of a labelling's layers that are kept; older ones can be learnt again."""
+
+    retain_sheets_days: float = Field(default=30.0, ge=1)
+    """How long pictures of cells are kept; they are drawn again when somebody looks."""
+
+    retain_workflows_days: float = Field(default=7.0, ge=0)
+    """How long the engine remembers jobs that have ended."""
+
     max_upload_bytes: int = 64 * GIB
     allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
     log_level: str = "INFO"

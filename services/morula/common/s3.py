@@ -40,6 +40,7 @@ from morula.common.keys import validate_key
 from morula.common.store import (
     CHUNK_BYTES,
     MAX_ARTIFACT_BYTES,
+    Seen,
     Source,
     Stored,
     check_sha256,
@@ -176,6 +177,12 @@ class S3Store:
                 # Listings carry no metadata: one more question per object.
                 if found.object_name and (stored := self.stat(found.object_name)):
                     yield stored
+
+    def survey(self, prefix: str) -> Iterator[Seen]:
+        with _answers(prefix):
+            for found in self._reader.list_objects(self._bucket, validate_prefix(prefix), recursive=True):
+                if found.object_name and found.last_modified:
+                    yield Seen(found.object_name, found.size or 0, found.last_modified.timestamp())
 
     def delete(self, key: str) -> None:
         with _answers(key):

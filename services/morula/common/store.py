@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from morula.common.cache import DEFAULT_CACHE_BYTES
@@ -42,6 +42,15 @@ class Stored:
     """Whether the call that says so wrote it."""
 
 
+class Seen(NamedTuple):
+    """An object as a listing shows it: nobody read it."""
+
+    key: str
+    size_bytes: int
+    modified_at: float
+    """Seconds since 1970."""
+
+
 class Store(Protocol):
     """Bytes by key. Calls block: servicers make them in slot threads or `asyncio.to_thread`."""
 
@@ -68,6 +77,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """What was written under keys that begin with the prefix, in key order, whether or not it is still so."""
+
+    def survey(self, prefix: str) -> Iterator[Seen]:
+        """What lies under keys that begin with the prefix, in any order, at the cost of a listing."""
 
     def delete(self, key: str) -> None:
         """Deletes; an object that is not there is no error."""
@@ -176,6 +188,15 @@ class FolderStore:
             key = self._key_of(path)
             if key.startswith(prefix) and (stored := self._written(key, path)):
                 yield stored
+
+    def survey(self, prefix: str) -> Iterator[Seen]:
+        folder, _, _ = validate_prefix(prefix).rpartition("/")
+        for path in self._files(self._root / folder):
+            key = self._key_of(path)
+            if key.startswith(prefix):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    found = path.stat()
+                    yield Seen(key, found.st_size, found.st_mtime)
 
     def delete(self, key: str) -> None:
         path = self._path(key)

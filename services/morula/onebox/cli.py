@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from morula.common.geometry import SCALE_RANGE_UM
+from morula.onebox import upkeep
 from morula.onebox.failures import OTHER, Failure, WrongUse, exit_code, one_line
-from morula.onebox.folder import DataFolder, default_data_dir
+from morula.onebox.printing import AsJson, Data, folder_of, print_json, print_table
 
 DEBUG = "--debug"
 
@@ -28,9 +28,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Data = Annotated[
-    Path | None, typer.Option(help="Folder of objects, database and logs.", show_default="below $XDG_DATA_HOME")
-]
 PRESETS = "the preset's"
 SCALE = {"min": SCALE_RANGE_UM[0], "max": SCALE_RANGE_UM[1]}
 SlideMpp = Annotated[float | None, typer.Option(**SCALE, help="Microns per pixel of the slide, where it does not say.")]
@@ -38,7 +35,6 @@ Include = Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its p
 Exclude = Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")]
 Sample = Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")]
 Origin = Annotated[tuple[int, int], typer.Option(help="Level-0 x and y of the grid's corner.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -69,9 +65,9 @@ def run(
     with terminating():
         wanted, unwanted = (json.loads(region_text(path) or "null") for path in (include, exclude))
         choices = Choices(preset, segmenter, embedder, mpp, slide_mpp, wanted, unwanted, sample, *origin)
-        summary = run_slide(Request(slide, out, choices), _folder(data), _console())
+        summary = run_slide(Request(slide, out, choices), folder_of(data), _console())
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
         typer.echo("\n".join(map(_sentence, summary.get("slides", [summary]))))
     if failed := summary.get("failed"):
@@ -96,7 +92,7 @@ def serve(
 
     folders, console = named_folders(folder or []), Console(highlight=False, soft_wrap=True)
     with terminating():
-        serve_page(_folder(data), console, port=port, opens=opens, folders=folders)
+        serve_page(folder_of(data), console, port=port, opens=opens, folders=folders)
 
 
 @app.command()
@@ -121,7 +117,7 @@ def synth(
         raise WrongUse(str(error)) from error
     written = {name: str(path) for name, path in vars(made).items()}
     if as_json:
-        _print_json(written)
+        print_json(written)
     else:
         typer.echo("\n".join(written.values()))
 
@@ -155,11 +151,11 @@ def tiles(
     with counted("Reading", _console()) as progress:
         found = examine(request, preview, table, progress)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for scale in found["scales"]:
         typer.echo(f"{scale['mpp']:.4g} um/px, {scale['tile_count']} tiles:")
-        _print_table(("verdict", "tiles"), [(word, str(count)) for word, count in scale["verdicts"].items()])
+        print_table(("verdict", "tiles"), [(word, str(count)) for word, count in scale["verdicts"].items()])
         finer = [f"{reason} {count}" for reason, count in scale["reasons"].items() if reason not in scale["verdicts"]]
         if finer:
             typer.echo(f"reasons: {', '.join(finer)}")
@@ -179,9 +175,9 @@ def bench(
 
     report = measure(stage, _console())
     if as_json:
-        _print_json(report.as_json())
+        print_json(report.as_json())
     else:
-        _print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
+        print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
     if not report.holds:
         raise typer.Exit(OTHER)
 
@@ -225,7 +221,7 @@ def segment_images(
     done = segment(
         images,
         out,
-        _folder(data),
+        folder_of(data),
         segmenter,
         mpp,
         Wanted(diameter_um=diameter * mpp, flows=flows),
@@ -234,7 +230,7 @@ def segment_images(
     failed = [one for one in done if one.error]
     if as_json:
         rows = [{"image": str(d.image), "labels": d.labels and str(d.labels), "cell_count": d.cell_count} for d in done]
-        _print_json({"images": rows, "failed": [{"image": str(f.image), "error": f.error} for f in failed]})
+        print_json({"images": rows, "failed": [{"image": str(f.image), "error": f.error} for f in failed]})
     if failed:
         raise Failure(f"{len(failed)} of {len(done)} images were not segmented: {failed[0].error}")
 
@@ -260,26 +256,14 @@ def score_segmentation(
 
     found = score_folders(truth, pred, index)
     if as_json:
-        _print_json({"scores": found})
+        print_json({"scores": found})
         return
     rows = [[name, *(f"{group[name]:.4g}" for group in found.values())] for name in next(iter(found.values()))]
-    _print_table(("score", *found), rows)
+    print_table(("score", *found), rows)
 
 
-@app.command()
-def doctor(data: Data = None, as_json: AsJson = False) -> None:
-    """Check that everything needed is here."""
-    from morula.onebox.doctor import examine
-
-    findings = examine(_folder(data))
-    if as_json:
-        _print_json({"findings": [{"name": f.name, "ok": f.is_ok, "detail": f.detail} for f in findings]})
-    else:
-        _print_table(("what", "", "detail"), [(f.name, "ok" if f.is_ok else "MISSING", f.detail) for f in findings])
-    missing = [finding.name for finding in findings if not finding.is_ok]
-    if missing:
-        raise Failure(f"missing: {', '.join(missing)}; what to do stands beside each")
-
+app.command()(upkeep.doctor)
+app.command()(upkeep.sweep)
 
 models = typer.Typer(help="List the registry of models, or add weights to it.", invoke_without_command=True)
 app.add_typer(models, name="models")
@@ -294,11 +278,11 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     if context.invoked_subcommand:
         return
     fields = ("name", "task", "revision", "object_kind", "mpp", "licence", "commercial")
-    rows = [{field: getattr(spec, field) for field in fields} for spec in registry(_folder(data))]
+    rows = [{field: getattr(spec, field) for field in fields} for spec in registry(folder_of(data))]
     if as_json:
-        _print_json({"models": rows})
+        print_json({"models": rows})
     else:
-        _print_table(fields, [[str(row[field])[:12] for field in fields] for row in rows])
+        print_table(fields, [[str(row[field])[:12] for field in fields] for row in rows])
 
 
 @models.command("add")
@@ -321,9 +305,9 @@ def add_model(
     from morula.onebox.models import Wishes, add
 
     wishes = Wishes(name, mpp, object_um, tuple(channel or ()), licence, trained_on, commercial)
-    spec = add(_folder(data or context.obj), family, files, size, wishes)
+    spec = add(folder_of(data or context.obj), family, files, size, wishes)
     if as_json:
-        _print_json({"name": spec.name, "revision": spec.revision})
+        print_json({"name": spec.name, "revision": spec.revision})
     else:
         typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")
 
@@ -362,10 +346,6 @@ def _row(case: Case) -> tuple[str, ...]:
     return case.name, f"{case.value:,g}", case.unit, case.bound or "", holds
 
 
-def _folder(data: Path | None) -> DataFolder:
-    return DataFolder(data or default_data_dir())
-
-
 def _sentence(summary: dict[str, Any]) -> str:
     if summary["already_done"]:
         return f"Nothing to do: {summary['why']} ({summary['out']})."
@@ -379,14 +359,3 @@ def _sentence(summary: dict[str, Any]) -> str:
 def _console() -> Console:
     """Where people read progress; results go to standard output."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=2, sort_keys=False))
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*head, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)

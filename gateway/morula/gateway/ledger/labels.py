@@ -1,15 +1,16 @@
-"""Labellings and their events: appended, read, never changed."""
+"""Labellings, their events, which are appended, read and never changed, and what was learnt from them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from morula.common.errors import NotFound, Stale
 from morula.gateway.labels.fold import LabelEvent
+from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, first, insert_if_absent, part_of
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 
@@ -98,6 +99,28 @@ def keep_layer(
     address = {"labelling_id": labelling_id, "seq": seq, "cluster_count": cluster_count}
     if insert_if_absent(tx, label_layer, {"learnt": dict(learnt), "learned_s": learned_s, **address}):
         announce(tx, "labelling", labelling_id)
+
+
+def prune_layers(tx: Connection, keep_count: int, before: float) -> int:
+    """Let go of layers that were learnt before, but of none of a labelling's newest; how many went."""
+    newest = func.row_number().over(partition_by=label_layer.c.labelling_id, order_by=label_layer.c.seq.desc())
+    ranked = select(label_layer.c.labelling_id, label_layer.c.seq, newest.label("age")).subquery()
+    old = every(tx, select(ranked.c.labelling_id, ranked.c.seq).where(ranked.c.age > keep_count))
+    for labelling_id in sorted({row["labelling_id"] for row in old}):
+        by_id(tx, labelling, labelling_id, lock=True)
+        last = max(row["seq"] for row in old if row["labelling_id"] == labelling_id)
+        mine = label_layer.c.labelling_id == labelling_id
+        gone = tx.execute(delete(label_layer).where(mine, label_layer.c.seq <= last).returning(label_layer.c.learnt))
+        left = tx.execute(select(label_layer.c.learnt).where(mine))
+        keys = {key for row in gone for key in _keys(row.learnt)}
+        kept = {key for row in left for key in _keys(row.learnt)}
+        # What was claimed a moment ago may be what is learnt just now: the same labels again are the same layers.
+        objects.release(tx, labelling_id, keys=sorted(keys - kept), before=before)
+    return len(old)
+
+
+def _keys(learnt: Mapping[str, Any]) -> list[str]:
+    return [ref["key"] for ref in learnt.values() if isinstance(ref, dict) and ref.get("key")]
 
 
 def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> Row | None:

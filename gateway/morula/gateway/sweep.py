@@ -1,0 +1,94 @@
+"""Objects that no row names: found, and deleted where an operator says so.
+
+What is younger than a day is let be, as somebody may be storing it; so is what is claimed meanwhile.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, union
+
+from morula.common.errors import FailedPrecondition
+from morula.common.store import Seen, Store
+from morula.gateway import ground
+from morula.gateway.ledger import objects
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.tables import doomed_object, object_use, slide_file
+
+GRACE_S = 24 * 3600.0
+
+
+@dataclass
+class Stock:
+    """What lies in the store of one project."""
+
+    used: list[Seen] = field(default_factory=list)
+    doomed: list[Seen] = field(default_factory=list)
+    orphans: list[Seen] = field(default_factory=list)
+    """Named by no row and older than the grace."""
+    young: list[Seen] = field(default_factory=list)
+    """Named by no row, but perhaps soon to be."""
+
+
+def take_stock(ledger: Ledger, store: Store, project: str, grace_s: float = GRACE_S) -> Stock:
+    """Look at every object of the project."""
+    # Rows after objects: what is claimed before it is written is then never taken for an orphan.
+    seen = list(store.survey(f"{project}/"))
+    before = time.time() - grace_s
+    with ledger.reading() as tx:
+        used: set[str] = set(tx.execute(union(select(object_use.c.key), select(slide_file.c.key))).scalars())
+        doomed: set[str] = set(tx.execute(select(doomed_object.c.key)).scalars())
+    stock = Stock()
+    for one in seen:
+        unnamed = stock.orphans if one.modified_at < before else stock.young
+        (stock.used if one.key in used else stock.doomed if one.key in doomed else unnamed).append(one)
+    return stock
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What nothing names, and how much of it was deleted."""
+
+    orphans: Sequence[Seen]
+    deleted_count: int
+
+    def __str__(self) -> str:
+        size_bytes = sum(one.size_bytes for one in self.orphans)
+        return f"{len(self.orphans)} objects that nothing names, {size_bytes:,} bytes; {self.deleted_count} deleted"
+
+
+def sweep(
+    ledger: Ledger, store: Store, project: str, grace_s: float = GRACE_S, *, delete: bool = False, alone: bool = False
+) -> Swept:
+    """Find what nothing names, and delete it where asked to; gateways may be at work meanwhile."""
+    with ledger.reading() as tx:
+        mark = ground.mark_of(tx, project)
+    others = ground.others(store, mark)
+    if alone:
+        for other in others:
+            store.delete(other)
+    elif others and delete:
+        raise FailedPrecondition(
+            f"{len(others)} other database(s) use these objects, and what they name cannot be seen here; "
+            "if they are gone for good say --alone."
+        )
+    orphans = take_stock(ledger, store, project, grace_s).orphans
+    return Swept(orphans, delete_orphans(ledger, store, orphans) if delete else 0)
+
+
+def delete_orphans(ledger: Ledger, store: Store, orphans: Sequence[Seen]) -> int:
+    """Delete these unless somebody claimed them meanwhile; how many went."""
+    deleted = 0
+
+    def delete(key: str) -> None:
+        nonlocal deleted
+        store.delete(key)
+        deleted += 1
+
+    for one in orphans:
+        with ledger.writing() as tx:
+            objects.doom(tx, [one.key])
+        with ledger.writing() as tx:
+            objects.bury(tx, one.key, delete)
+    return deleted

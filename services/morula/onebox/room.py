@@ -1,0 +1,103 @@
+"""What takes room in a data folder, and what of it nothing names."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from morula.common.store import FolderStore
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.migrate import default_project, migrate
+from morula.gateway.sweep import Swept, take_stock
+from morula.gateway.sweep import sweep as sweep_store
+from morula.onebox.failures import Failure
+from morula.onebox.folder import DataFolder
+
+KINDS = {
+    "slide": "slides",
+    "plan": "tiles",
+    "tiles": "tiles",
+    "pixels": "pixels",
+    "cells": "cells",
+    "index": "cells",
+    "outlines": "cells",
+    "shard_list": "cells",
+    "vectors": "vectors",
+    "morphology": "vectors",
+    "leaf": "clusterings",
+    "tree": "clusterings",
+    "features": "clusterings",
+    "confidence": "clusterings",
+    "layout": "clusterings",
+    "table": "tables",
+    "class": "label layers",
+    "label_confidence": "label layers",
+    "model": "label layers",
+    "sheet": "pictures of cells",
+}
+"""What people call the stages that keys name."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much room a kind of thing takes."""
+
+    kind: str
+    count: int
+    size_bytes: int
+
+
+def measure(folder: DataFolder) -> list[Room]:
+    """What takes room, the largest first, and what is left."""
+    kinds: dict[str, list[int]] = defaultdict(list)
+    if folder.database.is_file():
+        with _opened(folder) as (ledger, store, project):
+            stock = take_stock(ledger, store, project)
+        for one in stock.used:
+            kinds[KINDS.get(one.key.split("/")[2], "other objects")].append(one.size_bytes)
+        kinds["being deleted"] += [one.size_bytes for one in stock.doomed]
+        kinds["named by nothing (morula sweep)"] += [one.size_bytes for one in stock.orphans]
+        kinds["on their way"] += [one.size_bytes for one in stock.young]
+    kinds["the store's own notes"] += _sizes([folder.objects / ".morula"])
+    kinds["temporary"] += _sizes([folder.scratch])
+    kinds["logs"] += _sizes([folder.logs])
+    kinds["weights"] += _sizes([folder.weights])
+    kinds["database"] += _sizes(folder.root.glob("*.db*")) + _sizes(folder.root.glob("*.sqlite*"))
+    found = [Room(kind, len(sizes), sum(sizes)) for kind, sizes in kinds.items() if sizes]
+    free = Room("free on the disk", 0, shutil.disk_usage(folder.root).free)
+    return [*sorted(found, key=lambda room: -room.size_bytes), free]
+
+
+def sweep(folder: DataFolder, grace_s: float, *, delete: bool, alone: bool) -> Swept:
+    """Find what nothing names, and delete it where asked to; a gateway may be at work on the folder meanwhile."""
+    if not folder.database.is_file():
+        raise Failure(f"there is no database in {folder.root}; name the folder with --data")
+    with _opened(folder) as (ledger, store, project):
+        return sweep_store(ledger, store, project, grace_s, delete=delete, alone=alone)
+
+
+@contextmanager
+def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, FolderStore, str]]:
+    url = f"sqlite:///{folder.database}"
+    migrate(url)
+    ledger = Ledger(url)
+    try:
+        with ledger.reading() as tx:
+            project = default_project(tx)
+        yield ledger, FolderStore(folder.objects), project
+    finally:
+        ledger.close()
+
+
+def _sizes(places: Iterable[Path]) -> list[int]:
+    sizes: list[int] = []
+    for place in places:
+        for path in [place, *place.rglob("*")]:
+            with suppress(FileNotFoundError):  # Deleted meanwhile.
+                if path.is_file():
+                    sizes.append(path.stat().st_size)
+    return sizes

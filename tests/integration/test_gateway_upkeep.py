@@ -1,0 +1,152 @@
+"""What is kept for a while only, what nothing names, and whose a store is, on both grounds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbos import DBOS
+from sqlalchemy import insert, update
+
+from morula.common.store import FolderStore, Store, open_store
+from morula.common.testing import write_slide
+from morula.gateway import ground
+from morula.gateway.caretaker import Caretaker
+from morula.gateway.ledger import labels, objects
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.migrate import migrate
+from morula.gateway.ledger.tables import label_layer, object_use, project
+from morula.gateway.memory import forget_ended
+from morula.gateway.settings import GatewaySettings
+from morula.gateway.sweep import delete_orphans, take_stock
+from tests.integration.test_gateway_ledger import add_labelling
+from tests.servers.ceph import S3Server
+from tests.servers.gateway import gateway, services
+
+NO_GRACE_S = -3600.0
+PROJECT = "default"
+
+
+@dataclass
+class Ground:
+    """A database and a store."""
+
+    ledger: Ledger
+    store: Store
+
+    def lying(self, prefix: str = f"{PROJECT}/") -> list[str]:
+        return sorted(seen.key for seen in self.store.survey(prefix))
+
+    def caretaker(self) -> Caretaker:
+        async def nothing(_before: float) -> int:
+            return 0
+
+        return Caretaker(GatewaySettings(), self.ledger.patient, self.store, PROJECT, nothing)
+
+
+@pytest.fixture(params=["sqlite and folder", "postgresql and s3"])
+def ground_here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    url, store = f"sqlite:///{tmp_path}/ledger.sqlite", FolderStore(tmp_path / "objects")
+    opened: Store = store
+    if request.param == "postgresql and s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
+        keys = {"access_key": server.access_key, "secret_key": server.secret_key}
+        opened = open_store(request.getfixturevalue("s3_url"), cache_dir=tmp_path / "cache", **keys)
+    migrate(url)
+    ledger = Ledger(url)
+    yield Ground(ledger, opened)
+    ledger.close()
+
+
+def test_a_sweep_finds_what_nothing_names_and_nothing_else(ground_here: Ground) -> None:
+    ledger, store = ground_here.ledger, ground_here.store
+    for key in ("default/s/cells/used", "default/s/cells/doomed", "default/s/cells/lost", "other/s/cells/theirs"):
+        store.put(key, key.encode())
+    with ledger.writing() as tx:
+        objects.claim(tx, objects.UPLOAD, "u", ["default/s/cells/used"])
+        objects.doom(tx, ["default/s/cells/doomed"])
+    stock = take_stock(ledger, store, PROJECT, NO_GRACE_S)
+    found = {name: [one.key.rpartition("/")[2] for one in heap] for name, heap in vars(stock).items()}
+    assert found == {"used": ["used"], "doomed": ["doomed"], "orphans": ["lost"], "young": []}
+    assert [one.key for one in take_stock(ledger, store, PROJECT).young] == ["default/s/cells/lost"]
+    assert delete_orphans(ledger, store, stock.orphans) == 1
+    assert "default/s/cells/lost" not in ground_here.lying()
+    assert store.stat("other/s/cells/theirs")
+
+
+def test_a_sweep_leaves_what_is_stored_meanwhile(ground_here: Ground) -> None:
+    """An upload finds an old orphan under its key and takes it over, after the sweep has seen it."""
+    ledger, store = ground_here.ledger, ground_here.store
+    store.put("default/s/slide/a.svs", b"slide")
+    stock = take_stock(ledger, store, PROJECT, NO_GRACE_S)
+    with ledger.writing() as tx:
+        objects.claim(tx, objects.UPLOAD, "u", ["default/s/slide/a.svs"])
+    assert delete_orphans(ledger, store, stock.orphans) == 0
+    assert store.stat("default/s/slide/a.svs")
+
+
+async def test_old_layers_and_pictures_go_and_the_newest_stay(ground_here: Ground) -> None:
+    ledger, store = ground_here.ledger, ground_here.store
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, PROJECT)
+        for seq in range(1, 30):
+            # The last is what the first was: the same labels again.
+            learnt = {"class_layer": {"key": f"default/s/class/{seq % 29 or 29}.bin"}, "sure_count": 3}
+            row = {"labelling_id": labelling_id, "seq": seq, "cluster_count": 4, "learned_s": 0.1}
+            tx.execute(insert(label_layer).values(learnt=learnt, **row))
+        keys = [f"default/s/class/{seq}.bin" for seq in range(1, 30)]
+        objects.claim(tx, "labelling", labelling_id, [*keys, "default/s/sheet/old", "default/s/sheet/new"])
+        long_ago = time.time() - 60 * 24 * 3600
+        tx.execute(update(object_use).where(object_use.c.key != "default/s/sheet/new").values(since=long_ago))
+    for key in (*keys, "default/s/sheet/old", "default/s/sheet/new"):
+        store.put(key, key.encode())
+    caretaker = ground_here.caretaker()
+    await caretaker.prune()
+    running = asyncio.create_task(caretaker.run())
+    while await ledger.read(objects.doomed_keys, 1):  # noqa: ASYNC110 rows are all that shows it
+        await asyncio.sleep(0.05)
+    running.cancel()
+    newest = sorted([f"default/s/class/{seq}.bin" for seq in range(10, 30)] + ["default/s/sheet/new"])
+    assert ground_here.lying() == newest
+    with ledger.reading() as tx:
+        assert labels.get_layer(tx, labelling_id, 10)
+
+
+async def test_no_object_goes_while_another_database_may_use_it(ground_here: Ground) -> None:
+    ledger, store = ground_here.ledger, ground_here.store
+    store.put("default/s/cells/shared", b"cells")
+    with ledger.writing() as tx:
+        objects.doom(tx, ["default/s/cells/shared"])
+        tx.execute(update(project).values(created_at=1.0))
+        theirs = ground.mark_of(tx, PROJECT)
+        tx.execute(update(project).values(created_at=2.0))
+        mine = ground.mark_of(tx, PROJECT)
+    ground.leave_mark(store, theirs)
+    caretaker = ground_here.caretaker()
+    await caretaker.leave_mark()
+    assert await caretaker.bury() == 0
+    assert (ground.others(store, mine), ground_here.lying()) == ([theirs], ["default/s/cells/shared"])
+    store.delete(theirs)
+    again = ground_here.caretaker()
+    await again.leave_mark()
+    assert await again.bury() == 1
+    assert ground_here.lying() == []
+
+
+async def test_the_engine_forgets_what_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.tiff"
+    write_slide(path, 512, 512)
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        job = await client.run((await client.upload(path))["id"])
+        known: list[Any] = await DBOS.list_workflows_async()
+        assert [one.workflow_id.partition(":")[0] for one in known] == [job["id"]]
+        while not await forget_ended(client.ledger.patient, time.time() + 60):  # noqa: ASYNC110 its last step may be under way
+            await asyncio.sleep(0.05)
+        assert await DBOS.list_workflows_async() == []
+        assert (await client.job(job["id"]))["state"] == "succeeded"
