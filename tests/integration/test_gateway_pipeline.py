@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import io
 import json
@@ -19,7 +18,8 @@ from morula.common.testing import write_slide
 from morula.gateway.ledger import shards
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
-from tests.servers.gateway import ENDED, Client, Services, gateway, services
+from tests.servers.gateway import ENDED, Client, gateway, place_of, services
+from tests.servers.waiting import start_waiting
 
 FILES = {
     "tiles.parquet",
@@ -166,25 +166,6 @@ async def test_a_busy_service_is_asked_again_without_spending_an_attempt(slide: 
             assert (piece["attempt_count"], piece["busy_count"], piece["write_count"]) == (1, 2, 1)
 
 
-class Waiting(SegmenterServicer):
-    """The real segmenter, which waits until it is let go or its caller leaves."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.entered = asyncio.Event()
-        self.go = asyncio.Event()
-        self.cancelled = asyncio.Event()
-
-    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.entered.set()
-        try:
-            await self.go.wait()
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
-        return await super().SegmentShard(request, context)
-
-
 class Failing(SegmenterServicer):
     """A segmenter that fails in a way that another attempt may mend, and never does."""
 
@@ -224,12 +205,6 @@ class HalfBlind(TilerServicer):
         return done
 
 
-async def start_waiting(running: Services) -> Waiting:
-    waiting = Waiting(running.store, Slot("segmenter"))
-    await running.start("segmenter", waiting)
-    return waiting
-
-
 async def test_cancel_reaches_the_call_under_way_and_retry_carries_on(slide: Path, tmp_path: Path) -> None:
     async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
         waiting = await start_waiting(running)
@@ -252,14 +227,12 @@ async def test_cancel_reaches_the_call_under_way_and_retry_carries_on(slide: Pat
         assert all(stage["done_count"] == stage["total_count"] for stage in job["stages"])
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["SQLite and a folder", "PostgreSQL and S3"])
 async def test_a_conductor_that_went_away_carries_on(
     database: str, slide: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    url = ""
-    if database == "postgresql":
-        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
-    async with services(tmp_path, without=("segmenter",)) as running:
+    url, store = place_of(database, request)
+    async with services(tmp_path, without=("segmenter",), store=store) as running:
         waiting = await start_waiting(running)
         async with gateway(running, tmp_path, url) as client:
             taken = await client.upload(slide)

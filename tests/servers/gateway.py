@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from morula.clusterer.labeller.servicer import LabellerServicer
 from morula.clusterer.servicer import ClustererServicer
 from morula.common.compute import Slot
 from morula.common.rpc import Server
 from morula.common.settings import ServiceSettings
-from morula.common.store import FolderStore, Store
+from morula.common.store import FolderStore, Store, open_store
 from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.app import create_app
 from morula.gateway.house import House
@@ -123,6 +124,21 @@ class Client:
 def as_part(path: Path) -> dict[str, tuple[str, bytes]]:
     """A file as the only part of a form."""
     return {"file": (path.name, path.read_bytes())}
+
+
+def place_of(name: str, request: pytest.FixtureRequest) -> tuple[str, Store | None]:
+    """Where a gateway keeps its things: a laptop's defaults, or what a cluster has."""
+    if name == "SQLite and a folder":
+        return "", None
+    url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
+    server = request.getfixturevalue("s3_server")
+    store = open_store(
+        request.getfixturevalue("s3_url"),
+        access_key=server.access_key,
+        secret_key=server.secret_key,
+        cache_dir=request.getfixturevalue("tmp_path") / "cache",
+    )
+    return url, store
 
 
 @asynccontextmanager
