@@ -98,3 +98,24 @@ async def test_a_large_body_in_chunks_is_refused_too(world: World) -> None:
     for path in ("/v1/jobs", "/v1/slides"):
         answer = await world.http.post(path, content=chunks(), headers=headers)
         assert check_problem(answer, 413, "TOO_LARGE")["trace_id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/v1/jobs/a%00b", None, 404),
+        ("POST", "/v1/jobs/a%00b/cancel", None, 404),
+        ("GET", "/v1/jobs?slide_id=a%00b", None, 400),
+        ("POST", "/v1/jobs", {"slide_id": "a\0b"}, 422),
+        ("POST", "/v1/clusterings", {"job_ids": ["a\0b", "c"]}, 422),
+        ("POST", "/v1/labellings", {"clustering_id": "a\0b"}, 422),
+    ],
+)
+async def test_a_nul_is_no_character_of_any_name(
+    world: World, method: str, path: str, body: dict[str, Any] | None, status: int
+) -> None:
+    answer = await world.http.request(method, path, json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    form = await world.http.post("/v1/slides", files={"file": ("a.tiff", b"II")}, data={"tissue": "a\0b"})
+    assert form.status_code == 422, form.text

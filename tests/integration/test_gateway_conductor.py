@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from morula.common.compute import Slot
 from morula.common.errors import Busy
 from morula.common.testing import write_slide
+from morula.gateway.ledger import jobs as ledger_jobs
 from morula.gateway.pipeline import run
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import Client, Job, gateway, services
+from tests.servers.waiting import start_waiting
 
 
 class BusyUntilTold(SegmenterServicer):
@@ -99,3 +101,57 @@ async def test_a_watch_that_cannot_read_once_fails_no_job(
     async with services(tmp_path) as running, gateway(running, tmp_path) as client:
         job = await client.ended((await submit(client, slide))["id"])
     assert (job["state"], job["error"]) == ("succeeded", None)
+
+
+async def test_what_the_engine_lost_is_taken_up_again(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running:
+        waiting = await start_waiting(running)
+        async with gateway(running, tmp_path) as client:
+            job = await submit(client, slide)
+            await waiting.entered.wait()
+            await DBOS.cancel_workflow_async(f"{job['id']}:1")
+            waiting.go.set()
+            ended = await client.ended(job["id"])
+            assert (ended["state"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
+            assert (await client.ledger.read(ledger_jobs.get_job, job["id"]))["generation"] == 2
+
+
+async def test_what_nobody_foresees_is_tried_thrice_and_then_told(
+    slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(run, "feature_names", broken)
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        ended = await client.ended((await submit(client, slide))["id"])
+        assert (ended["state"], ended["error"]["reason"]) == ("failed", "INTERNAL")
+        row = await client.ledger.read(ledger_jobs.get_job, ended["id"])
+        assert (row["crash_count"], row["generation"]) == (3, 3)
+        monkeypatch.undo()
+        client.ok(await client.http.post(f"/v1/jobs/{ended['id']}/retry"))
+        assert (await client.ended(ended["id"]))["state"] == "succeeded"
+
+
+async def test_a_job_that_waits_in_line_is_cancelled_at_once(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running:
+        waiting = await start_waiting(running)
+        async with gateway(running, tmp_path, job_concurrency=1) as client:
+            first = await submit(client, slide)
+            await waiting.entered.wait()
+            body = {"slide_id": first["slide_id"], "mpp": 1.0}
+            second = client.ok(await client.http.post("/v1/jobs", json=body))
+            client.ok(await client.http.post(f"/v1/jobs/{second['id']}/cancel"))
+            assert (await client.ended(second["id"]))["state"] == "cancelled"
+            assert (await client.job(first["id"]))["state"] == "running"
+
+
+async def test_a_service_that_is_away_is_named(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
+        job = await submit(client, slide)
+        async for _ in client.changes(job["id"]):
+            if (await client.job(job["id"]))["waiting_for"]:
+                break
+        await running.start("segmenter")
+        ended = await client.ended(job["id"])
+        assert (ended["state"], ended["waiting_for"]) == ("succeeded", None)
