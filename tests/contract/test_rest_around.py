@@ -47,6 +47,23 @@ async def test_it_says_how_it_is(world: World) -> None:
     assert "/v1/slides" in (await world.http.get("/openapi.json")).json()["paths"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/jobs", "GET, POST"),
+        ("HEAD", "/v1/label-sets", "GET, POST"),
+        ("GET", "/v1/jobs/x/cancel", "POST"),
+        ("POST", "/healthz", "GET"),
+    ],
+)
+async def test_a_method_that_a_path_has_not_is_refused_with_those_it_has(
+    world: World, method: str, path: str, allowed: str
+) -> None:
+    answer = await world.http.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 HUGE = "9" * 40
 
 

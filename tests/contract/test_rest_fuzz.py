@@ -28,6 +28,7 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
     "unsupported_method",
+    "allow_header_conformance",
 )
 EXAMPLES = 5
 METHODS = {"get", "put", "post", "patch", "delete"}

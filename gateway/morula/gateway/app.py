@@ -7,7 +7,6 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from fastapi.staticfiles import StaticFiles
 
 from morula.common.store import Store
 from morula.gateway import contract, problems
@@ -26,6 +25,7 @@ from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
 from morula.gateway.memory import forget_ended
+from morula.gateway.page import Page
 from morula.gateway.pipeline.run import Pipeline
 from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
@@ -56,7 +56,7 @@ def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], 
         app.include_router(module.router)
     contract.install(app)
     if STATIC.is_dir():
-        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+        app.router.routes.append(Page(app, STATIC))
     return app
 
 

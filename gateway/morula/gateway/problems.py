@@ -14,6 +14,7 @@ from starlette.types import Scope
 from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError, Unavailable
 from morula.common.room import as_storage_error
 from morula.common.telemetry import log
+from morula.gateway.page import allowed
 
 Problem = dict[str, Any]
 PROBLEM_JSON = "application/problem+json"
@@ -95,7 +96,9 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
         "reason": f"HTTP_{error.status_code}",
         "trace_id": trace_id(request.scope),
     }
-    return respond(problem, error.headers)
+    methods = allowed(request.app.router.routes, request.scope) if error.status_code == 405 else []
+    # The framework names those of the first endpoint that it found at this path.
+    return respond(problem, {**(error.headers or {}), **({"Allow": ", ".join(methods)} if methods else {})})
 
 
 def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
