@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from concurrent import futures
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,8 @@ def test_no_secret_is_in_any_log_trace_metric_or_answer(said: Said) -> None:
     objects = said.root / "objects"
     with ExitStack() as stack:
         otlp = stack.enter_context(collecting(said.collector))
-        database = stack.enter_context(postgres()).replace("morula@", "morula:canary-of-database@")
+        server = stack.enter_context(postgres())
+        database = server.url.replace("morula@", "morula:canary-of-database@")
         tiler = stack.enter_context(
             process(
                 "morula.tiler",
@@ -155,6 +156,12 @@ def test_no_secret_is_in_any_log_trace_metric_or_answer(said: Said) -> None:
             broken = said.keep(http.get("/v1/label-sets?q=canary-of-query"))
             assert broken.status_code == 500
             said.keep(http.get("/metrics"))
+            server.stop()
+            away = said.keep(http.get("/readyz"))
+            assert (away.status_code, away.json()["database"]) == (503, "away")
+            with suppress(httpx.TimeoutException):
+                said.keep(http.get("/v1/jobs", timeout=5))
+            server.start()
             said.keep(httpx.get(f"http://127.0.0.1:{metrics_port}/metrics"))
     assert said.collector.spans, "the tiler told nothing of its calls"
     logs = said.logs()
