@@ -21,6 +21,7 @@ from morula.tiler.selection import Selection
 from morula.tiler.servicer import SLIDE_RENDER_ADMIT
 from morula.v1 import tiler_pb2
 from tests.contract.test_tiler import Bench, bench, decode, reference, refusal
+from tests.fixtures.hostile import endless
 
 HUGE_PX = 200_000
 
@@ -145,22 +146,8 @@ async def test_two_plans_of_one_slide_at_once_are_one(tmp_path: Path) -> None:
         assert other[0].plan.sha256 == other[1].plan.sha256 == same[0].plan.sha256
 
 
-def endless(path: Path) -> None:
-    """60,000 px square in 100 kB: every strip is the same one, and no smaller picture spares their decoding."""
-    side, rows = 60_032, 64
-    strip = imagecodecs.deflate_encode(np.full((rows, side, 3), 200, np.uint8).tobytes())
-    count = side // rows
-    tags = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 2)]
-    tags += [(273, 4, count, 512), (277, 3, 1, 3), (278, 4, 1, rows), (279, 4, count, 512 + 4 * count)]
-    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
-    head = tiff_header(8) + struct.pack("<H", len(tags)) + entries + bytes(4)
-    place = 512 + 8 * count
-    body = struct.pack(f"<{count}I", *[place] * count) + struct.pack(f"<{count}I", *[len(strip)] * count)
-    path.write_bytes(head.ljust(512, b"\0") + body + strip)
-
-
 async def test_one_slide_does_not_keep_people_from_another(tmp_path: Path) -> None:
-    endless(tmp_path / "endless.tiff")
+    (tmp_path / "endless.tiff").write_bytes(endless())
     async with bench(tmp_path) as tiler:
         slow = tiler.shelve(tmp_path / "endless.tiff", mpp=0.5)
         await tiler.stub.InspectSlide(tiler_pb2.InspectSlideRequest(slide=slow))

@@ -12,6 +12,7 @@ from morula.common.jpeg import is_whole, jpeg_size, scan_count
 from morula.tiler.slide import Level, Pixels, Scale, Slide, blank, on_white, paste
 
 PICTURE_LIMIT_PX = 1 << 28
+SCANNED_LIMIT_PX = 1 << 31
 SCAN_LIMIT = 64  # A JPEG that sharpens as it loads has about ten; each decodes the whole picture once more.
 PICTURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
 Image.MAX_IMAGE_PIXELS = PICTURE_LIMIT_PX
@@ -67,9 +68,11 @@ def _check_jpeg(content: bytes) -> None:
     if not is_whole(content):
         # Its decoder would paint the rest grey and say nothing.
         raise SlideUnreadable("the picture ends in the middle")
-    _check_size(*(jpeg_size(content) or (0, 0)))
-    if scan_count(content) > SCAN_LIMIT:
-        raise SlideUnreadable(f"the picture is drawn more than {SCAN_LIMIT} times over itself")
+    width, height = jpeg_size(content) or (0, 0)
+    _check_size(width, height)
+    scans = scan_count(content)
+    if scans > SCAN_LIMIT or scans * width * height > SCANNED_LIMIT_PX:
+        raise SlideUnreadable(f"the picture is drawn {scans} times over itself, which takes too long")
 
 
 def _check_size(width: int, height: int) -> None:

@@ -79,7 +79,7 @@ def describe(slide: Slide) -> Description:
     return Description(slide.vendor, slide.scale, slide.levels)
 
 
-def _limit(limits: Iterable[tuple[int, int]]) -> None:
+def limit(limits: Iterable[tuple[int, int]]) -> None:
     for kind, most in limits:
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -87,7 +87,7 @@ def _limit(limits: Iterable[tuple[int, int]]) -> None:
 
 
 def _main(path: Path, mates: Collection[str]) -> None:
-    _limit(
+    limit(
         [
             (resource.RLIMIT_AS, MEMORY_BYTES),
             (resource.RLIMIT_CPU, CPU_S),

@@ -21,6 +21,7 @@ GENERIC = "generic-tiff"
 DIRECT_VENDORS = {"aperio", GENERIC}  # Plain tiled TIFF inside, which decodes five times faster without OpenSlide.
 COMPARED_PX = 300
 MAX_LEVELS = 64
+TILE_LIMIT_PX = 1 << 28  # OpenSlide makes a gigabyte of it.
 
 
 def open_slide(path: Path, mates: Collection[str] = ()) -> Slide:
@@ -60,6 +61,8 @@ def problem_of_levels(slide: Slide) -> str:
 
 
 def _without_openslide(path: Path, mates: Collection[str], refusal: str) -> Slide:
+    if path.suffix.lower() == ".mrxs":  # In itself a small picture of the whole glass.
+        raise SlideUnreadable(f"{path.name} cannot be read: {refusal}", name=path.name)
     try:
         return open_picture(path) or TiffSlide(path, mates=mates)
     except SlideUnreadable as error:
@@ -154,6 +157,13 @@ class OpenSlideSlide(Slide):
 
     def _open(self) -> openslide.OpenSlide:
         handle = openslide.OpenSlide(self._path)
+        tiles = [
+            [number_of(handle.properties.get(f"openslide.level[{n}].tile-{side}")) for side in ("width", "height")]
+            for n in range(handle.level_count)
+        ]
+        if any(width * height > TILE_LIMIT_PX for width, height in tiles):
+            handle.close()
+            raise SlideUnreadable(f"{self._path.name} is stored in pieces that are too large", name=self._path.name)
         handle.set_cache(openslide.OpenSlideCache(OPENSLIDE_CACHE_BYTES))
         return handle
 

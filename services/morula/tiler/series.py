@@ -11,6 +11,7 @@ BESIDE_NAME = re.compile(r"\b(label|macro|map|thumbnail|overview|barcode|preview
 BESIDE_TEXT = re.compile(r"(?<![a-z])(label|macro|thumbnail|overview|barcode)(?![a-z])", re.IGNORECASE)
 IMAGE_TYPE = re.compile(r"<ImageType>\s*(\w+)")  # PerkinElmer's
 SHORT_TEXT = 200
+PICTURE_LIMIT = 1000
 LEVEL_ERROR = 0.03
 
 
@@ -18,12 +19,19 @@ def open_alone(file: BinaryIO) -> tifffile.TiffFile:
     """A TIFF without tifffile's ways to other files: names in it are not followed."""
     tiff = tifffile.TiffFile(file, _multifile=False)
     tiff.is_mmstack = tiff.is_ndtiff = False
+    count = 0
+    for page in tiff.pages or ():
+        count += 1 + len(getattr(page, "subifds", None) or ())
+        if count > PICTURE_LIMIT:
+            raise SlideUnreadable(f"it holds more than {PICTURE_LIMIT} pictures")
     return tiff
 
 
 def main_series(tiff: tifffile.TiffFile) -> Any:
     """The slide's picture and its pyramid. Where the file does not say which of several that is, none is shown."""
     every = tiff.series
+    if not every:
+        raise SlideUnreadable("it holds no picture")
     is_aperio = any(one.keyframe.description.startswith("Aperio") for one in every)
     shown = [one for one in every if not _is_beside(one, is_aperio)]
     if not shown:

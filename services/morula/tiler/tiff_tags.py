@@ -13,7 +13,7 @@ import tifffile
 
 from morula.common.errors import SlideUnreadable
 from morula.common.jpeg import jpeg_size
-from morula.tiler.pictures import png_size
+from morula.tiler.pictures import SCAN_LIMIT, png_size
 from morula.tiler.slide import WHITE, Area, Pixels, Scale, number_of, on_white, scale_of
 from morula.tiler.tiff_files import COLOURS, TiffFiles
 
@@ -21,6 +21,7 @@ SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused
 PACKED_LIMIT_BYTES = 256 << 20  # The same of one that is packed: a few bytes may unfold to all of it.
 MAX_SIDE_PX = 1 << 22  # Four million pixels, a metre of glass at 40x: more is a damaged header.
 MAX_AREA_PX = 1 << 40
+SCAN_BEGINS = b"\xff\xda"
 PADDING_PX = 16  # JPEG's own blocks may reach so far beyond a tile.
 TO_MICRON = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 TO_MICRON |= {"micron": 1.0, "microns": 1.0, "inch": 25_400.0}  # ImageJ's words.
@@ -127,6 +128,8 @@ def check_piece(page: Any, encoded: bytes, tall: int, wide: int) -> None:
     size = measure(encoded) if measure else None
     if size and not (size[0] <= wide + PADDING_PX and size[1] <= tall + PADDING_PX):
         raise SlideUnreadable(f"it claims {size[0]} x {size[1]} px in a place of {wide} x {tall}")
+    if measure is jpeg_size and encoded.count(SCAN_BEGINS) > SCAN_LIMIT:
+        raise SlideUnreadable("it is drawn too often over itself")
 
 
 def _jpeg2000_size(encoded: bytes) -> tuple[int, int] | None:

@@ -166,3 +166,11 @@ def test_a_mirax_index_does_not_lead_to_other_files(tmp_path: Path, line: str) -
     with pytest.raises(SlideUnreadable, match=r"needs a/Slidedat.ini"):
         open_slide(tmp_path / "a.mrxs", ())
     assert openslide.OpenSlide.detect_format(tmp_path / "a.mrxs") == "mirax", "what would otherwise follow it"
+
+
+def test_the_picture_in_a_mirax_slide_s_first_file_is_not_the_slide(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a.mrxs").write_bytes(imagecodecs.jpeg8_encode(PIXELS))
+    (tmp_path / "a/Slidedat.ini").write_text("[GENERAL]\n")
+    with pytest.raises(SlideUnreadable, match=r"a.mrxs cannot be read"):
+        open_slide(tmp_path / "a.mrxs", ("a/Slidedat.ini",))
