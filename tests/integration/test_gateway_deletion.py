@@ -118,12 +118,15 @@ async def test_everything_goes_and_what_is_shared_stays(ground: Any, slide: Path
             refused = await client.http.delete(path)
             assert (refused.status_code, refused.json()["reason"]) == (409, "IN_USE")
             assert (refused.json()["job_ids"], "Alone" in refused.json()["detail"]) == (cohort["id"], True)
-        await client.ended(cohort["id"])
+        ended = await client.ended(cohort["id"])
         assert own < keys(running)
         assert await delete(client, f"/v1/jobs/{cohort['id']}") == 204
         assert await delete(client, f"/v1/jobs/{cohort['id']}") == 404
         await settled(client)
         assert keys(running) == own
+        # It was opened before, by the job's last stage.
+        for path in ("", "/layers/leaf", "/clusters"):
+            assert (await client.http.get(f"/v1/clusterings/{ended['clustering_id']}{path}")).status_code == 404
 
         before = await client.house.listeners.newest()
         assert await delete(client, f"/v1/slides/{taken['id']}") == 204
@@ -174,6 +177,15 @@ async def test_a_crash_between_rows_and_objects_leaves_nothing(
         async with gateway(running, tmp_path, url) as restarted:
             await settled(restarted)
             assert keys(running) == set()
+
+
+async def test_a_slide_that_was_named_by_its_key_leaves_its_object(slide: Path, tmp_path: Path) -> None:
+    async with house(("", None), tmp_path) as (client, running):
+        running.store.put("theirs/a.tiff", slide)
+        taken = client.ok(await client.http.post("/v1/slides", json={"key": "theirs/a.tiff"}))
+        assert await delete(client, f"/v1/slides/{taken['id']}") == 204
+        await settled(client)
+        assert running.store.stat("theirs/a.tiff")
 
 
 async def test_a_labelling_goes_alone(slide: Path, tmp_path: Path) -> None:

@@ -205,6 +205,13 @@ def test_words_are_counted_where_they_count_and_boards_with_words_are_offered_fi
     assert told == [(labelling_id, 1, 2, 1), (empty, 0, 0, 1)]
 
 
+async def test_what_rests_on_something_that_is_gone_is_a_conflict(ledger: Ledger, project: str) -> None:
+    with ledger.reading() as tx:
+        set_id = label_sets.default_label_set(tx, project)
+    with pytest.raises(Conflict, match="deleted meanwhile"):
+        await ledger.write(labels.create_labelling, "gone", set_id, 4)
+
+
 async def test_many_writers_lose_nothing(ledger: Ledger, project: str) -> None:
     with ledger.writing() as tx:
         labelling_id = add_labelling(tx, project)

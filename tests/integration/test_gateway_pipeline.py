@@ -216,6 +216,8 @@ async def test_cancel_reaches_the_call_under_way_and_retry_carries_on(slide: Pat
         await waiting.cancelled.wait()
         job = await client.ended(job["id"])
         assert job["state"] == "cancelled"
+        while list(running.store.survey(f"default/{taken['digest']}/pixels/")):  # noqa: ASYNC110 nobody tells of it
+            await asyncio.sleep(0.05)
         assert (await client.http.post(f"/v1/jobs/{job['id']}/cancel")).status_code == 409
 
         waiting.go.set()

@@ -46,7 +46,8 @@ class Caretaker:
         while True:
             if not self._mark:
                 await self.leave_mark()
-            await self._ledger.write(deletion.finish_deletions)
+            if await self._ledger.read(deletion.is_due):
+                await self._ledger.write(deletion.finish_deletions)
             if time.monotonic() >= next_round:
                 await self.prune()
                 next_round = time.monotonic() + ROUND_S

@@ -23,6 +23,7 @@ from morula.common.tables import read_index, read_metadata, read_morphology
 from morula.gateway.labels.facts import MEASURE_COLUMNS, Distribution, distribute
 from morula.gateway.ledger import clusterings
 from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.rows import Row
 from morula.gateway.refs import from_json
 from morula.v1.artifact_pb2 import SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
@@ -197,19 +198,19 @@ class Views:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, clustering_id: str) -> ClusteringView:
-        """The clustering, opened."""
+        """The clustering, opened; NotFound also where it was deleted since."""
+        row = await self._ledger.read(clusterings.get_clustering, clustering_id)
         lock = self._locks.setdefault(clustering_id, asyncio.Lock())
         async with lock:
-            view = self._kept.get(clustering_id) or await self._load(clustering_id)
+            view = self._kept.get(clustering_id) or await self._load(row)
             self._kept[clustering_id] = view
             self._kept.move_to_end(clustering_id)
             while len(self._kept) > KEPT_COUNT:
                 self._kept.popitem(last=False)
             return view
 
-    async def _load(self, clustering_id: str) -> ClusteringView:
-        row = await self._ledger.read(clusterings.get_clustering, clustering_id)
-        slides = await self._ledger.read(clusterings.clustering_slides, clustering_id)
+    async def _load(self, row: Row) -> ClusteringView:
+        slides = await self._ledger.read(clusterings.clustering_slides, row["id"])
         return await asyncio.to_thread(ClusteringView, row, slides, self._store)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from morula.common.store import FolderStore
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.migrate import default_project, migrate
+from morula.gateway.ledger.migrate import default_project, is_laid
 from morula.gateway.sweep import Swept, take_stock
 from morula.gateway.sweep import sweep as sweep_store
 from morula.onebox.failures import Failure
@@ -82,11 +82,11 @@ def sweep(folder: DataFolder, grace_s: float, *, delete: bool, alone: bool) -> S
 
 @contextmanager
 def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, FolderStore, str]]:
-    url = f"sqlite:///{folder.database}"
-    migrate(url)
-    ledger = Ledger(url)
+    ledger = Ledger(f"sqlite:///{folder.database}")
     try:
         with ledger.reading() as tx:
+            if not is_laid(tx):
+                raise Failure(f"the database in {folder.root} is of another version; start morula serve once")
             project = default_project(tx)
         yield ledger, FolderStore(folder.objects), project
     finally:

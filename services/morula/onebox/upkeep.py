@@ -12,12 +12,16 @@ from morula.onebox.printing import AsJson, Data, folder_of, print_json, print_ta
 
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Check that everything needed is here, and show what takes room."""
-    from morula.onebox.doctor import examine
+    from morula.onebox.doctor import Finding, examine
     from morula.onebox.room import measure
 
     folder = folder_of(data)
     findings = examine(folder)
-    room = measure(folder) if folder.root.is_dir() else []
+    try:
+        room = measure(folder) if folder.root.is_dir() else []
+    except Failure as error:
+        findings.append(Finding("room", False, str(error)))
+        room = []
     if as_json:
         told = [{"name": f.name, "ok": f.is_ok, "detail": f.detail} for f in findings]
         print_json({"findings": told, "room": [vars(kind) for kind in room]})

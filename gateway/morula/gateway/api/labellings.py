@@ -1,5 +1,6 @@
 """Labellings: what was said, what it comes to, and the next page."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -57,7 +58,10 @@ def _create(tx: Connection, project: str, body: NewLabelling) -> str:
 async def list_labellings(clustering_id: str, here: Here, wanted: Wanted) -> Labellings:
     """Labellings of a clustering, oldest first."""
     part = await here.ledger.read(labels.list_labellings, clustering_id, wanted)
-    states = [await here.labelling.state(row["id"]) for row in part.rows]
+    states = []
+    for row in part.rows:
+        with suppress(NotFound):  # Deleted meanwhile.
+            states.append(await here.labelling.state(row["id"]))
     return Labellings(labellings=states, next_cursor=cursor_after(part))
 
 

@@ -5,7 +5,7 @@ What is still at work is stopped first: its row says since when it is to be dele
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Select, Table, delete, select, update
 
 from morula.common.errors import InUse
 from morula.gateway.ledger import objects
@@ -61,15 +61,27 @@ def delete_labelling(tx: Connection, labelling_id: str) -> None:
 
 def finish_deletions(tx: Connection) -> int:
     """Delete what was to be deleted once it had ended, and has; how much that was."""
-    asked = job.c.deleting_since.is_not(None)
-    ended: list[str] = list(tx.execute(select(job.c.id).where(asked, job.c.state.not_in(UNFINISHED))).scalars())
+    ended: list[str] = list(tx.execute(_ended_jobs().with_for_update(skip_locked=True)).scalars())
     for job_id in ended:
         _remove_job(tx, job_id)
-    left = select(job.c.id).where(job.c.slide_id == slide.c.id).exists()
-    empty: list[str] = list(tx.execute(select(slide.c.id).where(slide.c.deleting_since.is_not(None), ~left)).scalars())
+    empty: list[str] = list(tx.execute(_empty_slides().with_for_update(skip_locked=True)).scalars())
     for slide_id in empty:
         _remove_slide(tx, slide_id)
     return len(ended) + len(empty)
+
+
+def is_due(tx: Connection) -> bool:
+    """Whether anything was to be deleted once it had ended, and has."""
+    return any(tx.execute(query.limit(1)).first() is not None for query in (_ended_jobs(), _empty_slides()))
+
+
+def _ended_jobs() -> Select[str]:
+    return select(job.c.id).where(job.c.deleting_since.is_not(None), job.c.state.not_in(UNFINISHED))
+
+
+def _empty_slides() -> Select[str]:
+    left = select(job.c.id).where(job.c.slide_id == slide.c.id).exists()
+    return select(slide.c.id).where(slide.c.deleting_since.is_not(None), ~left)
 
 
 def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from morula.common.errors import Unavailable
+from morula.common.errors import Conflict, Unavailable
 from morula.common.telemetry import log
-from morula.gateway.ledger.outages import passes
+from morula.gateway.ledger.outages import passes, tells_of_deletion
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,6 +80,8 @@ class Waiting:
             try:
                 done = await loop.run_in_executor(self._threads, work)
             except Exception as error:
+                if tells_of_deletion(error):
+                    raise Conflict("What this rests on was deleted meanwhile.") from error
                 if not passes(error) and not isinstance(error, _Undecided):
                     raise
                 waited_s = time.monotonic() - started

@@ -47,11 +47,18 @@ def _upgrade(connection: Connection) -> None:
         command.upgrade(migrations(connection), "head")
     except CommandError as error:
         raise OtherSchema from error
+    if not is_laid(connection):
+        raise OtherSchema
+
+
+def is_laid(connection: Connection) -> bool:
+    """Whether the database has the schema of this version."""
     found = inspect(connection)
-    for table in metadata.sorted_tables:
-        columns = {column["name"] for column in found.get_columns(table.name)} if found.has_table(table.name) else set()
-        if columns != set(table.columns.keys()):
-            raise OtherSchema
+    return all(
+        found.has_table(table.name)
+        and {column["name"] for column in found.get_columns(table.name)} == set(table.columns.keys())
+        for table in metadata.sorted_tables
+    )
 
 
 def migrations(connection: Connection) -> Config:

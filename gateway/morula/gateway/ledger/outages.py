@@ -1,9 +1,10 @@
-"""Which of a database's errors pass by themselves, so that the whole transaction may be run again."""
+"""What a database's errors mean: which pass by themselves, so that the whole transaction may be run again, and which
+tell of something that was deleted meanwhile."""
 
 import sqlite3
 
 import psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 # Locked, read-only, on a full or failing disk, not there: whoever holds or mends the file may be done in a moment.
@@ -51,3 +52,12 @@ def passes(error: BaseException) -> bool:
             return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         return state in POSTGRES_PASSING or state.startswith(POSTGRES_PASSING_CLASSES)
     return False
+
+
+def tells_of_deletion(error: BaseException) -> bool:
+    """Whether a row was to be written for another that is gone."""
+    if not isinstance(error, IntegrityError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+    return isinstance(error.orig, psycopg.errors.ForeignKeyViolation)
