@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import Client, Services, gateway, services
 
+LATER = time.time() + 3600.0
 LAID = {"alembic_version", "counter", "event", "label_class", "label_set", "project"}
 """Tables that have rows in a database where nothing is left."""
 
@@ -91,7 +93,7 @@ def rows(client: Client) -> set[str]:
 
 async def settled(client: Client) -> None:
     """Once nothing is left to be deleted."""
-    while await client.ledger.read(objects.doomed_keys, 1):  # noqa: ASYNC110 rows are all that shows it
+    while await client.ledger.read(objects.doomed_keys, 1, LATER):  # noqa: ASYNC110 rows are all that shows it
         await asyncio.sleep(0.05)
 
 

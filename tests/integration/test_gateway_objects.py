@@ -18,6 +18,7 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
 from morula.gateway.ledger.tables import object_use
 
+LATER = time.time() + 3600.0
 KEY = "default/slide/cells/1.parquet"
 
 
@@ -39,9 +40,9 @@ def keep(tx: Connection, owner: str, *keys: str) -> None:
 
 def bury(ledger: Ledger, store: FolderStore) -> None:
     with ledger.writing() as tx:
-        for key in objects.doomed_keys(tx, 10):
+        for key in objects.doomed_keys(tx, 10, LATER):
             objects.bury(tx, key, store.delete)
-        assert objects.doomed_keys(tx, 10) == []
+        assert objects.doomed_keys(tx, 10, LATER) == []
 
 
 def test_what_another_uses_stays_and_the_last_one_dooms_it(ledger: Ledger, folder_store: FolderStore) -> None:
@@ -65,7 +66,7 @@ def test_an_upload_whose_process_died_is_forgotten(ledger: Ledger) -> None:
         objects.release_uploads(tx, before=0.0)
         assert objects.is_used(tx, KEY)
         objects.release_uploads(tx, before=time.time() + 1)
-        assert objects.doomed_keys(tx, 10) == [KEY]
+        assert objects.doomed_keys(tx, 10, LATER) == [KEY]
 
 
 def test_a_stage_can_be_let_go_alone(ledger: Ledger) -> None:
@@ -73,7 +74,7 @@ def test_a_stage_can_be_let_go_alone(ledger: Ledger) -> None:
     with ledger.writing() as tx:
         keep(tx, "a", KEY, pixels)
         objects.release(tx, "a", stage="pixels")
-        assert objects.doomed_keys(tx, 10) == [pixels]
+        assert objects.doomed_keys(tx, 10, LATER) == [pixels]
         assert objects.is_used(tx, KEY)
 
 
@@ -85,7 +86,7 @@ def test_a_claim_takes_an_object_back(ledger: Ledger, folder_store: FolderStore)
     with ledger.writing() as tx:
         keep(tx, "b", KEY)
     with ledger.writing() as tx:
-        assert objects.doomed_keys(tx, 10) == []
+        assert objects.doomed_keys(tx, 10, LATER) == []
         objects.bury(tx, KEY, folder_store.delete)
     assert folder_store.stat(KEY)
 
@@ -153,7 +154,7 @@ def test_what_cannot_be_deleted_stays_doomed(ledger: Ledger) -> None:
     with pytest.raises(Unavailable), ledger.writing() as tx:
         objects.bury(tx, KEY, away)
     with ledger.reading() as tx:
-        assert objects.doomed_keys(tx, 10) == [KEY]
+        assert objects.doomed_keys(tx, 10, LATER) == [KEY]
 
 
 def test_nothing_is_kept_for_who_is_gone(ledger: Ledger) -> None:

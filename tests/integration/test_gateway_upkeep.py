@@ -13,6 +13,7 @@ import pytest
 from dbos import DBOS
 from sqlalchemy import insert, update
 
+from morula.common.errors import PermissionDenied
 from morula.common.store import FolderStore, Store, open_store
 from morula.common.testing import write_slide
 from morula.gateway import ground
@@ -28,6 +29,7 @@ from tests.integration.test_gateway_ledger import add_labelling
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import gateway, services
 
+LATER = time.time() + 3600.0
 NO_GRACE_S = -3600.0
 PROJECT = "default"
 
@@ -109,13 +111,37 @@ async def test_old_layers_and_pictures_go_and_the_newest_stay(ground_here: Groun
     caretaker = ground_here.caretaker()
     await caretaker.prune()
     running = asyncio.create_task(caretaker.run())
-    while await ledger.read(objects.doomed_keys, 1):  # noqa: ASYNC110 rows are all that shows it
+    while await ledger.read(objects.doomed_keys, 1, LATER):  # noqa: ASYNC110 rows are all that shows it
         await asyncio.sleep(0.05)
     running.cancel()
     newest = sorted([f"default/s/class/{seq}.bin" for seq in range(10, 30)] + ["default/s/sheet/new"])
     assert ground_here.lying() == newest
     with ledger.reading() as tx:
         assert labels.get_layer(tx, labelling_id, 10)
+
+
+class Refusing(FolderStore):
+    """A folder in which one object cannot be deleted."""
+
+    def delete(self, key: str) -> None:
+        if key.endswith("/stuck"):
+            raise PermissionDenied("not this one", key=key)
+        super().delete(key)
+
+
+async def test_what_cannot_be_deleted_holds_up_nothing_else(ground_here: Ground, tmp_path: Path) -> None:
+    ground_here.store = Refusing(tmp_path / "refusing")
+    for key in ("default/s/cells/stuck", "default/s/cells/other"):
+        ground_here.store.put(key, b"cells")
+    with ground_here.ledger.writing() as tx:
+        objects.doom(tx, ["default/s/cells/stuck", "default/s/cells/other"])
+    caretaker = ground_here.caretaker()
+    await caretaker.leave_mark()
+    assert await caretaker.bury() == 2
+    assert ground_here.lying() == ["default/s/cells/stuck"]
+    assert await caretaker.bury() == 0, "it is let be for a while"
+    with ground_here.ledger.reading() as tx:
+        assert objects.doomed_keys(tx, 10, LATER) == ["default/s/cells/stuck"]
 
 
 async def test_no_object_goes_while_another_database_may_use_it(ground_here: Ground) -> None:

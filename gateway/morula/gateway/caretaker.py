@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from morula.common.errors import MorulaError
+from morula.common.errors import MorulaError, Unavailable
 from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway import ground
@@ -15,6 +15,8 @@ from morula.gateway.settings import GatewaySettings
 POLL_S = 1.0
 STORE_PAUSE_S = 5.0
 BURIED_AT_ONCE = 100
+REFUSED_S = 600.0
+"""How long an object is let be that the store did not delete."""
 ROUND_S = 3600.0
 DAY_S = 24 * 3600.0
 UPLOAD_S = DAY_S
@@ -44,7 +46,7 @@ class Caretaker:
         """Clear away until cancelled."""
         next_round = 0.0
         while True:
-            if not self._mark:
+            if not self._mark and time.monotonic() >= self._store_away_until:
                 await self.leave_mark()
             if await self._ledger.read(deletion.is_due):
                 await self._ledger.write(deletion.finish_deletions)
@@ -70,7 +72,7 @@ class Caretaker:
         """Delete some doomed objects; how many there were."""
         if not self._mark or time.monotonic() < self._store_away_until:
             return 0
-        keys = await self._ledger.read(objects.doomed_keys, BURIED_AT_ONCE)
+        keys = await self._ledger.read(objects.doomed_keys, BURIED_AT_ONCE, time.time())
         if not keys:
             return 0
         try:
@@ -78,11 +80,20 @@ class Caretaker:
             if not await self._is_ours():
                 return self._pause(ROUND_S)
             for key in keys:
-                await self._ledger.write(objects.bury, key, self._store.delete)
-        except MorulaError as error:
-            log.warning("objects cannot be deleted now", reason=error.reason, detail=str(error))
+                await self._bury(key)
+        except Unavailable as error:
+            log.warning("objects cannot be deleted now", detail=str(error))
             return self._pause(STORE_PAUSE_S)
         return len(keys)
+
+    async def _bury(self, key: str) -> None:
+        try:
+            await self._ledger.write(objects.bury, key, self._store.delete)
+        except Unavailable:
+            raise
+        except MorulaError as error:
+            log.warning("object cannot be deleted", key=key, reason=error.reason, detail=str(error))
+            await self._ledger.write(objects.put_off, key, time.time() + REFUSED_S)
 
     async def leave_mark(self) -> None:
         """Before anything is deleted, others are told that this database uses the store."""
@@ -91,6 +102,7 @@ class Caretaker:
             await asyncio.to_thread(ground.leave_mark, self._store, mark)
         except MorulaError as error:
             log.warning("mark cannot be left in the store", reason=error.reason, detail=str(error))
+            self._pause(STORE_PAUSE_S)
         else:
             self._mark = mark
 

@@ -90,10 +90,15 @@ def doom(tx: Connection, keys: Iterable[str]) -> None:
         tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), rows)
 
 
-def doomed_keys(tx: Connection, limit: int) -> list[str]:
-    """Objects that are still to be deleted, the longest doomed first."""
-    query = select(doomed_object.c.key).order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)
-    return list(tx.execute(query).scalars())
+def doomed_keys(tx: Connection, limit: int, before: float) -> list[str]:
+    """Objects that are to be deleted by now, the longest doomed first."""
+    query = select(doomed_object.c.key).where(doomed_object.c.since <= before)
+    return list(tx.execute(query.order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)).scalars())
+
+
+def put_off(tx: Connection, key: str, until: float) -> None:
+    """Try later to delete an object, and others first."""
+    tx.execute(update(doomed_object).where(doomed_object.c.key == key).values(since=until))
 
 
 def bury(tx: Connection, key: str, delete_object: Callable[[str], None]) -> None:
