@@ -89,7 +89,16 @@ async def test_a_network_makes_the_same_table_twice(stub, store, shard, model) -
     assert read_cells(store.get(first.cells.key)).num_rows == first.cell_count
 
 
-@pytest.mark.parametrize("params", [{"normalize": "often"}, {"batch": -1}, {"channels": ["infrared"]}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"normalize": "often"},
+        {"batch": -1},
+        {"channels": ["infrared"]},
+        {"numerics": segmenter_pb2.Numerics(dtype="float8")},
+        {"numerics": segmenter_pb2.Numerics(thread_count=-1)},
+    ],
+)
 async def test_parameters_that_make_no_sense_are_refused(stub, store, shard, model, params) -> None:  # type: ignore[no-untyped-def]
     request = request_for(store, shard, model, "p/s/cells/a.parquet")
     request.params.MergeFrom(segmenter_pb2.SegmentParams(**params))
@@ -97,6 +106,19 @@ async def test_parameters_that_make_no_sense_are_refused(stub, store, shard, mod
         await stub.SegmentShard(request)
     assert from_rpc_error(caught.value).reason == "INVALID_ARGUMENT"
     assert store.stat("p/s/cells/a.parquet") is None
+
+
+async def test_a_network_that_cannot_compute_as_asked_computes_nothing(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]
+    half = segmenter_pb2.Numerics(dtype="bfloat16")
+    request = request_for(store, shard, model, "p/s/cells/a.parquet", numerics=half)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.SegmentShard(request)
+    assert from_rpc_error(caught.value).reason == "MODEL_UNAVAILABLE"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.MeasureObjects(
+            segmenter_pb2.MeasureObjectsRequest(pixels=request.pixels, model=request.model, numerics=half)
+        )
+    assert from_rpc_error(caught.value).reason == "MODEL_UNAVAILABLE"
 
 
 async def test_objects_are_measured_by_a_network(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]

@@ -61,11 +61,12 @@ async def test_every_shard_is_told_the_measured_size(
     async with services(tmp_path, without=("segmenter",)) as running:
         noting = Noting(running.store, Slot("segmenter", at_once=3), models, Cores(1))
         await running.start("segmenter", noting)
-        async with gateway(running, tmp_path) as client:
+        async with gateway(running, tmp_path, network_dtype="bfloat16", network_threads=3) as client:
             taken = await client.upload(path)
             job = await client.run(taken["id"], segmenter="cellpose-unet", preset=preset)
     models.close()
     assert job["state"] == "succeeded"
     assert noting.measured == [7.5]
     assert {(params.diameter_um, params.normalize) for params in noting.told} == {(7.5, normalize)}
+    assert {(params.numerics.dtype, params.numerics.thread_count) for params in noting.told} == {("float32", 3)}
     assert job["params"]["measures_objects"]

@@ -15,6 +15,7 @@ from torch import nn  # noqa: E402
 
 from morula.segmenter import cellpose_sam  # noqa: E402
 from morula.segmenter.cpsam import fuse  # noqa: E402
+from morula.segmenter.engine import computing_in  # noqa: E402
 from morula.segmenter.stock import randomize  # noqa: E402
 from morula.segmenter.weights import load_exactly  # noqa: E402
 
@@ -67,6 +68,24 @@ def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     partial = {name: tensor for name, tensor in state.items() if name != "encoder.blocks.1.attn.rel_pos_h"}
     with pytest.raises(ModelUnavailable, match=r"lacks encoder\.blocks\.1\.attn\.rel_pos_h"):
         load_exactly(cellpose_sam.published(BLOCKS), partial)
+
+
+def test_a_file_computes_in_what_is_asked_for_whatever_was_asked_before(tmp_path: Path) -> None:
+    path = tmp_path / "cpsam"
+    torch.save(randomize(cellpose_sam.published(BLOCKS).to_empty(device="cpu")).state_dict(), path)
+    cpu = torch.device("cpu")
+    crops = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        exact, half = (
+            cellpose_sam.SamNetwork(cellpose_sam.read_network(path), "sam", cpu, dtype)(crops)[0]
+            for dtype in (torch.float32, torch.bfloat16)
+        )
+        file = cellpose_sam.SamFile(path, "sam", cpu)
+        assert computing_in(file, "bfloat16") is computing_in(file, "bfloat16")
+        assert torch.equal(computing_in(file, "bfloat16")(crops)[0], half)
+        assert torch.equal(computing_in(file, "float32")(crops)[0], exact)
+        own = half if cellpose_sam.fast_dtype(cpu) == torch.bfloat16 else exact
+        assert torch.equal(computing_in(file, "")(crops)[0], own)
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from morula.common.compute import Cores
-from morula.common.errors import Cancelled, Internal
+from morula.common.errors import Cancelled, Internal, ModelUnavailable
 from morula.segmenter.instances import unstoppable
 from tests.servers.require import networks
 
@@ -15,7 +15,7 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 
 from morula.segmenter import metrics  # noqa: E402
-from morula.segmenter.engine import CropQueue  # noqa: E402
+from morula.segmenter.engine import CropQueue, computing_in  # noqa: E402
 
 PATIENCE_S = 120
 
@@ -26,6 +26,7 @@ class Doubling:
     def __init__(self, holds: int = 1000) -> None:
         self.name = "doubling"
         self.batches: list[int] = []
+        self.threads: list[int] = []
         self.holds = holds
         self.entered, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
@@ -36,6 +37,7 @@ class Doubling:
         if len(crops) > self.holds:
             raise torch.OutOfMemoryError("no memory left")
         self.batches.append(len(crops))
+        self.threads.append(torch.get_num_threads())
         return crops * 2, crops[:, 0, :1, 0]
 
 
@@ -52,6 +54,21 @@ def stacked(outputs: Sequence[torch.Tensor]) -> np.ndarray:
 
 def numbered(count: int, start: int = 0) -> np.ndarray:
     return np.arange(start, start + count, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4, 4), np.float32)
+
+
+def test_a_network_computes_with_as_many_threads_as_are_asked_for(queue: CropQueue) -> None:
+    """Whatever was asked before: sums of another order end in other digits."""
+    network = Doubling()
+    for threads in (3, 1, 0, 2):
+        queue.run(network, numbered(1), unstoppable, threads=threads)
+    assert network.threads == [3, 1, 1, 2]
+
+
+def test_a_network_of_float32_computes_in_nothing_else() -> None:
+    network = Doubling()
+    assert [computing_in(network, dtype) for dtype in ("", "float32")] == [network, network]
+    with pytest.raises(ModelUnavailable, match="doubling computes in float32, not in bfloat16"):
+        computing_in(network, "bfloat16")
 
 
 def test_results_are_in_order_and_batches_of_one_shape(queue: CropQueue) -> None:

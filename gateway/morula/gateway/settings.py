@@ -1,10 +1,13 @@
 """Settings of the gateway, read from MORULA_* once, in `__main__`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from morula.common.compute import cpu_count
 from morula.common.settings import Settings
+from morula.gateway.pipeline.params import Numerics
 
 GIB = 1024**3
 
@@ -49,6 +52,13 @@ class GatewaySettings(Settings):
     weights_dir: Path | None = None
     """Folder of an operator's weights, the segmenter's own; only its rows are read here."""
 
+    network_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What networks compute in: bfloat16 where they can is faster on hardware that has it. Part of what cells are
+    kept under, as are threads, because both may change them."""
+
+    network_threads: int = Field(default=0, ge=0)
+    """Threads of networks on a processor: as many as a segmenter has. 0 takes what this process may use."""
+
     scratch: Path | None = None
     """Where uploads and exports lie until they are in the store; the system's temporary folder where not set."""
 
@@ -68,6 +78,11 @@ class GatewaySettings(Settings):
     max_upload_bytes: int = 64 * GIB
     allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
     log_level: str = "INFO"
+
+    @property
+    def numerics(self) -> Numerics:
+        """How networks compute."""
+        return Numerics(self.network_dtype, self.network_threads or cpu_count())
 
     @property
     def conductor_url(self) -> str:

@@ -53,6 +53,15 @@ class ModelSpec:
             raise ValueError(f"{self.name}: a scale is not positive")
 
     @property
+    def is_network(self) -> bool:
+        return bool(self.family)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """What a network can compute in, first what all can."""
+        return _DTYPES.get(self.family, ("float32",))
+
+    @property
     def measures_objects(self) -> bool:
         """Whether one of its files tells the size of a slide's objects."""
         return any(role == "size" for role, _ in self.files)
@@ -139,6 +148,9 @@ FAMILIES: tuple[ModelSpec, ...] = (
         family="instanseg",
     ),
 )
+
+_DTYPES = {"cellpose-sam": ("float32", "bfloat16")}
+"""What networks of a family can compute in; those of the others in float32 only."""
 
 _added: dict[str, ModelSpec] = {}
 

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from morula.common.models import add_rows
 from morula.common.weights import WeightsFolder
+from morula.gateway.pipeline.params import Numerics
 from morula.onebox.client import Client
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Verb
@@ -75,6 +76,11 @@ def open_house(
         with Supervisor([*programs, gateway], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
             yield House(url, folder, supervisor)
+
+
+def numerics() -> Numerics:
+    """How networks compute here: with all threads, in the numbers that the surroundings name."""
+    return Numerics(os.environ.get("MORULA_NETWORK_DTYPE") or "float32")
 
 
 def free_port(wanted: int | None) -> int:
@@ -176,6 +182,7 @@ def _gateway(
             DATABASE_URL=f"sqlite:///{folder.database}",
             SCRATCH=str(folder.scratch),
             FOLDERS=named,
+            NETWORK_DTYPE=numerics().dtype,
             **workers,
         ),
         is_healthy=lambda: is_ready(url),

@@ -18,6 +18,7 @@ from morula.common.slide_sets import SlideFiles, entry_of, files_around, files_b
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
 from morula.onebox.client import Client, Json, Part
 from morula.onebox.failures import Failure, Unreadable, WrongUse
+from morula.onebox.house import numerics
 
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 1 << 20
@@ -97,7 +98,7 @@ def _is_current(manifest: Json, params: Mapping[str, Any], known: Sequence[Model
     made: Json = manifest.get("params", {})
     if "slide_mpp" not in made:
         return False
-    ours = make_params(Choices(**params), made["slide_mpp"], known)
+    ours = make_params(Choices(**params), made["slide_mpp"], known, numerics())
     expected = {
         "pipeline_revision": PIPELINE_REVISION,
         "stage_revisions": STAGE_REVISIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from morula.segmenter.cpsam import fuse
 from morula.segmenter.crop_backend import CropBackend, Traits
 from morula.segmenter.engine import CropQueue
 from morula.segmenter.flows import FlowModel
+from morula.segmenter.params import Dtype
 from morula.segmenter.weights import load_exactly, read_state
 
 CROP_PX = 256
 _BLOCK = "encoder.blocks.{}.norm1.weight"
 _DIAMETER_PX = 30.0
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FIRST_WITH_BF16 = 8  # Compute capability.
 
 
@@ -37,6 +40,31 @@ class SamNetwork:
         style: Tensor
         outputs, style = self._network(crops.to(self.dtype))
         return outputs, style
+
+
+class SamFile:
+    """The network of a file, in each kind of numbers that was asked for."""
+
+    def __init__(self, path: Path, name: str, device: torch.device) -> None:
+        self.name = name
+        self._path = path
+        self._device = device
+        self._read = read_network(path)
+        self._made: dict[torch.dtype, SamNetwork] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        return self.in_dtype("")(crops)
+
+    def in_dtype(self, dtype: Dtype) -> SamNetwork:
+        wanted = DTYPES[dtype] if dtype else fast_dtype(self._device)
+        with self._lock:
+            if wanted not in self._made:
+                # What was read to be checked becomes the first; it is rounded in place, so that others are read anew.
+                read, self._read = self._read, None
+                network = read if read is not None else read_network(self._path)
+                self._made[wanted] = SamNetwork(network, self.name, self._device, wanted)
+            return self._made[wanted]
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -72,6 +100,6 @@ def read_network(path: Path) -> Any:
 def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> FlowModel:
     """The registry's row with its file."""
     (path,) = (path for role, path in files if role == "network")
-    network = SamNetwork(read_network(path), spec.name, queue.device)
+    network = SamFile(path, spec.name, queue.device)
     # It was trained on all sizes, so an image is shown as it is unless a request names a diameter.
     return FlowModel(CropBackend([network], Traits(CROP_PX, spec.channels, _DIAMETER_PX), queue))

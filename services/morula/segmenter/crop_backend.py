@@ -12,7 +12,7 @@ from morula.common.compute import Checkpoint
 from morula.segmenter import crops, metrics
 from morula.segmenter.card import CardFlows
 from morula.segmenter.channels import planes
-from morula.segmenter.engine import CropQueue, Network
+from morula.segmenter.engine import CropQueue, Network, computing_in
 from morula.segmenter.flows import Flows, Found, Image, Pixels, Said, resized
 from morula.segmenter.instances import Wanted
 
@@ -65,7 +65,8 @@ class CropBackend:
         )
         parts = crops.cut(shown, grid, mirrored=wanted.is_part)
         metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
-        found = [self._queue.run(network, parts, checkpoint, asked.batch) for network in self._networks]
+        networks = [computing_in(network, asked.dtype) for network in self._networks]
+        found = [self._queue.run(one, parts, checkpoint, asked.batch, asked.thread_count) for one in networks]
         outputs = [said for said, _ in found]
         style = _unit(found[0][1].sum(axis=0))
         return self._finish(Said(outputs, grid, pixels.shape[0], pixels.shape[1], style, rescale))

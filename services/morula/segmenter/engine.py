@@ -12,15 +12,16 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, Cores
-from morula.common.errors import Cancelled, Internal
+from morula.common.errors import Cancelled, Internal, ModelUnavailable
 from morula.segmenter import metrics
+from morula.segmenter.params import Dtype
 
 Crops = NDArray[np.float32]
 # Of a request with more, which is a plain image larger than any region, outputs are not left on the device.
@@ -28,11 +29,32 @@ KEPT_CROPS = 512
 
 
 class Network(Protocol):
-    """Sees crops (n, channels, height, width); says (n, 3, height, width), and a style vector (n, width) of each."""
+    """Sees crops (n, channels, height, width); says (n, 3, height, width), and a style vector (n, width) of each.
+
+    It computes in float32 unless it is Changing.
+    """
 
     name: str
 
     def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """A network that computes in other numbers, too."""
+
+    def in_dtype(self, dtype: Dtype) -> Network:
+        """The same one for the same numbers, so that what is asked of it shares batches."""
+        ...
+
+
+def computing_in(network: Network, dtype: Dtype) -> Network:
+    """The network in these numbers; nothing is silently computed in others."""
+    if isinstance(network, Changing):
+        return network.in_dtype(dtype)
+    if dtype not in ("", "float32"):
+        raise ModelUnavailable(f"{network.name} computes in float32, not in {dtype}", model=network.name)
+    return network
 
 
 @dataclass(eq=False)
@@ -42,6 +64,7 @@ class _Request:
     network: Network
     crops: Crops
     batch: int
+    threads: int
     outputs: list[torch.Tensor] = field(default_factory=list)
     styles: list[Crops] = field(default_factory=list)
     taken: int = 0
@@ -52,7 +75,7 @@ class _Request:
     @property
     def shape(self) -> tuple[object, ...]:
         """Requests of one shape share batches."""
-        return (id(self.network), self.crops.shape[1:], self.batch)
+        return (id(self.network), self.crops.shape[1:], self.batch, self.threads)
 
     @property
     def is_over(self) -> bool:
@@ -75,13 +98,13 @@ class CropQueue:
         self._worker.start()
 
     def run(
-        self, network: Network, crops: Crops, checkpoint: Checkpoint, batch: int = 0
+        self, network: Network, crops: Crops, checkpoint: Checkpoint, batch: int = 0, threads: int = 0
     ) -> tuple[Sequence[torch.Tensor], Crops]:
         """What the network says of crops, in their order: outputs, which stay on the device, and styles.
 
         `checkpoint` is asked after every batch of the device.
         """
-        request = _Request(network, crops, batch or self.batch)
+        request = _Request(network, crops, batch or self.batch, threads or self._cores.count)
         with self._cores.lent(), self._changed:
             if self._is_closed:
                 raise Cancelled("the crop queue is closed")
@@ -119,7 +142,6 @@ class CropQueue:
         self._worker.join()
 
     def _work(self) -> None:
-        torch.set_num_threads(self._cores.count)
         while True:
             with self._changed:
                 while not self._is_closed and not self._drop_ended():
@@ -155,6 +177,7 @@ class CropQueue:
         first = parts[0][0]
         size = self._limits.get(first.shape, first.batch)
         try:
+            torch.set_num_threads(first.threads)
             return self._forward(first.network, *self._pack(parts, size))
         except torch.OutOfMemoryError as error:
             reason = str(error)

@@ -15,7 +15,7 @@ from morula.common.compute import Checkpoint
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
 from morula.segmenter.channels import planes
-from morula.segmenter.engine import CropQueue
+from morula.segmenter.engine import CropQueue, computing_in
 from morula.segmenter.flows import resized
 from morula.segmenter.instances import Instances, Wanted, unstoppable
 
@@ -50,7 +50,9 @@ class InstanSeg:
         height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
         shown = resized(shown, height, width) if scale != 1 else shown
         fill = [(0, 0), (0, -height % _STEP_PX), (0, -width % _STEP_PX)]
-        labels, _ = self._queue.run(self._network, np.pad(shown, fill, mode="edge")[None], checkpoint, batch=1)
+        network = computing_in(self._network, asked.dtype)
+        padded = np.pad(shown, fill, mode="edge")[None]
+        labels, _ = self._queue.run(network, padded, checkpoint, batch=1, threads=asked.thread_count)
         found = np.rint(labels[0][0, :height, :width].cpu().numpy()).astype(np.int32)
         return _instances(found, pixels.shape[:2], wanted, mpp)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Normalization = Literal["slide", "image", "none"]
+Dtype = Literal["", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class FlowParams:
     """Crops per batch."""
     channels: tuple[str, ...] = ()
     """What the network sees in place of its own channels, by the names in `channels`."""
+    dtype: Dtype = ""
+    """What the network computes in; empty is what the device is fast with."""
+    thread_count: int = 0
+    """Threads of a processor; 0 is all there are. One more may change the last digits."""
 
 
 DEFAULTS = FlowParams()

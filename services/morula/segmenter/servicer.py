@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -20,13 +21,15 @@ from morula.common.store import Store, Stored
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
-from morula.segmenter.params import DEFAULTS, FlowParams, Normalization
+from morula.segmenter.params import DEFAULTS, Dtype, FlowParams, Normalization
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.
 REGIONS_OF_A_SHARD = 2
 # Of all shards together: each holds some hundred MB, and three keep batches full.
 REGIONS_AT_ONCE = 3
+MOST_THREADS = 1024
+DTYPES: Mapping[str, Dtype] = {"": "", "float32": "float32", "bfloat16": "bfloat16"}
 _NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "image": "image", "none": "none"}
 
 
@@ -45,7 +48,10 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
     async def MeasureObjects(  # noqa: N802 - the contract's name
         self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
     ) -> segmenter_pb2.MeasureObjectsResponse:
-        model, wanted = self._model(request.model), Wanted(calibration=_calibration(request.calibration), is_part=True)
+        dtype, thread_count = _numerics(request.numerics)
+        flows = replace(DEFAULTS, dtype=dtype, thread_count=thread_count)
+        wanted = Wanted(calibration=_calibration(request.calibration), flows=flows, is_part=True)
+        model = self._model(request.model)
         return await self._slot.run(lambda checkpoint: self._measure(request.pixels, model, wanted, checkpoint))
 
     async def SegmentShard(  # noqa: N802 - the contract's name
@@ -152,6 +158,7 @@ def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
         )
     if message.batch < 0 or message.niter < 0:
         raise InvalidArgument("batch and niter are not negative")
+    dtype, thread_count = _numerics(message.numerics)
     return FlowParams(
         flow_threshold=message.flow_threshold if message.HasField("flow_threshold") else DEFAULTS.flow_threshold,
         cellprob_threshold=message.cellprob_threshold,
@@ -161,4 +168,14 @@ def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
         augment=message.augment,
         batch=message.batch,
         channels=tuple(message.channels),
+        dtype=dtype,
+        thread_count=thread_count,
     )
+
+
+def _numerics(message: segmenter_pb2.Numerics) -> tuple[Dtype, int]:
+    if message.dtype not in DTYPES:
+        raise InvalidArgument(f"dtype is one of {', '.join(filter(None, DTYPES))}, not {message.dtype[:40]!r}")
+    if not 0 <= message.thread_count <= MOST_THREADS:
+        raise InvalidArgument(f"thread_count lies in 0 to {MOST_THREADS}")
+    return DTYPES[message.dtype], message.thread_count

@@ -7,8 +7,9 @@ from dataclasses import fields, replace
 import pytest
 
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
+from morula.common.models import FAMILIES, REGISTRY
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
-from morula.gateway.pipeline.params import Choices, Params, make_params, params_digest
+from morula.gateway.pipeline.params import Choices, Numerics, Params, make_params, params_digest
 from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
 
 KNOWN_MPP = 0.25
@@ -92,6 +93,33 @@ def test_keys_follow_what_they_depend_on_and_nothing_else() -> None:
     embedded = SlideKeys("default", "d" * 64, params(embedder_revision="other"))
     assert base.cells(FIRST) == embedded.cells(FIRST)
     assert base.vectors(FIRST) != embedded.vectors(FIRST)
+
+
+NETWORKS = [*REGISTRY, *(row for row in FAMILIES if row.task == "segmenter")]
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "asked", "made"),
+    [
+        ("watershed", Numerics("bfloat16", 3), ("", 0)),
+        ("cellpose-sam", Numerics("bfloat16", 3), ("bfloat16", 3)),
+        ("cellpose-sam", Numerics("float32", 1), ("float32", 1)),
+        ("cellpose-unet", Numerics("bfloat16", 3), ("float32", 3)),
+    ],
+)
+def test_how_a_network_computes_is_known_before_it_does(segmenter: str, asked: Numerics, made: tuple[str, int]) -> None:
+    found = make_params(Choices(segmenter=segmenter), KNOWN_MPP, NETWORKS, asked)
+    assert (found.network_dtype, found.network_thread_count) == made
+
+
+def test_cells_lie_where_it_was_computed_how() -> None:
+    ways = [Numerics("float32", 1), Numerics("float32", 2), Numerics("bfloat16", 1)]
+    keys = [
+        SlideKeys("default", "d" * 64, make_params(Choices(segmenter="cellpose-sam"), KNOWN_MPP, NETWORKS, way))
+        for way in ways
+    ]
+    assert len({key.cells(FIRST) for key in keys}) == len({key.vectors(FIRST) for key in keys}) == 3
+    assert len({key.pixels(FIRST) for key in keys}) == 1
 
 
 def test_a_plan_follows_what_selects_its_tiles() -> None:

@@ -25,7 +25,9 @@ MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application
 async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
-    params = make_params(Choices(**body.model_dump(exclude={"slide_id"})), slide["mpp"])
+    params = make_params(
+        Choices(**body.model_dump(exclude={"slide_id"})), slide["mpp"], numerics=here.settings.numerics
+    )
     values = {
         "project_id": here.project,
         "kind": "slide",

@@ -82,7 +82,9 @@ class SlideKeys:
         model = (self.params.segmenter, self.params.segmenter_revision)
         inputs = [self.pixels(shard), self.tiles(shard)]
         # The diameter follows from the model and the plan.
-        params = {"normalize": self.params.normalize}
+        params: dict[str, object] = {"normalize": self.params.normalize}
+        if self.params.network_dtype:
+            params |= {"dtype": self.params.network_dtype, "thread_count": self.params.network_thread_count}
         return artifact_key(
             self.project, self.slide_digest, "cells", "parquet", inputs=inputs, params=params, model=model
         )

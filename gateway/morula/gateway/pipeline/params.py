@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from morula.common import models
+from morula.common.compute import cpu_count
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.v1.artifact_pb2 import ModelRef
@@ -47,6 +48,15 @@ class Choices:
 
 
 @dataclass(frozen=True)
+class Numerics:
+    """How networks compute. Both may change the last digits of what they say, and with them a cell at a threshold."""
+
+    dtype: str = "float32"
+    thread_count: int = field(default_factory=cpu_count)
+    """As many as this machine has: on one machine, as many as its segmenter has."""
+
+
+@dataclass(frozen=True)
 class Params:
     """Parameters of a job; a preset fills in those that a request leaves open."""
 
@@ -80,6 +90,9 @@ class Params:
     origin_x_px: int = 0
     origin_y_px: int = 0
     """The grid's corner at level 0."""
+    network_dtype: str = ""
+    network_thread_count: int = 0
+    """How the segmenter's network computes; empty and 0 where it has none: nothing else depends on them."""
 
     @property
     def segmenter_ref(self) -> ModelRef:
@@ -134,7 +147,10 @@ def halo_px(mpp: float) -> int:
 
 
 def make_params(
-    choices: Choices, known_mpp: float | None, registry: Iterable[models.ModelSpec] | None = None
+    choices: Choices,
+    known_mpp: float | None,
+    registry: Iterable[models.ModelSpec] | None = None,
+    numerics: Numerics | None = None,
 ) -> Params:
     """Parameters from what a request chose and what is known about the slide; models are this process's, or given."""
     if choices.preset in INCOMPLETE:
@@ -168,8 +184,16 @@ def make_params(
         sample_tile_count=choices.sample_tile_count,
         origin_x_px=choices.origin_x_px,
         origin_y_px=choices.origin_y_px,
+        **_network(segmenter, numerics or Numerics()),
         **{"halo_px": halo_px(working_mpp)} | laid,
     )
+
+
+def _network(segmenter: models.ModelSpec, numerics: Numerics) -> dict[str, Any]:
+    if not segmenter.is_network:
+        return {}
+    dtype = numerics.dtype if numerics.dtype in segmenter.dtypes else segmenter.dtypes[0]
+    return {"network_dtype": dtype, "network_thread_count": numerics.thread_count}
 
 
 def _text(regions: Mapping[str, Any] | None) -> str:

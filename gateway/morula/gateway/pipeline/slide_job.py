@@ -23,7 +23,7 @@ from morula.gateway.workers import Workers
 from morula.v1.artifact_pb2 import Calibration, ObjectRef, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsRequest
-from morula.v1.segmenter_pb2 import MeasureObjectsRequest, SegmentParams, SegmentShardRequest
+from morula.v1.segmenter_pb2 import MeasureObjectsRequest, Numerics, SegmentParams, SegmentShardRequest
 from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResponse, SecondCut, TileGrid
 
 
@@ -138,12 +138,17 @@ class SlideJob:
             pixels=await self._ref(self.keys.pixels(sample)),
             model=self.params.segmenter_ref,
             calibration=from_json(plan, PlanSlideResponse).calibration,
+            numerics=self._numerics,
         )
 
         async def call() -> Json:
             return {"diameter_um": (await self._workers.measure_objects(request)).diameter_um}
 
         return float((await self._bench.ask(Piece("segment", sample.number, ()), call))["diameter_um"])
+
+    @property
+    def _numerics(self) -> Numerics:
+        return Numerics(dtype=self.params.network_dtype, thread_count=self.params.network_thread_count)
 
     async def segment(self, plan: Mapping[str, Any], shard: Shard, diameter_um: float) -> Json:
         """Find the shard's cells, and the regions in which the halo cuts some."""
@@ -159,7 +164,12 @@ class SlideJob:
                 pixels=await self._ref(self.keys.pixels(shard)),
                 tiles=await self._ref(self.keys.tiles(shard)),
                 model=self.params.segmenter_ref,
-                params=SegmentParams(calibration=calibration, diameter_um=diameter_um, normalize=self.params.normalize),
+                params=SegmentParams(
+                    calibration=calibration,
+                    diameter_um=diameter_um,
+                    normalize=self.params.normalize,
+                    numerics=self._numerics,
+                ),
                 cells_key=cells_key,
             )
             done = await self._workers.segment_shard(request)

@@ -8,8 +8,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Numerics(_message.Message):
+    __slots__ = ("dtype", "thread_count")
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    THREAD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    dtype: str
+    thread_count: int
+    def __init__(self, dtype: _Optional[str] = ..., thread_count: _Optional[int] = ...) -> None: ...
+
 class SegmentParams(_message.Message):
-    __slots__ = ("diameter_um", "min_area_um2", "calibration", "flow_threshold", "cellprob_threshold", "niter", "max_size_fraction", "normalize", "augment", "batch", "channels", "keep_rejected")
+    __slots__ = ("diameter_um", "min_area_um2", "calibration", "flow_threshold", "cellprob_threshold", "niter", "max_size_fraction", "normalize", "augment", "batch", "channels", "keep_rejected", "numerics")
     DIAMETER_UM_FIELD_NUMBER: _ClassVar[int]
     MIN_AREA_UM2_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +30,7 @@ class SegmentParams(_message.Message):
     BATCH_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     KEEP_REJECTED_FIELD_NUMBER: _ClassVar[int]
+    NUMERICS_FIELD_NUMBER: _ClassVar[int]
     diameter_um: float
     min_area_um2: float
     calibration: _artifact_pb2.Calibration
@@ -34,17 +43,20 @@ class SegmentParams(_message.Message):
     batch: int
     channels: _containers.RepeatedScalarFieldContainer[str]
     keep_rejected: bool
-    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ..., keep_rejected: _Optional[bool] = ...) -> None: ...
+    numerics: Numerics
+    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ..., keep_rejected: _Optional[bool] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ...) -> None: ...
 
 class MeasureObjectsRequest(_message.Message):
-    __slots__ = ("pixels", "model", "calibration")
+    __slots__ = ("pixels", "model", "calibration", "numerics")
     PIXELS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    NUMERICS_FIELD_NUMBER: _ClassVar[int]
     pixels: _artifact_pb2.ObjectRef
     model: _artifact_pb2.ModelRef
     calibration: _artifact_pb2.Calibration
-    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ...) -> None: ...
+    numerics: Numerics
+    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ...) -> None: ...
 
 class MeasureObjectsResponse(_message.Message):
     __slots__ = ("diameter_um", "object_count")
