@@ -111,7 +111,9 @@ async def test_learns_a_class_for_every_row(folder_store: FolderStore) -> None:
         assert len(classes) == len(confidence) == ROWS
         assert np.mean(classes[120:] == bench.classes[120:]) > 0.97
         assert learnt.spread == labeller_pb2.SPREAD_MODEL
-        assert learnt.held_out.cell_count == 120
+        assert (learnt.held_out.cell_count, learnt.held_out.page_count) == (120, 10)
+        assert learnt.held_out.low <= learnt.held_out.accuracy <= learnt.held_out.high
+        assert learnt.held_out.accuracy > 0.95
         assert learnt.held_out.model_macro_f1 > 0.95 > learnt.held_out.constant_macro_f1
         assert learnt.sure_count == np.count_nonzero(confidence >= 204)
         assert sum(count.cell_count for count in learnt.class_counts) == ROWS

@@ -35,6 +35,20 @@ async def test_a_person_labels_pages_and_a_model_learns(world: World) -> None:
         answer = await world.http.get(f"{labelling}/layers/4/{layer}", headers={"range": "bytes=0-9"})
         assert (answer.status_code, len(answer.content)) == (206, 10)
     await check_exports(world, labelling)
+    await check_blind_enter(world, labelling, state["held_out"])
+
+
+async def check_blind_enter(world: World, labelling: str, before: dict[str, Any]) -> None:
+    """A page accepted as it was labelled is no evidence for what labelled it."""
+    page = (await world.http.get(f"{labelling}/page")).json()
+    body = page_body(page, page["cells"][0]["class_number"])
+    for cell in body["cells"]:
+        cell["class_number"] = cell["shown_class_number"]
+    after = (await say(world, labelling, "page_named", body)).json()
+    assert (after["page_count"], after["learned_seq"]) == (5, 5)
+    counts = ("cell_count", "page_count")
+    assert [after["held_out"][name] for name in counts] == [before[name] for name in counts]
+    assert after["held_out"]["accuracy"] <= before["accuracy"] + 0.01
 
 
 async def check_exports(world: World, labelling: str) -> None:

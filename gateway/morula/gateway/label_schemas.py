@@ -151,12 +151,22 @@ class Cut(Answer):
 
 
 class HeldOut(Answer):
+    """How good the labels of cells that nobody saw are, from `cell_count` cells on `page_count` pages held out.
+
+    Among the cells to which what spreads gives a class, `accuracy` is the share of right ones, with its 95 % interval.
+    Model and cluster names are compared by their own accuracies, where no class counts as wrong.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    cell_count: int
+    page_count: int
+    model_accuracy: float
+    cluster_accuracy: float
     model_macro_f1: float
     cluster_macro_f1: float
     constant_macro_f1: float
-    model_accuracy: float
-    cluster_accuracy: float
-    cell_count: int
 
 
 class ClassCount(Answer):

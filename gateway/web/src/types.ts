@@ -142,7 +142,12 @@ export interface LabelSet {
 
 export type Spread = "none" | "model" | "clusters";
 
+/** How good labels of cells that nobody saw are: share of right ones, its interval, and what it rests on. */
 export interface HeldOut {
+  accuracy: number;
+  low: number;
+  high: number;
+  page_count: number;
   model_macro_f1: number;
   cluster_macro_f1: number;
   constant_macro_f1: number;

@@ -28,9 +28,18 @@ describe("sentences", () => {
 
   test("what spreads is said with its evidence, or that there is none", () => {
     expect(heldOutSentence(labelling)).toContain("as soon as two classes were seen");
-    const held_out = { model_accuracy: 0.88, cluster_accuracy: 0.71, cell_count: 60 } as Labelling["held_out"];
+    const held_out = {
+      accuracy: 0.884,
+      low: 0.79,
+      high: 0.94,
+      cell_count: 60,
+      page_count: 5,
+      model_accuracy: 0.88,
+      cluster_accuracy: 0.71,
+    } as Labelling["held_out"];
     expect(heldOutSentence({ ...labelling, spread: "model", held_out })).toBe(
-      "On pages held out the model is right for 88 of 100 cells, cluster names for 71. The model spreads.",
+      "About 88 of 100 labels of cells that nobody saw are right (79 to 94, by 60 cells on 5 pages held out). " +
+        "The model spreads: the model was right for 88 of 100, cluster names for 71.",
     );
   });
   test("no structure is said aloud", () => {

@@ -29,7 +29,8 @@ def truth() -> np.ndarray:
 
 
 def seen(rows: np.ndarray, classes: np.ndarray) -> Seen:
-    return Seen(rows, np.asarray(classes, np.int64), rows % 10, 1 + np.arange(len(rows)) // 9)
+    pages = 1 + np.arange(len(rows)) // 9
+    return Seen(rows, np.asarray(classes, np.int64), rows % 10, pages, np.zeros(len(rows), np.int64))
 
 
 def test_separate_kinds_are_learnt_and_the_held_out_score_is_near_the_truth(board: Board) -> None:
@@ -41,9 +42,12 @@ def test_separate_kinds_are_learnt_and_the_held_out_score_is_near_the_truth(boar
     real = logistic.macro_f1(truth()[unseen], learnt.classes[unseen].astype(np.int64))
     assert real > 0.93
     assert abs(learnt.held_out.model_macro_f1 - real) < 0.05
+    right = learnt.classes[unseen] == truth()[unseen]
+    assert abs(learnt.held_out.accuracy - right.mean()) < 0.05
+    assert learnt.held_out.low <= right.mean() <= learnt.held_out.high
+    assert (learnt.held_out.cell_count, learnt.held_out.page_count) == (180, 20)
     assert learnt.held_out.constant_macro_f1 < 0.2
     assert learnt.spread == "model"
-    right = learnt.classes[unseen] == truth()[unseen]
     assert abs((learnt.confidence[unseen] / 255).mean() - right.mean()) < 0.06
 
 
@@ -127,18 +131,10 @@ def test_what_did_better_on_held_out_pages_spreads(board: Board) -> None:
 
 def test_one_group_cannot_be_held_out(board: Board) -> None:
     rows = np.arange(60)
-    alone = Seen(rows, truth()[rows], np.zeros(60, np.int64), 1 + rows // 9)
+    alone = Seen(rows, truth()[rows], np.zeros(60, np.int64), 1 + rows // 9, np.zeros(60, np.int64))
     learnt = learn.learn(board, alone, {})
     assert learnt.held_out.cell_count == 0
     assert learnt.spread == "model"
-
-
-def test_folds_keep_groups_together() -> None:
-    groups = np.random.default_rng(0).integers(0, 23, 400)
-    fold = learn.folds(groups)
-    assert set(fold) == set(range(5))
-    assert len(set(zip(groups, fold, strict=True))) == len(set(groups))
-    assert np.bincount(fold).min() > 0.6 * np.bincount(fold).max()
 
 
 def test_abstains_where_it_is_told_to(board: Board) -> None:

@@ -41,6 +41,8 @@ class Word:
     """Page it was said on, from 1; 0 for a cell set by itself."""
     page_class: int | None = None
     """What the page was named, or None where it was put off or the cell was set by itself."""
+    shown_class: int | None = None
+    """The pre-label that the person saw with it."""
 
 
 @dataclass
@@ -103,7 +105,8 @@ def _page_named(labels: Labels, body: Mapping[str, Any]) -> None:
     labels.named_page_count += body["class_number"] is not None
     for cell in body["cells"]:
         labels.seen_rows.add(cell["row"])
-        labels.words[cell["row"]] = Word(cell["class_number"], len(labels.places), body["class_number"])
+        number, shown = cell["class_number"], cell["shown_class_number"]
+        labels.words[cell["row"]] = Word(number, len(labels.places), body["class_number"], shown)
 
 
 def _cell_set(labels: Labels, body: Mapping[str, Any]) -> None:

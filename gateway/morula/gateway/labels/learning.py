@@ -170,13 +170,19 @@ def _snapshot(tx: Connection, labelling_id: str) -> Snapshot:
 
 def _request(view: ClusteringView, cut: Cut, said: Labels) -> LearnLabelsRequest:
     seen = [
-        SeenCell(row=row, class_number=word.class_number, group=_group(view, row), page=word.page)
+        SeenCell(
+            row=row,
+            class_number=word.class_number,
+            group=_group(view, row),
+            page=word.page,
+            shown_class_number=word.shown_class or 0,
+        )
         for row, word in sorted(said.words.items())
         if word.class_number is not None
     ]
     names = inherit_names(said.names, cut.nodes, view.parents)
     facts = {
-        "seen": [[cell.row, cell.class_number, cell.group, cell.page] for cell in seen],
+        "seen": [[cell.row, cell.class_number, cell.group, cell.page, cell.shown_class_number] for cell in seen],
         "names": sorted(names.items()),
         "node_of_leaf": list(cut.node_of_leaf),
     }

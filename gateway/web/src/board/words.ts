@@ -10,8 +10,13 @@ export function heldOutSentence(labelling: Labelling): string {
       : `${spread === "model" ? "The model spreads" : "Cluster names spread"}; too few pages yet to compare the two.`;
   }
   const right = (share: number) => Math.round(100 * share);
-  const verdict = spread === "clusters" ? "Cluster names spread." : "The model spreads.";
-  return `On pages held out the model is right for ${right(held_out.model_accuracy)} of 100 cells, cluster names for ${right(held_out.cluster_accuracy)}. ${verdict}`;
+  const { accuracy, low, high, cell_count, page_count, model_accuracy, cluster_accuracy } = held_out;
+  const verdict = spread === "clusters" ? "Cluster names spread" : "The model spreads";
+  const basis = `by ${countOf(cell_count, "cell")} on ${countOf(page_count, "page")} held out`;
+  return (
+    `About ${right(accuracy)} of 100 labels of cells that nobody saw are right (${right(low)} to ${right(high)}, ${basis}). ` +
+    `${verdict}: the model was right for ${right(model_accuracy)} of 100, cluster names for ${right(cluster_accuracy)}.`
+  );
 }
 
 /** What came along from an earlier board of the same cells, and what did not. */

@@ -59,16 +59,18 @@ class ClusterSummary(_message.Message):
     def __init__(self, node_id: _Optional[int] = ..., cell_count: _Optional[int] = ..., representative_rows: _Optional[_Iterable[int]] = ..., supported: _Optional[bool] = ...) -> None: ...
 
 class SeenCell(_message.Message):
-    __slots__ = ("row", "class_number", "group", "page")
+    __slots__ = ("row", "class_number", "group", "page", "shown_class_number")
     ROW_FIELD_NUMBER: _ClassVar[int]
     CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
     row: int
     class_number: int
     group: int
     page: int
-    def __init__(self, row: _Optional[int] = ..., class_number: _Optional[int] = ..., group: _Optional[int] = ..., page: _Optional[int] = ...) -> None: ...
+    shown_class_number: int
+    def __init__(self, row: _Optional[int] = ..., class_number: _Optional[int] = ..., group: _Optional[int] = ..., page: _Optional[int] = ..., shown_class_number: _Optional[int] = ...) -> None: ...
 
 class ClusterName(_message.Message):
     __slots__ = ("node_id", "class_number")
@@ -121,20 +123,28 @@ class LearnLabelsResponse(_message.Message):
     def __init__(self, class_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., held_out: _Optional[_Union[HeldOut, _Mapping]] = ..., spread: _Optional[_Union[Spread, str]] = ..., effective_names: _Optional[_Iterable[_Union[ClusterName, _Mapping]]] = ..., sure_count: _Optional[int] = ..., class_counts: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ...) -> None: ...
 
 class HeldOut(_message.Message):
-    __slots__ = ("model_macro_f1", "cluster_macro_f1", "constant_macro_f1", "model_accuracy", "cluster_accuracy", "cell_count")
+    __slots__ = ("model_macro_f1", "cluster_macro_f1", "constant_macro_f1", "model_accuracy", "cluster_accuracy", "cell_count", "page_count", "accuracy", "low", "high")
     MODEL_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
     CONSTANT_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
     MODEL_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
     model_macro_f1: float
     cluster_macro_f1: float
     constant_macro_f1: float
     model_accuracy: float
     cluster_accuracy: float
     cell_count: int
-    def __init__(self, model_macro_f1: _Optional[float] = ..., cluster_macro_f1: _Optional[float] = ..., constant_macro_f1: _Optional[float] = ..., model_accuracy: _Optional[float] = ..., cluster_accuracy: _Optional[float] = ..., cell_count: _Optional[int] = ...) -> None: ...
+    page_count: int
+    accuracy: float
+    low: float
+    high: float
+    def __init__(self, model_macro_f1: _Optional[float] = ..., cluster_macro_f1: _Optional[float] = ..., constant_macro_f1: _Optional[float] = ..., model_accuracy: _Optional[float] = ..., cluster_accuracy: _Optional[float] = ..., cell_count: _Optional[int] = ..., page_count: _Optional[int] = ..., accuracy: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class ClassCount(_message.Message):
     __slots__ = ("class_number", "cell_count")

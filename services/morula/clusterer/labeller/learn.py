@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from morula.clusterer.arrays import Bytes, Floats, Halves, Leaves, Rows
-from morula.clusterer.labeller import logistic
-from morula.clusterer.labeller.logistic import Model, macro_f1
+from morula.clusterer.arrays import Bytes, Floats, Halves, Leaves, Rows, sample_rows
+from morula.clusterer.labeller import evidence, logistic
+from morula.clusterer.labeller.evidence import HeldOut, Spread
+from morula.clusterer.labeller.logistic import Model
 from morula.clusterer.labeller.names import ODD, Seen, class_of_leaf, effective_names, explicit_names, node_of_rows
 from morula.clusterer.tree import Tree
 
-FOLDS = 5
 PAGES_FOR_A_MODEL = 3
 SURE_CONFIDENCE = 0.8
-
-Spread = Literal["none", "model", "clusters"]
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Model and cluster names on seen cells that were held out; all zero where there were too few."""
-
-    model_macro_f1: float = 0.0
-    cluster_macro_f1: float = 0.0
-    constant_macro_f1: float = 0.0
-    model_accuracy: float = 0.0
-    cluster_accuracy: float = 0.0
-    cell_count: int = 0
+SAMPLE = 20_000
+"""Cells nobody saw, whose confidence stands for all."""
 
 
 @dataclass(frozen=True)
@@ -73,78 +61,39 @@ def learn(
     names = effective_names(nodes, explicit, node_of_seen, seen.classes)
     trained = np.flatnonzero(seen.classes != ODD)
     rows = np.asarray(board.matrix[seen.rows], np.float32)
-    held_out, model = HeldOut(), None
+    model: Model | None = None
+    held_out, spread = HeldOut(), evidence.spread_of(names)
     if len(np.unique(seen.classes[trained])) >= 2:
-        held_out, temperature = compare(rows, seen, nodes, explicit, node_of_seen)
-        model = replace(logistic.fit(rows[trained], seen.classes[trained]), temperature=temperature)
-    page_count = len(np.unique(seen.pages[seen.pages > 0]))
-    spread = what_spreads(model, held_out, page_count, names)
+        judged = evidence.judge(rows, seen, nodes, explicit, node_of_seen)
+        has_pages = len(np.unique(seen.pages[seen.pages > 0])) >= PAGES_FOR_A_MODEL
+        expected = partial(mean_confidence, board, seen, rows)
+        measured = evidence.measure(judged, unseen_in(board, seen.rows), names, has_pages, expected)
+        held_out, spread = measured.held_out, measured.spread
+        model = replace(logistic.fit(rows[trained], seen.classes[trained]), temperature=measured.temperature)
     classes, confidence = logistic.layers(model, board.matrix, abstain_confidence) if model else (None, None)
     sure = 0 if confidence is None else int(np.count_nonzero(confidence >= round(sure_confidence * 255)))
     counts = class_counts(board, spread, classes, names)
     return Learnt(model, classes, confidence, held_out, spread, names, sure, counts)
 
 
-def compare(
-    rows: Floats, seen: Seen, nodes: list[int], explicit: Mapping[int, int], node_of_seen: Rows
-) -> tuple[HeldOut, float]:
-    """Model and names fitted on four fifths of the groups and held against the last, and the model's temperature."""
-    fold = folds(seen.groups)
-    judged = np.flatnonzero((seen.classes != ODD) & (fold >= 0))
-    by_model, by_names, constant = (np.zeros(len(seen.rows), np.int64) for _ in range(3))
-    numbers = np.unique(seen.classes[seen.classes != ODD])
-    scores = np.full((len(seen.rows), len(numbers)), -np.inf, np.float32)
-    for number in range(int(fold.max()) + 1):
-        out, rest = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        trained = rest[seen.classes[rest] != ODD]
-        if not len(trained):
-            judged = judged[fold[judged] != number]
-            continue
-        model = logistic.fit(rows[trained], seen.classes[trained])
-        columns = np.searchsorted(numbers, model.classes)
-        scores[np.ix_(out, columns)] = model.scores(rows[out])
-        by_model[out] = numbers[scores[out].argmax(axis=1)]
-        names = effective_names(nodes, explicit, node_of_seen[rest], seen.classes[rest])
-        commonest = int(np.bincount(seen.classes[trained]).argmax())
-        by_names[out] = [names.get(int(node), 0) for node in node_of_seen[out]]
-        constant[out] = commonest
-    if not len(judged):
-        return HeldOut(), 1.0
-    truth = seen.classes[judged]
-    held_out = HeldOut(
-        model_macro_f1=macro_f1(truth, by_model[judged]),
-        cluster_macro_f1=macro_f1(truth, by_names[judged]),
-        constant_macro_f1=macro_f1(truth, constant[judged]),
-        model_accuracy=float((by_model[judged] == truth).mean()),
-        cluster_accuracy=float((by_names[judged] == truth).mean()),
-        cell_count=len(judged),
+def mean_confidence(board: Board, seen: Seen, rows: Floats, temperature: float) -> float:
+    """In cells that nobody saw, of a model of what is evidence: what was accepted unseen makes nobody surer."""
+    known = np.flatnonzero(evidence.is_kept(seen) & (seen.classes != ODD))
+    model = replace(logistic.fit(rows[known], seen.classes[known]), temperature=temperature)
+    unseen = np.setdiff1d(np.arange(len(board.leaf)), seen.rows)
+    drawn = unseen[sample_rows(len(unseen), SAMPLE, 0)]
+    _, confidence = logistic.layers(model, board.matrix[drawn], 0.0)
+    return float(confidence.mean()) / 255
+
+
+def unseen_in(board: Board, seen_rows: Rows) -> dict[int, int]:
+    """Cells that nobody saw in each cluster; 0 is noise."""
+    unseen = np.ones(len(board.leaf), bool)
+    unseen[seen_rows] = False
+    numbers, counts = np.unique(
+        node_of_rows(board.leaf, board.node_of_leaf, np.flatnonzero(unseen)), return_counts=True
     )
-    return held_out, _temperature(scores[judged], truth, numbers)
-
-
-def folds(groups: Rows) -> Rows:
-    """Fold of each cell: whole groups, the largest first, each into the fold that holds fewest; -1 for one group."""
-    numbers, counts = np.unique(groups, return_counts=True)
-    if len(numbers) < 2:
-        return np.full(len(groups), -1, np.int64)
-    held = [0] * min(FOLDS, len(numbers))
-    fold_of = {}
-    for place in np.lexsort((numbers, -counts)):
-        fold_of[int(numbers[place])] = fold = held.index(min(held))
-        held[fold] += int(counts[place])
-    return np.asarray([fold_of[int(group)] for group in groups], np.int64)
-
-
-def what_spreads(model: Model | None, held_out: HeldOut, page_count: int, names: Mapping[int, int]) -> Spread:
-    """Names until there are two classes and three pages; then whichever did better on held-out pages.
-
-    Where nothing could be held out, the model: it spread better wherever both were measured.
-    """
-    if not names:
-        return "none"
-    if model is None or page_count < PAGES_FOR_A_MODEL:
-        return "clusters"
-    return "model" if held_out.model_macro_f1 >= held_out.cluster_macro_f1 else "clusters"
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
 def class_counts(board: Board, spread: Spread, classes: Bytes | None, names: Mapping[int, int]) -> dict[int, int]:
@@ -157,10 +106,3 @@ def class_counts(board: Board, spread: Spread, classes: Bytes | None, names: Map
     else:
         return {}
     return {number: int(count) for number, count in enumerate(held) if count and number not in (0, logistic.NOT_SURE)}
-
-
-def _temperature(scores: Floats, truth: Rows, numbers: Rows) -> float:
-    """Classes that a fold's model did not know are left out of its rows; rows of such a class say nothing."""
-    right = truth[:, None] == numbers[None, :]
-    known = np.isfinite(scores[right])
-    return logistic.temperature(scores[known], right[known]) if known.any() else 1.0

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from morula.clusterer.arrays import Bytes, Doubles, Floats, Halves, Rows, chunks
 
 INVERSE_PENALTY = 0.1
+TOLERANCE = 1e-4
 TEMPERATURES = np.geomspace(0.25, 8.0, 41)
 NOT_SURE = 255
 """Class of a row that the model abstains from."""
@@ -30,7 +31,7 @@ class Model:
         return result
 
 
-def fit(rows: Floats, classes: Rows) -> Model:
+def fit(rows: Floats, classes: Rows, tolerance: float = TOLERANCE) -> Model:
     """Model of these rows; one class gives a model that knows no other.
 
     Classes weigh the same however many cells of each were seen: pages follow clusters, not how common a class is.
@@ -38,7 +39,8 @@ def fit(rows: Floats, classes: Rows) -> Model:
     present = sorted({int(number) for number in classes})
     if len(present) == 1:
         return Model((present[0],), np.zeros((1, rows.shape[1]), np.float32), np.zeros(1, np.float32))
-    fitted = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=300, tol=1e-4).fit(rows, classes)
+    solver = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=300, tol=tolerance)
+    fitted = solver.fit(rows, classes)
     coefficients, intercepts = np.asarray(fitted.coef_, np.float32), np.asarray(fitted.intercept_, np.float32)
     if len(present) == 2:
         # Two classes come as one row of odds: half of it for each gives the same shares.
@@ -47,14 +49,14 @@ def fit(rows: Floats, classes: Rows) -> Model:
     return Model(tuple(int(number) for number in fitted.classes_), coefficients, intercepts)
 
 
-def temperature(scores: Floats, right: NDArray[np.bool_]) -> float:
+def temperature(scores: Floats, right: NDArray[np.bool_], weight: Doubles) -> float:
     """The temperature under which held-out scores were least surprised; `right` marks each row's class."""
     losses = []
     for candidate in TEMPERATURES:
         scaled = scores.astype(np.float64) / candidate
         top = scaled.max(axis=1, keepdims=True)
         log_shares = scaled - top - np.log(np.exp(scaled - top).sum(axis=1, keepdims=True))
-        losses.append(float(-log_shares[right].mean()))
+        losses.append(float(-weight @ log_shares[right]))
     return float(TEMPERATURES[int(np.argmin(losses))])
 
 

@@ -18,15 +18,18 @@ LEAST_SEEN = 5
 
 @dataclass(frozen=True)
 class Seen:
-    """Cells that a person saw. Class 0 is odd; cells of one group are held out together."""
+    """Cells that a person saw. Class 0 is odd; page 0 is none, shown 0 is no pre-label."""
 
     rows: Rows
     classes: Rows
     groups: Rows
+    """Slide of each, or tile where there is one slide: neighbours are held out together."""
     pages: Rows
+    shown: Rows
+    """What the model called each when the person spoke of it."""
 
-    def take(self, places: Rows | np.ndarray) -> Seen:
-        return Seen(self.rows[places], self.classes[places], self.groups[places], self.pages[places])
+    def take(self, places: Rows) -> Seen:
+        return Seen(*(values[places] for values in vars(self).values()))
 
 
 def explicit_names(tree: Tree, nodes: Sequence[int], named: Mapping[int, int]) -> dict[int, int]:

@@ -188,12 +188,13 @@ def _seen(cells: Sequence[labeller_pb2.SeenCell], row_count: int) -> Seen:
     rows = _rows([cell.row for cell in cells], row_count)
     if len(np.unique(rows)) != len(rows):
         raise InvalidArgument("a row was seen twice: only the last word counts")
-    classes, groups, numbers = (
-        np.asarray([getattr(cell, name) for cell in cells], np.int64) for name in ("class_number", "group", "page")
+    classes, groups, numbers, shown = (
+        np.asarray([getattr(cell, name) for cell in cells], np.int64)
+        for name in ("class_number", "group", "page", "shown_class_number")
     )
     if len(classes) and classes.max() > LARGEST_CLASS:
         raise InvalidArgument(f"classes are numbered 1 to {LARGEST_CLASS}")
-    return Seen(rows, classes, groups, numbers)
+    return Seen(rows, classes, groups, numbers, shown)
 
 
 def _rows(rows: Sequence[int], row_count: int) -> Rows:

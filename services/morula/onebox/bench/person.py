@@ -88,7 +88,7 @@ Way = Callable[[Task, tuple[int, ...]], dict[int, float]]
 def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
     """Pages of similar cells, odd ones marked, the model on all that was shown; later pages come labelled."""
     clock, board = _Clock(times_s), task.board()
-    rows, numbers = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    rows, numbers, shown = (np.zeros(0, np.int64) for _ in range(3))
     past: list[pages.Place] = []
     layers: pages.Layers | None = None
     while not clock.over:
@@ -101,7 +101,8 @@ def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
         past.append(page.place)
         rows = np.concatenate([rows, page.rows])
         numbers = np.concatenate([numbers, np.full(len(page.rows), len(past))])
-        learnt = learn.learn(board, Seen(rows, task.truth[rows], task.groups[rows], numbers), {})
+        shown = np.concatenate([shown, page.classes])
+        learnt = learn.learn(board, Seen(rows, task.truth[rows], task.groups[rows], numbers, shown), {})
         if learnt.classes is not None and learnt.confidence is not None:
             layers = pages.Layers(learnt.classes, learnt.confidence)
     return clock.reached
