@@ -20,6 +20,8 @@ def test_pages_beat_cluster_names_and_the_constant(client: Client, paint: Paint,
     assert shown.match.detection_f1 >= 0.7
     assert shown.macro_f1 >= shown.macro_f1_clusters
     assert shown.macro_f1 >= shown.macro_f1_constant + 0.3
+    assert shown.claim is not None
+    assert shown.claim["low"] <= shown.accuracy <= shown.claim["high"]
 
 
 @pytest.mark.slow
@@ -34,6 +36,9 @@ def test_the_summary_keeps_its_words(client: Client, paint: Paint) -> None:
         "macro_f1",
         "macro_f1_clusters",
         "macro_f1_constant",
+        "accuracy",
+        "coverage",
+        "claimed",
         "seconds",
         "keys",
     ]

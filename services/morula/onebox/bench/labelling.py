@@ -1,4 +1,5 @@
-"""`morula bench labelling`: what a minute of a person's time is worth, and whether "no structure" can be said.
+"""`morula bench labelling`: what a minute of a person's time is worth, whether what is said of labels is true, and
+whether "no structure" can be said.
 
 A simulated person labels cells of half of the patients of a cohort, by four ways of working and one clock; macro-F1 is
 that on the other patients' cells.
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from morula.clusterer import core, features
 from morula.common.models import find
-from morula.onebox.bench import nulls
+from morula.onebox.bench import claims, nulls
 from morula.onebox.bench.cohort import CLASSES, Cohort, load
 from morula.onebox.bench.person import WAYS, Task
 from morula.onebox.bench.report import Case, Report
@@ -25,7 +26,7 @@ NEIGHBOURS = 8
 
 def run() -> Report:
     """All figures of the stage."""
-    return Report("labelling", [*_on_the_clock(load()), *_structure()])
+    return Report("labelling", [*_on_the_clock(load()), *claims.cases(), *_structure()])
 
 
 def _structure() -> list[Case]:

@@ -67,7 +67,17 @@ def _report(console: Console, shown: Demonstration, seconds: dict[str, float]) -
         ("the commonest class for all", "macro_f1_constant"),
     ):
         console.print(f"  {words:<28} {summary[name]:.2f}")
+    console.print(f"labels of cells never shown: {summary['coverage']:.0%} have one; right among them:")
+    console.print(f"  {'as the board claims':<28} {_claimed(summary['claimed'])}")
+    console.print(f"  {'in truth':<28} {summary['accuracy']:.2f}")
     console.print(f"{seconds['total']:.0f} s in all; figures are in {FOLDER / SUMMARY}")
+
+
+def _claimed(claim: dict[str, float] | None) -> str:
+    if claim is None:
+        return "nothing: too few pages were named"
+    basis = f"{claim['cell_count']} cells on {claim['page_count']} pages held out"
+    return f"{claim['accuracy']:.2f} ({claim['low']:.2f} to {claim['high']:.2f}, by {basis})"
 
 
 if __name__ == "__main__":

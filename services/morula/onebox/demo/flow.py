@@ -53,6 +53,16 @@ class Demonstration:
     macro_f1: float
     macro_f1_clusters: float
     macro_f1_constant: float
+    accuracy: float
+    """Share of right labels among the cells that were not shown and got one; what is no cell is to be called so."""
+    coverage: float
+    """Share of the cells that were not shown that got a label."""
+
+    @property
+    def claim(self) -> Json | None:
+        """What the labelling says of its own accuracy, from pages held out."""
+        held_out: Json | None = self.labelling["held_out"]
+        return held_out
 
     def summary(self) -> dict[str, Any]:
         """What is written to summary.json, apart from what only the caller knows."""
@@ -65,6 +75,10 @@ class Demonstration:
             "macro_f1": round(self.macro_f1, 4),
             "macro_f1_clusters": round(self.macro_f1_clusters, 4),
             "macro_f1_constant": round(self.macro_f1_constant, 4),
+            "accuracy": round(self.accuracy, 4),
+            "coverage": round(self.coverage, 4),
+            "claimed": self.claim
+            and {name: round(self.claim[name], 4) for name in ("accuracy", "low", "high", "cell_count", "page_count")},
             "match_rate": round(self.match.match_rate, 4),
             "detection_f1": round(self.match.detection_f1, 4),
             "seconds": {**stages, "label": round(self.labelling_s, 2)},
@@ -85,8 +99,12 @@ def demonstrate(client: Client, job: Json, truth_path: Path, page_count: int = P
     person = Person(client, client.get(f"/v1/labellings/{job['labelling_id']}"), matched)
     labelling = person.label_pages(page_count)
     labelling_s = time.monotonic() - began
-    rows = np.array([row for row in np.flatnonzero(matched.truth_of_cell != NOBODY) if row not in person.shown_rows])
+    unseen = np.setdiff1d(np.arange(len(matched.truth_of_cell)), list(person.shown_rows))
+    rows = unseen[matched.truth_of_cell[unseen] != NOBODY]
     truth = matched.truth.names[matched.truth_of_cell[rows]]
+    said = _effective_names(client, labelling)
+    labelled = unseen[said[unseen] != ""]
+    right = said[labelled] == np.array([matched.name(row) or person.not_a_cell for row in labelled.tolist()])
     return Demonstration(
         job=job,
         labelling=labelling,
@@ -94,9 +112,11 @@ def demonstrate(client: Client, job: Json, truth_path: Path, page_count: int = P
         mark_count=person.mark_count,
         labelling_s=labelling_s,
         match=matched,
-        macro_f1=macro_f1(truth, _effective_names(client, labelling)[rows]),
+        macro_f1=macro_f1(truth, said[rows]),
         macro_f1_clusters=macro_f1(truth, _cluster_names(client, labelling)[rows]),
         macro_f1_constant=macro_f1(truth, constant(truth)),
+        accuracy=float(right.mean()) if len(right) else 0.0,
+        coverage=len(labelled) / max(len(unseen), 1),
     )
 
 

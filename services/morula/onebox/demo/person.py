@@ -22,6 +22,12 @@ class Person:
     mark_count: int = 0
     shown_rows: set[int] = field(default_factory=set)
 
+    @property
+    def not_a_cell(self) -> str:
+        """The name of what is found and is no cell."""
+        classes = self.labelling["label_set"]["classes"]
+        return next(str(entry["name"]) for entry in classes if entry["key"] == NOT_A_CELL_KEY)
+
     def label_pages(self, count: int) -> Json:
         """Names so many pages, or all there are, and returns the labelling as it then is."""
         for _ in range(count):
