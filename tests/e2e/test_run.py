@@ -36,7 +36,9 @@ def test_run_leaves_its_files_and_a_second_run_finishes_at_once(paint: Paint, tm
     assert {path.name for path in out.iterdir()} == FILES
     cells = pq.read_table(out / "cells.parquet")
     assert {"cell_id", "x_px", "y_px", "geometry", "score", "state"} <= set(cells.column_names)
-    assert cells.num_rows == json.loads(first.stdout)["cell_count"] > 100
+    told = json.loads(first.stdout)
+    assert cells.num_rows == told["cell_count"] > 100
+    assert told["board"] == f"morula serve --data {data}, then its address with /#/board/{told['labelling_id']}"
     assignments = pq.read_table(out / "assignments.parquet")
     assert {"cell_id", "cluster_id", "confidence"} <= set(assignments.column_names)
     assert assignments["cell_id"] == cells["cell_id"]

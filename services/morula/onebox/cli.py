@@ -353,7 +353,8 @@ def _sentence(summary: dict[str, Any]) -> str:
     words = found.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
     cut_off = f", {summary['truncated_cell_count']:,} of them cut off" if summary["truncated_cell_count"] else ""
     failed = f", {summary['failed_tile_count']} tiles failed" if summary["failed_tile_count"] else ""
-    return f"{words}{cut_off}{failed}, {summary['seconds']} s: {summary['out']}"
+    board = f"\nLabel them: {summary['board']}" if summary["board"] else ""
+    return f"{words}{cut_off}{failed}, {summary['seconds']} s: {summary['out']}{board}"
 
 
 def _console() -> Console:

@@ -92,10 +92,22 @@ def _run_one(
         "tile_count": job["tile_count"],
         "failed_tile_count": job["failed_tile_count"],
         "result_digest": job["result_digest"],
+        "labelling_id": job["labelling_id"],
+        "board": _board(job["labelling_id"], folder),
         "seconds": round(time.monotonic() - began, 1),
         "out": str(request.out),
         "files": files,
     }
+
+
+def _board(labelling_id: str | None, folder: DataFolder) -> str | None:
+    """Where the cells are labelled: at the page that is open now, else how to open it there."""
+    if labelling_id is None:
+        return None
+    holder = folder.holder()
+    if holder and holder.url and holder.verb != "run":
+        return f"{holder.url}/#/board/{labelling_id}"
+    return f"morula serve --data {folder.root}, then its address with /#/board/{labelling_id}"
 
 
 def _check_models(request: Request, folder: DataFolder) -> list[ModelSpec]:
