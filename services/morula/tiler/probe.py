@@ -11,11 +11,13 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from morula.common.compute import Checkpoint
 from morula.common.errors import SlideUnreadable
 from morula.tiler.readers import open_slide
 from morula.tiler.slide import Level, Scale, Slide
@@ -23,6 +25,7 @@ from morula.tiler.slide import Level, Scale, Slide
 MEMORY_BYTES = 4 << 30
 CPU_S = 30
 WALL_S = 120.0
+LOOK_S = 0.25  # So often is looked whether anybody still waits.
 WINDOW_PX = 64
 
 
@@ -35,7 +38,9 @@ class Description:
     levels: tuple[Level, ...]
 
 
-def probe(path: Path, mates: Collection[str] = (), *, wall_s: float = WALL_S) -> Description:
+def probe(
+    path: Path, mates: Collection[str] = (), checkpoint: Checkpoint = lambda: None, *, wall_s: float = WALL_S
+) -> Description:
     """Describes the slide; raises SlideUnreadable with one line where it cannot be read within the limits.
 
     `mates` are the slide's other files, by their names as seen from this one.
@@ -50,10 +55,11 @@ def probe(path: Path, mates: Collection[str] = (), *, wall_s: float = WALL_S) ->
         stderr=subprocess.DEVNULL,
     ) as child:
         try:
-            answer, _ = child.communicate(json.dumps(sorted(mates)).encode(), wall_s)
+            answer = _answer(child, json.dumps(sorted(mates)).encode(), checkpoint, wall_s)
         except subprocess.TimeoutExpired as error:
-            child.kill()
             raise SlideUnreadable(f"{path.name} was not readable within {wall_s:.0f} s", name=path.name) from error
+        finally:
+            child.kill()
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError as error:
@@ -61,6 +67,20 @@ def probe(path: Path, mates: Collection[str] = (), *, wall_s: float = WALL_S) ->
     if "error" in found:
         raise SlideUnreadable(found["error"], name=path.name)
     return Description(found["vendor"], Scale(**found["scale"]), tuple(Level(**level) for level in found["levels"]))
+
+
+def _answer(child: "subprocess.Popen[bytes]", told: bytes | None, checkpoint: Checkpoint, wall_s: float) -> bytes:
+    """What the child says, unless nobody waits for it any more."""
+    until = time.monotonic() + wall_s
+    while True:
+        left_s = until - time.monotonic()
+        try:
+            return child.communicate(told, max(0.0, min(LOOK_S, left_s)))[0]
+        except subprocess.TimeoutExpired:
+            told = None  # It is on its way.
+            checkpoint()
+            if left_s <= LOOK_S:
+                raise
 
 
 def _end(code: int) -> str:

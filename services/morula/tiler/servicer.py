@@ -125,7 +125,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
 
     async def _on_slide(self, slot: Slot, source: SlideSource, work: Callable[[OpenSlide, Checkpoint], T]) -> T:
         def run(checkpoint: Checkpoint) -> T:
-            with self._shelf.open(source) as opened:
+            with self._shelf.open(source, checkpoint) as opened:
                 return work(opened, checkpoint)
 
         return await slot.run(run, source.digest)

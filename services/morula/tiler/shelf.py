@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.keys import slide_digest
@@ -68,14 +69,14 @@ class Shelf:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def open(self, source: SlideSource) -> Iterator[OpenSlide]:
+    def open(self, source: SlideSource, checkpoint: Checkpoint = lambda: None) -> Iterator[OpenSlide]:
         """The slide, open. A slide that this process has not seen is first opened in a child."""
         _check(source)
         place = self._take(source.digest)
         try:
             with place.lock:
                 if place.opened is None:
-                    place.opened = self._fetch(source, place.closing)
+                    place.opened = self._fetch(source, place.closing, checkpoint)
             yield place.opened
         finally:
             self._give_back(place)
@@ -105,7 +106,7 @@ class Shelf:
         for old in dropped:
             old.closing.close()
 
-    def _fetch(self, source: SlideSource, closing: contextlib.ExitStack) -> OpenSlide:
+    def _fetch(self, source: SlideSource, closing: contextlib.ExitStack, checkpoint: Checkpoint) -> OpenSlide:
         with contextlib.ExitStack() as fetched:
             folder = Path(fetched.enter_context(tempfile.TemporaryDirectory(prefix="morula-slide-")))
             for file in source.files:
@@ -115,7 +116,7 @@ class Shelf:
                 link.symlink_to(held)
             entry = folder / source.entry
             mates = _mates(source)
-            description = probe(entry, mates)
+            description = probe(entry, mates, checkpoint)
             slide = fetched.enter_context(open_slide(entry, mates))
             closing.enter_context(fetched.pop_all())
         return OpenSlide(slide, description)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from morula.common.compute import Checkpoint
 from morula.common.errors import ArtifactMissing, InvalidArgument, SlideScaleUnknown, SlideUnreadable
 from morula.common.keys import slide_digest
 from morula.common.store import FolderStore
@@ -22,7 +23,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Vets in this process, which is quicker, and notes what was vetted."""
     seen: list[Path] = []
 
-    def here(path: Path, mates: Collection[str]) -> Description:
+    def here(path: Path, mates: Collection[str], _checkpoint: Checkpoint) -> Description:
         seen.append(path)
         with open_slide(path, mates) as slide:
             return describe(slide)

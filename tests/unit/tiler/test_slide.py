@@ -11,7 +11,7 @@ import openslide
 import pytest
 import tifffile
 
-from morula.common.errors import SlideUnreadable
+from morula.common.errors import Cancelled, SlideUnreadable
 from morula.common.testing import draw_tissue, write_slide
 from morula.tiler import readers
 from morula.tiler.probe import describe, probe
@@ -279,6 +279,38 @@ def test_a_reader_that_crashes_or_hangs_costs_only_its_child(tmp_path: Path, mon
     with pytest.raises(SlideUnreadable, match="made the reader fail"):
         probe(path)
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY, "only the child is limited"
+
+
+def test_a_reader_ends_when_nobody_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, endless = tmp_path / "slide.tiff", tmp_path / "endless"
+    path.touch()
+    endless.write_text("#!/bin/sh\necho $$ > " + str(tmp_path / "pid") + "\nexec sleep 600\n")
+    endless.chmod(0o700)
+    monkeypatch.setattr("morula.tiler.probe.sys.executable", str(endless))
+
+    def gone() -> None:
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip():
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        probe(path, (), gone)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"), [("kill -XCPU $$", "more than 30 s of work"), ("exit 7", r"made the reader fail \(exit 7\)")]
+)
+def test_how_a_reader_ended_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, words: str
+) -> None:
+    path, reader = tmp_path / "slide.tiff", tmp_path / "reader"
+    path.touch()
+    reader.write_text(f"#!/bin/sh\n{ending}\n")
+    reader.chmod(0o700)
+    monkeypatch.setattr("morula.tiler.probe.sys.executable", str(reader))
+    with pytest.raises(SlideUnreadable, match=f"slide.tiff .*{words}"):
+        probe(path)
 
 
 @pytest.fixture
