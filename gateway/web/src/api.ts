@@ -29,8 +29,13 @@ export function asProblem(error: unknown): Problem {
   return {
     title: "Morula does not answer",
     status: 0,
-    detail: "Is `morula serve` still running? The page tries again when you ask.",
+    detail: "Is `morula serve` still running? The page goes on by itself when it is.",
   };
+}
+
+/** A refusal that is about the way and not about what was asked: the same may be asked again. */
+export function isAway(problem: Problem): boolean {
+  return problem.status === 0 || problem.status === 429 || problem.status >= 500;
 }
 
 async function problemOf(response: Response): Promise<Problem> {
@@ -97,6 +102,16 @@ export const api = {
     send<Job>("POST", "v1/jobs", slide_mpp === undefined ? { slide_id } : { slide_id, slide_mpp }),
   cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
   retryJob: (id: string) => send<Job>("POST", `${v1.job(id)}/retry`),
+
+  /** False where it goes only when its work has stopped. What is gone already counts as gone. */
+  async remove(kind: "slide" | "job" | "labelling", id: string): Promise<boolean> {
+    try {
+      return (await request(v1[kind](id), { method: "DELETE" })).status !== 202;
+    } catch (error) {
+      if (asProblem(error).status === 404) return true;
+      throw error;
+    }
+  },
 
   clustering: (id: string) => get<Clustering>(v1.clustering(id)),
   clusters: (id: string, count: number) => get<Clusters>(`${v1.clustering(id)}/clusters?count=${count}`),

@@ -1,7 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
 import { releaseClicked } from "./keys";
-import { takeOver } from "./outboxes";
 import { followHash } from "./route";
 import "./look/tokens.css";
 import "./look/base.css";
@@ -9,7 +8,6 @@ import "./look/shell.css";
 
 followHash();
 releaseClicked();
-takeOver();
 const page = document.getElementById("page");
 if (page) {
   page.replaceChildren();

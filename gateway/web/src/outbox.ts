@@ -1,8 +1,8 @@
 // Everything said waits here until the gateway has it: in order, over a lost connection, a reload and a closed window.
 import { effect, signal } from "@preact/signals";
-import { asProblem } from "./api";
+import { asProblem, isAway } from "./api";
 import { isSame, wasSpokenOf } from "./said";
-import { lay } from "./shelf";
+import { lay, newName } from "./shelf";
 import type { LabelEvent, Labelling, Problem, SaidEvent } from "./types";
 
 export interface Word {
@@ -31,11 +31,6 @@ export interface Post {
   pause: (attempt: number) => Promise<void>;
 }
 
-/** Refusals that are about the way and not about the word: it is sent again. */
-function isAway(problem: Problem): boolean {
-  return problem.status === 0 || problem.status === 429 || problem.status >= 500;
-}
-
 export class Outbox {
   readonly words = signal<readonly Word[]>([]);
   /** The labelling as the last word that arrived left it. */
@@ -58,7 +53,7 @@ export class Outbox {
   ) {}
 
   say(event: LabelEvent, expected_seq: number): Promise<Outcome> {
-    const word = { id: crypto.randomUUID(), event, expected_seq, tried: false };
+    const word = { id: newName(), event, expected_seq, tried: false };
     return new Promise((resolve) => {
       this.answered.set(word.id, resolve);
       this.keep([...this.words.value, word]);
@@ -76,8 +71,9 @@ export class Outbox {
     this.refused.value = this.refused.value.filter((one) => !refusals.includes(one));
   }
 
-  /** Sends at once what waits for its next attempt. */
+  /** Sends at once what waits for its next attempt; until that has failed nothing is in its way. */
   tryNow(): void {
+    this.away.value = null;
     this.wake();
   }
 

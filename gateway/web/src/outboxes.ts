@@ -1,12 +1,12 @@
-// The outboxes of this window. Words that a window left behind when it was closed are taken over by one that lives.
+// The outboxes of this window. It takes over the words that an earlier one left behind when it was closed or loaded anew.
 import { computed, signal } from "@preact/signals";
 import { api } from "./api";
 import { Outbox, type Post, type Word } from "./outbox";
-import { find, keysBelow, lay } from "./shelf";
+import { find, keysBelow, lay, newName } from "./shelf";
 
 const UNSENT = "morula.unsent/";
 const PAUSES_MS = [1000, 2000, 4000, 8000];
-const WINDOW = crypto.randomUUID();
+const WINDOW = newName();
 
 const post: Post = {
   say: api.say,
@@ -46,15 +46,21 @@ export function tryNow(): void {
   for (const box of open.value.values()) box.tryNow();
 }
 
-/** Sends what earlier windows left. A window that lives holds the lock of its name, and its words are its own. */
-export function takeOver(): void {
-  void hold(WINDOW, () => new Promise<void>(() => undefined));
-  for (const place of keysBelow(UNSENT)) {
-    const [, labelling, window] = place.split("/");
-    if (labelling && window) void hold(window, () => adopt(place, labelling));
-  }
-  globalThis.addEventListener("online", tryNow);
-}
+/** A window that lives holds the lock of its name, and its words are its own. */
+void hold(WINDOW, () => new Promise<void>(() => undefined));
+
+const PATIENCE_MS = 300;
+
+/** Resolves when what earlier windows left is taken over; one that lives still is not waited for. */
+export const takenOver: Promise<unknown> = Promise.all(
+  keysBelow(UNSENT).map((place) => {
+    const [, labelling = "", window = ""] = place.split("/");
+    const gone = hold(window, () => adopt(place, labelling));
+    return Promise.race([gone, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+  }),
+);
+
+globalThis.addEventListener("online", tryNow);
 
 async function hold(window: string, work: () => Promise<void>): Promise<void> {
   // Without locks (no secure context) every window counts as gone; the gateway refuses what is said twice.

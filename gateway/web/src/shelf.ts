@@ -37,3 +37,8 @@ export function keysBelow(prefix: string): string[] {
   const names = Array.from({ length: shelf?.length ?? 0 }, (_, index) => shelf?.key(index) ?? "");
   return names.filter((name) => name.startsWith(prefix));
 }
+
+/** A name that nobody else has; `randomUUID` is not there where the page comes over plain HTTP from another host. */
+export function newName(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

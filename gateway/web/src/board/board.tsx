@@ -31,8 +31,9 @@ const HELP: KeyHelp[] = [
 export function BoardRoom({ id }: { id: string }) {
   const board = useMemo(() => new Board(id), [id]);
   useEffect(() => {
+    const leave = board.follow();
     void board.load();
-    return board.follow();
+    return leave;
   }, [board]);
   useEvents({
     labelling: (said) => said.id === id && void board.hear(),

@@ -11,7 +11,6 @@ const REASONS: Record<Page["reason"], string> = {
   largest_cluster: "the largest cluster not yet seen",
   least_sure: "the model is least sure here",
   requested: "you asked for this cluster",
-  check: "a check: cells from everywhere, to know how good the labels are",
 };
 
 /** Where the turn is: said and on its way, named, not taken, or why this page was chosen. */

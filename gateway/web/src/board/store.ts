@@ -1,8 +1,8 @@
 // The board's state: what the gateway said last, the page in focus, and what the person is about to say about it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import { api, asProblem } from "../api";
+import { api, asProblem, isAway } from "../api";
 import type { Refusal } from "../outbox";
-import { outboxOf } from "../outboxes";
+import { outboxOf, takenOver } from "../outboxes";
 import type { Clustering, Clusters, Klass, LabelEvent, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
 import { accepted, type Choice, canAccept, deferred, named } from "./decide";
@@ -16,6 +16,8 @@ export interface Turn {
   state: "open" | "unsent" | "named" | "refused";
   seq: number | null;
 }
+
+const RESUME_MS = 2000;
 
 /** The page as it was seen: one that was named here was seen with that name. */
 function seen(turn: Turn): Page {
@@ -45,6 +47,7 @@ export class Board {
   );
   private readonly drafts: Drafts;
   private isShown = false;
+  private resuming: ReturnType<typeof setTimeout> | undefined;
   private queue: Promise<void> = Promise.resolve();
   /** Counts what the person wished to see: a page that was asked for earlier does not come in the way. */
   private wish = 0;
@@ -63,6 +66,7 @@ export class Board {
     });
     return () => {
       this.isShown = false;
+      clearTimeout(this.resuming);
       stop();
     };
   }
@@ -71,12 +75,16 @@ export class Board {
   async load(): Promise<void> {
     this.problem.value = null;
     try {
+      // Words first: else the page that comes is the one that they name.
+      await takenOver;
+      this.outbox.tryNow();
       await this.outbox.still();
       const labelling = await api.labelling(this.id);
       this.clustering.value = await api.clustering(labelling.clustering_id);
       this.take(labelling);
     } catch (error) {
       this.problem.value = asProblem(error);
+      this.resumeLater(this.problem.value);
       return;
     }
     await this.act(() => this.showPage());
@@ -99,10 +107,16 @@ export class Board {
   }
 
   private tell(problem: Problem): void {
-    const text = [problem.title, problem.detail].filter(Boolean).join(". ");
-    this.notice.value = this.ready.value
-      ? { text }
-      : { text, action: { label: "Try again", act: () => void this.resume() } };
+    const text = [problem.title.replace(/\.$/, ""), problem.detail].filter(Boolean).join(". ");
+    const stands = this.turn.value?.state === "open";
+    this.notice.value = stands ? { text } : { text, action: { label: "Try again", act: () => void this.resume() } };
+    if (!stands) this.resumeLater(problem);
+  }
+
+  /** Where the gateway, or somebody behind it, is away only, the board comes by itself. */
+  private resumeLater(problem: Problem): void {
+    clearTimeout(this.resuming);
+    if (this.isShown && isAway(problem)) this.resuming = setTimeout(() => void this.resume(), RESUME_MS);
   }
 
   /** The newest of two answers stays, in whatever order they come. */
@@ -316,7 +330,7 @@ export class Board {
 
   /** The gateway answers again: what stood still goes on. */
   async resume(): Promise<void> {
-    if (!this.labelling.value) return this.load();
+    if (this.problem.value) return this.load();
     this.notice.value = null;
     await this.hear();
     if (this.turn.value?.state !== "open" && !this.busy.value) await this.act(() => this.showPage());
