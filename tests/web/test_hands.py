@@ -125,6 +125,7 @@ def test_without_a_line_words_are_kept_over_a_reload_and_sent_once(board: Page, 
     board.keyboard.press("Escape")
     board.reload()
     expect(cell_of(board, "B")).to_have_accessible_name("Cell B: odd")
+    settled(board)
 
     def lose(route: Route) -> None:
         """The gateway hears it; its answer never comes."""
@@ -140,6 +141,7 @@ def test_without_a_line_words_are_kept_over_a_reload_and_sent_once(board: Page, 
     board.reload()
     expect(heading(board)).to_have_text("Page 2")
     expect(board.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(board.locator(".notes")).to_be_empty()
     (said,) = events(address, labelling)
     assert [cell["class_number"] for cell in said["body"]["cells"]][:3] == [1, 0, 1]
 
@@ -154,6 +156,15 @@ def test_offline_is_shown_and_what_was_said_goes_on_by_itself(board: Page, addre
     expect(heading(board)).to_have_text("Page 2")
     expect(board.get_by_text("Saved", exact=True)).to_be_visible()
     assert [event["kind"] for event in events(address, labelling)] == ["page_named"]
+    settled(board)
+
+    coming = re.compile(r"/labellings/[^/]+/page$")
+    board.route(coming, lambda route: route.abort())
+    board.keyboard.press("1")
+    expect(board.locator(".notes")).to_contain_text("Morula does not answer")
+    board.unroute(coming)
+    expect(heading(board)).to_have_text("Page 3")
+    expect(board.locator(".notes")).to_be_empty()
 
 
 def test_of_two_windows_on_one_page_the_second_overwrites_nothing(
@@ -189,3 +200,10 @@ def test_a_slides_card_leads_to_where_something_was_said_and_offers_its_other_bo
     card.get_by_role("button", name=re.compile(r"boards of ")).click()
     board.get_by_role("menuitem", name="empty").first.click()
     expect(board).to_have_url(re.compile(f"#/board/{empty.json()['id']}"))
+
+
+def test_a_board_that_is_deleted_elsewhere_says_so_and_leads_home(board: Page, address: str, labelling: str) -> None:
+    httpx.delete(f"{address}/v1/labellings/{labelling}", timeout=60).raise_for_status()
+    expect(board.get_by_role("alert")).to_contain_text("This board was deleted")
+    board.get_by_role("button", name="To the slides").click()
+    expect(board.get_by_role("list", name="Slides")).to_be_visible()

@@ -175,11 +175,23 @@ def test_a_dropped_folder_becomes_a_slide_for_each_and_each_tells_its_own_end(
     expect(page.get_by_role("alert", name="Upload of cut.svs")).to_contain_text("not taken")
     expect(page.get_by_role("status", name="Files that were not sent")).to_contain_text("day/notes.txt")
     rows = page.get_by_role("list", name="Slides").get_by_role("listitem")
-    expect(rows.filter(has_text="copy.tiff")).to_have_count(1)
+    copied = rows.filter(has_text="copy.tiff")
+    expect(copied).to_have_count(1)
     expect(page.locator(".uploading")).to_have_count(2)
     names = [one["name"] for one in httpx.get(f"{address}/v1/slides").raise_for_status().json()["slides"]]
     assert "copy.tiff" in names
     assert "cut.svs" not in names
+
+    # Its job may be under way still: it is stopped first, and then all goes.
+    for answer in ("Keep it", "Delete the slide"):
+        copied.get_by_role("button", name="More for copy.tiff").click()
+        page.get_by_role("menuitem", name="Delete the slide").click()
+        question = page.get_by_role("dialog", name="Delete copy.tiff")
+        expect(question).to_contain_text("cannot be undone")
+        question.get_by_role("button", name=answer).click()
+        expect(copied).to_have_count(1 if answer == "Keep it" else 0)
+    names = [one["name"] for one in httpx.get(f"{address}/v1/slides").raise_for_status().json()["slides"]]
+    assert "copy.tiff" not in names
 
 
 def drop(page: Page, path: Path) -> None:

@@ -16,6 +16,8 @@ export interface Slide {
   created_at: string;
   /** In the order in which to offer them: where something was said first. */
   labellings: BoardOf[];
+  /** It goes as soon as its jobs have stopped. */
+  deleting: boolean;
 }
 
 /** A labelling of a slide's cells, and how much was said in it. */
@@ -70,7 +72,10 @@ export interface Job {
   clustering_id: string | null;
   labelling_id: string | null;
   error: Problem | null;
+  /** Who does not answer, while a job waits for them. */
+  waiting_for: string | null;
   attempt: number;
+  deleting: boolean;
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
@@ -224,7 +229,7 @@ export interface Page {
   /** The last event that the page was made after. */
   seq: number;
   place: Place;
-  reason: "largest_cluster" | "least_sure" | "requested" | "check";
+  reason: "largest_cluster" | "least_sure" | "requested";
   worth: number;
   sentence: string;
   window_um: number;

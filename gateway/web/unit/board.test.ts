@@ -49,6 +49,8 @@ describe("sentences", () => {
     const progress: StageProgress = { stage: "segment", done_count: 3, total_count: 8, seconds: 12 };
     const job = { state: "running", stage: "segment", stages: [progress] } as unknown as Job;
     expect(sentence(job, new Map([["segment", progress]]))).toBe("Outlining cells: 3 of 8 parts · 12 s of work so far");
+    const waiting = { ...job, waiting_for: "The store does not answer." };
+    expect(sentence(waiting, new Map())).toContain("The store does not answer.");
   });
   test("a share is never rounded up to all, nor down to none", () => {
     expect([shareOf(3599, 3600), shareOf(3600, 3600), shareOf(1, 3600), shareOf(0, 3600), shareOf(0, 0)]).toEqual([

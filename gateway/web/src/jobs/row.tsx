@@ -4,22 +4,24 @@ import { bytes, count, countOf, duration } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
 import { Boards, saidSoFar } from "./boards";
+import { More } from "./deleting";
 import { Stages } from "./stages";
 import { asksForScale, type Home, type Row } from "./store";
 
 export function SlideRow({ row, home }: { row: Row; home: Home }) {
   const { slide, job, refusal } = row;
+  const isGoing = slide.deleting || job?.deleting === true;
   return (
-    <li class="slide-card" data-slide={slide.id} data-state={job?.state ?? "none"}>
+    <li class={`slide-card ${isGoing ? "going" : ""}`} data-slide={slide.id} data-state={job?.state ?? "none"}>
       <a class="thumb" href={slideAddress(slide)} aria-label={`Look at ${slide.name}`}>
         <img src={api.thumbnail(slide.id, 256)} alt="" loading="lazy" />
       </a>
       <div class="slide-body">
         <div class="slide-head">
           <h1>{slide.name}</h1>
-          <StateChip job={job} />
+          {isGoing ? <span class="chip none">being deleted</span> : <StateChip job={job} />}
           <span class="push" />
-          <Buttons slide={slide} job={job} home={home} />
+          {isGoing ? null : <Buttons slide={slide} job={job} home={home} />}
         </div>
         <p class="tiny">{facts(slide)}</p>
         {asksForScale(refusal) ? (
@@ -68,6 +70,7 @@ function Buttons({ slide, job, home }: { slide: Slide; job: Job | null; home: Ho
     <>
       <Next slide={slide} job={job} home={home} />
       <Boards slide={slide} />
+      <More slide={slide} job={job} home={home} />
     </>
   );
 }

@@ -52,6 +52,7 @@ export function Stages({ job }: { job: Job }) {
 export function sentence(job: Job, known: ReadonlyMap<Stage, StageProgress>): string {
   if (job.state === "queued") return "Waiting for its turn";
   if (job.state === "cancelling") return "Stopping after the part in work";
+  if (job.waiting_for) return `Waiting, and going on by itself: ${job.waiting_for}`;
   const now = current(job, known);
   if (!now) return "Starting";
   const progress = known.get(now.stage);

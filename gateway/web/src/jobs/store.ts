@@ -72,7 +72,9 @@ export class Home {
     try {
       this.hearSlide(await api.slide(id));
     } catch (error) {
-      this.note.value = { text: asProblem(error).title };
+      const problem = asProblem(error);
+      if (problem.status === 404) this.hearDeleted({ kind: "slide", id });
+      else this.note.value = { text: problem.title };
     }
   }
 
@@ -83,6 +85,14 @@ export class Home {
     const isOf = (slide: Slide) => slide.labellings.some((board) => board.id === id || board.job_id === id);
     const shown = this.slides.value?.find(isOf);
     if (kind !== "slide" && shown) void this.loadSlide(shown.id);
+  }
+
+  /** Asks for it to go; the stream tells when it has gone. */
+  async remove(kind: Gone["kind"], id: string, slide: Slide): Promise<void> {
+    await this.wish(slide.id, async () => {
+      if (await api.remove(kind, id)) this.hearDeleted({ kind, id });
+      else await this.load();
+    });
   }
 
   hearSlide(slide: Slide): void {
