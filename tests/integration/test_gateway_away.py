@@ -18,7 +18,9 @@ from morula.gateway.ledger import clusterings, events, holds, jobs, labels
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.holds import HeldLedger, JobLost
 from morula.gateway.ledger.migrate import default_project, migrate
-from tests.servers.gateway import Client, Job, gateway, services
+from tests.servers.ceph import S3Server
+from tests.servers.disks import filled, small_disk
+from tests.servers.gateway import Client, Job, gateway, place_of, services
 from tests.servers.postgres import PostgresServer
 from tests.servers.rows import add_job, add_labelling
 from tests.servers.waiting import start_waiting
@@ -82,6 +84,44 @@ async def test_a_job_outlives_a_lock_on_the_file_that_outlasts_people(slide: Pat
                 other.rollback()
             ended = await client.ended(job["id"])
             assert (ended["state"], ended["error"]) == ("succeeded", None)
+
+
+async def test_a_job_outlives_a_full_disk_under_its_databases(slide: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 6 << 20) as disk:
+        url = f"sqlite:///{disk}/morula.sqlite"
+        async with services(tmp_path, without=("segmenter",)) as running:
+            waiting = await start_waiting(running)
+            async with gateway(running, tmp_path, url) as client:
+                job = await submit(client, slide)
+                await waiting.entered.wait()
+                with filled(disk):
+                    waiting.go.set()
+                    body = {**LABEL_SET, "name": "Mine"}
+                    while (await client.http.post("/v1/label-sets", json=body)).is_success:
+                        # What is set aside of the file is used up first.
+                        body["name"] += "e"
+                    assert (await client.job(job["id"]))["state"] == "running"
+                ended = await client.ended(job["id"])
+                assert (ended["state"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
+
+
+async def test_a_job_outlives_a_store_that_is_away(
+    slide: Path, tmp_path: Path, s3_server: S3Server, request: pytest.FixtureRequest
+) -> None:
+    url, store = place_of("PostgreSQL and S3", request)
+    async with services(tmp_path, without=("segmenter",), store=store) as running:
+        waiting = await start_waiting(running)
+        async with gateway(running, tmp_path, url) as client:
+            job = await submit(client, slide)
+            await waiting.entered.wait()
+            await asyncio.to_thread(s3_server.stop)
+            waiting.go.set()
+            async for _ in client.changes(job["id"]):
+                if (await client.job(job["id"]))["waiting_for"]:
+                    break
+            await asyncio.to_thread(s3_server.start)
+            ended = await client.ended(job["id"])
+            assert (ended["state"], ended["error"], ended["waiting_for"]) == ("succeeded", None, None)
 
 
 async def test_the_patient_wait_and_people_are_told(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from morula.gateway.ledger.holds import HeldLedger, Hold
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.pipeline.run import Pipeline, Step
 from morula.gateway.settings import GatewaySettings
+from morula.gateway.tasks import is_cancelled, keep_running
 
 POLL_S = 0.25
 BEAT_S = 2.0
@@ -77,7 +78,7 @@ class Conductor:
         self._workflow = DBOS.workflow(name="run_job", max_recovery_attempts=None)(run_job)
         # Launched on this loop, so that workflows run on it and may use the channels opened on it.
         DBOS.launch()
-        self._feed = asyncio.create_task(self._feed_engine(), name="conductor")
+        self._feed = asyncio.create_task(keep_running("conductor", self._feed_engine), name="conductor")
         return self
 
     async def __aexit__(
@@ -100,16 +101,19 @@ class Conductor:
     async def _feed_engine(self) -> None:
         last_beat = 0.0
         while True:
-            try:
-                if time.monotonic() - last_beat >= BEAT_S:
-                    await self._ledger.patient.write(holds.beat, list(self._live.values()))
-                    last_beat = time.monotonic()
-                rows = await self._ledger.patient.read(jobs.unfinished_jobs)
-                self._beats.look(rows)
-                for row in rows:
+            if time.monotonic() - last_beat >= BEAT_S:
+                await self._ledger.patient.write(holds.beat, list(self._live.values()))
+                last_beat = time.monotonic()
+            rows = await self._ledger.patient.read(jobs.unfinished_jobs)
+            self._beats.look(rows)
+            for row in rows:
+                try:
                     await self._look_after(row)
-            except Exception:  # noqa: BLE001 whatever the engine raises, no job may wait for ever
-                log.exception("jobs cannot be taken up")
+                except Exception:
+                    if is_cancelled():
+                        raise
+                    # Whatever the engine raises: others wait for nothing because of one, and no job waits for ever.
+                    log.exception("job cannot be taken up", job_id=row["id"])
             await asyncio.sleep(POLL_S)
 
     async def _look_after(self, row: Row) -> None:

@@ -16,9 +16,18 @@ async def keep_running(name: str, work: Callable[[], Awaitable[None]], pause_s: 
             await work()
         except Exception:  # noqa: BLE001 whatever it is, nobody else would do the work
             log.exception("side task failed and begins again", task=name)
+            if is_cancelled():
+                # It failed of that, and whoever cancelled waits for its end.
+                return
             await asyncio.sleep(pause_s)
         else:
             return
+
+
+def is_cancelled() -> bool:
+    """Whether somebody wants this task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @asynccontextmanager
