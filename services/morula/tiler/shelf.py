@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +19,7 @@ from morula.tiler.slide import Slide, plausible_mpp
 
 MAX_OPEN = 4
 MAX_FILES = 20_000
+NAME_BYTES, PART_BYTES = 512, 255  # The second is what a file system takes.
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def _check(source: SlideSource) -> None:
         raise InvalidArgument(f"a slide has 1 to {MAX_FILES} files, not {len(source.files)}")
     for file in source.files:
         _check_name(file.name)
+    _check_places([PurePosixPath(file.name) for file in source.files])
     if source.stated_mpp and not plausible_mpp(source.stated_mpp):
         raise InvalidArgument(f"{source.stated_mpp} is no scale: microns per pixel lie in {SCALE_RANGE_UM}")
     expected = slide_digest([(file.name, file.sha256, file.size_bytes) for file in source.files], source.entry)
@@ -155,5 +157,15 @@ def _check(source: SlideSource) -> None:
 def _check_name(name: str) -> None:
     """A name stays below the folder that it is laid in."""
     parts = PurePosixPath(name).parts
-    if not parts or "\0" in name or "\\" in name or name.startswith("/") or ".." in parts or len(name.encode()) > 512:
+    is_short = len(name.encode()) <= NAME_BYTES and all(len(part.encode()) <= PART_BYTES for part in parts)
+    if not parts or not is_short or "\0" in name or "\\" in name or name.startswith("/") or ".." in parts:
         raise InvalidArgument(f"{name[:80]!r} is no name of a slide's file")
+
+
+def _check_places(names: Sequence[PurePosixPath]) -> None:
+    """Each file has a place of its own."""
+    places = set(names)
+    if len(places) < len(names):
+        raise InvalidArgument("two of the slide's files have one name")
+    if below := next((name for name in names if not places.isdisjoint(name.parents)), None):
+        raise InvalidArgument(f"{str(below)[:80]!r} lies below another of the slide's files, which is no folder")

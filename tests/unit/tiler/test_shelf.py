@@ -107,3 +107,21 @@ def test_a_stated_scale_goes_before_the_files_own(tmp_path: Path) -> None:
         slide_mpp(silent, Description("x", Scale(), level))
     with pytest.raises(InvalidArgument, match="no scale"):
         module._check(SlideSource("d", "a.svs", (file,), stated_mpp=1000.0))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a.vms", "../b.jpg"], "no name of a slide's file"),
+        (["a.vms", "/b.jpg"], "no name of a slide's file"),
+        (["a.vms", "b\0.jpg"], "no name of a slide's file"),
+        (["a.vms", "b" * 256], "no name of a slide's file"),
+        (["a.vms", "b.jpg", "./b.jpg"], "two of the slide's files have one name"),
+        (["a.vms", "b", "b/c/d.jpg"], "lies below another"),
+    ],
+)
+def test_files_that_have_no_place_each_are_refused(names: list[str], words: str) -> None:
+    digest = slide_digest([(name, "0" * 64, 1) for name in names], "a.vms")
+    files = tuple(SlideFile(name, "k", "0" * 64, 1) for name in names)
+    with pytest.raises(InvalidArgument, match=words):
+        module._check(SlideSource(digest, "a.vms", files))
