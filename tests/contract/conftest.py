@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvicorn
 
 from morula.common.testing import write_slide
+from morula.gateway.connection import Connection
 from tests.contract.rest_world import World
 from tests.servers.gateway import gateway, services
-from tests.servers.require import require
+from tests.servers.require import free_ports, require
 
 
 @pytest.fixture
@@ -55,3 +59,20 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         job = await client.run(slide["id"])
         # Asked for again: it has a labelling now.
         yield World(client, running, client.ok(await client.http.get(f"/v1/slides/{slide['id']}")), job)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(world: World) -> AsyncIterator[str]:
+    """The same application on a real connection."""
+    (port,) = free_ports(1)
+    transport: Any = world.http._transport
+    config = uvicorn.Config(
+        transport.app, port=port, http=Connection, lifespan="off", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110 it has no event for it
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await running

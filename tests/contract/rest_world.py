@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.servers.gateway import Client, Services
 
@@ -41,6 +44,15 @@ class World:
 
     def objects(self) -> set[str]:
         return {stored.key for stored in self.running.store.list("")}
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits for what nobody tells."""
+    for _ in range(6000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came to be")
 
 
 def check_problem(response: httpx.Response, status: int, reason: str) -> dict[str, Any]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Set
+from collections.abc import Iterator, Set
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 import schemathesis
-import uvicorn
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, from_schema
 from schemathesis.engine.events import EngineFinished, FatalError, NonFatalError, ScenarioFinished
 
-from morula.gateway.connection import Connection
 from tests.contract.rest_world import World
-from tests.servers.require import free_ports
+from tests.servers.gateway import Job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,39 +31,23 @@ EXAMPLES = 5
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def url(world: World) -> AsyncIterator[str]:
-    """The same application on a real connection."""
-    (port,) = free_ports(1)
-    transport: Any = world.http._transport
-    config = uvicorn.Config(
-        transport.app, port=port, http=Connection, lifespan="off", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110 it has no event for it
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await running
-
-
-def described(app: Any, world: World) -> dict[str, Any]:
-    """The description, with ids that are there beside any others; streams without an end apart."""
+async def described(app: Any, world: World) -> dict[str, Any]:
+    """The description, with ids that are there beside any others."""
     document: dict[str, Any] = httpx.Response(200, json=app.openapi()).json()
-    known = {
-        "slide_id": world.slide["id"],
-        "job_id": world.job["id"],
-        "clustering_id": world.job["clustering_id"],
-        "labelling_id": world.job["labelling_id"],
-        "name": "manifest.json",
-    }
-    # What is deleted by chance would leave nothing to ask about.
-    for operation in operations(document, METHODS - {"delete"}):
+    # Of its own, because what is deleted would leave nothing else to ask about.
+    doomed = await world.client.upload(world.client.house.settings.folders["scans"] / "other.tiff")
+    add_ids(operations(document, {"delete"}), await world.client.run(doomed["id"]))
+    add_ids(operations(document, METHODS - {"delete"}), world.job)
+    return document
+
+
+def add_ids(asked: Iterator[dict[str, Any]], job: Job) -> None:
+    known = {name: job[name] for name in ("slide_id", "clustering_id", "labelling_id")}
+    known |= {"job_id": job["id"], "name": "manifest.json"}
+    for operation in asked:
         for parameter in operation.get("parameters", []):
             if parameter["name"] in known and parameter["in"] != "header":
                 parameter["schema"] = {"anyOf": [{"enum": [known[parameter["name"]]]}, parameter["schema"]]}
-    return document
 
 
 def operations(document: dict[str, Any], wanted: Set[str] = METHODS) -> Iterator[dict[str, Any]]:
@@ -117,7 +98,7 @@ def asked_of(document: dict[str, Any]) -> set[str]:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_every_operation_does_what_it_says(world: World, url: str) -> None:
     transport: Any = world.http._transport
-    document = described(transport.app, world)
+    document = await described(transport.app, world)
     endless = document["paths"].pop("/v1/events")
     asked, wrong = await asyncio.to_thread(fuzz, document, url)
     assert not wrong, f"{len(wrong)}:\n" + "\n".join(sorted(set(wrong)))[:20000]

@@ -6,13 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from morula.common.errors import Conflict
 from morula.common.testing import write_slide
 from morula.gateway.intake import Description, Intake
 from morula.gateway.references import refer
-from tests.contract.rest_world import World, check_problem
+from tests.contract.rest_world import World, check_problem, until
 from tests.servers.gateway import as_part
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -162,6 +164,22 @@ async def test_none_of_ten_uploads_at_once_is_sent_away_for_the_others(world: Wo
     forms = [as_part(tmp_path / f"{seed}.tiff") for seed in range(10)]
     answers = await asyncio.gather(*(world.http.post("/v1/slides", files=part) for part in forms))
     assert [answer.status_code for answer in answers] == [201] * 10
+
+
+async def test_an_upload_that_is_broken_off_leaves_nothing_but_one_line(world: World, url: str) -> None:
+    address = httpx.URL(url)
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.svs"\r\n\r\n'
+    with capture_logs() as lines:
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"POST /v1/slides HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n")
+        writer.write(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + head + b"x" * 100_000)
+        await writer.drain()
+        await until(lambda: bool(world.uploads()))
+        writer.close()
+        await writer.wait_closed()
+        await until(lambda: bool(lines) and not world.uploads())
+    gone = {"event": "the client went away", "path": "/v1/slides", "method": "POST", "log_level": "info"}
+    assert [line for line in lines if line.get("path")] == [gone]
 
 
 async def test_a_name_that_is_a_file_and_a_folder_is_refused(world: World) -> None:

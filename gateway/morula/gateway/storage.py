@@ -11,7 +11,7 @@ from morula.common.errors import MorulaError
 from morula.common.store import Store
 from morula.common.telemetry import log
 
-PATIENCE_S = 3.0
+PATIENCE_S = 2.0
 FRESH_S = 5.0
 """How long an answer holds, so that nobody who asks often makes the disk busy."""
 PROBE_BYTES = 4096
