@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { curve, mostTelling, rank } from "../src/board/facts";
-import { heldOutSentence, movedSentence, structureSentence } from "../src/board/words";
+import { headline, heldOutSentence, movedSentence, structureSentence } from "../src/board/words";
 import { bytes, duration, measure, shareOf } from "../src/format";
 import { sentence } from "../src/jobs/stages";
 import type { Fact, Job, Labelling, StageProgress } from "../src/types";
@@ -51,6 +51,11 @@ describe("sentences", () => {
     expect(sentence(job, new Map([["segment", progress]]))).toBe("Outlining cells: 3 of 8 parts · 12 s of work so far");
     const waiting = { ...job, waiting_for: "The store does not answer." };
     expect(sentence(waiting, new Map())).toContain("The store does not answer.");
+  });
+  test("of a model's labels only those count that it is sure of, of others all", () => {
+    const counted = { cell_count: 3600, sure_count: 900, unlabelled_count: 0 };
+    expect(headline({ ...counted, spread: "model" })).toEqual(["25 %", "sure, of 3,600 cells"]);
+    expect(headline({ ...counted, unlabelled_count: 1, spread: "clusters" })).toEqual(["99 %", "have a label"]);
   });
   test("a share is never rounded up to all, nor down to none", () => {
     expect([shareOf(3599, 3600), shareOf(3600, 3600), shareOf(1, 3600), shareOf(0, 3600), shareOf(0, 0)]).toEqual([

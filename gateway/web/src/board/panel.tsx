@@ -1,11 +1,11 @@
 // The panel beside the board: how far the labels reach, the classes, how fine the clusters are.
 import { useState } from "preact/hooks";
-import { count, countOf, percent, shareOf } from "../format";
+import { count, countOf, percent } from "../format";
 import type { Clustering, Labelling, Page, Problem } from "../types";
 import { NameField, type Save } from "../ui/field";
 import { Dot, isHollow } from "../ui/parts";
 import { Disclaimer } from "../ui/shell";
-import { heldOutSentence, movedSentence, structureSentence } from "./words";
+import { headline, heldOutSentence, movedSentence, structureSentence } from "./words";
 
 interface PanelProps {
   labelling: Labelling;
@@ -39,11 +39,12 @@ const TITLES: Record<Labelling["spread"], string> = {
 
 function Progress({ labelling, page }: { labelling: Labelling; page: Page | null }) {
   const labelled = labelling.cell_count - labelling.unlabelled_count;
+  const [share, ofWhat] = headline(labelling);
   return (
     <section>
       <h2>{TITLES[labelling.spread]}</h2>
       <div class="big">
-        {shareOf(labelled, labelling.cell_count)} <small>have a label</small>
+        {share} <small>{ofWhat}</small>
       </div>
       <Bar labelling={labelling} />
       <p class="muted">

@@ -1,6 +1,14 @@
 // Sentences of the panel: what spreads and why, whether there are groups at all.
-import { countOf } from "../format";
+import { countOf, shareOf } from "../format";
 import type { Clustering, Labelling, Moved } from "../types";
+
+type Counted = Pick<Labelling, "spread" | "cell_count" | "sure_count" | "unlabelled_count">;
+
+/** How far the labels reach. A model has a word for every cell, also unseen ones: how many it is sure of is what counts. */
+export function headline({ spread, cell_count, sure_count, unlabelled_count }: Counted): [string, string] {
+  if (spread === "model") return [shareOf(sure_count, cell_count), `sure, of ${countOf(cell_count, "cell")}`];
+  return [shareOf(cell_count - unlabelled_count, cell_count), "have a label"];
+}
 
 export function heldOutSentence(labelling: Labelling): string {
   const { held_out, spread } = labelling;
