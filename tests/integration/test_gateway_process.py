@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -64,3 +65,19 @@ def test_it_stops_at_once_though_someone_listens(port: int, process: subprocess.
     assert process.wait(PATIENCE_S) in (0, -signal.SIGTERM)
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [line for line in lines if "exception" in line] == []
+
+
+def test_a_sweep_of_what_nothing_names(tmp_path: Path) -> None:
+    lost = tmp_path / "objects" / "default" / "s" / "cells" / "lost.parquet"
+    lost.parent.mkdir(parents=True)
+    lost.write_bytes(b"cells")
+    os.utime(lost, (0, 0))
+    settings = {
+        "MORULA_DATABASE_URL": f"sqlite:///{tmp_path}/morula.sqlite",
+        "MORULA_STORE_URL": (tmp_path / "objects").as_uri(),
+        "PATH": "/usr/bin:/bin",
+    }
+    words = [sys.executable, "-m", "morula.gateway", "sweep", "--delete"]
+    swept = subprocess.run(words, env=settings, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert swept.stdout == "1 objects that nothing names, 5 bytes; 1 deleted\n"
+    assert not lost.exists()

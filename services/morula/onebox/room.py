@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from morula.common.store import FolderStore
+from morula.gateway import ground
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project, is_laid
 from morula.gateway.sweep import Swept, take_stock
@@ -70,6 +71,14 @@ def measure(folder: DataFolder) -> list[Room]:
     found = [Room(kind, len(sizes), sum(sizes)) for kind, sizes in kinds.items() if sizes]
     free = Room("free on the disk", 0, shutil.disk_usage(folder.root).free)
     return [*sorted(found, key=lambda room: -room.size_bytes), free]
+
+
+def other_databases(folder: DataFolder) -> int:
+    """How many other databases use these objects, or did."""
+    if not folder.database.is_file():
+        return 0
+    with _opened(folder) as (ledger, store, project), ledger.reading() as tx:
+        return len(ground.others(store, ground.mark_of(tx, project)))
 
 
 def sweep(folder: DataFolder, grace_s: float, *, delete: bool, alone: bool) -> Swept:

@@ -13,12 +13,15 @@ from morula.onebox.printing import AsJson, Data, folder_of, print_json, print_ta
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Check that everything needed is here, and show what takes room."""
     from morula.onebox.doctor import Finding, examine
-    from morula.onebox.room import measure
+    from morula.onebox.room import measure, other_databases
 
     folder = folder_of(data)
     findings = examine(folder)
     try:
         room = measure(folder) if folder.root.is_dir() else []
+        if strangers := other_databases(folder):
+            remedy = "nothing is deleted (morula sweep --alone, if they are gone for good)"
+            findings.append(Finding("objects", True, f"{strangers} other database(s) use them: {remedy}"))
     except Failure as error:
         findings.append(Finding("room", False, str(error)))
         room = []

@@ -76,6 +76,8 @@ def test_objects_of_another_database_are_not_swept(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ground.leave_mark(FolderStore(folder.objects), "databases/default/another.json")
+    _, out, _ = morula(monkeypatch, capsys, "doctor", "--json", "--data", str(folder.root))
+    assert "1 other database" in {one["name"]: one["detail"] for one in json.loads(out)["findings"]}["objects"]
     words = ("sweep", "--data", str(folder.root), "--delete")
     code, _, err = morula(monkeypatch, capsys, *words)
     assert (code, "another" in err or "other database" in err) == (1, True)

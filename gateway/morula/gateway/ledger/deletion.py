@@ -1,9 +1,10 @@
 """Deleting: first the rows, with the keys of what goes written down in the same transaction, then the objects.
 
 What is still at work is stopped first: its row says since when it is to be deleted, and it goes once it has ended.
+What is gone is announced last, as the counter of changes is what everybody locks last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Select, Table, delete, select, update
 
@@ -28,26 +29,31 @@ from morula.gateway.ledger.tables import (
     stage,
 )
 
+Gone = tuple[str, str]
+"""Kind and id of what was deleted, or is to be."""
+
 
 def delete_slide(tx: Connection, slide_id: str) -> bool:
     """Delete a slide with its jobs; False where one of them has to end first."""
     by_id(tx, slide, slide_id, lock=True)
     mine = every(tx, select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id))
     _check_unused(tx, [row["id"] for row in mine])
-    at_work = [row["id"] for row in mine if not _delete_job(tx, row)]
-    if not at_work:
+    changed = [change for row in mine for change in _delete_job(tx, row)]
+    at_work = any(row["state"] in UNFINISHED for row in mine)
+    if at_work:
+        tx.execute(update(slide).where(slide.c.id == slide_id).values(deleting_since=now()))
+    else:
         _remove_slide(tx, slide_id)
-        return True
-    tx.execute(update(slide).where(slide.c.id == slide_id).values(deleting_since=now()))
-    announce(tx, "slide", slide_id)
-    return False
+    _announce(tx, [*changed, ("slide", slide_id)])
+    return not at_work
 
 
 def delete_job(tx: Connection, job_id: str) -> bool:
     """Delete a job with its clustering, labellings and files; False where it has to end first."""
     row = by_id(tx, job, job_id, lock=True)
     _check_unused(tx, [job_id])
-    return _delete_job(tx, row)
+    _announce(tx, _delete_job(tx, row))
+    return row["state"] not in UNFINISHED
 
 
 def delete_labelling(tx: Connection, labelling_id: str) -> None:
@@ -57,16 +63,17 @@ def delete_labelling(tx: Connection, labelling_id: str) -> None:
     others = select(labelling.c.id).where(labelling.c.clustering_id == row["clustering_id"]).order_by(labelling.c.id)
     oldest = tx.execute(others.limit(1)).scalar_one_or_none()
     tx.execute(update(job).where(job.c.labelling_id == labelling_id).values(labelling_id=oldest))
+    _announce(tx, [("labelling", labelling_id)])
 
 
 def finish_deletions(tx: Connection) -> int:
     """Delete what was to be deleted once it had ended, and has; how much that was."""
     ended: list[str] = list(tx.execute(_ended_jobs().with_for_update(skip_locked=True)).scalars())
-    for job_id in ended:
-        _remove_job(tx, job_id)
+    changed = [change for job_id in ended for change in _remove_job(tx, job_id)]
     empty: list[str] = list(tx.execute(_empty_slides().with_for_update(skip_locked=True)).scalars())
     for slide_id in empty:
         _remove_slide(tx, slide_id)
+    _announce(tx, [*changed, *(("slide", slide_id) for slide_id in empty)])
     return len(ended) + len(empty)
 
 
@@ -92,27 +99,26 @@ def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
         raise InUse(f"Cohorts rest on it; delete them first: {names}.", job_ids=",".join(row["id"] for row in using))
 
 
-def _delete_job(tx: Connection, row: Row) -> bool:
+def _delete_job(tx: Connection, row: Row) -> list[Gone]:
     if row["state"] not in UNFINISHED:
-        _remove_job(tx, row["id"])
-        return True
+        return _remove_job(tx, row["id"])
     change = update(job).where(job.c.id == row["id"])
     tx.execute(change.values(state="cancelling", deleting_since=now()))
-    announce(tx, "job", row["id"])
-    return False
+    return [("job", row["id"])]
 
 
 def _remove_slide(tx: Connection, slide_id: str) -> None:
     tx.execute(delete(slide_file).where(slide_file.c.slide_id == slide_id))
     tx.execute(delete(slide).where(slide.c.id == slide_id))
     objects.release(tx, slide_id)
-    announce(tx, "slide", slide_id)
 
 
-def _remove_job(tx: Connection, job_id: str) -> None:
+def _remove_job(tx: Connection, job_id: str) -> list[Gone]:
+    gone: list[Gone] = [("job", job_id)]
     for clustering_id in _ids(tx, clustering, "job_id", job_id):
         for labelling_id in _ids(tx, labelling, "clustering_id", clustering_id):
             _remove_labelling(tx, labelling_id)
+            gone.append(("labelling", labelling_id))
         for table in (cut, clustering_slide):
             tx.execute(delete(table).where(table.c.clustering_id == clustering_id))
         tx.execute(delete(clustering).where(clustering.c.id == clustering_id))
@@ -120,7 +126,7 @@ def _remove_job(tx: Connection, job_id: str) -> None:
         tx.execute(delete(table).where(table.c.job_id == job_id))
     tx.execute(delete(job).where(job.c.id == job_id))
     objects.release(tx, job_id)
-    announce(tx, "job", job_id)
+    return gone
 
 
 def _remove_labelling(tx: Connection, labelling_id: str) -> None:
@@ -128,7 +134,11 @@ def _remove_labelling(tx: Connection, labelling_id: str) -> None:
         tx.execute(delete(table).where(table.c.labelling_id == labelling_id))
     tx.execute(delete(labelling).where(labelling.c.id == labelling_id))
     objects.release(tx, labelling_id)
-    announce(tx, "labelling", labelling_id)
+
+
+def _announce(tx: Connection, changed: Iterable[Gone]) -> None:
+    for kind, subject_id in changed:
+        announce(tx, kind, subject_id)
 
 
 def _ids(tx: Connection, table: Table, column: str, value: str) -> list[str]:
