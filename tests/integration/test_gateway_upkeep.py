@@ -31,6 +31,7 @@ from tests.servers.gateway import gateway, services
 
 LATER = time.time() + 3600.0
 NO_GRACE_S = -3600.0
+STAGES = ("class", "label_confidence", "model")
 PROJECT = "default"
 
 
@@ -97,15 +98,15 @@ async def test_old_layers_and_pictures_go_and_the_newest_stay(ground_here: Groun
     ledger, store = ground_here.ledger, ground_here.store
     with ledger.writing() as tx:
         labelling_id = add_labelling(tx, PROJECT)
+        keys = [f"default/s/{stage}/{seq}.bin" for seq in range(1, 30) for stage in STAGES]
         for seq in range(1, 30):
-            # The last is what the first was: the same labels again.
-            learnt = {"class_layer": {"key": f"default/s/class/{seq % 29 or 29}.bin"}, "sure_count": 3}
+            learnt = {f"{stage}_layer": {"key": f"default/s/{stage}/{seq}.bin"} for stage in STAGES} | {"sure_count": 3}
             row = {"labelling_id": labelling_id, "seq": seq, "cluster_count": 4, "learned_s": 0.1}
             tx.execute(insert(label_layer).values(learnt=learnt, **row))
-        keys = [f"default/s/class/{seq}.bin" for seq in range(1, 30)]
         objects.claim(tx, "labelling", labelling_id, [*keys, "default/s/sheet/old", "default/s/sheet/new"])
         long_ago = time.time() - 60 * 24 * 3600
-        tx.execute(update(object_use).where(object_use.c.key != "default/s/sheet/new").values(since=long_ago))
+        just_now = ("default/s/sheet/new", "default/s/class/2.bin")
+        tx.execute(update(object_use).where(object_use.c.key.not_in(just_now)).values(since=long_ago))
     for key in (*keys, "default/s/sheet/old", "default/s/sheet/new"):
         store.put(key, key.encode())
     caretaker = ground_here.caretaker()
@@ -114,8 +115,8 @@ async def test_old_layers_and_pictures_go_and_the_newest_stay(ground_here: Groun
     while await ledger.read(objects.doomed_keys, 1, LATER):  # noqa: ASYNC110 rows are all that shows it
         await asyncio.sleep(0.05)
     running.cancel()
-    newest = sorted([f"default/s/class/{seq}.bin" for seq in range(10, 30)] + ["default/s/sheet/new"])
-    assert ground_here.lying() == newest
+    newest = [f"default/s/{stage}/{seq}.bin" for seq in range(10, 30) for stage in STAGES]
+    assert ground_here.lying() == sorted([*newest, *just_now])
     with ledger.reading() as tx:
         assert labels.get_layer(tx, labelling_id, 10)
 

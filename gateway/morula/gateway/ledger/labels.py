@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from morula.common.errors import NotFound, Stale
 from morula.gateway.labels.fold import LabelEvent
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
+
+LAYER_OBJECT_COUNT = 3
+"""Objects of one version: classes, confidences, the model."""
 
 
 def create_labelling(tx: Connection, clustering_id: str, label_set_id: str, cluster_count: int) -> str:
@@ -101,22 +104,17 @@ def keep_layer(
         announce(tx, "labelling", labelling_id)
 
 
-def prune_layers(tx: Connection, keep_count: int, before: float) -> int:
-    """Let go of layers that were learnt before, but of none of a labelling's newest; how many went."""
-    newest = func.row_number().over(partition_by=label_layer.c.labelling_id, order_by=label_layer.c.seq.desc())
-    ranked = select(label_layer.c.labelling_id, label_layer.c.seq, newest.label("age")).subquery()
-    old = every(tx, select(ranked.c.labelling_id, ranked.c.seq).where(ranked.c.age > keep_count))
-    for labelling_id in sorted({row["labelling_id"] for row in old}):
+def prune_layers(tx: Connection, keep_count: int, before: float) -> None:
+    """Let go of what was learnt before, but of none of a labelling's newest layers."""
+    for labelling_id in objects.owners_of_many(tx, "labelling", LAYER_OBJECT_COUNT * keep_count):
         by_id(tx, labelling, labelling_id, lock=True)
-        last = max(row["seq"] for row in old if row["labelling_id"] == labelling_id)
         mine = label_layer.c.labelling_id == labelling_id
-        gone = tx.execute(delete(label_layer).where(mine, label_layer.c.seq <= last).returning(label_layer.c.learnt))
-        left = tx.execute(select(label_layer.c.learnt).where(mine))
-        keys = {key for row in gone for key in _keys(row.learnt)}
-        kept = {key for row in left for key in _keys(row.learnt)}
+        newest = select(label_layer.c.seq, label_layer.c.learnt).where(mine).order_by(label_layer.c.seq.desc())
+        kept = tx.execute(newest.limit(keep_count)).all()
+        if kept:
+            tx.execute(delete(label_layer).where(mine, label_layer.c.seq < kept[-1].seq))
         # What was claimed a moment ago may be what is learnt just now: the same labels again are the same layers.
-        objects.release(tx, labelling_id, keys=sorted(keys - kept), before=before)
-    return len(old)
+        objects.release(tx, labelling_id, but=[key for row in kept for key in _keys(row.learnt)], before=before)
 
 
 def _keys(learnt: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ never one that is about to go; and whenever a process dies, the rows say what is
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from morula.common.errors import NotFound
@@ -54,17 +54,26 @@ def release(
     *,
     stage: str | None = None,
     keys: Sequence[str] | None = None,
+    but: Sequence[str] = (),
     before: float | None = None,
 ) -> None:
-    """Let go of an owner's objects: all, or those of a stage, of these keys, last claimed before a time."""
+    """Let go of an owner's objects: all, or those of a stage, of these keys, of all but these, last claimed before."""
     mine = object_use.c.owner_id == owner_id
     if stage is not None:
         mine &= _of_stage(stage)
     if keys is not None:
         mine &= object_use.c.key.in_(keys)
+    if but:
+        mine &= object_use.c.key.not_in(but)
     if before is not None:
         mine &= object_use.c.since < before
     _release(tx, mine)
+
+
+def owners_of_many(tx: Connection, kind: str, count: int) -> list[str]:
+    """Who of this kind has more objects than this."""
+    owners = select(object_use.c.owner_id).where(object_use.c.owner_kind == kind).group_by(object_use.c.owner_id)
+    return sorted(tx.execute(owners.having(func.count() > count)).scalars())
 
 
 def release_uploads(tx: Connection, before: float) -> None:
