@@ -21,6 +21,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from sqlalchemy.engine import make_url
 
+from morula.common.errors import Unavailable
 from morula.common.telemetry import log
 from morula.gateway.ledger import holds, jobs
 from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, Ledger, enter_wal
@@ -59,7 +60,7 @@ class Conductor:
         self._not_before: dict[str, float] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._runs: set[asyncio.Task[None]] = set()
-        self._feed: asyncio.Task[None] | None = None
+        self._side_tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def __aenter__(self) -> "Conductor":
@@ -78,7 +79,8 @@ class Conductor:
         self._workflow = DBOS.workflow(name="run_job", max_recovery_attempts=None)(run_job)
         # Launched on this loop, so that workflows run on it and may use the channels opened on it.
         DBOS.launch()
-        self._feed = asyncio.create_task(keep_running("conductor", self._feed_engine), name="conductor")
+        for name, work in (("conductor", self._feed_engine), ("beats", self._beat)):
+            self._side_tasks.add(asyncio.create_task(keep_running(name, work), name=name))
         return self
 
     async def __aexit__(
@@ -87,7 +89,7 @@ class Conductor:
         # Jobs before the engine: without it, and without its threads, they would take themselves for failed. The
         # engine does not take down as ended what is cancelled here, and hands it to the next conductor of this name.
         self._stopping = True
-        for tasks in ({self._feed} if self._feed else set(), self._running, self._runs):
+        for tasks in (self._side_tasks, self._running, self._runs):
             ending = list(tasks)
             for task in ending:
                 task.cancel()
@@ -95,17 +97,16 @@ class Conductor:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         # The engine had made its own threads those of the loop.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
-        # Within a person's patience: where the database is away, others find out by themselves.
-        await self._ledger.write(holds.let_go, self._id)
+        try:
+            await self._ledger.write(holds.let_go, self._id)
+        except Unavailable:
+            log.warning("jobs cannot be handed on at once: the database is away")
 
     async def _feed_engine(self) -> None:
-        last_beat = 0.0
         while True:
-            if time.monotonic() - last_beat >= BEAT_S:
-                await self._ledger.patient.write(holds.beat, list(self._live.values()))
-                last_beat = time.monotonic()
             rows = await self._ledger.patient.read(jobs.unfinished_jobs)
             self._beats.look(rows)
+            self._not_before = {row["id"]: self._not_before.get(row["id"], 0.0) for row in rows}
             for row in rows:
                 try:
                     await self._look_after(row)
@@ -116,6 +117,13 @@ class Conductor:
                     log.exception("job cannot be taken up", job_id=row["id"])
             await asyncio.sleep(POLL_S)
 
+    async def _beat(self) -> None:
+        # Apart from the feed, which may wait long for the engine: the jobs that are run are run on.
+        while True:
+            if self._live:
+                await self._ledger.patient.write(holds.beat, list(self._live.values()))
+            await asyncio.sleep(BEAT_S)
+
     async def _look_after(self, row: Row) -> None:
         """See to it that somebody has the job."""
         job_id = row["id"]
@@ -125,7 +133,7 @@ class Conductor:
             if await self._ledger.patient.write(holds.end_cancelled, job_id, row["generation"]):
                 log.info("job cancelled that nobody ran", job_id=job_id)
             return
-        if len(self._live) >= self._settings.job_concurrency or time.monotonic() < self._not_before.get(job_id, 0):
+        if len(self._live) >= self._settings.job_concurrency or time.monotonic() < self._not_before[job_id]:
             return
         if row["conductor"] is None and await self._returns(row):
             return
