@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
-from morula.common.errors import ArtifactMissing
-from morula.common.store import Store, Stored
+from morula.common.store import Stored
 from morula.v1.artifact_pb2 import ObjectRef, SlideFile, SlideRef
 
 M = TypeVar("M", bound=Message)
@@ -29,14 +28,6 @@ def from_json(stored: Mapping[str, Any], kind: type[M]) -> M:
 def object_ref(stored: Stored) -> ObjectRef:
     """The reference that proves which bytes are meant."""
     return ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
-
-
-def find_ref(store: Store, key: str) -> ObjectRef:
-    """Reference to an object that must be there."""
-    stored = store.stat(key)
-    if stored is None:
-        raise ArtifactMissing("An artifact is gone from the store.", key=key)
-    return object_ref(stored)
 
 
 def slide_ref(slide: Mapping[str, Any], files: Sequence[Mapping[str, Any]], mpp: float | None = None) -> SlideRef:

@@ -14,7 +14,7 @@ from morula.clusterer.progress import with_progress
 from morula.clusterer.refs import key_of, ref_of
 from morula.clusterer.splitting import split
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import InvalidArgument, ModelMismatch
+from morula.common.errors import InvalidArgument, ModelMismatch, of_artifact
 from morula.common.formats import read_array, write_array
 from morula.common.models import resolve
 from morula.common.shard_lists import read_shard_list, shards_of
@@ -133,9 +133,10 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
     def _cluster_result(self, stored: list[Stored]) -> clusterer_pb2.ClusterCellsResult:
         """Numbers are those of the artifacts in the store, whoever wrote them."""
         leaf, grown, matrix, confidence, layout = map(ref_of, stored)
-        with self._store.local_path(*key_of(leaf)) as path:
+        with self._store.local_path(*key_of(leaf)) as path, of_artifact(leaf.key):
             cell_count = len(read_array(path, mmap=True))
-        facts = tree.from_json(self._store.get(*key_of(grown)))
+        with of_artifact(grown.key):
+            facts = tree.from_json(self._store.get(*key_of(grown)))
         return clusterer_pb2.ClusterCellsResult(
             clustering=clusterer_pb2.Clustering(
                 leaf=leaf, tree=grown, features=matrix, confidence=confidence, layout=layout
@@ -199,13 +200,16 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         return tables.slide_vectors(self._store, key_of(slide.index), vectors)
 
     def _tree(self, clustering: clusterer_pb2.Clustering) -> tree.Tree:
-        return tree.from_json(self._store.get(*key_of(clustering.tree)))
+        with of_artifact(clustering.tree.key):
+            return tree.from_json(self._store.get(*key_of(clustering.tree)))
 
     def _leaf(self, clustering: clusterer_pb2.Clustering) -> Leaves:
-        return np.asarray(read_array(self._store.get(*key_of(clustering.leaf))), np.uint16)
+        with of_artifact(clustering.leaf.key):
+            return np.asarray(read_array(self._store.get(*key_of(clustering.leaf))), np.uint16)
 
     def _features(self, clustering: clusterer_pb2.Clustering) -> Halves:
-        return np.asarray(read_array(self._store.get(*key_of(clustering.features))), np.float16)
+        with of_artifact(clustering.features.key):
+            return np.asarray(read_array(self._store.get(*key_of(clustering.features))), np.float16)
 
 
 def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:

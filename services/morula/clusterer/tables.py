@@ -14,7 +14,7 @@ from morula.clusterer.arrays import Halves
 from morula.clusterer.features import SlideVectors
 from morula.clusterer.outlines import outlines
 from morula.clusterer.settle import Cells, Identity, Settled
-from morula.common.errors import ArtifactInvalid
+from morula.common.errors import ArtifactInvalid, of_artifact
 from morula.common.formats import read_array, read_cells, read_index, read_metadata, write_index, write_outlines
 from morula.common.store import Store
 
@@ -24,12 +24,13 @@ Ref = tuple[str, str]
 
 def shard_cells(store: Store, ref: Ref, shard: int) -> tuple[Cells, list[int]]:
     """Cells of one shard, and its regions: one may have no cells."""
-    table = read_cells(store.get(*ref))
+    with of_artifact(ref[0]):
+        table = read_cells(store.get(*ref))
     column = _reader(table)
     try:
         polygons = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
     except shapely.errors.ShapelyError as error:
-        raise ArtifactInvalid(f"{ref[0]} holds geometry that is no WKB") from error
+        raise ArtifactInvalid(f"{ref[0]} holds geometry that is no WKB", key=ref[0]) from error
     cells = Cells(
         shard=np.full(table.num_rows, shard, np.int64),
         row=np.arange(table.num_rows, dtype=np.int64),
@@ -88,7 +89,8 @@ def outline_bytes(settled: Settled) -> bytes:
 
 def settled_counts(store: Store, ref: Ref) -> dict[str, int]:
     """Counts of an index that lies in the store, by the contract's names."""
-    said = read_metadata(read_index(store.get(*ref), ["shard"]))
+    with of_artifact(ref[0]):
+        said = read_metadata(read_index(store.get(*ref), ["shard"]))
     return {
         "cell_count": int(said["cell_count"]),
         "dropped_cell_count": int(said["dropped"]),
@@ -98,23 +100,27 @@ def settled_counts(store: Store, ref: Ref) -> dict[str, int]:
 
 def slide_vectors(store: Store, index: Ref, vectors: Sequence[Ref]) -> SlideVectors:
     """Vectors of a settled slide in row order, and where its cells lie in microns."""
-    table = read_index(store.get(*index), ["shard", "row", "x_px", "y_px"])
+    with of_artifact(index[0]):
+        table = read_index(store.get(*index), ["shard", "row", "x_px", "y_px"])
     column = _reader(table)
     shard, row = column("shard", np.int64), column("row", np.int64)
     mpp = float(read_metadata(table)["slide_mpp"])
     gathered: Halves | None = None
     for number, ref in enumerate(vectors):
         inside = shard == number
-        part = read_array(store.get(*ref))
+        with of_artifact(ref[0]):
+            part = read_array(store.get(*ref))
         if part.ndim != 2 or (inside.any() and row[inside].max() >= len(part)):
-            raise ArtifactInvalid(f"{ref[0]} has shape {part.shape}, which does not hold the rows of the index")
+            raise ArtifactInvalid(
+                f"{ref[0]} has shape {part.shape}, which does not hold the rows of the index", key=ref[0]
+            )
         if gathered is None:
             gathered = np.zeros((len(shard), part.shape[1]), np.float16)
         if part.shape[1] != gathered.shape[1]:
-            raise ArtifactInvalid(f"{ref[0]} has {part.shape[1]} columns, others have {gathered.shape[1]}")
+            raise ArtifactInvalid(f"{ref[0]} has {part.shape[1]} columns, others have {gathered.shape[1]}", key=ref[0])
         gathered[inside] = part[row[inside]]
     if gathered is None or (len(shard) and shard.max() >= len(vectors)):
-        raise ArtifactInvalid("the index points to shards that the request does not name")
+        raise ArtifactInvalid("the index points to shards that the request does not name", key=index[0])
     return SlideVectors(gathered, column("x_px", np.float64) * mpp, column("y_px", np.float64) * mpp)
 
 

@@ -359,10 +359,10 @@ def _write_durably(path: Path, source: Source) -> tuple[str, int]:
     return written
 
 
-def put_exactly(store: Store, key: str, source: Path, sha256: str) -> Stored:
-    """Put a file whose digest is part of the key, in the place of whatever else may lie there.
+def put_exactly(store: Store, key: str, source: bytes | Path, sha256: str) -> Stored:
+    """Put bytes whose digest is part of the key, in the place of whatever else may lie there.
 
-    ArtifactChanged, and nothing is left, where it is the file that has another digest by now.
+    ArtifactChanged, and nothing is left, where it is a file that has another digest by now.
     """
     try:
         stored = store.put_large(key, source)

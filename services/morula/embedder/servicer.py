@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import ArtifactInvalid
+from morula.common.errors import ArtifactInvalid, of_artifact
 from morula.common.formats import read_array, read_cells, write_array, write_morphology
 from morula.common.models import ModelSpec, resolve
 from morula.common.pixels import read_regions
@@ -44,7 +44,8 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         return [vectors, morphology]
 
     def _response(self, vectors: Stored, morphology: Stored) -> embedder_pb2.EmbedCellsResponse:
-        shape = read_array(self._store.get(vectors.key, vectors.sha256)).shape
+        with of_artifact(vectors.key):
+            shape = read_array(self._store.get(vectors.key, vectors.sha256)).shape
         return embedder_pb2.EmbedCellsResponse(
             vectors=_reference(vectors),
             morphology=_reference(morphology),
@@ -56,22 +57,26 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         self, request: embedder_pb2.EmbedCellsRequest, names: list[str], checkpoint: Checkpoint
     ) -> core.Columns:
         """Morphology of all cells, in the order of their table."""
-        table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=["geometry", "region"])
+        with of_artifact(request.cells.key):
+            table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=["geometry", "region"])
         region_of = table["region"].to_numpy()
         columns = {name: np.full(table.num_rows, np.nan) for name in names}
         embedded = np.zeros(table.num_rows, bool)
-        with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
+        pixels = request.pixels
+        with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
             for region in read_regions(path):
                 checkpoint()
                 rows = np.flatnonzero(region_of == region.index)
                 if rows.size == 0:
                     continue
-                part = core.embed_region(region, table.take(pa.array(rows)), request.calibration.stain_matrix)
+                with of_artifact(request.cells.key):
+                    part = core.embed_region(region, table.take(pa.array(rows)), request.calibration.stain_matrix)
                 for name in names:
                     columns[name][rows] = part[name]
                 embedded[rows] = True
         if not embedded.all():
-            raise ArtifactInvalid(f"{int((~embedded).sum())} cells lie in regions whose pixels are not in the shard")
+            missing = int((~embedded).sum())
+            raise ArtifactInvalid(f"{missing} cells lie in regions whose pixels are not in the shard", key=pixels.key)
         return columns
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from morula.common.compute import Checkpoint, Cores, Slot, in_order
-from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable
+from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable, of_artifact
 from morula.common.formats import Metadata, read_cells, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
 from morula.common.models import resolve
@@ -73,7 +73,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         self, pixels: artifact_pb2.ObjectRef, model: Model, wanted: Wanted, checkpoint: Checkpoint
     ) -> segmenter_pb2.MeasureObjectsResponse:
         diameters = []
-        with self._store.local_path(pixels.key, pixels.sha256) as path:
+        with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
             for region in self._cores.each(read_regions(path)):
                 with self._regions, self._cores.taken():
                     checkpoint()
@@ -85,8 +85,9 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 
     def _segment(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> Stored:
-        tiles = read_tiles(self._store.get(request.tiles.key, request.tiles.sha256))
-        layout = _layout(tiles, keeps_rejected=request.params.keep_rejected)
+        with of_artifact(request.tiles.key):
+            tiles = read_tiles(self._store.get(request.tiles.key, request.tiles.sha256))
+            layout = _layout(tiles, keeps_rejected=request.params.keep_rejected)
         wanted = Wanted(
             diameter_um=request.params.diameter_um,
             min_area_um2=request.params.min_area_um2,
@@ -99,7 +100,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
                 checkpoint()
                 return region.index, core.segment_region(region, layout, model, wanted, checkpoint)
 
-        with self._store.local_path(request.pixels.key, request.pixels.sha256) as path:
+        pixels = request.pixels
+        with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
             metadata = read_pixels_metadata(path)
             parts = dict(in_order(cells_of, self._cores.each(read_regions(path)), REGIONS_OF_A_SHARD))
         checkpoint()
@@ -108,7 +110,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
 
     def _response(self, stored: Stored) -> segmenter_pb2.SegmentShardResponse:
         """Counts are those of the table that lies in the store, whoever wrote it."""
-        metadata = read_metadata(read_cells(self._store.get(stored.key, stored.sha256), columns=["tile"]))
+        with of_artifact(stored.key):
+            metadata = read_metadata(read_cells(self._store.get(stored.key, stored.sha256), columns=["tile"]))
         return segmenter_pb2.SegmentShardResponse(
             cells=artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes),
             cell_count=metadata["cell_count"],

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from morula.common import formats
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import ArtifactMissing, InvalidArgument
+from morula.common.errors import ArtifactMissing, InvalidArgument, of_artifact
 from morula.common.store import Store, Stored
 from morula.tiler.cutting import Plan, SecondCut, cut_again, cut_shard
 from morula.tiler.gates import Gate
@@ -78,7 +78,9 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
         if held is None:
 
             def cut(opened: OpenSlide, checkpoint: Checkpoint) -> tuple[Stored, Stored]:
-                plan = Plan.read(self._store.get(request.plan.key, request.plan.sha256), opened.slide, source.digest)
+                with of_artifact(request.plan.key):
+                    content = self._store.get(request.plan.key, request.plan.sha256)
+                    plan = Plan.read(content, opened.slide, source.digest)
                 with tempfile.TemporaryDirectory(prefix="morula-shard-") as folder:
                     path = Path(folder) / "pixels.arrow"
                     if request.HasField("second_cut"):
@@ -139,7 +141,8 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
         tiles = self._store.stat(request.tiles_key)
         if tiles is None:
             raise ArtifactMissing("a shard is cut again before it was cut", key=request.tiles_key)
-        table = formats.read_tiles(self._store.get(tiles.key, tiles.sha256))
+        with of_artifact(tiles.key):
+            table = formats.read_tiles(self._store.get(tiles.key, tiles.sha256))
         return tiles, SecondCut(tuple(request.second_cut.regions), request.second_cut.halo_px, table)
 
 

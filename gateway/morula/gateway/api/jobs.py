@@ -6,12 +6,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
+from morula.common.errors import Conflict
 from morula.gateway.contract import created, served
 from morula.gateway.house import Here
 from morula.gateway.ledger import deletion, jobs, shards, slides
 from morula.gateway.ledger.rows import Row, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
+from morula.gateway.pipeline.results import reopen
 from morula.gateway.ranges import send_object
 from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, StageProgress
 from morula.v1.artifact_pb2 import ObjectRef
@@ -23,7 +25,7 @@ MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application
 
 @router.post("", status_code=202, response_model=Job, responses=created(202, Job))
 async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
-    """Have a slide worked on. The same again is the same job, unless that one failed."""
+    """Have a slide worked on. The same again is the same job, unless that one failed; what it lost is made again."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
     params = make_params(
         Choices(**body.model_dump(exclude={"slide_id"})), slide["mpp"], numerics=here.settings.numerics
@@ -38,6 +40,8 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
         "params_digest": params_digest("slide", slide["id"], params),
     }
     row, created = await here.ledger.write(_create, values)
+    if row["state"] == "succeeded":
+        created = await reopen(here.ledger, here.store, row["id"], thoroughly=False)
     response.status_code = 202 if created else 200
     response.headers["Location"] = f"/v1/jobs/{row['id']}"
     return await here.ledger.read(job_answer, row["id"])
@@ -69,8 +73,12 @@ async def cancel_job(job_id: str, here: Here) -> Job:
 
 @router.post("/{job_id}/retry", status_code=202, response_model=Job)
 async def retry_job(job_id: str, here: Here) -> Job:
-    """Have a job that failed or was cancelled carried on with."""
-    await here.ledger.write(jobs.retry_job, job_id)
+    """Have a job that failed or was cancelled carried on with; or one of whose results some are gone or damaged."""
+    row = await here.ledger.read(jobs.get_job, job_id)
+    if row["state"] != "succeeded":
+        await here.ledger.write(jobs.retry_job, job_id)
+    elif not await reopen(here.ledger, here.store, job_id, thoroughly=True):
+        raise Conflict("The job succeeded, and all that it left is there as it was.", job_id=job_id)
     return await here.ledger.read(job_answer, job_id)
 
 

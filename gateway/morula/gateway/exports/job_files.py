@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from morula.common import models
 from morula.common.arrays import read_array, write_json
+from morula.common.errors import of_artifact
 from morula.common.keys import STAGE_REVISIONS
 from morula.common.store import Store, put_exactly
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
@@ -28,7 +29,7 @@ from morula.gateway.ledger.label_sets import COLOURS
 from morula.gateway.pipeline.keys import table_key
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Params
 from morula.gateway.views import ClusteringView
-from morula.v1.artifact_pb2 import SettledSlide
+from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 
 FileRow = dict[str, Any]
 NOTICE = "For research and education only, not for diagnosis."
@@ -43,8 +44,8 @@ class Source:
     params: Params
     kind: str
     slide: Mapping[str, Any] | None
-    plan_key: str | None
-    tile_keys: Sequence[str]
+    plan: ObjectRef | None
+    tiles: Sequence[ObjectRef]
     settled: SettledSlide | None
     view: ClusteringView | None
     cut: Cut | None
@@ -82,8 +83,9 @@ class _Writer:
 
     def run(self) -> Written:
         source = self._source
-        if source.plan_key is not None:
-            self._add("tiles.parquet", self._write_tiles)
+        if source.plan is not None:
+            plan = source.plan
+            self._add("tiles.parquet", lambda path: self._write_tiles(plan, path))
             self._add("cells.parquet", self._write_cells)
             self._add("cells.geojson.gz", self._write_geojson)
         self._add("assignments.parquet", self._write_assignments)
@@ -103,8 +105,8 @@ class _Writer:
         self._files.append({"name": name, "key": key, "sha256": sha256, "size_bytes": path.stat().st_size})
         self._paths[name] = path
 
-    def _write_tiles(self, path: Path) -> None:
-        tiles = write_job_tiles(self._store, str(self._source.plan_key), self._source.tile_keys, path)
+    def _write_tiles(self, plan: ObjectRef, path: Path) -> None:
+        tiles = write_job_tiles(self._store, plan, self._source.tiles, path)
         verdicts = tiles["verdict"].cast(pa.string()).to_pylist()
         for tile, verdict in zip(tiles["tile"].to_pylist(), verdicts, strict=True):
             self._digest.update(f"{tile} {verdict}\n".encode())
@@ -140,7 +142,9 @@ class _Writer:
         write_assignments(view, self._node_of_leaf, confidence, path)
 
     def _confidence(self, view: ClusteringView) -> np.ndarray[Any, Any]:
-        return read_array(self._store.get(view.artifacts.confidence.key, view.artifacts.confidence.sha256))
+        ref = view.artifacts.confidence
+        with of_artifact(ref.key):
+            return read_array(self._store.get(ref.key, ref.sha256))
 
     def _add_leaves(self) -> None:
         """Cells by id with their leaves: no floats and no times, so that two runs of the same agree."""

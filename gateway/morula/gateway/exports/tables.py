@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from morula.common.arrays import write_json
+from morula.common.errors import of_artifact
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store
 from morula.common.tables import TILES_SCHEMA, read_cells, read_metadata, read_morphology, read_plan, read_tiles
@@ -37,14 +38,14 @@ CELL_COLUMNS = (
 )
 
 
-def write_job_tiles(store: Store, plan_key: str, tile_keys: Sequence[str], path: Path) -> pa.Table:
+def write_job_tiles(store: Store, plan: ObjectRef, tiles: Sequence[ObjectRef], path: Path) -> pa.Table:
     """Every tile of the grid with its verdict: those that shards judged, the others as the plan left them out."""
-    with store.local_path(plan_key) as plan_path:
-        plan = read_plan(plan_path)
-    judged = [read_tiles(store.get(key)) for key in tile_keys]
-    metadata = read_metadata(plan)
+    with store.local_path(plan.key, plan.sha256) as plan_path, of_artifact(plan.key):
+        planned = read_plan(plan_path)
+    judged = [_judged(store, ref) for ref in tiles]
+    metadata = read_metadata(planned)
     seen = pa.concat_tables([_plain(table) for table in judged]) if judged else TILES_SCHEMA.empty_table()
-    unseen = plan.filter(pc.invert(pc.is_in(plan["tile"], seen["tile"].combine_chunks())))
+    unseen = planned.filter(pc.invert(pc.is_in(planned["tile"], seen["tile"].combine_chunks())))
     count = unseen.num_rows
     columns = {
         field.name: unseen[field.name] if field.name in unseen.column_names else pa.nulls(count, field.type)
@@ -52,10 +53,15 @@ def write_job_tiles(store: Store, plan_key: str, tile_keys: Sequence[str], path:
     }
     columns["verdict"] = pc.fill_null(unseen["left_out"], "background").combine_chunks().dictionary_encode()
     rest = pa.table([columns[field.name].cast(field.type) for field in TILES_SCHEMA], schema=TILES_SCHEMA)
-    tiles = pa.concat_tables([seen.unify_dictionaries(), rest]).sort_by("tile")
+    judgements = pa.concat_tables([seen.unify_dictionaries(), rest]).sort_by("tile")
     said = {"slide_digest": metadata["slide_digest"], "mpp": metadata["mpp"], "slide_mpp": metadata["slide_mpp"]}
-    pq.write_table(tiles.replace_schema_metadata(_metadata(said)), path, compression="zstd")
-    return tiles
+    pq.write_table(judgements.replace_schema_metadata(_metadata(said)), path, compression="zstd")
+    return judgements
+
+
+def _judged(store: Store, ref: ObjectRef) -> pa.Table:
+    with of_artifact(ref.key):
+        return read_tiles(store.get(ref.key, ref.sha256))
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -92,9 +98,9 @@ class _ShardReader:
 
     def _table(self, number: int) -> pa.Table:
         shard = self._shards[number]
-        with self._path(shard.cells) as path:
+        with self._path(shard.cells) as path, of_artifact(shard.cells.key):
             cells = read_cells(path).select(CELL_COLUMNS)
-        with self._path(shard.morphology) as path:
+        with self._path(shard.morphology) as path, of_artifact(shard.morphology.key):
             morphology = read_morphology(path)
         for name in morphology.column_names:
             if name not in CELL_COLUMNS:

@@ -23,6 +23,7 @@ from morula.gateway.ledger.tables import (
     label_event,
     label_layer,
     labelling,
+    repair,
     shard,
     slide,
     slide_file,
@@ -122,7 +123,7 @@ def _remove_job(tx: Connection, job_id: str) -> list[Gone]:
         for table in (cut, clustering_slide):
             tx.execute(delete(table).where(table.c.clustering_id == clustering_id))
         tx.execute(delete(clustering).where(clustering.c.id == clustering_id))
-    for table in (job_file, shard, stage):
+    for table in (job_file, repair, shard, stage):
         tx.execute(delete(table).where(table.c.job_id == job_id))
     tx.execute(delete(job).where(job.c.id == job_id))
     objects.release(tx, job_id)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import Conflict, NotFound
 from morula.gateway.ledger import objects
+from morula.gateway.ledger.artifacts import forget_repairs
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
 from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
@@ -121,8 +122,8 @@ def ask_to_cancel(tx: Connection, job_id: str) -> Row:
     return get_job(tx, job_id)
 
 
-def retry_job(tx: Connection, job_id: str) -> Row:
-    """Queue a job once more that failed or was cancelled; it carries on from what it made."""
+def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) -> Row:
+    """Queue a job once more that ended in one of these states; it carries on from what it made."""
     row = get_job(tx, job_id)
     values = {
         "state": "queued",
@@ -133,7 +134,7 @@ def retry_job(tx: Connection, job_id: str) -> Row:
         "error": None,
         "finished_at": None,
     }
-    change = update(job).where(job.c.id == job_id, job.c.state.in_(ENDED_BADLY), job.c.deleting_since.is_(None))
+    change = update(job).where(job.c.id == job_id, job.c.state.in_(states), job.c.deleting_since.is_(None))
     try:
         with tx.begin_nested():
             retried = tx.execute(change.values(**values)).rowcount
@@ -141,6 +142,7 @@ def retry_job(tx: Connection, job_id: str) -> Row:
         raise Conflict("Another job does the same by now, or did.", job_id=job_id) from error
     if not retried:
         raise Conflict(f"Only a job that failed or was cancelled can be retried; it is {row['state']}.", job_id=job_id)
+    forget_repairs(tx, job_id)
     tx.execute(
         update(shard).where(shard.c.job_id == job_id, shard.c.state != "done").values(state="queued", attempt_count=0)
     )

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from morula.common.errors import NotFound
+from morula.gateway.ledger import artifacts
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.tables import doomed_object, job, labelling, object_use, slide, slide_file
 
@@ -117,6 +118,7 @@ def bury(tx: Connection, key: str, delete_object: Callable[[str], None]) -> None
         return
     if not is_used(tx, key):
         delete_object(key)
+        artifacts.forget_made(tx, [key])
     tx.execute(delete(doomed_object).where(doomed_object.c.key == key))
 
 

@@ -85,6 +85,21 @@ def fail_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
     tx.execute(_undone(job_id, name, number).values(state="failed", finished_at=now()))
 
 
+def reopen_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
+    """What a piece had made is gone or damaged: it is no longer done."""
+    this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
+    change = update(shard).where(*this, shard.c.state == "done").values(state="queued", attempt_count=0)
+    if tx.execute(change).rowcount:
+        tx.execute(_stage(job_id, name).values(done_count=stage.c.done_count - 1))
+        announce(tx, "job", job_id)
+
+
+def is_done(tx: Connection, job_id: str, name: str, number: int) -> bool:
+    """Whether a piece counts as done."""
+    this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
+    return tx.execute(select(shard.c.number).where(*this, shard.c.state == "done")).first() is not None
+
+
 def _stage(job_id: str, name: str) -> Any:
     return update(stage).where(stage.c.job_id == job_id, stage.c.stage == name)
 

@@ -162,6 +162,29 @@ job_file = Table(
     Column("size_bytes", BigInteger, nullable=False),
 )
 
+# What each artifact was when it was made. Keys hold what determines an artifact, not its bytes, which are found out.
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    # Digest of the bytes that it was made of: what is made of others than there are now is made again.
+    Column("made_of", String(64), nullable=False),
+    # Whether it was made again and came out otherwise, or nobody knows as what.
+    Column("remade", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# How often a job's attempt had an artifact made again.
+repair = Table(
+    "repair",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
 clustering = Table(
     "clustering",
     metadata,

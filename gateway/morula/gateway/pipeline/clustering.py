@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from morula.common.arrays import read_array, read_json
+from morula.common.errors import FailedPrecondition, of_artifact
 from morula.common.keys import digest
 from morula.common.store import Store
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels
@@ -14,14 +15,13 @@ from morula.gateway.ledger.rows import Slice
 from morula.gateway.pipeline.keys import clustering_keys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import Tools
-from morula.gateway.pipeline.work import Json, Piece, Workbench
-from morula.gateway.refs import find_ref, from_json, to_json
-from morula.v1.artifact_pb2 import SettledSlide
+from morula.gateway.pipeline.work import Json, Piece, Refs, Workbench
+from morula.gateway.refs import from_json, to_json
+from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import (
     ClusterCellsRequest,
     ClusterCellsResult,
     Clustering,
-    ClusteringKeys,
     ClusterParams,
 )
 
@@ -63,11 +63,12 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
     async def call() -> Json:
         return to_json(await tools.workers.cluster_cells(request, report))
 
-    def find() -> Json:
-        return to_json(_found(tools, keys))
+    def find(found: Refs) -> Json:
+        return to_json(_found(tools, {name: found[getattr(keys, f"{name}_key")] for name in ARTIFACTS}))
 
     await bench.lay("cluster", 1)
-    piece = Piece("cluster", 0, [getattr(keys, f"{name}_key") for name in _ARTIFACTS])
+    made_of = [ref for slide in request.slides for ref in (slide.index, *_shard_refs(slide))]
+    piece = Piece("cluster", 0, [getattr(keys, f"{name}_key") for name in ARTIFACTS], made_of)
     result = await bench.make(piece, find, call)
     await bench.report("cluster", 1, 1)
     return result
@@ -77,13 +78,19 @@ def _vectors_digest(slide: SettledSlide) -> str:
     return slide.vectors_digest or digest([shard.vectors.key for shard in slide.shards])
 
 
-_ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")
+def _shard_refs(slide: SettledSlide) -> list[ObjectRef]:
+    return [slide.shard_list] if slide.HasField("shard_list") else [shard.vectors for shard in slide.shards]
 
 
-def _found(tools: Tools, keys: ClusteringKeys) -> ClusterCellsResult:
-    clustering = Clustering(**{name: find_ref(tools.store, getattr(keys, f"{name}_key")) for name in _ARTIFACTS})
-    tree = read_json(tools.store.get(clustering.tree.key))
-    with tools.store.local_path(clustering.leaf.key) as path:
+ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")
+
+
+def _found(tools: Tools, found: Refs) -> ClusterCellsResult:
+    clustering = Clustering(**found)
+    grown, leaf = clustering.tree, clustering.leaf
+    with of_artifact(grown.key):
+        tree = read_json(tools.store.get(grown.key, grown.sha256))
+    with tools.store.local_path(leaf.key, leaf.sha256) as path, of_artifact(leaf.key):
         cell_count = len(read_array(path, mmap=True))
     return ClusterCellsResult(
         clustering=clustering,
@@ -126,6 +133,7 @@ def publish(
         "feature_names": list(names),
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
+    _check_same(tx, clustering_id, values, rows)
     known = labels.list_labellings(tx, clustering_id, Slice(1)).rows
     label_set_id = label_sets.default_label_set(tx, job["project_id"])
     labelling_id = (
@@ -133,3 +141,16 @@ def publish(
     )
     jobs.note_job(tx, job_id, clustering_id=clustering_id, labelling_id=labelling_id, cell_count=parsed.cell_count)
     return clustering_id, labelling_id
+
+
+def _check_same(tx: Connection, clustering_id: str, values: Json, rows: Sequence[Json]) -> None:
+    """What people named is bound to rows: a clustering that is published stands for the same cells for good."""
+    known, slides = clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
+    same = known["artifacts"] == values["artifacts"]
+    if not same or [slide["settled"] for slide in slides] != [row["settled"] for row in rows]:
+        raise FailedPrecondition(
+            "Made again, the cells or their clusters came out otherwise than those that were published and may be "
+            "labelled, as can happen on another kind of machine. The published ones are lost; delete the job and start "
+            "another to have new ones.",
+            clustering_id=clustering_id,
+        )

@@ -45,7 +45,7 @@ async def leave_files(outcome: Outcome) -> str:
     bench = Workbench(tools.ledger, tools.store, job["id"])
 
     async def call() -> Json:
-        source = await _source(outcome)  # Asks the labeller, which may be away as any service may.
+        source = await _source(outcome, bench)  # Asks the labeller, which may be away as any service may.
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="morula-tables-", dir=tools.scratch))
         try:
             written = await asyncio.to_thread(write_files, tools.store, source, folder)
@@ -63,7 +63,7 @@ async def leave_files(outcome: Outcome) -> str:
     return str(result["result_digest"])
 
 
-async def _source(outcome: Outcome) -> Source:
+async def _source(outcome: Outcome, bench: Workbench) -> Source:
     job, work, ledger = outcome.job, outcome.work, outcome.tools.ledger
     view = await outcome.views.get(outcome.clustering_id) if outcome.clustering_id is not None else None
     slide = await ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
@@ -74,8 +74,8 @@ async def _source(outcome: Outcome) -> Source:
         params=outcome.params,
         kind=job["kind"],
         slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
-        plan_key=work.keys.plan if work is not None else None,
-        tile_keys=[work.keys.tiles(shard) for shard in outcome.shards] if work is not None else [],
+        plan=(await bench.refs([work.keys.plan]))[0] if work is not None else None,
+        tiles=await bench.refs([work.keys.tiles(shard) for shard in outcome.shards]) if work is not None else [],
         settled=from_json(stored, SettledSlide) if stored is not None else None,
         view=view,
         cut=await outcome.learning.cut(view, view.cluster_count) if view is not None else None,

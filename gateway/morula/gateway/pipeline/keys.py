@@ -72,11 +72,17 @@ class SlideKeys:
         return self._of_plan("tiles", "parquet", shard)
 
     def pixels(self, shard: Shard) -> str:
+        """What determines the shard's pixels, whose they may be."""
         if shard.regions:
             # Which regions is what the table of cells says, and what lies under a key never changes.
             inputs, params = [self.cells(shard.first_cut)], {"halo_px": self.params.second_halo_px}
             return artifact_key(self.project, self.slide_digest, "pixels", "arrow", inputs=inputs, params=params)
         return self._of_plan("pixels", "arrow", shard)
+
+    def own_pixels(self, job_id: str, shard: Shard) -> str:
+        """Where a job's pixels of the shard lie: it alone writes, reads and deletes them."""
+        folder, _, name = self.pixels(shard).rpartition("/")
+        return f"{folder}/{job_id}-{name}"
 
     def cells(self, shard: Shard) -> str:
         model = (self.params.segmenter, self.params.segmenter_revision)

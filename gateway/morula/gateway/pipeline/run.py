@@ -17,6 +17,7 @@ from morula.gateway.pipeline.clustering import Member, cluster, feature_names, p
 from morula.gateway.pipeline.files import Outcome, leave_files
 from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params
+from morula.gateway.pipeline.repair import repair
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
 from morula.gateway.pipeline.work import Json, Workbench
 from morula.gateway.problems import problem_of
@@ -94,8 +95,7 @@ class Pipeline:
             work.result()
             return "succeeded"
         except MorulaError as error:
-            log.warning("job failed", reason=error.reason, detail=str(error))
-            return await self._end(job_id, "failed", error=problem_of(error))
+            return await self._fail(job_id, error)
         except Exception as error:
             if isinstance(error, JobLost) or passes(error):
                 raise
@@ -104,6 +104,16 @@ class Pipeline:
             for task in (work, watch):
                 task.cancel()
             await asyncio.gather(work, watch, return_exceptions=True)
+
+    async def _fail(self, job_id: str, error: MorulaError) -> str:
+        """What is damaged is made again by the next run, which finds the rest; of all else the job fails."""
+        try:
+            if await repair(self._tools.ledger, self._tools.store, job_id, error):
+                return "interrupted"
+        except MorulaError as told:
+            error = told
+        log.warning("job failed", reason=error.reason, detail=str(error))
+        return await self._end(job_id, "failed", error=problem_of(error))
 
     async def _crash(self, job_id: str, error: Exception) -> str:
         """Nobody foresaw this. It may be over when the job is taken up again; where it stays, the job fails of it."""

@@ -9,16 +9,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from morula.common.errors import SlideUnreadable
+from morula.common.arrays import reading
+from morula.common.errors import ArtifactMissing, SlideUnreadable, of_artifact
 from morula.common.shard_lists import write_shard_list
-from morula.common.store import Store
+from morula.common.store import Store, put_exactly
 from morula.common.tables import read_metadata
 from morula.gateway.ledger import jobs
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.pipeline.keys import Shard, SlideKeys
 from morula.gateway.pipeline.params import Params
-from morula.gateway.pipeline.work import Json, Piece, Workbench
-from morula.gateway.refs import find_ref, from_json, object_ref, to_json
+from morula.gateway.pipeline.work import Json, Piece, Refs, Workbench
+from morula.gateway.refs import from_json, object_ref, to_json
 from morula.gateway.workers import Workers
 from morula.v1.artifact_pb2 import Calibration, ObjectRef, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
@@ -84,10 +85,10 @@ class SlideJob:
         for stage in ("cut", "segment", "embed"):
             await self._bench.lay(stage, count)
 
-    def _find_plan(self) -> Json:
-        said = self._metadata(self.keys.plan)
+    def _find_plan(self, found: Refs) -> Json:
+        said = self._metadata(found[self.keys.plan])
         plan = PlanSlideResponse(
-            plan=find_ref(self._store, self.keys.plan),
+            plan=found[self.keys.plan],
             shard_count=said["shard_count"],
             tile_count=said["columns"] * said["rows"],
             candidate_tile_count=said["candidate_tile_count"],
@@ -98,15 +99,36 @@ class SlideJob:
 
     async def is_embedded(self, shard: Shard) -> bool:
         """Whether the shard is done, so that its pixels are needed no more."""
-        keys = (self.keys.tiles, self.keys.cells, self.keys.vectors, self.keys.morphology)
-        return await self._bench.exists([key(shard) for key in keys])
+        for piece in (self._cut_piece, self._segment_piece, self._embed_piece):
+            try:
+                if not await self._bench.exists(await piece(shard)):
+                    return False
+            except ArtifactMissing:  # what the piece is made of is not there either
+                return False
+        return True
+
+    async def _cut_piece(self, shard: Shard, passing: Sequence[str] = ()) -> Piece:
+        inputs = await self._bench.refs([self.keys.plan])
+        besides = [self._pixels(shard)]
+        return Piece("cut", shard.number, [self.keys.tiles(shard)], inputs, passing, besides)
+
+    async def _segment_piece(self, shard: Shard) -> Piece:
+        made_of = [self.keys.plan, self.keys.tiles(shard)]
+        if shard.regions:
+            made_of.append(self.keys.cells(shard.first_cut))
+        return Piece("segment", shard.number, [self.keys.cells(shard)], await self._bench.refs(made_of))
+
+    async def _embed_piece(self, shard: Shard) -> Piece:
+        made_of = await self._bench.refs([self.keys.plan, self.keys.tiles(shard), self.keys.cells(shard)])
+        return Piece("embed", shard.number, [self.keys.vectors(shard), self.keys.morphology(shard)], made_of)
 
     async def cut(self, plan: Mapping[str, Any], shard: Shard, *, pixels_needed: bool) -> Json:
         """Decode the shard's tiles, judge them, keep the pixels; or some regions' once more, as they were judged."""
-        tiles_key, pixels_key = self.keys.tiles(shard), self.keys.pixels(shard)
+        tiles_key, pixels_key = self.keys.tiles(shard), self._pixels(shard)
 
-        def find() -> Json:
-            return {name: self._metadata(tiles_key)[name] for name in ("kept", "rejected", "failed")}
+        def find(found: Refs) -> Json:
+            said = self._metadata(found[tiles_key])
+            return {name: said[name] for name in ("kept", "rejected", "failed")}
 
         async def call() -> Json:
             parsed = from_json(plan, PlanSlideResponse)
@@ -125,8 +147,8 @@ class SlideJob:
             counts = (done.kept_tile_count, done.rejected_tile_count, done.failed_tile_count)
             return dict(zip(("kept", "rejected", "failed"), counts, strict=True))
 
-        keys = [tiles_key, pixels_key] if pixels_needed else [tiles_key]
-        return await self._bench.make(Piece("cut", shard.number, keys, besides=[pixels_key]), find, call)
+        piece = await self._cut_piece(shard, [pixels_key] if pixels_needed else [])
+        return await self._bench.make(piece, find, call)
 
     async def measure(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> float:
         """Diameter of the slide's objects, by its middle shard, where the model measures it; 0 is the model's own."""
@@ -135,7 +157,7 @@ class SlideJob:
         sample = shards[len(shards) // 2]
         await self.cut(plan, sample, pixels_needed=True)
         request = MeasureObjectsRequest(
-            pixels=await self._ref(self.keys.pixels(sample)),
+            pixels=await self._ref(self._pixels(sample)),
             model=self.params.segmenter_ref,
             calibration=from_json(plan, PlanSlideResponse).calibration,
             numerics=self._numerics,
@@ -154,14 +176,14 @@ class SlideJob:
         """Find the shard's cells, and the regions in which the halo cuts some."""
         cells_key = self.keys.cells(shard)
 
-        def find() -> Json:
-            said = self._metadata(cells_key)
+        def find(found: Refs) -> Json:
+            said = self._metadata(found[cells_key])
             return {"cells": said["cell_count"], "truncated_regions": said["truncated_regions"]}
 
         async def call() -> Json:
             calibration = from_json(plan, PlanSlideResponse).calibration
             request = SegmentShardRequest(
-                pixels=await self._ref(self.keys.pixels(shard)),
+                pixels=await self._ref(self._pixels(shard)),
                 tiles=await self._ref(self.keys.tiles(shard)),
                 model=self.params.segmenter_ref,
                 params=SegmentParams(
@@ -175,26 +197,25 @@ class SlideJob:
             done = await self._workers.segment_shard(request)
             return {"cells": done.cell_count, "truncated_regions": list(done.truncated_regions)}
 
-        return await self._bench.make(Piece("segment", shard.number, [cells_key]), find, call)
+        return await self._bench.make(await self._segment_piece(shard), find, call)
 
     async def embed(self, plan: Mapping[str, Any], shard: Shard) -> Json:
         """Describe the shard's cells by numbers; its pixels are deleted once that is durable."""
-        vectors_key, morphology_key = self.keys.vectors(shard), self.keys.morphology(shard)
 
         async def call() -> Json:
             request = EmbedCellsRequest(
-                pixels=await self._ref(self.keys.pixels(shard)),
+                pixels=await self._ref(self._pixels(shard)),
                 cells=await self._ref(self.keys.cells(shard)),
                 model=self.params.embedder_ref,
                 calibration=from_json(plan, PlanSlideResponse).calibration,
-                vectors_key=vectors_key,
-                morphology_key=morphology_key,
+                vectors_key=self.keys.vectors(shard),
+                morphology_key=self.keys.morphology(shard),
             )
             await self._workers.embed_cells(request)
             return {}
 
-        done = await self._bench.make(Piece("embed", shard.number, [vectors_key, morphology_key]), dict, call)
-        await self._bench.reach(lambda: self._store.delete(self.keys.pixels(shard)))
+        done = await self._bench.make(await self._embed_piece(shard), lambda _found: {}, call)
+        await self._bench.reach(lambda: self._store.delete(self._pixels(shard)))
         return done
 
     async def count_tiles(self, cut: Sequence[Mapping[str, Any]], max_failed_share: float) -> None:
@@ -210,8 +231,12 @@ class SlideJob:
         """Decide which cells stay, and number them; the settled slide as JSON."""
         await self._bench.lay("settle", 1)
         index_key, outlines_key = self.keys.index(shards), self.keys.outlines(shards)
-        list_key, shard_list = await asyncio.to_thread(self._shard_list, shards)
-        await self._bench.claim([list_key])
+        cells = await self._bench.refs([self.keys.cells(shard) for shard in shards])
+        vectors = await self._bench.refs([self.keys.vectors(shard) for shard in shards])
+        morphology = await self._bench.refs([self.keys.morphology(shard) for shard in shards])
+        columns = zip(cells, vectors, morphology, strict=True)
+        listed = [ShardCells(cells=one, vectors=two, morphology=three) for one, two, three in columns]
+        shard_list = await self._keep_list(shards, listed)
 
         async def call() -> Json:
             request = SettleCellsRequest(
@@ -222,25 +247,26 @@ class SlideJob:
                     mpp=plan["mpp"],
                     slide_mpp=self.params.slide_mpp,
                 ),
-                shard_list=await asyncio.to_thread(self._put_list, list_key, shard_list),
+                shard_list=shard_list,
                 index_key=index_key,
                 outlines_key=outlines_key,
             )
             return to_json(await self._workers.settle_cells(request, lambda _done, _total: asyncio.sleep(0)))
 
-        def find() -> Json:
+        def find(found: Refs) -> Json:
             result = SettleCellsResult()
             result.settled.slide_digest = self.slide.digest
-            result.settled.index.CopyFrom(find_ref(self._store, index_key))
-            result.settled.outlines.CopyFrom(find_ref(self._store, outlines_key))
-            result.settled.shard_list.CopyFrom(self._put_list(list_key, shard_list))
-            said = self._metadata(index_key)
+            result.settled.index.CopyFrom(found[index_key])
+            result.settled.outlines.CopyFrom(found[outlines_key])
+            result.settled.shard_list.CopyFrom(shard_list)
+            said = self._metadata(found[index_key])
             result.settled.cell_count = said["cell_count"]
             result.dropped_cell_count = said["dropped"]
             result.truncated_cell_count = said["truncated_cell_count"]
             return to_json(result)
 
-        result = await self._bench.make(Piece("settle", 0, [index_key, outlines_key]), find, call)
+        piece = Piece("settle", 0, [index_key, outlines_key], cells)
+        result = await self._bench.make(piece, find, call)
         parsed = from_json(result, SettleCellsResult)
         parsed.settled.vectors_digest = self.keys.vectors_digest(shards)
         settled = to_json(parsed.settled)
@@ -248,29 +274,21 @@ class SlideJob:
         await self._tools.ledger.write(jobs.note_job, self.job_id, settled=settled, **counts)
         return settled
 
-    def _shard_list(self, shards: Sequence[Shard]) -> tuple[str, bytes]:
-        """The artifact that names all shards' artifacts, and its key."""
-        content = write_shard_list(self._shard_cells(shard) for shard in shards)
-        return self.keys.shard_list(shards, hashlib.sha256(content).hexdigest()), content
+    async def _keep_list(self, shards: Sequence[Shard], listed: Sequence[ShardCells]) -> ObjectRef:
+        """The artifact that names all shards' artifacts; one whose bytes are not as its key says is written anew."""
+        content = write_shard_list(listed)
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = self.keys.shard_list(shards, sha256)
+        await self._bench.claim([key])
+        return object_ref(await self._bench.reach(lambda: put_exactly(self._store, key, content, sha256)))
 
-    def _put_list(self, key: str, content: bytes) -> ObjectRef:
-        """Keep the list; one whose bytes are not as its key says is written anew."""
-        stored = self._store.put(key, content)
-        if stored.sha256 != hashlib.sha256(content).hexdigest():
-            self._store.delete(key)
-            stored = self._store.put(key, content)
-        return object_ref(stored)
+    def _pixels(self, shard: Shard) -> str:
+        return self.keys.own_pixels(self.job_id, shard)
 
-    def _shard_cells(self, shard: Shard) -> ShardCells:
-        return ShardCells(
-            cells=find_ref(self._store, self.keys.cells(shard)),
-            vectors=find_ref(self._store, self.keys.vectors(shard)),
-            morphology=find_ref(self._store, self.keys.morphology(shard)),
-        )
+    async def _ref(self, key: str) -> ObjectRef:
+        (found,) = await self._bench.refs([key])
+        return found
 
-    async def _ref(self, key: str) -> Any:
-        return await asyncio.to_thread(find_ref, self._store, key)
-
-    def _metadata(self, key: str) -> Json:
-        with self._store.local_path(key) as path:
+    def _metadata(self, ref: ObjectRef) -> Json:
+        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key), reading("the table"):
             return read_metadata(pq.read_schema(path))

@@ -16,7 +16,7 @@ from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board, Learnt
 from morula.clusterer.labeller.names import Seen
 from morula.clusterer.refs import key_of, ref_of
 from morula.common.compute import Slot
-from morula.common.errors import ArtifactInvalid, InvalidArgument
+from morula.common.errors import ArtifactInvalid, InvalidArgument, of_artifact
 from morula.common.formats import read_array, write_json
 from morula.common.store import Store
 from morula.v1 import artifact_pb2, clusterer_pb2, labeller_pb2, labeller_pb2_grpc
@@ -77,7 +77,8 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
     def _cut(self, request: labeller_pb2.CutTreeRequest) -> labeller_pb2.CutTreeResponse:
         if request.cluster_count < 0:
             raise InvalidArgument("cluster_count must not be negative")
-        grown = tree.from_json(self._store.get(*key_of(request.tree)))
+        with of_artifact(request.tree.key):
+            grown = tree.from_json(self._store.get(*key_of(request.tree)))
         count = request.cluster_count or grown.cluster_count
         nodes = sorted(map(grown.node, grown.cut_nodes(count)), key=lambda node: (-node.cell_count, node.id))
         summaries = [
@@ -152,7 +153,7 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
     def _layer(self, ref: artifact_pb2.ObjectRef, row_count: int) -> Bytes:
         layer = np.frombuffer(self._store.get(*key_of(ref)), np.uint8)
         if len(layer) != row_count:
-            raise ArtifactInvalid(f"{ref.key} has {len(layer)} rows, the clustering has {row_count}")
+            raise ArtifactInvalid(f"{ref.key} has {len(layer)} rows, the clustering has {row_count}", key=ref.key)
         return layer
 
     @contextmanager
@@ -168,8 +169,10 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
 
     @contextmanager
     def _opened(self, clustering: clusterer_pb2.Clustering) -> Iterator[_Clustering]:
-        grown = tree.from_json(self._store.get(*key_of(clustering.tree)))
-        leaf = read_array(self._store.get(*key_of(clustering.leaf)))
+        with of_artifact(clustering.tree.key):
+            grown = tree.from_json(self._store.get(*key_of(clustering.tree)))
+        with of_artifact(clustering.leaf.key):
+            leaf = read_array(self._store.get(*key_of(clustering.leaf)))
         with self._features(clustering.features) as matrix:
             if leaf.ndim != 1 or len(leaf) != len(matrix):
                 raise ArtifactInvalid(f"{len(leaf)} leaves and {len(matrix)} features do not belong together")
@@ -177,7 +180,7 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
 
     @contextmanager
     def _features(self, ref: artifact_pb2.ObjectRef) -> Iterator[Halves]:
-        with self._store.local_path(*key_of(ref)) as path:
+        with self._store.local_path(*key_of(ref)) as path, of_artifact(ref.key):
             matrix = read_array(path, mmap=True)
             if matrix.ndim != 2 or matrix.dtype != np.float16:
                 raise ArtifactInvalid(f"{ref.key} holds {matrix.dtype} of shape {matrix.shape}, not features")

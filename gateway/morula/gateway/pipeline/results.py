@@ -1,0 +1,99 @@
+"""What a job left in the store, and whether it still lies there as it was."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from morula.common.errors import ArtifactChanged, ArtifactMissing, Gone
+from morula.common.shard_lists import shards_of
+from morula.common.store import Store, check_sha256
+from morula.common.telemetry import log
+from morula.gateway.ledger import clusterings, jobs, slides
+from morula.gateway.ledger.engine import Transactions
+from morula.gateway.pipeline.clustering import ARTIFACTS
+from morula.gateway.pipeline.work import drop
+from morula.gateway.refs import from_json
+from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
+from morula.v1.clusterer_pb2 import Clustering
+
+OF_PIXELS = ("plan", "tiles", "cells", "vectors", "morphology")
+"""Stages for which the slide is read once more."""
+THREAD_COUNT = 8
+
+Check = Callable[[ObjectRef], object]
+
+
+async def reopen(ledger: Transactions, store: Store, job_id: str, *, thoroughly: bool) -> bool:
+    """Queue a job that succeeded once more if something of what it left is gone or damaged; False where nothing is.
+
+    Thoroughly, all bytes are read; else those are believed of which the store cannot tell that they changed.
+    """
+    damaged = await _damaged(ledger, store, job_id, thoroughly=thoroughly)
+    if not damaged:
+        return False
+    job = await ledger.read(jobs.get_job, job_id)
+    if any(ref.key.split("/")[2] in OF_PIXELS for ref in damaged):
+        await _check_slide(ledger, store, job)
+    for ref in damaged:
+        log.warning("artifact is made again", job_id=job_id, key=ref.key)
+        await drop(ledger, store, ref.key)
+    await ledger.write(jobs.retry_job, job_id, (*jobs.ENDED_BADLY, "succeeded"))
+    return True
+
+
+async def _damaged(ledger: Transactions, store: Store, job_id: str, *, thoroughly: bool) -> list[ObjectRef]:
+    job = await ledger.read(jobs.get_job, job_id)
+    left = [_ref(file) for file in await ledger.read(jobs.job_files, job_id)]
+    if job["clustering_id"] is not None:
+        row = await ledger.read(clusterings.get_clustering, job["clustering_id"])
+        artifacts = from_json(row["artifacts"], Clustering)
+        left += [getattr(artifacts, name) for name in ARTIFACTS]
+    if job["settled"] is not None:
+        settled = from_json(job["settled"], SettledSlide)
+        left += [settled.index, settled.outlines]
+        try:
+            shards = await asyncio.to_thread(shards_of, store, settled)
+        except (ArtifactMissing, ArtifactChanged):
+            left.append(settled.shard_list)
+        else:
+            left += [ref for shard in shards for ref in (shard.cells, shard.vectors, shard.morphology)]
+    return await asyncio.to_thread(_those_damaged, left, _verifying(store) if thoroughly else _glancing(store))
+
+
+async def _check_slide(ledger: Transactions, store: Store, job: Mapping[str, Any]) -> None:
+    for file in await ledger.read(slides.slide_files, job["slide_id"]):
+        try:
+            await asyncio.to_thread(store.verify, file["key"], file["sha256"])
+        except (ArtifactMissing, ArtifactChanged) as error:
+            raise Gone("The slide itself is gone or damaged too: upload it again first.", key=file["key"]) from error
+
+
+def _those_damaged(left: Sequence[ObjectRef], check: Check) -> list[ObjectRef]:
+    def is_damaged(ref: ObjectRef) -> bool:
+        try:
+            check(ref)
+        except (ArtifactMissing, ArtifactChanged):
+            return True
+        return False
+
+    with ThreadPoolExecutor(THREAD_COUNT, thread_name_prefix="results") as threads:
+        return [ref for ref, damaged in zip(left, threads.map(is_damaged, left), strict=True) if damaged]
+
+
+def _verifying(store: Store) -> Check:
+    return lambda ref: store.verify(ref.key, ref.sha256)
+
+
+def _glancing(store: Store) -> Check:
+    def glance(ref: ObjectRef) -> None:
+        stored = store.stat(ref.key)
+        if stored is None:
+            raise ArtifactMissing(f"{ref.key} is not in the store", key=ref.key)
+        check_sha256(ref.key, stored.sha256, ref.sha256)
+
+    return glance
+
+
+def _ref(row: Mapping[str, Any]) -> ObjectRef:
+    return ObjectRef(key=row["key"], sha256=row["sha256"], size_bytes=row["size_bytes"])

@@ -1,0 +1,139 @@
+"""Artifacts that are damaged or gone are made again, with what follows from them, and nothing wrong is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morula.clusterer.servicer import ClustererServicer
+from morula.common.compute import Slot
+from morula.common.errors import FailedPrecondition
+from morula.common.store import Store, Stored
+from morula.common.testing import write_slide
+from morula.gateway.ledger import shards
+from tests.servers.gateway import Client, Job, Services, gateway, services
+
+BEFORE_CLUSTERING = ("plan", "tiles", "cells", "vectors", "morphology", "shards", "index", "outlines")
+CLUSTERING = ("leaf", "tree", "features", "confidence", "layout")
+DAMAGED_SILENTLY = ("plan", "tiles")
+"""What no answer needs once the job is done."""
+
+
+def zero(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(path.stat().st_size // 3)
+        stream.write(bytes(400))
+
+
+def cut(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.truncate(path.stat().st_size // 2)
+
+
+DAMAGES: tuple[Callable[[Path], Any], ...] = (zero, cut, Path.unlink)
+
+
+class FailingClusterer(ClustererServicer):
+    """Settles, and clusters nothing."""
+
+    async def ClusterCells(self, request: Any, _context: Any) -> Any:  # noqa: N802
+        raise FailedPrecondition("not today")
+        yield
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("slide") / "tiny.tiff"
+    write_slide(path, 1100, 800)
+    return path
+
+
+@pytest.fixture(scope="module")
+def digests() -> dict[str, str]:
+    """The undisturbed job's result, once it is known."""
+    return {}
+
+
+def objects(store: Store, *stages: str) -> list[Stored]:
+    return [one for one in store.list("default/") if one.key.split("/")[2] in stages]
+
+
+async def retry(client: Client, job_id: str) -> Job:
+    client.ok(await client.http.post(f"/v1/jobs/{job_id}/retry"))
+    return await client.ended(job_id)
+
+
+async def restart(running: Services, name: str, servicer: object | None = None) -> None:
+    await running.stop(name)
+    await running.start(name, servicer)
+
+
+async def check_progress(client: Client, job: Job) -> None:
+    assert all(stage["done_count"] == stage["total_count"] > 0 for stage in job["stages"]), job["stages"]
+    assert {piece["state"] for piece in await client.ledger.read(shards.list_shards, job["id"])} == {"done"}
+
+
+async def test_what_is_damaged_after_the_end_is_made_again_by_a_retry(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        taken = await client.upload(slide)
+        first = await client.run(taken["id"])
+        assert first["state"] == "succeeded", first
+        wrong = await client.http.post(f"/v1/jobs/{first['id']}/retry")
+        assert (wrong.status_code, wrong.json()["reason"]) == (409, "CONFLICT")
+        whole = {one.key: one for one in running.store.list("default/")}
+        for number, stage in enumerate(("cells", "vectors", "morphology", "shards", "index", *CLUSTERING, "table")):
+            for one in objects(running.store, stage):
+                DAMAGES[number % len(DAMAGES)](tmp_path / "objects" / one.key)
+            job = await retry(client, first["id"])
+            assert (job["state"], job["result_digest"]) == ("succeeded", first["result_digest"]), (stage, job["error"])
+            assert (job["clustering_id"], job["labelling_id"]) == (first["clustering_id"], first["labelling_id"])
+            await check_progress(client, job)
+            assert {one.key: one for one in running.store.list("default/")} == whole
+            for stored in whole.values():
+                running.store.verify(stored.key, stored.sha256)
+        for one in objects(running.store, "outlines", "table"):
+            one_path = tmp_path / "objects" / one.key
+            one_path.unlink()
+        again = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        assert again["id"] == first["id"], "the same again finds the holes"
+        job = await client.ended(first["id"])
+        assert (job["state"], job["result_digest"]) == ("succeeded", first["result_digest"])
+        assert {one.key: one for one in running.store.list("default/")} == whole
+
+
+async def test_what_is_damaged_between_the_stages_is_made_again(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("clusterer",)) as running, gateway(running, tmp_path) as client:
+        await running.start("clusterer", FailingClusterer(running.store, Slot("clusterer")))
+        taken = await client.upload(slide)
+        job = await client.run(taken["id"])
+        assert (job["state"], job["error"]["detail"]) == ("failed", "not today")
+        whole = {one.key: one for one in running.store.list("default/")}
+        for number, stage in enumerate(BEFORE_CLUSTERING):
+            for one in objects(running.store, stage):
+                DAMAGES[number % len(DAMAGES)](tmp_path / "objects" / one.key)
+            again = await retry(client, job["id"])
+            assert (again["state"], again["error"]["detail"]) == ("failed", "not today"), stage
+            assert {one.key: one for one in running.store.list("default/")} == whole
+            for stored in whole.values():
+                running.store.verify(stored.key, stored.sha256)
+        await restart(running, "clusterer")
+        assert (await retry(client, job["id"]))["state"] == "succeeded"
+
+
+async def test_a_running_job_makes_again_what_it_finds_damaged(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("clusterer",)) as running, gateway(running, tmp_path) as client:
+        taken = await client.upload(slide)
+        job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        async for _ in client.changes(job["id"]):
+            if (await client.job(job["id"]))["stages"][4]["total_count"]:
+                break
+        for stage, damage in (("cells", zero), ("vectors", Path.unlink), ("shards", zero)):
+            for one in objects(running.store, stage):
+                damage(tmp_path / "objects" / one.key)
+        await running.start("clusterer")
+        ended = await client.ended(job["id"])
+        assert ended["state"] == "succeeded", ended["error"]
+        await check_progress(client, ended)
