@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +18,7 @@ from morula.tiler.readers import open_slide
 from morula.tiler.slide import Slide, plausible_mpp
 
 MAX_OPEN = 4
+MAX_VETTED = 1000
 MAX_FILES = 20_000
 NAME_BYTES, PART_BYTES = 512, 255  # The second is what a file system takes.
 
@@ -67,6 +68,7 @@ class Shelf:
         self._store = store
         self._max_open = max_open
         self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._vetted: OrderedDict[str, Description] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -117,10 +119,22 @@ class Shelf:
                 link.symlink_to(held)
             entry = folder / source.entry
             mates = _mates(source)
-            description = probe(entry, mates, checkpoint)
+            description = self._vet(source.digest, entry, mates, checkpoint)
             slide = fetched.enter_context(open_slide(entry, mates))
             closing.enter_context(fetched.pop_all())
         return OpenSlide(slide, description)
+
+    def _vet(self, digest: str, entry: Path, mates: Collection[str], checkpoint: Checkpoint) -> Description:
+        """What a slide is; one that was vetted before has the same bytes still, and needs no child again."""
+        with self._lock:
+            known = self._vetted.get(digest)
+        description = known or probe(entry, mates, checkpoint)
+        with self._lock:
+            self._vetted[digest] = description
+            self._vetted.move_to_end(digest)
+            if len(self._vetted) > MAX_VETTED:
+                self._vetted.popitem(last=False)
+        return description
 
 
 def slide_mpp(source: SlideSource, description: Description) -> float:

@@ -15,7 +15,7 @@ from morula.tiler import shelf as module
 from morula.tiler.probe import Description, describe
 from morula.tiler.readers import open_slide
 from morula.tiler.shelf import Shelf, SlideFile, SlideSource, slide_mpp
-from morula.tiler.slide import Level, Scale
+from morula.tiler.slide import Level, Scale, Slide
 
 
 @pytest.fixture
@@ -32,6 +32,19 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return seen
 
 
+@pytest.fixture
+def opened_at(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Notes what is opened to stay open."""
+    seen: list[Path] = []
+
+    def here(path: Path, mates: Collection[str]) -> Slide:
+        seen.append(path)
+        return open_slide(path, mates)
+
+    monkeypatch.setattr(module, "open_slide", here)
+    return seen
+
+
 def shelved(store: FolderStore, folder: Path, name: str, seed: int = 0) -> SlideSource:
     write_slide(folder / name, 300, 300, seed=seed)
     stored = store.put(f"files/{name}", folder / name)
@@ -39,7 +52,9 @@ def shelved(store: FolderStore, folder: Path, name: str, seed: int = 0) -> Slide
     return SlideSource(slide_digest([(name, stored.sha256, stored.size_bytes)], name), name, files)
 
 
-def test_a_slide_is_vetted_once_and_closed_when_others_are_used(tmp_path: Path, probed: list[Path]) -> None:
+def test_a_slide_is_vetted_once_and_closed_when_others_are_used(
+    tmp_path: Path, probed: list[Path], opened_at: list[Path]
+) -> None:
     store = FolderStore(tmp_path / "store")
     one, other = (shelved(store, tmp_path, f"{seed}.tiff", seed) for seed in (1, 2))
     shelf = Shelf(store, max_open=1)
@@ -51,13 +66,14 @@ def test_a_slide_is_vetted_once_and_closed_when_others_are_used(tmp_path: Path, 
         with shelf.open(other):
             pass
         assert held.slide.read(0, 0, 0, 8, 8).shape == (8, 8, 3), "what is in use stays open"
-    assert not probed[1].parent.exists()
+    assert not opened_at[1].parent.exists()
     with shelf.open(other):
         pass
-    assert not probed[0].parent.exists(), "the older one is gone, its folder too"
-    assert probed[2].parent.exists()
+    assert not opened_at[0].parent.exists(), "the older one is gone, its folder too"
+    assert opened_at[2].parent.exists()
+    assert [path.name for path in probed] == ["1.tiff", "2.tiff"], "it was vetted when it was opened first"
     shelf.close()
-    assert not probed[2].parent.exists()
+    assert not opened_at[2].parent.exists()
 
 
 def test_many_who_want_a_slide_at_once_fetch_it_once(tmp_path: Path, probed: list[Path]) -> None:
