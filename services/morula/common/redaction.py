@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 MARK = "[secret]"
 SHORTEST = 4
 """What is shorter would be found in any text by chance; it keeps nothing secret either."""
 
+_PASSWORD = re.compile(r"://[^:/?#@]*:(.+)@")
 _TELLING = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
 
 _forms: set[str] = set()
@@ -32,11 +33,10 @@ def keep_secret(*values: str) -> None:
 
 def keep_url_secret(url: str) -> None:
     """Keeps what a URL must not show: its password, and what its query calls a secret."""
-    parts = urlsplit(url)
-    user, _, _ = parts.netloc.rpartition("@")
-    password = user.partition(":")[2]
-    keep_secret(password, unquote(password))
-    for name, value in parse_qsl(parts.query):
+    # To the last @: in a password that nobody escaped there may be anything.
+    if found := _PASSWORD.search(url):
+        keep_secret(found[1], unquote(found[1]))
+    for name, value in parse_qsl(url.partition("?")[2]):
         if _TELLING.search(name):
             keep_secret(value)
         elif "://" in value:
