@@ -103,7 +103,8 @@ def is_evidence(seen: Seen) -> NDArray[np.bool_]:
 
 def is_kept(seen: Seen) -> NDArray[np.bool_]:
     """Cells from which something can be learnt for a judgement: evidence, and what was said of a cell by itself."""
-    return is_evidence(seen) | (seen.pages == 0)
+    kept: NDArray[np.bool_] = is_evidence(seen) | (seen.pages == 0)
+    return kept
 
 
 def judge(rows: Floats, seen: Seen, nodes: list[int], explicit: Mapping[int, int], node_of_seen: Rows) -> Judged:
