@@ -45,6 +45,7 @@ async def test_no_byte_is_served_that_is_not_the_jobs(
     places = [f"/v1/jobs/{world.job['id']}/files/{file['name']}" for file in files]
     places += [f"{world.clustering}/layers/{layer}" for layer in LAYERS]
     places += [f"{world.clustering}/blocks/0", f"{world.clustering}/cells?bbox=0,0,500,500"]
+    places.append(f"/v1/labellings/{world.job['labelling_id']}/cells.geojson.gz")
     before = {place: await world.http.get(place) for place in places}
     assert {answer.status_code for answer in before.values()} == {200}
     for stored in list(world.running.store.list("default/")):
@@ -102,6 +103,15 @@ async def test_an_upload_that_fails_takes_nothing_with_it_that_others_have(world
         assert world.running.store.stat(stored.key) == stored
         await world.running.start("tiler")
     assert (await world.http.get(f"/v1/slides/{world.slide['id']}/thumbnail.jpeg")).status_code == 200
+
+
+async def test_a_sheet_that_is_damaged_is_drawn_again(world: World, tmp_path: Path) -> None:
+    place = f"{world.clustering}/sheet.jpeg?rows=0,1,2"
+    sheet = await world.http.get(place)
+    (stored,) = (one for one in world.running.store.list("default/") if "/sheet/" in one.key)
+    zero(tmp_path / "objects" / stored.key)
+    assert (await world.http.get(place)).content == sheet.content
+    assert world.running.store.get(stored.key, stored.sha256) == sheet.content
 
 
 async def test_a_range_of_a_block_is_that_range(world: World) -> None:

@@ -6,20 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from morula.clusterer.servicer import ClustererServicer
+from morula.common.arrays import read_array, write_array
 from morula.common.compute import Slot
 from morula.common.errors import FailedPrecondition
 from morula.common.store import Store, Stored
 from morula.common.testing import write_slide
+from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.ledger import shards
 from tests.servers.gateway import Client, Job, Services, gateway, services
 
 BEFORE_CLUSTERING = ("plan", "tiles", "cells", "vectors", "morphology", "shards", "index", "outlines")
 CLUSTERING = ("leaf", "tree", "features", "confidence", "layout")
-DAMAGED_SILENTLY = ("plan", "tiles")
-"""What no answer needs once the job is done."""
 
 
 def zero(path: Path) -> None:
@@ -49,12 +50,6 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("slide") / "tiny.tiff"
     write_slide(path, 1100, 800)
     return path
-
-
-@pytest.fixture(scope="module")
-def digests() -> dict[str, str]:
-    """The undisturbed job's result, once it is known."""
-    return {}
 
 
 def objects(store: Store, *stages: str) -> list[Stored]:
@@ -137,3 +132,30 @@ async def test_a_running_job_makes_again_what_it_finds_damaged(slide: Path, tmp_
         ended = await client.ended(job["id"])
         assert ended["state"] == "succeeded", ended["error"]
         await check_progress(client, ended)
+
+
+class OtherEmbedder(EmbedderServicer):
+    """Embeds as another kind of machine might."""
+
+    def _embed(self, *args: Any) -> list[Stored]:
+        made = super()._embed(*args)
+        vectors = read_array(self._store.get(made[0].key))
+        self._store.delete(made[0].key)
+        return [self._store.put(made[0].key, write_array(vectors + np.float16(0.25))), made[1]]
+
+
+async def test_what_cannot_be_made_again_the_same_is_never_put_under_a_published_clustering(
+    slide: Path, tmp_path: Path
+) -> None:
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        first = await client.run((await client.upload(slide))["id"])
+        place = f"/v1/clusterings/{first['clustering_id']}/layers/leaf"
+        leaf = (await client.http.get(place)).content
+        for one in objects(running.store, "vectors"):
+            zero(tmp_path / "objects" / one.key)
+        await restart(running, "embedder", OtherEmbedder(running.store, Slot("embedder")))
+        job = await retry(client, first["id"])
+        assert (job["state"], job["error"]["reason"]) == ("failed", "FAILED_PRECONDITION")
+        assert "came out otherwise" in job["error"]["detail"]
+        answer = await client.http.get(place)
+        assert answer.status_code == 410 or answer.content == leaf

@@ -5,9 +5,10 @@ import math
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from morula.common.errors import Internal, InvalidArgument
+from morula.common.errors import ArtifactChanged, ArtifactMissing, Internal, InvalidArgument
 from morula.common.keys import artifact_key
 from morula.common.store import Store
+from morula.common.telemetry import log
 from morula.gateway.ledger import objects, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.refs import slide_ref
@@ -78,7 +79,8 @@ async def render_sheet(
     params = {"rows": list(request.rows), "window_um": request.window_um, "cell_px": request.cell_px}
     inputs = [slide.digest, slide.settled.index.key]
     key = artifact_key(view.project, slide.digest, "sheet", "jpeg", inputs=inputs, params=params)
-    if await asyncio.to_thread(store.stat, key) is None:
+    jpeg = await asyncio.to_thread(_kept_sheet, store, key)
+    if jpeg is None:
         await ledger.write(objects.claim, "job", slide.job_id, [key])
         row = await ledger.read(slides.get_slide, slide.slide_id)
         files = await ledger.read(slides.slide_files, slide.slide_id)
@@ -92,8 +94,21 @@ async def render_sheet(
         rendered = await workers.render_cells(message)
         if rendered.column_count != column_count(len(places)):
             raise Internal(f"The tiler laid {rendered.column_count} pictures in a row.")
-        await asyncio.to_thread(store.put, key, rendered.jpeg)
-    return await asyncio.to_thread(store.get, key)
+        jpeg = bytes(rendered.jpeg)
+        await asyncio.to_thread(store.put, key, jpeg)
+    return jpeg
+
+
+def _kept_sheet(store: Store, key: str) -> bytes | None:
+    """The sheet if it was drawn before; one that was damaged since is drawn again."""
+    try:
+        return store.get(key)
+    except ArtifactMissing:
+        return None
+    except ArtifactChanged as error:
+        log.warning("sheet is drawn again", key=key, detail=str(error))
+        store.delete(key)
+        return None
 
 
 class SheetRequest:

@@ -39,6 +39,7 @@ async def export_geojson(labelling_id: str, here: Here, slide_id: str | None = N
     snapshot, view, found = await here.labelling.effective(labelling_id)
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     slide = view.slide(slide_id)
+    await asyncio.to_thread(lambda: slide.outlines)  # Gone or damaged is told before the first byte goes out.
     confidence = await asyncio.to_thread(_confidence, here.store, snapshot, view, found)
     cut = await here.labelling.learning.cut(view, snapshot.row["cluster_count"])
     clusters = clusters_of_rows(view, cut.node_of_leaf)
