@@ -87,6 +87,11 @@ def slide_files(tx: Connection, slide_id: str) -> list[Row]:
     return every(tx, query)
 
 
+def object_in_use(tx: Connection, key: str) -> bool:
+    """Whether a slide consists of this object."""
+    return tx.execute(select(slide_file.c.slide_id).where(slide_file.c.key == key).limit(1)).first() is not None
+
+
 def move_file(tx: Connection, slide_id: str, name: str, key: str) -> None:
     """A file of a slide lies elsewhere from now on."""
     tx.execute(update(slide_file).where(slide_file.c.slide_id == slide_id, slide_file.c.name == name).values(key=key))
