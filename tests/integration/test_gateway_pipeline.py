@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from morula.common.compute import Slot
 from morula.common.errors import Busy, Internal
 from morula.common.testing import write_slide
 from morula.gateway.ledger import shards
+from morula.gateway.pipeline.work import ATTEMPT_PAUSES_S
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
 from tests.servers.gateway import ENDED, Client, gateway, place_of, services
@@ -177,7 +179,9 @@ class Failing(SegmenterServicer):
 async def test_a_job_that_keeps_failing_fails_with_the_reason_and_can_be_retried(slide: Path, tmp_path: Path) -> None:
     async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
         await running.start("segmenter", Failing(running.store, Slot("segmenter")))
+        started = time.monotonic()
         job = await client.run((await client.upload(slide))["id"])
+        assert time.monotonic() - started > sum(ATTEMPT_PAUSES_S), "attempts are not spent at once"
         assert (job["state"], job["error"]["reason"]) == ("failed", "INTERNAL")
         [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == "segment"]
         assert (piece["state"], piece["attempt_count"], piece["write_count"]) == ("failed", 3, 0)
