@@ -170,7 +170,7 @@ async def check_small(client: Client, job: dict[str, Any], *, cut_again: int = 0
     assert (job["state"], job["truncated_cell_count"]) == ("succeeded", 0)
     done = [piece for piece in await pieces(client, job) if piece["stage"] in ("cut", "segment", "embed")]
     assert len(done) == 6
-    assert sum(piece["write_count"] for piece in done) == 6 + cut_again, "what exists is not made again"
+    assert 6 <= sum(piece["write_count"] for piece in done) <= 6 + cut_again, "what exists is not made again"
     polygons = shapely.from_wkb((await table(client, job, "cells"))["geometry"].to_pylist())
     assert sum(shapely.area(polygons) > 900 * THICK_PX * 0.9) == 1
 
@@ -201,5 +201,6 @@ async def test_a_job_cancelled_in_a_second_cut_carries_on_when_retried(tmp_path:
         client.ok(await client.http.post(f"/v1/jobs/{job['id']}/cancel"))
         assert (await client.ended(job["id"]))["state"] == "cancelled"
         client.ok(await client.http.post(f"/v1/jobs/{job['id']}/retry"))
-        await check_small(client, await client.ended(job["id"]), cut_again=1)  # Its pixels went with the cancelled job.
+        # Its pixels go with the cancelled job, unless the retry was there first.
+        await check_small(client, await client.ended(job["id"]), cut_again=1)
     assert segmenter.called == 3
