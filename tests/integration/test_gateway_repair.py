@@ -17,7 +17,7 @@ from morula.common.store import Store, Stored
 from morula.common.testing import write_slide
 from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.ledger import shards
-from tests.servers.gateway import Client, Job, Services, gateway, services
+from tests.servers.gateway import Client, Job, Services, gateway, place_of, services
 
 BEFORE_CLUSTERING = ("plan", "tiles", "cells", "vectors", "morphology", "shards", "index", "outlines")
 CLUSTERING = ("leaf", "tree", "features", "confidence", "layout")
@@ -118,16 +118,30 @@ async def test_what_is_damaged_between_the_stages_is_made_again(slide: Path, tmp
         assert (await retry(client, job["id"]))["state"] == "succeeded"
 
 
-async def test_a_running_job_makes_again_what_it_finds_damaged(slide: Path, tmp_path: Path) -> None:
-    async with services(tmp_path, without=("clusterer",)) as running, gateway(running, tmp_path) as client:
+def put_other(store: Store, stored: Stored) -> None:
+    """Other bytes, of which the store itself does not know that they are others."""
+    content = store.get(stored.key)
+    store.delete(stored.key)
+    store.put(stored.key, content[: len(content) // 2] + bytes(400) + content[len(content) // 2 + 400 :])
+
+
+@pytest.mark.parametrize("ground", ["SQLite and a folder", "PostgreSQL and S3"])
+async def test_a_running_job_makes_again_what_it_finds_damaged(
+    ground: str, slide: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url, store = place_of(ground, request)
+    async with (
+        services(tmp_path, without=("clusterer",), store=store) as running,
+        gateway(running, tmp_path, url) as client,
+    ):
         taken = await client.upload(slide)
         job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
         async for _ in client.changes(job["id"]):
             if (await client.job(job["id"]))["stages"][4]["total_count"]:
                 break
-        for stage, damage in (("cells", zero), ("vectors", Path.unlink), ("shards", zero)):
+        for stage in ("cells", "vectors", "shards"):
             for one in objects(running.store, stage):
-                damage(tmp_path / "objects" / one.key)
+                running.store.delete(one.key) if stage == "vectors" else put_other(running.store, one)
         await running.start("clusterer")
         ended = await client.ended(job["id"])
         assert ended["state"] == "succeeded", ended["error"]

@@ -119,13 +119,13 @@ class Workbench:
     async def _find(self, piece: Piece) -> Refs | None:
         """What the piece makes, if all of it is there and right; what is wrong is deleted."""
         known = await self._ledger.read(artifacts.find_made, piece.keys)
-        unsure = len(known) < len(piece.keys) and await self._ledger.read(artifacts.any_remade, piece.folders)
         found: dict[str, ObjectRef] = {}
         for key in piece.keys:
             try:
                 stored = await self.reach(partial(self._store.stat, key))
                 if stored is None:
                     continue
+                unsure = key not in known and await self._ledger.read(artifacts.any_remade, piece.folders)
                 wrong = _what_is_wrong(stored, known.get(key), piece.made_of, unsure=unsure)
             except ArtifactChanged as error:
                 wrong = str(error)
