@@ -160,3 +160,11 @@ def test_clusterings_of_other_parameters_lie_elsewhere() -> None:
         for change in ({}, {"seed": 1})
     )
     assert one.leaf_key != other.leaf_key
+
+
+def test_pixels_belong_to_a_job_and_what_is_made_of_them_to_all() -> None:
+    keys, shards = SlideKeys("default", "d" * 64, params()), (Shard(0, 0), Shard(1, 1), Shard(2, 0, (3,)))
+    owned = {keys.own_pixels(job_id, shard) for job_id in ("one", "two") for shard in shards}
+    assert len(owned) == 6
+    assert all(key.startswith((f"default/{'d' * 64}/pixels/one-", f"default/{'d' * 64}/pixels/two-")) for key in owned)
+    assert len({keys.cells(shard) for shard in shards}) == 3
