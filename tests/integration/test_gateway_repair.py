@@ -173,3 +173,18 @@ async def test_what_cannot_be_made_again_the_same_is_never_put_under_a_published
         assert "came out otherwise" in job["error"]["detail"]
         answer = await client.http.get(place)
         assert answer.status_code == 410 or answer.content == leaf
+
+
+async def test_a_job_whose_slide_is_gone_says_so_and_goes_on_once_it_is_brought_again(
+    slide: Path, tmp_path: Path
+) -> None:
+    async with services(tmp_path) as running, gateway(running, tmp_path) as client:
+        taken = await client.upload(slide)
+        await restart(running, "tiler")  # which had the slide open
+        for one in objects(running.store, "slide"):
+            zero(tmp_path / "objects" / one.key)
+        job = await client.run(taken["id"])
+        assert (job["state"], job["error"]["reason"]) == ("failed", "GONE")
+        assert "upload the slide again" in job["error"]["detail"]
+        assert (await client.upload(slide))["id"] == taken["id"]
+        assert (await retry(client, job["id"]))["state"] == "succeeded"
