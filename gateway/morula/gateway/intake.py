@@ -118,7 +118,8 @@ class Intake:
 
     async def _mend(self, known: Row, rows: Sequence[FileRow], parts: Sequence[Part] | None) -> None:
         """Whoever brings a slide again brings what may be gone or damaged of it."""
-        brought = {row["name"]: (row, part) for row, part in zip(rows, parts or [None] * len(rows), strict=True)}
+        files: Sequence[Part | None] = parts or [None] * len(rows)
+        brought = {row["name"]: (row, part) for row, part in zip(rows, files, strict=True)}
         for file in await self._ledger.read(slides.slide_files, known["id"]):
             try:
                 await asyncio.to_thread(self._store.verify, file["key"], file["sha256"])

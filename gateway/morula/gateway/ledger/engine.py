@@ -170,10 +170,12 @@ class _Undecided(Exception):
 
 def _was_committed(engine: Engine, number: int) -> bool:
     with engine.connect() as connection, connection.begin():
-        status = connection.execute(text("SELECT txid_status(:number)"), {"number": number}).scalar_one()
+        status: str | None = connection.execute(
+            text("SELECT txid_status(:number)"), {"number": number}
+        ).scalar_one()
     if status == "in progress":
         raise _Undecided
-    return bool(status == "committed")
+    return status == "committed"
 
 
 def _cause(error: BaseException) -> str:

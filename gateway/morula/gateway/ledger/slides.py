@@ -1,6 +1,6 @@
 """Slides and the files that they consist of."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -45,7 +45,7 @@ def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> 
 
 
 def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
-    params = tx.execute(select(job.c.params).where(job.c.slide_id == slide_id)).scalars()
+    params: Iterable[Row] = tx.execute(select(job.c.params).where(job.c.slide_id == slide_id)).scalars()
     other = next((one["slide_mpp"] for one in params if one["slide_mpp"] != mpp), None)
     if other is not None:
         raise Conflict(

@@ -132,7 +132,7 @@ class Workbench:
             if wrong:
                 log.warning("artifact gives way", key=key, detail=wrong)
                 await self.outlast(partial(drop, self._ledger, self._store, key))
-            else:
+            elif stored is not None:
                 found[key] = object_ref(stored)
         if len(found) < len(piece.keys):
             return None
