@@ -10,7 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from morula.common.store import FolderStore
+from morula.common.folder import FolderStore
 from morula.common.testing import temporary_store
 from tests.servers.ceph import S3Server
 from tests.servers.ceph import s3_server as start_s3_server

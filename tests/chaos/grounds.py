@@ -13,7 +13,8 @@ from typing import Protocol
 
 import boto3
 
-from morula.common.store import FolderStore, Store, open_store
+from morula.common.folder import FolderStore
+from morula.common.store import Store, open_store
 from tests.servers.ceph import S3Server, s3_server
 from tests.servers.disks import filled, small_disk
 from tests.servers.postgres import PostgresServer, postgres

@@ -17,10 +17,11 @@ from morula.clusterer import tree
 from morula.clusterer.servicer import ClustererServicer
 from morula.common import errors, formats
 from morula.common.compute import Slot
+from morula.common.folder import FolderStore
 from morula.common.models import find
 from morula.common.rpc import from_rpc_error
 from morula.common.shard_lists import write_shard_list
-from morula.common.store import FolderStore, Stored
+from morula.common.store import Stored
 from morula.common.testing import fake_shard, running
 from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
 

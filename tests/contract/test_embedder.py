@@ -11,10 +11,10 @@ import pytest
 
 from morula.common.compute import Slot
 from morula.common.errors import Cancelled
+from morula.common.folder import FolderStore
 from morula.common.formats import read_array, read_cells, read_metadata, read_morphology, write_cells
 from morula.common.models import find
 from morula.common.rpc import from_rpc_error
-from morula.common.store import FolderStore
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.embedder.servicer import EmbedderServicer
 from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc

@@ -16,8 +16,9 @@ from morula.clusterer.features import Features
 from morula.clusterer.labeller.servicer import LabellerServicer
 from morula.common import errors, formats
 from morula.common.compute import Slot
+from morula.common.folder import FolderStore
 from morula.common.rpc import from_rpc_error
-from morula.common.store import FolderStore, Stored
+from morula.common.store import Stored
 from morula.common.testing import running
 from morula.v1 import artifact_pb2, clusterer_pb2, labeller_pb2, labeller_pb2_grpc
 

@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from morula.common.compute import Cores, Slot
+from morula.common.folder import FolderStore
 from morula.common.formats import read_cells
 from morula.common.models import FAMILIES, ModelSpec, add_rows
 from morula.common.rpc import from_rpc_error
-from morula.common.store import FolderStore
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.common.weights import WeightsFolder
 from morula.segmenter.backends import Networks

@@ -15,9 +15,9 @@ from prometheus_client import REGISTRY
 
 from morula.common.compute import Cores, Slot
 from morula.common.errors import Busy
+from morula.common.folder import FolderStore
 from morula.common.models import ModelSpec, add_rows
 from morula.common.rpc import from_rpc_error
-from morula.common.store import FolderStore
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer

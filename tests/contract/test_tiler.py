@@ -16,10 +16,11 @@ import pytest
 import tifffile
 
 from morula.common import errors, formats
+from morula.common.folder import FolderStore
 from morula.common.keys import slide_digest
 from morula.common.pixels import read_pixels_metadata, read_regions
 from morula.common.rpc import from_rpc_error
-from morula.common.store import FolderStore, Stored
+from morula.common.store import Stored
 from morula.common.testing import Nuclei, running, write_slide
 from morula.tiler.readers import open_slide
 from morula.tiler.servicer import TilerServicer

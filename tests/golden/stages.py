@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import tifffile
 
 from morula.common.arrays import read_array, read_json
+from morula.common.folder import FolderStore
 from morula.common.outlines import read_outlines
 from morula.common.pixels import read_regions
-from morula.common.store import FolderStore, Store
+from morula.common.store import Store
 from morula.common.tables import read_cells, read_index, read_morphology, read_plan, read_tiles
 from tests.golden.fingerprints import Marks, mark, of_json, of_table
 from tests.servers.gateway import gateway, services

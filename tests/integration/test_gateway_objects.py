@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from morula.common.errors import NotFound, Unavailable
-from morula.common.store import FolderStore
+from morula.common.folder import FolderStore
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate

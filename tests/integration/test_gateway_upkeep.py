@@ -14,7 +14,8 @@ from dbos import DBOS
 from sqlalchemy import insert, update
 
 from morula.common.errors import PermissionDenied
-from morula.common.store import FolderStore, Store, open_store
+from morula.common.folder import FolderStore
+from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
 from morula.gateway import ground
 from morula.gateway.caretaker import Caretaker

@@ -19,10 +19,10 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from morula.common.folder import FolderStore
 from morula.common.formats import read_cells
 from morula.common.models import ModelSpec
 from morula.common.rpc import channel
-from morula.common.store import FolderStore
 from morula.common.testing import FakeShard, fake_shard
 from morula.common.weights import WeightsFolder
 from morula.onebox.house import any_port

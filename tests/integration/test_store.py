@@ -29,7 +29,8 @@ from morula.common.errors import (
     Unavailable,
     Unimplemented,
 )
-from morula.common.store import FolderStore, Store, Stored, open_store
+from morula.common.folder import FolderStore
+from morula.common.store import Store, Stored, open_store
 from tests.servers.ceph import S3Server
 from tests.servers.require import free_ports
 

@@ -16,9 +16,10 @@ import pytest
 from morula.clusterer.labeller.servicer import LabellerServicer
 from morula.clusterer.servicer import ClustererServicer
 from morula.common.compute import Slot
+from morula.common.folder import FolderStore
 from morula.common.rpc import Server
 from morula.common.settings import ServiceSettings
-from morula.common.store import FolderStore, Store, open_store
+from morula.common.store import Store, open_store
 from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.app import create_app
 from morula.gateway.house import House

@@ -13,12 +13,12 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from morula.common.folder import FolderStore
 from morula.common.formats import QUALITY_METRICS, Metadata, write_cells, write_plan, write_tiles
 from morula.common.geometry import Grid
 from morula.common.pixels import RegionPieces, encode_pieces, write_regions
 from morula.common.rpc import Server, channel
 from morula.common.settings import ServiceSettings
-from morula.common.store import FolderStore
 
 HAEMATOXYLIN = (0.65, 0.70, 0.29)
 EOSIN = (0.07, 0.99, 0.11)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from morula.common.store import FolderStore
+from morula.common.folder import FolderStore
 from morula.gateway import ground
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project, is_laid

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from morula.common.folder import FolderStore
 from morula.common.settings import ServiceSettings, Tls
-from morula.common.store import FolderStore
 
 
 def test_variables_are_read_with_their_prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,17 +7,20 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, StorageFull
-from morula.common.store import ABANDONED_S, TICK_NS, FolderStore, open_store, put_exactly
+from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, StorageFull, Unavailable
+from morula.common.folder import ABANDONED_S, TICK_NS, FolderStore
+from morula.common.store import open_store, put_exactly
 from tests.servers.disks import filled, small_disk
 
 KEY = "p/s/plan/a.bin"
+OTHER = "p/s/plan/b.bin"
 
 
 def digests(root: Path) -> list[Path]:
@@ -90,7 +93,7 @@ def test_a_file_is_hashed_once_as_long_as_nothing_touches_it(tmp_path: Path, mon
     counted: list[object] = []
     digest = hashlib.file_digest
     monkeypatch.setattr("hashlib.file_digest", lambda *args: counted.append(args) or digest(*args))
-    monkeypatch.setattr("morula.common.store.LARGE_BYTES", 8)
+    monkeypatch.setattr("morula.common.folder.LARGE_BYTES", 8)
     store = FolderStore(tmp_path)
     store.put(KEY, b"small")
     store.put("p/large", b"large enough")
@@ -149,7 +152,7 @@ def test_writers_and_deleters_of_one_key_agree(tmp_path: Path) -> None:
 _DYING = """
 import os, pathlib, sys
 sys.path[:0] = {path!r}
-from morula.common.store import FolderStore
+from morula.common.folder import FolderStore
 os.link = lambda *_: os.kill(os.getpid(), 9)
 FolderStore(pathlib.Path({root!r})).put({key!r}, b"never seen")
 """
@@ -244,3 +247,26 @@ def test_a_full_disk_is_told_leaves_nothing_and_can_be_read(tmp_path: Path) -> N
             assert store.get("p/old") == b"kept"
             assert not list((disk / ".morula" / "temporary").iterdir())
         assert store.put("p/new", bytes(5000)).size_bytes == 5000
+
+
+def test_a_folder_whose_disk_is_not_mounted_is_away_and_not_empty(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "objects", tmp_path / "elsewhere"
+    store = FolderStore(root)
+    store.put(KEY, b"kept")
+    root.rename(elsewhere)
+    asks: list[Callable[[], object]] = [
+        lambda: store.stat(KEY),
+        lambda: store.get(KEY),
+        lambda: store.put(OTHER, b"new"),
+        lambda: store.delete(KEY),
+        lambda: list(store.list("")),
+        lambda: store.local_path(KEY).__enter__(),
+    ]
+    root.mkdir()  # as a mount point is
+    for ask in asks:
+        with pytest.raises(Unavailable):
+            ask()
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    elsewhere.rename(root)
+    assert store.get(KEY) == b"kept"

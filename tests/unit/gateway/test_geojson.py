@@ -13,8 +13,9 @@ import pytest
 import shapely
 
 from morula.clusterer import settle, tables
+from morula.common.folder import FolderStore
 from morula.common.outlines import HOLES, read_outlines
-from morula.common.store import FolderStore, Stored
+from morula.common.store import Stored
 from morula.gateway.exports.geojson import feature_collection
 from morula.gateway.refs import object_ref, to_json
 from morula.gateway.views import SlideRows

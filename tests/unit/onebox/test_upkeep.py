@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from morula.common.store import FolderStore
+from morula.common.folder import FolderStore
 from morula.gateway import ground
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger

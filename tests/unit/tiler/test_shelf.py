@@ -8,8 +8,8 @@ import pytest
 
 from morula.common.compute import Checkpoint
 from morula.common.errors import ArtifactMissing, InvalidArgument, SlideScaleUnknown, SlideUnreadable
+from morula.common.folder import FolderStore
 from morula.common.keys import slide_digest
-from morula.common.store import FolderStore
 from morula.common.testing import write_slide
 from morula.tiler import shelf as module
 from morula.tiler.probe import Description, describe

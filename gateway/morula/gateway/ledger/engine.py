@@ -170,9 +170,7 @@ class _Undecided(Exception):
 
 def _was_committed(engine: Engine, number: int) -> bool:
     with engine.connect() as connection, connection.begin():
-        status: str | None = connection.execute(
-            text("SELECT txid_status(:number)"), {"number": number}
-        ).scalar_one()
+        status: str | None = connection.execute(text("SELECT txid_status(:number)"), {"number": number}).scalar_one()
     if status == "in progress":
         raise _Undecided
     return status == "committed"
