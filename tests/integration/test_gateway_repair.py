@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ import pytest
 from morula.clusterer.servicer import ClustererServicer
 from morula.common.arrays import read_array, write_array
 from morula.common.compute import Slot
-from morula.common.errors import FailedPrecondition
+from morula.common.errors import ArtifactInvalid, FailedPrecondition
 from morula.common.store import Store, Stored
 from morula.common.testing import write_slide
 from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.ledger import shards
+from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import Client, Job, Services, gateway, place_of, services
 
 BEFORE_CLUSTERING = ("plan", "tiles", "cells", "vectors", "morphology", "shards", "index", "outlines")
@@ -188,3 +191,32 @@ async def test_a_job_whose_slide_is_gone_says_so_and_goes_on_once_it_is_brought_
         assert "upload the slide again" in job["error"]["detail"]
         assert (await client.upload(slide))["id"] == taken["id"]
         assert (await retry(client, job["id"]))["state"] == "succeeded"
+
+
+class SegmenterOverNothing(SegmenterServicer):
+    """Takes the whole store away once, for a while, and says of the first shard that its pixels cannot be read."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        super().__init__(store, Slot("segmenter"))
+        self._folder = folder
+        self.back: asyncio.Task[None] | None = None
+
+    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self.back is None:
+            away = self._folder.rename(self._folder.with_name("away"))
+            self.back = asyncio.create_task(asyncio.to_thread(self._bring_back, away))
+            raise ArtifactInvalid("the pixels cannot be read", key=request.pixels.key)
+        return await super().SegmentShard(request, context)
+
+    def _bring_back(self, away: Path) -> None:
+        time.sleep(1.0)
+        away.rename(self._folder)
+
+
+async def test_what_looks_damaged_because_the_store_is_away_fails_no_job(slide: Path, tmp_path: Path) -> None:
+    async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
+        segmenter = SegmenterOverNothing(running.store, tmp_path / "objects")
+        await running.start("segmenter", segmenter)
+        job = await client.run((await client.upload(slide))["id"])
+        assert segmenter.back is not None
+        assert (job["state"], job["error"]) == ("succeeded", None)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from morula.common.errors import Internal, MorulaError
+from morula.common.errors import Internal, MorulaError, Unavailable
 from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
 from morula.gateway.labels.moving import Moving
@@ -110,6 +110,10 @@ class Pipeline:
         try:
             if await repair(self._tools.ledger, self._tools.store, job_id, error):
                 return "interrupted"
+        except Unavailable as away:
+            # Whether it is damaged cannot be told now; the next run waits for the store.
+            log.warning("job interrupted, for its artifacts are away", detail=str(away))
+            return "interrupted"
         except MorulaError as told:
             error = told
         log.warning("job failed", reason=error.reason, detail=str(error))
