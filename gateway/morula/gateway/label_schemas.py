@@ -153,8 +153,10 @@ class Cut(Answer):
 class HeldOut(Answer):
     """How good the labels of cells that nobody saw are, from `cell_count` cells on `page_count` pages held out.
 
-    Among the cells to which what spreads gives a class, `accuracy` is the share of right ones, with its 95 % interval.
-    Model and cluster names are compared by their own accuracies, where no class counts as wrong.
+    Among the cells to which what spreads gives a class, `accuracy` estimates the share of right ones, with its 95 %
+    interval. Of cluster names it is what was measured; of a model it lies halfway between `model_accuracy`, which was,
+    and the model's mean confidence in the cells that nobody saw. Model and cluster names are compared by their own
+    accuracies, where no class counts as wrong.
     """
 
     accuracy: float

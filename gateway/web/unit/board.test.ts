@@ -3,7 +3,7 @@ import { curve, mostTelling, rank } from "../src/board/facts";
 import { headline, heldOutSentence, movedSentence, structureSentence } from "../src/board/words";
 import { bytes, duration, measure, shareOf } from "../src/format";
 import { sentence } from "../src/jobs/stages";
-import type { Fact, Job, Labelling, StageProgress } from "../src/types";
+import type { Fact, HeldOut, Job, Labelling, StageProgress } from "../src/types";
 
 describe("facts", () => {
   const flat = Array.from({ length: 24 }, () => 5);
@@ -26,21 +26,47 @@ describe("facts", () => {
 describe("sentences", () => {
   const labelling = { spread: "none", held_out: null } as Labelling;
 
-  test("what spreads is said with its evidence, or that there is none", () => {
-    expect(heldOutSentence(labelling)).toContain("as soon as two classes were seen");
-    const held_out = {
-      accuracy: 0.884,
-      low: 0.79,
-      high: 0.94,
-      cell_count: 60,
-      page_count: 5,
-      model_accuracy: 0.88,
-      cluster_accuracy: 0.71,
-    } as Labelling["held_out"];
-    expect(heldOutSentence({ ...labelling, spread: "model", held_out })).toBe(
-      "About 88 of 100 labels of cells that nobody saw are right (79 to 94, by 60 cells on 5 pages held out). " +
-        "The model spreads: the model was right for 88 of 100, cluster names for 71.",
+  const measured = {
+    accuracy: 0.22,
+    low: 0.01,
+    high: 0.91,
+    cell_count: 36,
+    page_count: 3,
+    model_accuracy: 0,
+    cluster_accuracy: 0,
+  } as HeldOut;
+  const spreading = (spread: Labelling["spread"], held_out: HeldOut | null, name_count = 0) =>
+    heldOutSentence({
+      ...labelling,
+      spread,
+      held_out,
+      cluster_names: Array.from({ length: name_count }, (_, node_id) => ({ node_id, class_number: 1 })),
+    });
+
+  test("before anything spreads it is said what the first keys do", () => {
+    expect(heldOutSentence(labelling)).toContain("Five seen cells that mostly agree name their cluster whole");
+  });
+  test("an estimate is said with what was measured and what the model expects of itself", () => {
+    expect(spreading("model", measured)).toBe(
+      "About 22 of 100 labels of cells that nobody saw are right (1 to 91): halfway between 0, what the model was " +
+        "right for on 36 cells of 3 pages held out, and 44, what it expects. " +
+        "The model spreads; cluster names could not be compared, there are none.",
     );
+    expect(spreading("model", measured, 1)).toContain("right for none there, if they reached any");
+    expect(spreading("model", { ...measured, cluster_accuracy: 0.71 }, 1)).toContain(
+      "cluster names were right for 71.",
+    );
+  });
+  test("of cluster names the estimate is what was measured", () => {
+    expect(spreading("clusters", { ...measured, accuracy: 0.8, cluster_accuracy: 0.4, model_accuracy: 0.3 }, 1)).toBe(
+      "About 80 of 100 labels of cells that nobody saw are right (1 to 91): so many of 36 cells of 3 pages held out " +
+        "that got a class by a name. Cluster names spread: they were right for 40 of 100 of all cells held out, " +
+        "the model for 30.",
+    );
+  });
+  test("where nothing could be held out it is said what that takes, also on a slide of one tile", () => {
+    expect(spreading("model", null)).toContain("when cells of several tiles were named on pages");
+    expect(spreading("clusters", { ...measured, cell_count: 0 })).not.toContain("right");
   });
   test("no structure is said aloud", () => {
     expect(structureSentence({ structure_found: false, cluster_count: 9 })).toContain("no groups");

@@ -62,7 +62,7 @@ function Card({ cluster, called, classes, open, name }: CardProps) {
         type="button"
         class="six"
         title={cluster.sentence}
-        aria-label={`A page of cluster ${id}, ${count(cluster.cell_count)} cells, ${klass?.name ?? "unlabelled"}`}
+        aria-label={`A page of cluster ${id}, ${count(cluster.cell_count)} cells, ${klass?.name ?? "no name"}`}
         onClick={() => open(id)}
       >
         {cluster.representatives.slice(0, 6).map((cell) => (
@@ -93,11 +93,11 @@ function NameMenu({ id, klass, called, classes, name }: NameProps) {
     <Menu
       class={`chip ${klass ? "tinted" : "none"}`}
       style={{ "--c": klass?.color ?? "transparent" }}
-      label={`Name of cluster ${id}, whole: ${klass ? `${klass.name}${isImplied ? ", implied" : ""}` : "unlabelled"}`}
+      label={`Name of cluster ${id}, whole: ${klass ? `${klass.name}${isImplied ? ", implied" : ""}` : "no name"}`}
       title={isImplied ? "Its seen cells suggest this name; choose one to name it whole" : "Name this cluster whole"}
       items={called?.explicit ? [...items, none] : items}
     >
-      {klass ? `${klass.name}${isImplied ? "?" : ""}` : "unlabelled"}
+      {klass ? `${klass.name}${isImplied ? "?" : ""}` : "no name"}
     </Menu>
   );
 }

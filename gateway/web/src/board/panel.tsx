@@ -54,7 +54,7 @@ function Progress({ labelling, page }: { labelling: Labelling; page: Page | null
         {page && page.worth > 0 && (
           <>
             {" "}
-            This page is worth about <b class="strong">+{percent(page.worth, 1)}</b>.
+            This page can make the labels of up to <b class="strong">{percent(page.worth, 1)}</b> of all cells sure.
           </>
         )}
       </p>

@@ -1,6 +1,6 @@
 // Sentences of the panel: what spreads and why, whether there are groups at all.
 import { countOf, shareOf } from "../format";
-import type { Clustering, Labelling, Moved } from "../types";
+import type { Clustering, HeldOut, Labelling, Moved } from "../types";
 
 type Counted = Pick<Labelling, "spread" | "cell_count" | "sure_count" | "unlabelled_count">;
 
@@ -10,20 +10,46 @@ export function headline({ spread, cell_count, sure_count, unlabelled_count }: C
   return [shareOf(cell_count - unlabelled_count, cell_count), "have a label"];
 }
 
+/** How good the labels of unseen cells are, and from what that is known; or why nothing can be said yet. */
 export function heldOutSentence(labelling: Labelling): string {
   const { held_out, spread } = labelling;
-  if (!held_out || held_out.cell_count === 0) {
-    return spread === "none"
-      ? "A model learns as soon as two classes were seen; until then labels stay where you put them."
-      : `${spread === "model" ? "The model spreads" : "Cluster names spread"}; too few pages yet to compare the two.`;
+  if (spread === "none") {
+    return "Five seen cells that mostly agree name their cluster whole; a model learns as soon as two classes were seen.";
   }
-  const right = (share: number) => Math.round(100 * share);
-  const { accuracy, low, high, cell_count, page_count, model_accuracy, cluster_accuracy } = held_out;
-  const verdict = spread === "clusters" ? "Cluster names spread" : "The model spreads";
-  const basis = `by ${countOf(cell_count, "cell")} on ${countOf(page_count, "page")} held out`;
+  const spreads = spread === "model" ? "The model spreads" : "Cluster names spread";
+  if (!held_out || held_out.cell_count === 0) {
+    return `${spreads}; how good that is can be said when cells of several tiles were named on pages, and not only accepted.`;
+  }
+  const { accuracy, low, high, cell_count, page_count } = held_out;
+  const about = `About ${right(accuracy)} of 100 labels of cells that nobody saw are right (${right(low)} to ${right(high)})`;
+  const basis = `${countOf(cell_count, "cell")} of ${countOf(page_count, "page")} held out`;
+  return `${about}: ${spread === "model" ? byModel(labelling, held_out, basis) : byNames(held_out, basis)}`;
+}
+
+function right(share: number): number {
+  return Math.round(100 * share);
+}
+
+/** The estimate lies halfway between what was measured and the model's own confidence, which is told, too. */
+function byModel({ cluster_names }: Labelling, { accuracy, model_accuracy, cluster_accuracy }: HeldOut, basis: string) {
+  const expected = 2 * accuracy - model_accuracy;
+  const names =
+    cluster_names.length === 0
+      ? "cluster names could not be compared, there are none"
+      : cluster_accuracy === 0
+        ? "cluster names were right for none there, if they reached any"
+        : `cluster names were right for ${right(cluster_accuracy)}`;
   return (
-    `About ${right(accuracy)} of 100 labels of cells that nobody saw are right (${right(low)} to ${right(high)}, ${basis}). ` +
-    `${verdict}: the model was right for ${right(model_accuracy)} of 100, cluster names for ${right(cluster_accuracy)}.`
+    `halfway between ${right(model_accuracy)}, what the model was right for on ${basis}, ` +
+    `and ${right(expected)}, what it expects. The model spreads; ${names}.`
+  );
+}
+
+/** Measured alone, on the cells to which a name gave a class. */
+function byNames({ model_accuracy, cluster_accuracy }: HeldOut, basis: string): string {
+  return (
+    `so many of ${basis} that got a class by a name. Cluster names spread: ` +
+    `they were right for ${right(cluster_accuracy)} of 100 of all cells held out, the model for ${right(model_accuracy)}.`
   );
 }
 
@@ -43,6 +69,6 @@ function is(count: number): string {
 
 export function structureSentence(clustering: Pick<Clustering, "structure_found" | "cluster_count">): string {
   return clustering.structure_found
-    ? `Labels stay where you put them. ${countOf(clustering.cluster_count, "cluster")} is the cut the cells themselves suggest.`
-    : "Labels stay where you put them. These cells form no groups that are steadier than chance: trust pages, not clusters.";
+    ? `What you said stays, however fine the cut. ${countOf(clustering.cluster_count, "cluster")} is the cut the cells themselves suggest.`
+    : "What you said stays, however fine the cut. These cells form no groups that are steadier than chance: trust pages, not clusters.";
 }

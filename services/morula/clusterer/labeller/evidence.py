@@ -58,7 +58,10 @@ class HeldOut:
     accuracy: float = 0.0
     low: float = 0.0
     high: float = 0.0
-    """Of what spreads, among the cells to which it gives a class: the estimate and its 95 % interval."""
+    """Of what spreads, among the cells to which it gives a class: the estimate and its 95 % interval.
+
+    Measured alone where names spread; where the model does, halfway to what it expects of itself (`estimate`).
+    """
 
 
 @dataclass(frozen=True)
