@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from morula.common import redaction
 from morula.common.folder import FolderStore
 from morula.common.testing import temporary_store
 from tests.servers.ceph import S3Server
@@ -26,6 +27,13 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; MORULA_DATA names another folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test keeps secret is a plain word to the next."""
+    monkeypatch.setattr(redaction, "_forms", set())
+    monkeypatch.setattr(redaction, "_pattern", None)
 
 
 @pytest.fixture

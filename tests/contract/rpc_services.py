@@ -60,7 +60,8 @@ def render_request(name: str = "a.svs") -> tiler_pb2.RenderRegionRequest:
 def settle_request() -> clusterer_pb2.SettleCellsRequest:
     model = artifact_pb2.ModelRef(name="watershed", revision="r")
     identity = clusterer_pb2.CellIdentity(slide_digest="d", object_kind="nucleus", model=model, mpp=0.5, slide_mpp=0.25)
-    return clusterer_pb2.SettleCellsRequest(identity=identity, index_key="i", outlines_key="o")
+    shard_list = artifact_pb2.ObjectRef(key="s", sha256="0" * 64, size_bytes=1)
+    return clusterer_pb2.SettleCellsRequest(identity=identity, index_key="i", outlines_key="o", shard_list=shard_list)
 
 
 async def render(client: grpc.aio.Channel, request: Any = None, **options: Any) -> Any:

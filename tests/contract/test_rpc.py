@@ -94,7 +94,7 @@ async def test_missing_fields_are_named_by_their_paths_also_in_streams() -> None
         stub = clusterer_pb2_grpc.ClustererServiceStub(client)
         call = stub.SettleCells(clusterer_pb2.SettleCellsRequest(index_key="i"), timeout=TIMEOUT_S)
         failure = await failure_of(call.read())
-        assert failure.metadata["fields"] == "identity, outlines_key"
+        assert failure.metadata["fields"] == "identity, outlines_key, shard_list"
 
 
 async def test_unavailable_is_tried_again_with_large_messages_too() -> None:

@@ -35,8 +35,9 @@ def migrate(url: str) -> None:
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
-                # Who comes second waits for all that the first one has to do.
+                # Who comes second waits for all that the first one has to do, and a busy machine is slow to say what.
                 connection.execute(text("SET LOCAL lock_timeout = 0"))
+                connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             _upgrade(connection)
             _lay_ground(connection)
