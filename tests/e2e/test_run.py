@@ -46,6 +46,7 @@ def test_run_leaves_its_files_and_a_second_run_finishes_at_once(paint: Paint, tm
     stamps = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     second = run("run", slide, "--out", out, "--data", data)
     assert (second.returncode, second.stdout.split(":")[0]) == (0, "Nothing to do")
+    assert f"/#/board/{told['labelling_id']}" in second.stdout
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
 
 

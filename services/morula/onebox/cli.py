@@ -347,13 +347,13 @@ def _row(case: Case) -> tuple[str, ...]:
 
 
 def _sentence(summary: dict[str, Any]) -> str:
+    board = f"\nLabel them: {summary['board']}" if summary["board"] else ""
     if summary["already_done"]:
-        return f"Nothing to do: {summary['why']} ({summary['out']})."
+        return f"Nothing to do: {summary['why']} ({summary['out']}).{board}"
     found = {"no_tissue": "No tissue on this slide", "no_cells": "Tissue, but no cells on this slide"}
     words = found.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
     cut_off = f", {summary['truncated_cell_count']:,} of them cut off" if summary["truncated_cell_count"] else ""
     failed = f", {summary['failed_tile_count']} tiles failed" if summary["failed_tile_count"] else ""
-    board = f"\nLabel them: {summary['board']}" if summary["board"] else ""
     return f"{words}{cut_off}{failed}, {summary['seconds']} s: {summary['out']}{board}"
 
 

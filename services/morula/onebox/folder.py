@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
@@ -33,6 +34,14 @@ class Holder:
     pid: int
     verb: Verb
     url: str | None
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A finished run that the folder still has."""
+
+    labelling_id: str | None
+    """None where there was nothing to label."""
 
 
 class DataFolder:
@@ -63,6 +72,19 @@ class DataFolder:
             raise Failure(self._held_message())
         if self.root.exists():
             shutil.rmtree(self.root)
+
+    def kept_run(self, slide_digest: str, result_digest: str) -> KeptRun | None:
+        """The run of this slide that came to this result; None where it was deleted or made elsewhere."""
+        query = (
+            "SELECT job.labelling_id FROM job JOIN slide ON slide.id = job.slide_id "
+            "WHERE slide.digest = ? AND job.result_digest = ? AND job.state = 'succeeded' ORDER BY job.id DESC"
+        )
+        try:
+            with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True, timeout=GLANCE_S)) as database:
+                found = database.execute(query, (slide_digest, result_digest)).fetchone()
+        except sqlite3.OperationalError:
+            return None  # No database, or none that can be read now: then the run itself finds out what is there.
+        return KeptRun(found[0]) if found else None
 
     @contextmanager
     def locked(self, verb: Verb) -> Iterator[None]:

@@ -93,6 +93,11 @@ def is_finished(out: Path, digest: str, params: Mapping[str, Any], known: Sequen
     return all(_is_whole(out / name, sha256) for name, sha256 in files.items())
 
 
+def result_digest_in(out: Path) -> str:
+    """Digest of the result whose files lie in the folder."""
+    return str(json.loads((out / MANIFEST).read_bytes())["result_digest"])
+
+
 def _is_current(manifest: Json, params: Mapping[str, Any], known: Sequence[ModelSpec]) -> bool:
     """Whether the result was made by the steps and models of this program: an upgrade may give another one."""
     made: Json = manifest.get("params", {})

@@ -21,7 +21,15 @@ from morula.onebox.folder import DataFolder
 from morula.onebox.house import any_port, open_house
 from morula.onebox.models import registry
 from morula.onebox.progress import follow
-from morula.onebox.results import check_out, digest_of, entry_of_parts, fetch, find_slides, is_finished
+from morula.onebox.results import (
+    check_out,
+    digest_of,
+    entry_of_parts,
+    fetch,
+    find_slides,
+    is_finished,
+    result_digest_in,
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,11 @@ def _run_one(
 ) -> Json:
     digest = digest_of(parts)
     if is_finished(request.out, digest, request.params, known):
-        why = "this slide was run with these parameters before, and its files are whole"
-        return {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
+        kept = folder.kept_run(digest, result_digest_in(request.out))
+        if kept is not None:
+            why = "this slide was run with these parameters before, and its files are whole"
+            done = {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
+            return done | {"board": _board(kept.labelling_id, folder)}
     check_out(request.out)
     began = time.monotonic()
     client = door()

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from morula.gateway.ledger import deletion, jobs
+from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.migrate import FIRST_PROJECT, migrate
 from morula.onebox.failures import Failure
-from morula.onebox.folder import DataFolder, Holder, default_data_dir
+from morula.onebox.folder import DataFolder, Holder, KeptRun, default_data_dir
+from tests.servers.rows import add_job
 
 HOLD = """
 import sys
@@ -92,3 +96,21 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Failure, match="--data"):
         DataFolder(tmp_path / "file" / "data").make()
+
+
+def test_a_run_is_kept_until_it_is_deleted(tmp_path: Path) -> None:
+    folder, digest = DataFolder(tmp_path), "d" * 64
+    assert folder.kept_run(digest, "r") is None
+    url = f"sqlite:///{folder.database}"
+    migrate(url)
+    ledger = Ledger(url)
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, FIRST_PROJECT)
+        jobs.finish_job(tx, job_id, "succeeded", result_digest="r", labelling_id="l")
+    assert folder.kept_run(digest, "r") == KeptRun("l")
+    assert folder.kept_run(digest, "another result") is None
+    assert folder.kept_run("e" * 64, "r") is None
+    with ledger.writing() as tx:
+        deletion.delete_job(tx, job_id)
+    assert folder.kept_run(digest, "r") is None
+    ledger.close()
