@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.rows import Row, every, insert_if_absent
-from morula.gateway.ledger.tables import artifact, repair
+from morula.gateway.ledger.tables import artifact, object_use, repair
 
 ASKED_AT_ONCE = 500
 UNKNOWN = ""
@@ -33,6 +33,13 @@ def find_made(tx: Connection, keys: Sequence[str]) -> dict[str, Row]:
         query = select(artifact).where(artifact.c.key.in_(keys[start : start + ASKED_AT_ONCE]))
         found.update({row["key"]: row for row in every(tx, query)})
     return found
+
+
+def made_by(tx: Connection, owner_id: str) -> list[Row]:
+    """What is known of the artifacts that an owner uses."""
+    joined = artifact.join(object_use, object_use.c.key == artifact.c.key)
+    query = select(artifact).select_from(joined)
+    return every(tx, query.where(object_use.c.owner_id == owner_id, artifact.c.sha256 != UNKNOWN))
 
 
 def note_made(tx: Connection, made: Iterable[Made]) -> None:

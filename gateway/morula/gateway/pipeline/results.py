@@ -9,7 +9,7 @@ from morula.common.errors import ArtifactChanged, ArtifactMissing, Gone
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store, check_sha256
 from morula.common.telemetry import log
-from morula.gateway.ledger import clusterings, jobs, slides
+from morula.gateway.ledger import artifacts, clusterings, jobs, slides
 from morula.gateway.ledger.engine import Transactions
 from morula.gateway.pipeline.clustering import ARTIFACTS
 from morula.gateway.pipeline.work import drop
@@ -47,8 +47,8 @@ async def _damaged(ledger: Transactions, store: Store, job_id: str, *, thoroughl
     left = [_ref(file) for file in await ledger.read(jobs.job_files, job_id)]
     if job["clustering_id"] is not None:
         row = await ledger.read(clusterings.get_clustering, job["clustering_id"])
-        artifacts = from_json(row["artifacts"], Clustering)
-        left += [getattr(artifacts, name) for name in ARTIFACTS]
+        clustering = from_json(row["artifacts"], Clustering)
+        left += [getattr(clustering, name) for name in ARTIFACTS]
     if job["settled"] is not None:
         settled = from_json(job["settled"], SettledSlide)
         left += [settled.index, settled.outlines]
@@ -58,6 +58,9 @@ async def _damaged(ledger: Transactions, store: Store, job_id: str, *, thoroughl
             left.append(settled.shard_list)
         else:
             left += [ref for shard in shards for ref in (shard.cells, shard.vectors, shard.morphology)]
+    # Jobs of before the ledger knew what is made have only what was read above.
+    named = {ref.key for ref in left}
+    left += [_ref(row) for row in await ledger.read(artifacts.made_by, job_id) if row["key"] not in named]
     return await asyncio.to_thread(_those_damaged, left, _verifying(store) if thoroughly else _glancing(store))
 
 
