@@ -18,6 +18,7 @@ from morula.gateway.schemas import Job
 router = APIRouter(prefix="/v1", tags=["events"])
 
 _EVENT_ID = re.compile(r"[0-9]{1,15}")
+NO_EVENT = 10**15
 LastEventId = Annotated[str | None, Header()]
 
 
@@ -84,4 +85,7 @@ async def _subject(here: House, kind: str, subject_id: str) -> object:
 
 
 def _number(last_event_id: str | None) -> int | None:
-    return int(last_event_id) if last_event_id is not None and _EVENT_ID.fullmatch(last_event_id) else None
+    if last_event_id is None:
+        return None
+    # Who names what no event is called has heard something, and nobody knows what.
+    return int(last_event_id) if _EVENT_ID.fullmatch(last_event_id) else NO_EVENT
