@@ -145,3 +145,15 @@ def test_an_undone_event_is_as_if_never_said(steps: list[tuple[str, Any, Any]]) 
 def test_replay_gives_the_same(steps: list[tuple[str, Any, Any]]) -> None:
     log = log_of(steps)
     assert fold(log) == fold(iter(log))
+
+
+@given(st.lists(bodies, max_size=25), st.integers(0, 25), st.sets(st.integers(0, 30), min_size=1, max_size=8))
+def test_a_page_is_stale_where_folds_differ(steps: list[tuple[str, Any, Any]], page_seq: int, rows: set[int]) -> None:
+    log = log_of(steps)
+    then, now = fold(event for event in log if event.seq <= page_seq).words, fold(log).words
+    told = [[word and (word.class_number, word.page_class) for word in map(words.get, rows)] for words in (then, now)]
+    if told[0] == told[1]:
+        check_unchanged(log, page_seq, list(rows))
+    else:
+        with pytest.raises(Stale):
+            check_unchanged(log, page_seq, list(rows))

@@ -99,15 +99,19 @@ async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
     """
     snapshot = await here.labelling.learning.snapshot(labelling_id)
     said = await _check(here, snapshot, body)
-    await here.ledger.write(_append, labelling_id, body, said)
+    await here.ledger.write(append_checked, snapshot, body, said)
     await here.labelling.learning.learn(labelling_id)
     return await here.labelling.state(labelling_id)
 
 
-def _append(tx: Connection, labelling_id: str, event: NewEvent, body: dict[str, Any]) -> int:
+def append_checked(tx: Connection, snapshot: Snapshot, event: NewEvent, body: dict[str, Any]) -> int:
+    """Append an event where it still fits what was said; else nothing is written."""
+    labelling_id = snapshot.row["id"]
     seq = labels.append_event(tx, labelling_id, event.actor, event.kind, body, event.expected_seq)
-    # After the append, whose lock keeps others from speaking of the same at the same time.
-    before = [one for one in labels.list_events(tx, labelling_id) if one.seq < seq]
+    # After the append, whose lock keeps others from speaking of the same at the same time. They wait for it, so only
+    # what was said since the snapshot is read here.
+    since = labels.list_events(tx, labelling_id, snapshot.labels.seq)
+    before = [*snapshot.events, *(one for one in since if one.seq < seq)]
     if event.kind == "undone":
         check_undo(before, body["seq"])
     elif event.kind == "page_named":

@@ -127,15 +127,26 @@ def _cluster_named(labels: Labels, body: Mapping[str, Any]) -> None:
 _APPLY = {"page_named": _page_named, "cell_set": _cell_set, "cluster_named": _cluster_named}
 
 
-def check_unchanged(events: Iterable[LabelEvent], page_seq: int, rows: Sequence[int]) -> None:
+def rows_of(event: LabelEvent) -> list[int]:
+    """Cells that an event speaks of by themselves."""
+    if event.kind == "page_named":
+        return [cell["row"] for cell in event.body["cells"]]
+    return [event.body["row"]] if event.kind == "cell_set" else []
+
+
+def check_unchanged(log: Sequence[LabelEvent], page_seq: int, rows: Sequence[int]) -> None:
     """A word is bound to the page that was seen: Stale where one of its cells is called something else since then.
 
     What was said and taken back meanwhile, and whatever was said of other cells, is in nobody's way.
     """
-    log = list(events)
-    then = fold(event for event in log if event.seq <= page_seq).words
-    now = fold(log).words
-    changed = [row for row in rows if _said(then.get(row)) != _said(now.get(row))]
+    # Nearly always nothing was said of them, and that is seen without looking at what was said before.
+    touched = _touched_since(log, page_seq).intersection(rows)
+    about = (
+        [event for event in log if event.kind == "undone" or touched.intersection(rows_of(event))] if touched else []
+    )
+    then = fold(event for event in about if event.seq <= page_seq).words
+    now = fold(about).words
+    changed = [row for row in rows if row in touched and _said(then.get(row)) != _said(now.get(row))]
     if changed:
         raise Stale(
             "Cells of this page were named since you looked.",
@@ -145,13 +156,20 @@ def check_unchanged(events: Iterable[LabelEvent], page_seq: int, rows: Sequence[
         )
 
 
+def _touched_since(log: Sequence[LabelEvent], seq: int) -> set[int]:
+    """Cells that were spoken of after this event, or of which a word was taken back then."""
+    since = [event for event in log if event.seq > seq]
+    undone = {event.body["seq"] for event in since if event.kind == "undone"}
+    said = [*since, *(event for event in log if event.seq in undone)]
+    return {row for event in said for row in rows_of(event)}
+
+
 def _said(word: Word | None) -> tuple[int | None, int | None] | None:
     return None if word is None else (word.class_number, word.page_class)
 
 
-def check_undo(events: Iterable[LabelEvent], seq: int) -> None:
+def check_undo(log: Sequence[LabelEvent], seq: int) -> None:
     """Only an event that is there, counts, and is no undo itself can be taken back."""
-    log = list(events)
     undone = {event.body["seq"] for event in log if event.kind == "undone"}
     target = next((event for event in log if event.seq == seq), None)
     if target is None or target.kind == "undone":

@@ -87,7 +87,7 @@ class Learning:
 
     async def snapshot(self, labelling_id: str) -> Snapshot:
         """The labelling as it is now."""
-        return await self._ledger.read(_snapshot, labelling_id)
+        return await self._ledger.read(snapshot_of, labelling_id)
 
     async def cut(self, view: ClusteringView, cluster_count: int) -> Cut:
         """The tree cut into so many clusters; made once."""
@@ -158,7 +158,8 @@ class Learning:
         return newest is not None and newest["seq"] == seq and newest["cluster_count"] == cluster_count
 
 
-def _snapshot(tx: Connection, labelling_id: str) -> Snapshot:
+def snapshot_of(tx: Connection, labelling_id: str) -> Snapshot:
+    """The labelling as this transaction sees it."""
     row = labels.get_labelling(tx, labelling_id)
     log_of_events = labels.list_events(tx, labelling_id)
     newest = labels.newest_layer(tx, labelling_id, row["cluster_count"])

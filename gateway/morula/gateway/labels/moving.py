@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from morula.common.errors import Conflict, MorulaError
 from morula.common.telemetry import log
 from morula.gateway.labels.effective import NOISE
-from morula.gateway.labels.fold import LabelEvent, counting
+from morula.gateway.labels.fold import LabelEvent, counting, rows_of
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import boards, labels
 from morula.gateway.ledger.engine import Ledger
@@ -106,7 +106,7 @@ def _bring(tx: Connection, labelling_id: str, source: Row, moved: Moved) -> bool
 def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: ClusteringView) -> Moved:
     """What counts of these events, said about the other clustering's rows."""
     said = counting(events)
-    rows = sorted({row for event in said for row in _rows(event)})
+    rows = sorted({row for event in said for row in rows_of(event)})
     row_after = _rows_after(before, after, rows)
     kept: list[LabelEvent] = []
     for event in said:
@@ -115,12 +115,6 @@ def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: Cl
             kept.append(LabelEvent(len(kept) + 1, event.kind, body, event.actor, event.time))
     names = {event.body["node_id"] for event in said if event.kind == "cluster_named"}
     return Moved(kept, len(row_after), len(rows) - len(row_after), len(names))
-
-
-def _rows(event: LabelEvent) -> list[int]:
-    if event.kind == "page_named":
-        return [cell["row"] for cell in event.body["cells"]]
-    return [event.body["row"]] if event.kind == "cell_set" else []
 
 
 def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[int]) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, Select, and_, exists, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from morula.gateway.ledger.rows import Row, every
 from morula.gateway.ledger.tables import clustering, clustering_slide, job, label_event, labelling
@@ -13,7 +13,8 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
 
     Of the slide alone before those of a cohort, where something was said before empty ones, the newest first.
     """
-    said, sizes = _said().subquery(), _sizes().subquery()
+    clusterings = select(clustering_slide.c.clustering_id).where(clustering_slide.c.slide_id.in_(slide_ids))
+    said, sizes = _said(clusterings).subquery(), _sizes(clusterings).subquery()
     query = (
         select(
             clustering_slide.c.slide_id,
@@ -47,17 +48,13 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
 def labelled_before(tx: Connection, clustering_id: str) -> list[str]:
     """Other labellings of the very slides of this clustering in which something was said, the last spoken to first."""
     slides = _slides(tx, clustering_id)
-    said = _said().subquery()
+    first_of = clustering_slide.c.slide_id == slides[0], clustering_slide.c.position == 0
+    said = _said(select(clustering_slide.c.clustering_id).where(*first_of)).subquery()
     query = (
         select(labelling.c.id, labelling.c.clustering_id)
         .join(clustering_slide, clustering_slide.c.clustering_id == labelling.c.clustering_id)
         .join(said, said.c.labelling_id == labelling.c.id)
-        .where(
-            clustering_slide.c.slide_id == slides[0],
-            clustering_slide.c.position == 0,
-            labelling.c.clustering_id != clustering_id,
-            said.c.word_count > 0,
-        )
+        .where(*first_of, labelling.c.clustering_id != clustering_id, said.c.word_count > 0)
         .order_by(said.c.time.desc(), labelling.c.id.desc())
     )
     return [row["id"] for row in every(tx, query) if _slides(tx, row["clustering_id"]) == slides]
@@ -68,15 +65,13 @@ def _slides(tx: Connection, clustering_id: str) -> Sequence[str]:
     return tx.execute(query.order_by(clustering_slide.c.position)).scalars().all()
 
 
-def _said() -> Select[tuple[str, int, int, float]]:
-    """Of each labelling, words that count: no undo, not undone, and no page that was put off."""
-    undo = label_event.alias("undo")
-    is_undone = exists().where(
-        undo.c.labelling_id == label_event.c.labelling_id,
-        undo.c.kind == "undone",
-        undo.c.body["seq"].as_integer() == label_event.c.seq,
-    )
-    counts = and_(label_event.c.body["class_number"].as_integer().is_not(None), ~is_undone)
+def _said(clusterings: Select[tuple[str]]) -> Select[tuple[str, int, int, float]]:
+    """Of each labelling of these, words that count: no undo, not undone, and no page that was put off."""
+    of_these = label_event.c.labelling_id.in_(select(labelling.c.id).where(labelling.c.clustering_id.in_(clusterings)))
+    # Gathered once and joined: asked of each event, it costs the square of how many there are.
+    taken_back = select(label_event.c.labelling_id, label_event.c.body["seq"].as_integer().label("seq")).distinct()
+    undone = taken_back.where(of_these, label_event.c.kind == "undone").subquery()
+    is_undone = and_(undone.c.labelling_id == label_event.c.labelling_id, undone.c.seq == label_event.c.seq)
     return (
         select(
             label_event.c.labelling_id,
@@ -84,12 +79,17 @@ def _said() -> Select[tuple[str, int, int, float]]:
             func.count().label("word_count"),
             func.max(label_event.c.time).label("time"),
         )
-        .where(label_event.c.kind != "undone", counts)
+        .outerjoin_from(label_event, undone, is_undone)
+        .where(
+            of_these,
+            label_event.c.kind != "undone",
+            label_event.c.body["class_number"].as_integer().is_not(None),
+            undone.c.seq.is_(None),
+        )
         .group_by(label_event.c.labelling_id)
     )
 
 
-def _sizes() -> Select[tuple[str, int]]:
-    return select(clustering_slide.c.clustering_id, func.count().label("slide_count")).group_by(
-        clustering_slide.c.clustering_id
-    )
+def _sizes(clusterings: Select[tuple[str]]) -> Select[tuple[str, int]]:
+    query = select(clustering_slide.c.clustering_id, func.count().label("slide_count"))
+    return query.where(clustering_slide.c.clustering_id.in_(clusterings)).group_by(clustering_slide.c.clustering_id)

@@ -87,10 +87,10 @@ def part_of_events(tx: Connection, labelling_id: str, wanted: Slice) -> Part:
     return part_of(tx, query, label_event.c.seq, wanted)
 
 
-def list_events(tx: Connection, labelling_id: str) -> list[LabelEvent]:
-    """All events of a labelling, oldest first."""
-    query = select(label_event).where(label_event.c.labelling_id == labelling_id).order_by(label_event.c.seq)
-    rows = tx.execute(query).mappings()
+def list_events(tx: Connection, labelling_id: str, after: int = 0) -> list[LabelEvent]:
+    """Events of a labelling that follow this one, oldest first."""
+    query = select(label_event).where(label_event.c.labelling_id == labelling_id, label_event.c.seq > after)
+    rows = tx.execute(query.order_by(label_event.c.seq)).mappings()
     return [LabelEvent(row["seq"], row["kind"], row["body"], row["actor"], row["time"]) for row in rows]
 
 
