@@ -91,7 +91,7 @@ job = Table(
     Column("verdict", Text),
     Column("stage", Text),
     Column("attempt", Integer, nullable=False),
-    # Who runs the job, the how manieth taking up of it this is, and a count that grows while it is really run.
+    # Who runs the job, how often it was taken up so far, and a count that grows while it is really run.
     Column("conductor", Text),
     Column("generation", Integer, nullable=False, server_default="0"),
     Column("beat", BigInteger, nullable=False, server_default="0"),
