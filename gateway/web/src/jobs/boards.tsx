@@ -1,7 +1,7 @@
 // A slide's boards: the one to go on with, and the others behind it.
-import { countOf, when } from "../format";
+import { countOf, duration, when } from "../format";
 import { go, writeRoute } from "../route";
-import type { BoardOf, Slide } from "../types";
+import type { BoardOf, Job, Slide } from "../types";
 import { Menu } from "../ui/menu";
 
 export function boardName(board: BoardOf): string {
@@ -39,8 +39,32 @@ export function Boards({ slide }: { slide: Slide }) {
   );
 }
 
+/** What there is: on the board that opens, and of the newest run where that board is another one's. */
+export function doneSentence(slide: Slide, job: Job): string {
+  const board = slide.labellings[0];
+  const run = runSoFar(job);
+  if (!board || board.job_id === job.id) return [saidSoFar(slide), ...run].filter(Boolean).join(" · ");
+  const onBoard = [saidSoFar(slide), countOf(board.cell_count, "cell")].filter(Boolean).join(" · ");
+  return `${onBoard} on its board. Newest run: ${run.join(" · ")}`;
+}
+
+function runSoFar(job: Job): string[] {
+  const seconds =
+    job.started_at && job.finished_at ? (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000 : null;
+  const failed = job.failed_tile_count ?? 0;
+  const truncated = job.truncated_cell_count ?? 0;
+  const words = [
+    countOf(job.cell_count ?? 0, "cell"),
+    truncated > 0 ? `${truncated} of them cut off` : "",
+    job.kept_tile_count === null ? "" : `${countOf(job.kept_tile_count, "tile")} of tissue`,
+    failed > 0 ? `${countOf(failed, "tile")} could not be read` : "",
+    seconds === null ? "" : duration(seconds),
+  ];
+  return words.filter(Boolean);
+}
+
 /** What was said so far, in the board that opens. */
-export function saidSoFar(slide: Slide): string {
+function saidSoFar(slide: Slide): string {
   const first = slide.labellings[0];
   if (!first || first.word_count === 0) return "";
   return first.page_count > 0

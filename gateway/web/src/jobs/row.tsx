@@ -1,9 +1,9 @@
 // One slide and what is being done with it.
 import { api } from "../api";
-import { bytes, count, countOf, duration } from "../format";
+import { bytes, count } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
-import { Boards, saidSoFar } from "./boards";
+import { Boards, doneSentence } from "./boards";
 import { More } from "./deleting";
 import { Stages } from "./stages";
 import { asksForScale, type Home, type Row } from "./store";
@@ -126,19 +126,7 @@ function Refused({ problem, hint }: { problem: Problem; hint: string }) {
 }
 
 function Done({ slide, job }: { slide: Slide; job: Job }) {
-  const seconds =
-    job.started_at && job.finished_at ? (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000 : null;
-  const failed = job.failed_tile_count ?? 0;
-  const truncated = job.truncated_cell_count ?? 0;
-  const words = [
-    saidSoFar(slide),
-    countOf(job.cell_count ?? 0, "cell"),
-    truncated > 0 ? `${truncated} of them cut off` : "",
-    job.kept_tile_count === null ? "" : `${countOf(job.kept_tile_count, "tile")} of tissue`,
-    failed > 0 ? `${countOf(failed, "tile")} could not be read` : "",
-    seconds === null ? "" : duration(seconds),
-  ];
-  return <p class="muted">{words.filter(Boolean).join(" · ")}</p>;
+  return <p class="muted">{doneSentence(slide, job)}</p>;
 }
 
 function ScaleForm({ start }: { start: (mpp: number) => void }) {
