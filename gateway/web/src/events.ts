@@ -1,6 +1,7 @@
 // What happens elsewhere: server-sent events while the gateway sends them, polling where it cannot.
 import { useEffect, useRef } from "preact/hooks";
-import { address, api } from "./api";
+import { address, api, asProblem, isAway } from "./api";
+import { cut } from "./line";
 import { tryNow } from "./outboxes";
 import type { Job, Slide } from "./types";
 
@@ -58,6 +59,7 @@ function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => vo
     return made;
   }
   function opened(): void {
+    cut.value = null;
     if (polling === undefined) return;
     clearInterval(polling);
     polling = undefined;
@@ -72,7 +74,19 @@ function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => vo
       source = connect();
     }, POLL_MS);
   }
+  /** A browser without a network keeps a stream that is open already, and nothing comes through it. */
+  function offline(): void {
+    polling ??= setInterval(() => void poll(onEvent), POLL_MS);
+    void poll(onEvent);
+  }
+  function online(): void {
+    if (source.readyState === EventSource.OPEN) opened();
+  }
+  globalThis.addEventListener("offline", offline);
+  globalThis.addEventListener("online", online);
   return () => {
+    globalThis.removeEventListener("offline", offline);
+    globalThis.removeEventListener("online", online);
     clearInterval(polling);
     clearTimeout(reopening);
     source.close();
@@ -80,6 +94,11 @@ function listen(onEvent: (kind: Kind, data: unknown) => void, onReopen: () => vo
 }
 
 async function poll(onEvent: (kind: Kind, data: unknown) => void): Promise<void> {
-  const jobs = await api.jobs().catch(() => []);
-  for (const job of jobs) onEvent("job", job);
+  try {
+    for (const job of await api.jobs()) onEvent("job", job);
+    cut.value = null;
+  } catch (error) {
+    const problem = asProblem(error);
+    cut.value = isAway(problem) ? problem : null;
+  }
 }

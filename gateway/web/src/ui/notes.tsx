@@ -1,5 +1,6 @@
 // Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
 import { count, countOf } from "../format";
+import { cut } from "../line";
 import { refusals, told, tryNow, unsent } from "../outboxes";
 import type { LabelEvent } from "../types";
 
@@ -31,36 +32,39 @@ function Line({ note, quiet = false }: { note: Note; quiet?: boolean }) {
   );
 }
 
-/** Words that the gateway does not have yet, while it is away. */
+/** The gateway is away, and which words it does not have yet. */
 function Away() {
-  const { away, count, isKept } = unsent.value;
+  const { count, isKept } = unsent.value;
+  const away = unsent.value.away ?? cut.value;
   if (!away) return null;
   const why = away.status === 0 ? "Morula does not answer" : away.title;
+  if (count === 0) return <Line quiet note={{ text: `${why}. The page goes on by itself when it does.` }} />;
   const where = isKept ? "kept here and sent" : "kept by this page, which has to stay open, and sent";
   const text = `${why}. ${countOf(count, "word")} of yours ${count === 1 ? "is" : "are"} ${where} when it does.`;
   return <Line quiet note={{ text, action: { label: "Try now", act: tryNow } }} />;
 }
 
 function subject({ kind, body }: LabelEvent): string {
-  if (kind === "page_named") return `a page of ${countOf(body.cells.length, "cell")}`;
+  if (kind === "page_named") return `a page of ${countOf(body.cells.length, "cell")} in cluster ${body.place.node_id}`;
   if (kind === "cell_set") return `cell ${count(body.row)}`;
   return kind === "cluster_named" ? `cluster ${body.node_id}` : "an undo";
 }
 
-/** Words of a window or room that was left before they were refused. */
+/** Words that were refused, at once or when a line came back: told until somebody has read it. */
 function NotTaken() {
   const all = refusals.value;
   if (all.length === 0) return null;
   const words = [...new Set(all.map(({ word }) => subject(word.event)))].join(", ");
   const why = all.every(({ problem }) => problem.status === 412)
-    ? "others spoke of the same meanwhile"
-    : all[0]?.problem.title;
-  return <Line note={{ text: `Not taken: ${words}; ${why}.`, action: { label: "Dismiss", act: told } }} />;
+    ? "Labelled elsewhere meanwhile: nothing was overwritten."
+    : (all[0]?.problem.detail ?? all[0]?.problem.title);
+  return <Line note={{ text: `Not taken: ${words}. ${why}`, action: { label: "Dismiss", act: told } }} />;
 }
 
 /** "Saved" is said when the gateway has said so. */
 export function Saved({ busy }: { busy: boolean }) {
   const { away, count } = unsent.value;
+  if (cut.value && count === 0) return <span class="chip wrong">not connected</span>;
   if (away) return <span class="chip wrong">{countOf(count, "word")} not sent</span>;
   return <span>{busy || count > 0 ? "Saving…" : "Saved"}</span>;
 }
