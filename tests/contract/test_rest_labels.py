@@ -101,10 +101,16 @@ async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:
     assert page["facts"]
     assert all(0 <= fact["position"] <= 1 and len(fact["histogram"]) == 24 for fact in page["facts"])
     assert 0 < len(page["where"]["points"]) <= 400
+    named = (await world.http.get(f"{labelling}/page")).json()
     await name_page(world, labelling, 1)
     following = (await world.http.get(f"{labelling}/page")).json()
     assert following["number"] == 2
     assert not {cell["row"] for cell in page["cells"]} & {cell["row"] for cell in following["cells"]}
+    again = (await world.http.get(f"{labelling}/pages/1")).json()
+    same = ("number", "seq", "place", "sentence", "facts", "where", "window_um")
+    assert {name: again[name] for name in same} == {name: named[name] for name in same}
+    assert [cell["row"] for cell in again["cells"]] == [cell["row"] for cell in named["cells"]]
+    check_problem(await world.http.get(f"{labelling}/pages/2"), 404, "NOT_FOUND")
     node = page["place"]["node_id"]
     asked = (await world.http.get(f"{labelling}/page?node_id={node}")).json()
     assert (asked["place"]["node_id"], asked["reason"]) == (node, "requested")

@@ -148,6 +148,13 @@ def test_without_a_line_words_are_kept_over_a_reload_and_sent_once(board: Page, 
 
 def test_offline_is_shown_and_what_was_said_goes_on_by_itself(board: Page, address: str, labelling: str) -> None:
     board.context.set_offline(True)
+    expect(board.get_by_text("not connected")).to_be_visible(timeout=10_000)
+    expect(board.locator(".notes")).to_contain_text("Morula does not answer")
+    board.context.set_offline(False)
+    expect(board.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(board.locator(".notes")).to_be_empty()
+
+    board.context.set_offline(True)
     board.keyboard.press("1")
     expect(board.get_by_text("1 word not sent")).to_be_visible()
     expect(heading(board)).to_have_text("Page 1")
@@ -165,6 +172,66 @@ def test_offline_is_shown_and_what_was_said_goes_on_by_itself(board: Page, addre
     board.unroute(coming)
     expect(heading(board)).to_have_text("Page 3")
     expect(board.locator(".notes")).to_be_empty()
+
+
+def test_a_dead_gateway_is_shown_while_nothing_is_said(board: Page) -> None:
+    board.route(re.compile(r"/v1/(events|jobs)"), lambda route: route.abort())
+    board.reload()
+    expect(board.get_by_text("not connected")).to_be_visible(timeout=15_000)
+    board.unroute_all()
+    expect(board.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(board.locator(".notes")).to_be_empty()
+
+
+def test_what_was_said_offline_and_is_refused_is_told_until_somebody_has_read_it(
+    board: Page, address: str, labelling: str
+) -> None:
+    url = f"{address}/v1/labellings/{labelling}"
+    page = httpx.get(f"{url}/page", timeout=60).raise_for_status().json()
+    board.context.set_offline(True)
+    board.keyboard.press("2")
+    expect(board.get_by_text("1 word not sent")).to_be_visible()
+    cells = [{"row": cell["row"], "class_number": 1, "shown_class_number": None} for cell in page["cells"]]
+    body = {"place": page["place"], "cells": cells, "class_number": 1, "version": 0, "page_seq": page["seq"]}
+    httpx.post(f"{url}/events", json={"kind": "page_named", "body": body}, timeout=60).raise_for_status()
+    board.context.set_offline(False)
+    expect(heading(board)).to_have_text("Page 2")
+    settled(board)
+    # The stream of events comes back later than the word is refused, and takes nothing away.
+    board.wait_for_timeout(4000)
+    expect(board.locator(".notes")).to_contain_text("nothing was overwritten")
+    board.keyboard.press("ArrowLeft")
+    expect(board.locator(".focus")).to_contain_text("12 Tumour stands there now")
+    expect(cell_of(board, "A")).to_have_accessible_name("Cell A: named Lymphocyte")
+    board.keyboard.press("Escape")
+    expect(board.locator(".notes")).to_be_empty()
+    board.keyboard.press("Enter")
+    expect(heading(board)).to_have_text("Page 3")
+    assert [event["body"]["class_number"] for event in events(address, labelling)] == [1, 2]
+
+
+def test_pages_of_a_former_window_are_gone_back_to_and_named_again(board: Page, address: str, labelling: str) -> None:
+    for key in "12":
+        number = page_number(board)
+        board.keyboard.press(key)
+        expect(heading(board)).to_have_text(f"Page {number + 1}")
+        settled(board)
+    board.reload()
+    assert page_number(board) == 3
+    board.keyboard.press("ArrowLeft")
+    expect(heading(board)).to_have_text("Page 2")
+    board.keyboard.press("ArrowLeft")
+    expect(heading(board)).to_have_text("Page 1")
+    expect(cell_of(board, "A")).to_have_accessible_name("Cell A: named Tumour")
+    settled(board)
+    board.keyboard.press("ArrowLeft")
+    expect(board.locator(".notes")).to_contain_text("No page was named before this one")
+    settled(board)
+    board.keyboard.press("3")
+    expect(heading(board)).to_have_text("Page 4")
+    first, _, again = [event["body"] for event in events(address, labelling)]
+    assert [cell["row"] for cell in again["cells"]] == [cell["row"] for cell in first["cells"]]
+    assert (first["class_number"], again["class_number"]) == (1, 3)
 
 
 def test_of_two_windows_on_one_page_the_second_overwrites_nothing(
@@ -205,5 +272,6 @@ def test_a_slides_card_leads_to_where_something_was_said_and_offers_its_other_bo
 def test_a_board_that_is_deleted_elsewhere_says_so_and_leads_home(board: Page, address: str, labelling: str) -> None:
     httpx.delete(f"{address}/v1/labellings/{labelling}", timeout=60).raise_for_status()
     expect(board.get_by_role("alert")).to_contain_text("This board was deleted")
+    expect(board.get_by_text("Saved", exact=True)).to_have_count(0)
     board.get_by_role("button", name="To the slides").click()
     expect(board.get_by_role("list", name="Slides")).to_be_visible()

@@ -127,6 +127,8 @@ export const api = {
     const response = await request(`${v1.labelling(id)}/page${node_id === undefined ? "" : `?node_id=${node_id}`}`);
     return response.status === 204 ? null : ((await response.json()) as Page);
   },
+  /** A page that was named before, by the event `seq`. */
+  namedPage: (id: string, seq: number) => get<Page>(`${v1.labelling(id)}/pages/${seq}`),
   say: (id: string, event: LabelEvent, expected_seq: number) =>
     // A page is bound to what was seen of its cells, all others to the newest event that is known here.
     send<Labelling>(

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { newestBeside } from "../src/board/earlier";
 import { curve, mostTelling, rank } from "../src/board/facts";
 import { headline, heldOutSentence, movedSentence, structureSentence } from "../src/board/words";
 import { bytes, duration, measure, shareOf } from "../src/format";
+import { doneSentence } from "../src/jobs/boards";
 import { sentence } from "../src/jobs/stages";
-import type { Fact, HeldOut, Job, Labelling, StageProgress } from "../src/types";
+import type { BoardOf, Fact, HeldOut, Job, Labelling, SaidEvent, Slide, StageProgress } from "../src/types";
 
 describe("facts", () => {
   const flat = Array.from({ length: 24 }, () => 5);
@@ -20,6 +22,29 @@ describe("facts", () => {
   test("the curve begins and ends on the ground, also where nothing was counted", () => {
     expect(curve([0, 0, 0])).toMatch(/^M0 15Q.*L100 15$/);
     expect(curve([0, 0, 0])).not.toContain("NaN");
+  });
+});
+
+test("counts of a slide's card are those of the board that opens, and another run's are told apart", () => {
+  const board = { job_id: "old", page_count: 9, word_count: 9, cell_count: 3600, slide_count: 1 } as BoardOf;
+  const run = { id: "old", cell_count: 3600, kept_tile_count: 14, started_at: null } as Job;
+  const slide = { labellings: [board] } as unknown as Slide;
+  expect(doneSentence(slide, run)).toBe("9 pages named · 3,600 cells · 14 tiles of tissue");
+  expect(doneSentence(slide, { ...run, id: "new", cell_count: 3607 })).toBe(
+    "9 pages named · 3,600 cells on its board. Newest run: 3,607 cells · 14 tiles of tissue",
+  );
+});
+
+describe("earlier pages", () => {
+  const named = (seq: number, rows: number[]): SaidEvent =>
+    ({ kind: "page_named", seq, body: { cells: rows.map((row) => ({ row, class_number: 1 })) } }) as SaidEvent;
+  const undo = (seq: number, of: number): SaidEvent => ({ kind: "undone", seq, body: { seq: of } });
+
+  test("come newest first, each once as it was named last, without those that are here or were undone", () => {
+    const log = [named(1, [1, 2]), named(2, [3]), named(3, [2, 1]), named(4, [5]), undo(5, 4)];
+    expect(newestBeside(log, [])?.seq).toBe(3);
+    expect(newestBeside(log, [[1, 2]])?.seq).toBe(2);
+    expect(newestBeside(log, [[1, 2], [3]])).toBeNull();
   });
 });
 

@@ -90,6 +90,13 @@ async def get_page(
     return page if page is not None else Response(status_code=204)
 
 
+@router.get("/{labelling_id}/pages/{seq}", response_model=Page)
+async def get_named_page(labelling_id: str, seq: Number, here: Here) -> Page:
+    """A page that was named before, as it was shown; its `reason` is not kept and reads `requested`."""
+    log = await here.ledger.read(labels.list_events, labelling_id)
+    return await here.paging.named_page(labelling_id, log, seq)
+
+
 @router.post("/{labelling_id}/events", status_code=201, response_model=State)
 async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
     """Say something. It is durable once this answers, also where the labeller is away.

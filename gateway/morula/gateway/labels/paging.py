@@ -1,12 +1,15 @@
 """Pages: which cells to show next, what they have in common, and where they lie."""
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 
+from morula.common.errors import NotFound
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
 from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.facts import facts, sentence, standings
+from morula.gateway.labels.fold import LabelEvent, counting
 from morula.gateway.labels.learning import Cut, Learning, Snapshot
 from morula.gateway.pictures import WINDOW_UM, cell_pictures
 from morula.gateway.views import ClusteringView, Rows, Views
@@ -18,6 +21,7 @@ from morula.v1.labeller_pb2 import (
     NextPageResponse,
     PagePlace,
 )
+from morula.v1.labeller_pb2 import PageCell as MessageCell
 
 LETTERS = "ABCDEFGHIJKL"
 POINT_LIMIT = 400
@@ -42,6 +46,25 @@ class Paging:
             return None
         return await asyncio.to_thread(_page, answer, snapshot, view, cut)
 
+    async def named_page(self, labelling_id: str, log: Sequence[LabelEvent], seq: int) -> Page:
+        """The page that an event named, with the pre-labels that were shown then."""
+        named = [event for event in counting(log) if event.kind == "page_named" and event.seq <= seq]
+        if not named or named[-1].seq != seq:
+            raise NotFound(f"Event {seq} names no page, or was undone.", seq=str(seq))
+        snapshot = await self._learning.snapshot(labelling_id)
+        view = await self._views.get(snapshot.row["clustering_id"])
+        cut = await self._learning.cut(view, snapshot.row["cluster_count"])
+        page = await asyncio.to_thread(_page, _shown(named[-1]), snapshot, view, cut)
+        return page.model_copy(update={"number": len(named), "seq": seq - 1})
+
+
+def _shown(event: LabelEvent) -> NextPageResponse:
+    place, cells = event.body["place"], event.body["cells"]
+    return NextPageResponse(
+        place=PagePlace(node_id=place["node_id"], leaf=place["leaf"]),
+        cells=[MessageCell(row=cell["row"], class_number=cell["shown_class_number"] or 0) for cell in cells],
+    )
+
 
 def _request(snapshot: Snapshot, view: ClusteringView, cut: Cut, node_id: int, cell_count: int) -> NextPageRequest:
     request = NextPageRequest(
@@ -60,6 +83,8 @@ def _request(snapshot: Snapshot, view: ClusteringView, cut: Cut, node_id: int, c
 
 def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cut: Cut) -> Page:
     members = rows_of_place(view, cut, answer.place.node_id, answer.place.leaf)
+    if not len(members):  # Of a page that was named in a cluster of another cut.
+        members = np.array([cell.row for cell in answer.cells], np.int64)
     told, text = describe(view, members)
     pictures = cell_pictures(view, [cell.row for cell in answer.cells])
     return Page(

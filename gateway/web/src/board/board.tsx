@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { api } from "../api";
 import { useEvents } from "../events";
 import { useKeys } from "../keys";
+import { told } from "../outboxes";
 import { go } from "../route";
 import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
@@ -21,7 +22,7 @@ const HELP: KeyHelp[] = [
   { keys: ["X"], does: "not a cell" },
   { keys: ["A", "…", "L"], does: "select a cell: odd, until a digit gives it a class" },
   { keys: ["N"], does: "not sure: the page is seen, nothing is said" },
-  { keys: ["Esc"], does: "let the selected cell go" },
+  { keys: ["Esc"], does: "let the selected cell go, or what was not taken" },
   { keys: ["Space"], does: "bring the surroundings back" },
   { keys: ["V"], does: "see the page's cells on the slide" },
   { keys: ["←", "→"], does: "earlier and later pages" },
@@ -215,6 +216,7 @@ function pressed(key: string, board: Board, acts: Acts): boolean {
   else if (key === "n") acts.answer(null);
   else if (key === "v") acts.view();
   else if (key === "Escape" && turn.choice.selected !== null) board.decide(release(turn.choice));
+  else if (key === "Escape") told();
   else return letterOrClass(key, board, acts);
   return true;
 }

@@ -3,7 +3,7 @@
 import { address } from "../api";
 import { percent } from "../format";
 import type { CellPicture, Klass, Page, PageCell } from "../types";
-import { type Choice, commonest, ODD, preLabel, standing, wordFor } from "./decide";
+import { type Choice, commonest, ODD, standing, wordFor } from "./decide";
 
 /** Shows one cell of a sheet; percentages, so that any size of element fits. */
 export function crop(cell: CellPicture): Record<string, string> {
@@ -46,7 +46,7 @@ interface CellsProps {
 }
 
 export function Cells({ page, choice, classes, context, touch }: CellsProps) {
-  const usual = commonest(page.cells.map(preLabel));
+  const usual = commonest(page.cells.map((cell) => standing(cell, { ...choice, marks: new Map() })));
   return (
     <ul class={`cells ${context ? "context" : ""}`} aria-label="Cells of this page">
       {page.cells.map((cell) => (
@@ -76,8 +76,12 @@ function CellButton({ cell, choice, classes, usual, touch }: CellProps) {
   const says = isMarked
     ? word
     : mark === null
-      ? "no pre-label"
-      : `pre-label ${word}, ${percent(cell.confidence ?? 0)} sure`;
+      ? choice.said
+        ? word
+        : "no pre-label"
+      : choice.said?.has(cell.row)
+        ? `named ${word}`
+        : `pre-label ${word}, ${percent(cell.confidence ?? 0)} sure`;
   const classNames = ["cell", "tinted", klass ? "" : "bare", differs ? "differs" : "", isSelected ? "selected" : ""];
   return (
     <button

@@ -8,6 +8,8 @@ export type Mark = number | null;
 export interface Choice {
   marks: ReadonlyMap<number, Mark>;
   selected: number | null;
+  /** What was said of the page before; it stands where nothing else is decided. */
+  said?: ReadonlyMap<number, Mark>;
 }
 
 export const ODD = 0;
@@ -15,15 +17,15 @@ export const UNDECIDED: Choice = { marks: new Map(), selected: null };
 
 /** A letter or a click: a fresh cell becomes odd and selected, a marked one is selected, a selected one is let go. */
 export function touch(choice: Choice, row: number): Choice {
-  if (choice.selected === row) return { marks: without(choice.marks, row), selected: null };
+  if (choice.selected === row) return { ...choice, marks: without(choice.marks, row), selected: null };
   if (choice.marks.has(row)) return { ...choice, selected: row };
-  return { marks: new Map(choice.marks).set(row, ODD), selected: row };
+  return { ...choice, marks: new Map(choice.marks).set(row, ODD), selected: row };
 }
 
 /** A digit, X or N while a cell is selected. */
 export function give(choice: Choice, mark: Mark): Choice {
   if (choice.selected === null) return choice;
-  return { marks: new Map(choice.marks).set(choice.selected, mark), selected: null };
+  return { ...choice, marks: new Map(choice.marks).set(choice.selected, mark), selected: null };
 }
 
 export function release(choice: Choice): Choice {
@@ -44,7 +46,7 @@ export function preLabel(cell: PageCell): number | null {
 
 /** Class that a cell would get if the page were accepted as it stands. */
 export function standing(cell: PageCell, choice: Choice): Mark {
-  const mark = choice.marks.get(cell.row);
+  const mark = choice.marks.has(cell.row) ? choice.marks.get(cell.row) : choice.said?.get(cell.row);
   return mark === undefined ? preLabel(cell) : mark;
 }
 
@@ -60,7 +62,11 @@ export function canAccept(page: Page, choice: Choice): boolean {
   return page.cells.some((cell) => Boolean(standing(cell, choice)));
 }
 
-type PageNamed = Extract<LabelEvent, { kind: "page_named" }>;
+export type PageNamed = Extract<LabelEvent, { kind: "page_named" }>;
+
+export function saidIn({ body }: PageNamed): Map<number, Mark> {
+  return new Map(body.cells.map((cell) => [cell.row, cell.class_number]));
+}
 
 function pageNamed(page: Page, version: number, class_number: number | null, of: (cell: PageCell) => Mark): PageNamed {
   const cells = page.cells.map((cell) => ({

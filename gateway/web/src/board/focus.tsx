@@ -14,12 +14,18 @@ const REASONS: Record<Page["reason"], string> = {
 };
 
 /** Where the turn is: said and on its way, named, not taken, or why this page was chosen. */
-function standing({ turn, ready, away }: FocusProps): string {
+function standing({ turn, labelling, ready, away }: FocusProps): string {
   if (turn.state === "unsent") return away ? "kept here until Morula answers" : "learning from what you said…";
   if (!ready) return "the next page is coming…";
   if (turn.state === "named") return "named before: name it again to change it";
-  if (turn.state === "refused") return "not taken: name it again to say it anew";
+  if (turn.state === "refused") return `not taken: ${saidByOthers(turn, labelling)}; name it again to overwrite that`;
   return REASONS[turn.page.reason];
+}
+
+function saidByOthers({ page, others }: Turn, labelling: Labelling): string {
+  const cells = page.cells.filter((cell) => others?.has(cell.row));
+  if (!others || cells.length === 0) return "nothing stands there now";
+  return `${summary({ ...page, cells }, { marks: others, selected: null }, labelling.label_set.classes)} stands there now`;
 }
 
 interface FocusProps {

@@ -1,12 +1,23 @@
 // The board's state: what the gateway said last, the page in focus, and what the person is about to say about it.
 import { batch, computed, effect, signal } from "@preact/signals";
 import { api, asProblem, isAway } from "../api";
-import type { Refusal } from "../outbox";
 import { outboxOf, takenOver } from "../outboxes";
-import type { Clustering, Clusters, Klass, LabelEvent, Labelling, Page, Problem, Slide } from "../types";
+import type { Clustering, Clusters, Klass, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
-import { accepted, type Choice, canAccept, deferred, named } from "./decide";
+import {
+  accepted,
+  type Choice,
+  canAccept,
+  deferred,
+  type Mark,
+  named,
+  ODD,
+  type PageNamed,
+  saidIn,
+  UNDECIDED,
+} from "./decide";
 import { Drafts } from "./drafts";
+import { newestBeside } from "./earlier";
 import { painted, pictured } from "./shown";
 
 /** A page that was shown: open, said but not yet with the gateway, named by the event `seq`, or not taken. */
@@ -15,6 +26,8 @@ export interface Turn {
   choice: Choice;
   state: "open" | "unsent" | "named" | "refused";
   seq: number | null;
+  /** What others said of its cells before it was refused. */
+  others?: ReadonlyMap<number, Mark>;
 }
 
 const RESUME_MS = 2000;
@@ -171,9 +184,33 @@ export class Board {
 
   move(step: number): void {
     const last = this.turns.value.length - (this.finished.value ? 0 : 1);
-    const to = Math.max(0, this.at.value + step);
-    if (to <= last) this.at.value = to;
+    const to = this.at.value + step;
+    if (to < 0) void this.act(() => this.showEarlier());
+    else if (to <= last) this.at.value = to;
     else if (this.turn.value?.state !== "open") void this.act(() => this.showPage());
+  }
+
+  /** Goes behind the first page that is here: to what an earlier window named, or another one. */
+  private async showEarlier(): Promise<void> {
+    this.arriving.value += 1;
+    try {
+      const shown = this.turns.value.map(({ page }) => page.cells.map((cell) => cell.row));
+      const named = newestBeside(await api.events(this.id), shown);
+      if (!named) {
+        this.notice.value = { text: "No page was named before this one" };
+        return;
+      }
+      const page = await api.namedPage(this.id, named.seq);
+      await pictured(page);
+      const choice = { ...UNDECIDED, said: saidIn(named) };
+      batch(() => {
+        this.turns.value = [{ page, choice, state: "named", seq: named.seq }, ...this.turns.value];
+        this.at.value = this.at.value === 0 ? 0 : this.at.value + 1;
+      });
+      await painted();
+    } finally {
+      this.arriving.value -= 1;
+    }
   }
 
   accept(): void {
@@ -205,40 +242,30 @@ export class Board {
     this.notice.value = { text: "Not all cells of this page were in sight, so that key named nothing: here they are" };
   }
 
-  private async sayPage(event: LabelEvent): Promise<void> {
+  private async sayPage(event: PageNamed): Promise<void> {
     const turn = this.turn.value;
     if (!turn || !this.ready.value) return;
     const wish = ++this.wish;
     this.notice.value = null;
     this.change(turn.page, { state: "unsent" });
     const outcome = await this.outbox.say(event, seen(turn).seq);
-    if ("problem" in outcome) return this.refused(turn, outcome);
+    const choice = { ...turn.choice, said: saidIn(event) };
+    if ("problem" in outcome) return this.refused(turn.page, choice);
     this.drafts.forget(turn.page);
-    this.change(turn.page, { state: "named", seq: outcome.labelling.seq });
+    this.change(turn.page, { state: "named", seq: outcome.labelling.seq, choice });
     if (wish === this.wish) await this.act(() => this.showPage());
   }
 
-  /** What was said stays to be looked at with the arrow keys; what others said stands. */
-  private async refused(turn: Turn, refusal: Refusal): Promise<void> {
-    const { problem } = refusal;
-    this.change(turn.page, { state: "refused" });
+  /** What was said stays to be looked at with the arrow keys, with what others said: that is what a new word would change. */
+  private async refused(page: Page, choice: Choice): Promise<void> {
+    this.change(page, { state: "refused", choice });
     await this.act(async () => {
-      this.take(await api.labelling(this.id));
+      const now = await api.labelling(this.id);
+      this.take(now);
+      const others = new Map([...now.odd.map(([row]): [number, Mark] => [row, ODD]), ...now.marks]);
+      this.change(page, { page: { ...page, seq: now.seq }, seq: null, others });
       await this.showPage();
     });
-    this.hasTold(refusal, {
-      text:
-        problem.status === 412
-          ? `Page ${turn.page.number} was named elsewhere meanwhile: loaded again, nothing was overwritten. ← shows what you said.`
-          : `Page ${turn.page.number} was not taken. ${problem.detail ?? problem.title} ← shows what you said.`,
-    });
-  }
-
-  /** A board that was left tells nothing; whichever room is open does. */
-  private hasTold(refusal: Refusal, note: Note): void {
-    if (!this.isShown) return;
-    this.notice.value = note;
-    this.outbox.told([refusal]);
   }
 
   /** Takes the last word back, when all words before it have arrived. */
@@ -257,7 +284,6 @@ export class Board {
     const outcome = await this.outbox.say({ kind: "undone", body: { seq: last.seq } }, before.seq);
     if ("problem" in outcome) {
       this.take(await api.labelling(this.id));
-      this.hasTold(outcome, { text: "Labelled elsewhere meanwhile: loaded again, nothing was undone" });
       return;
     }
     const undone = this.turns.value.find((turn) => turn.seq === last.seq);
@@ -267,7 +293,8 @@ export class Board {
 
   private reopen(undone: Turn): void {
     this.turns.value = this.turns.value.filter((turn) => turn !== undone);
-    this.put({ ...undone, state: "open", seq: null });
+    const { marks, selected } = undone.choice;
+    this.put({ ...undone, state: "open", seq: null, choice: { marks, selected } });
     this.drafts.keep(undone.page, undone.choice);
   }
 
@@ -281,9 +308,7 @@ export class Board {
       { kind: "cluster_named", body: { node_id, class_number } },
       this.labelling.value?.seq ?? 0,
     );
-    if ("labelling" in outcome) return;
-    await this.hear();
-    this.hasTold(outcome, { text: `Cluster ${node_id} was named elsewhere meanwhile: nothing was overwritten` });
+    if ("problem" in outcome) await this.hear();
   }
 
   cut(cluster_count: number): void {
@@ -324,8 +349,14 @@ export class Board {
     }
   }
 
+  /** Nothing of it stays on the screen: it cannot be named, undone or exported any more. */
   gone(): void {
-    this.problem.value = { title: "This board was deleted", status: 404, detail: "The slide may have others." };
+    batch(() => {
+      this.problem.value = { title: "This board was deleted", status: 404, detail: "The slide may have others." };
+      this.labelling.value = null;
+      this.turns.value = [];
+      this.notice.value = null;
+    });
   }
 
   /** The gateway answers again: what stood still goes on. */
