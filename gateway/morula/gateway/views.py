@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy import Connection
 
 from morula.common.arrays import read_array, read_json
 from morula.common.errors import NotFound, of_artifact
@@ -135,6 +136,7 @@ class ClusteringView:
 
     def __init__(self, row: Mapping[str, Any], slides: Sequence[Mapping[str, Any]], store: Store) -> None:
         self.id: str = row["id"]
+        self.renewed_count: int = row["renewed_count"]
         self.project: str = row["project_id"]
         self.cell_count: int = row["cell_count"]
         self.cluster_count: int = row["cluster_count"]
@@ -202,16 +204,23 @@ class Views:
         row = await self._ledger.read(clusterings.get_clustering, clustering_id)
         lock = self._locks.setdefault(clustering_id, asyncio.Lock())
         async with lock:
-            view = self._kept.get(clustering_id) or await self._load(row)
+            view = self._kept.get(clustering_id)
+            if view is None or view.renewed_count != row["renewed_count"]:
+                view = await self._load(row["id"])
             self._kept[clustering_id] = view
             self._kept.move_to_end(clustering_id)
             while len(self._kept) > KEPT_COUNT:
                 self._kept.popitem(last=False)
             return view
 
-    async def _load(self, row: Row) -> ClusteringView:
-        slides = await self._ledger.read(clusterings.clustering_slides, row["id"])
+    async def _load(self, clustering_id: str) -> ClusteringView:
+        row, slides = await self._ledger.read(_rows, clustering_id)
         return await asyncio.to_thread(ClusteringView, row, slides, self._store)
+
+
+def _rows(tx: Connection, clustering_id: str) -> tuple[Row, list[Row]]:
+    """The clustering first: what is renewed in between is seen by the next who asks."""
+    return clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
 
 
 def _node(stored: Mapping[str, Any]) -> Node:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from morula.gateway.ledger.ids import new_id, now
 from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, insert_if_absent, part_of
@@ -20,6 +20,17 @@ def create_clustering(tx: Connection, values: Mapping[str, Any], slides: Sequenc
     rows = [{"clustering_id": clustering_id, "position": n, **row} for n, row in enumerate(slides)]
     tx.execute(insert(clustering_slide), rows)
     return clustering_id
+
+
+def renew_clustering(
+    tx: Connection, clustering_id: str, values: Mapping[str, Any], slides: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write down anew where a clustering's artifacts lie; whoever has it open sees that it was."""
+    change = update(clustering).where(clustering.c.id == clustering_id)
+    tx.execute(change.values(**values, renewed_count=clustering.c.renewed_count + 1))
+    of_it = clustering_slide.c.clustering_id == clustering_id
+    for position, row in enumerate(slides):
+        tx.execute(update(clustering_slide).where(of_it, clustering_slide.c.position == position).values(**row))
 
 
 def get_clustering(tx: Connection, clustering_id: str) -> Row:

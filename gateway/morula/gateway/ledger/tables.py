@@ -200,6 +200,8 @@ clustering = Table(
     Column("structure_found", Boolean, nullable=False),
     Column("feature_names", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
+    # Times that its artifacts were written down anew, which stand for the same cells and clusters.
+    Column("renewed_count", Integer, nullable=False, server_default="0"),
     UniqueConstraint("job_id"),
 )
 

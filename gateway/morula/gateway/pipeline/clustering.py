@@ -1,6 +1,6 @@
 """Clusters the cells of a slide or a cohort, and publishes the clustering with a labelling to begin with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,8 @@ def publish(
         "feature_names": list(names),
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
-    _check_same(tx, clustering_id, values, rows)
+    if not _is_as_published(tx, clustering_id, values, rows):
+        clusterings.renew_clustering(tx, clustering_id, values, rows)
     known = labels.list_labellings(tx, clustering_id, Slice(1)).rows
     label_set_id = label_sets.default_label_set(tx, job["project_id"])
     labelling_id = (
@@ -143,14 +144,23 @@ def publish(
     return clustering_id, labelling_id
 
 
-def _check_same(tx: Connection, clustering_id: str, values: Json, rows: Sequence[Json]) -> None:
-    """What people named is bound to rows: a clustering that is published stands for the same cells for good."""
+def _is_as_published(tx: Connection, clustering_id: str, values: Json, rows: Sequence[Json]) -> bool:
+    """False where the same cells and clusters are written down otherwise: by another version of Morula, say."""
     known, slides = clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
-    same = known["artifacts"] == values["artifacts"]
-    if not same or [slide["settled"] for slide in slides] != [row["settled"] for row in rows]:
+    if _bound_to(known, slides) != _bound_to(values, rows):
         raise FailedPrecondition(
             "Made again, the cells or their clusters came out otherwise than those that were published and may be "
             "labelled, as can happen on another kind of machine. The published ones are lost; delete the job and start "
             "another to have new ones.",
             clustering_id=clustering_id,
         )
+    same = known["artifacts"] == values["artifacts"]
+    return same and [slide["settled"] for slide in slides] == [row["settled"] for row in rows]
+
+
+def _bound_to(values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[object]:
+    """What people's words are bound to: cells by their rows, and clusters by their nodes. For good."""
+    clustering = from_json(values["artifacts"], Clustering)
+    settled = [from_json(row["settled"], SettledSlide) for row in rows]
+    cells = [(row["slide_id"], slide.cell_count, slide.index.sha256) for row, slide in zip(rows, settled, strict=True)]
+    return [cells, values["cell_count"], clustering.leaf.sha256, clustering.tree.sha256]
