@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,18 @@ async def test_a_range_of_a_block_is_that_range(world: World) -> None:
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(whole.content)}")
     other = {"range": "bytes=0-3", "if-range": '"another"'}
     assert (await world.http.get(place, headers=other)).content == whole.content
+
+
+async def test_a_job_that_many_ask_for_at_once_is_made_whole_once(world: World) -> None:
+    for one in [one for one in world.running.store.list("default/") if "/table/" in one.key]:
+        world.running.store.delete(one.key)
+    asked = {"slide_id": world.slide["id"]}
+    answers = await asyncio.gather(*(world.http.post("/v1/jobs", json=asked) for _ in range(4)))
+    assert all(answer.is_success for answer in answers), [answer.text for answer in answers]
+    assert {answer.json()["id"] for answer in answers} == {world.job["id"]}
+    ended = await world.client.ended(world.job["id"])
+    assert (ended["state"], ended["attempt"]) == ("succeeded", world.job["attempt"] + 1)
+    place = f"/v1/jobs/{ended['id']}/files"
+    files = (await world.http.get(place)).json()["files"]
+    assert files
+    assert [(await world.http.get(f"{place}/{file['name']}")).status_code for file in files] == [200] * len(files)

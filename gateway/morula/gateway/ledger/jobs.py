@@ -47,9 +47,9 @@ def _lay_stages(tx: Connection, job_id: str, stages: Sequence[str]) -> None:
     tx.execute(insert(stage), rows)
 
 
-def get_job(tx: Connection, job_id: str) -> Row:
-    """The job with this id."""
-    return by_id(tx, job, job_id)
+def get_job(tx: Connection, job_id: str, *, lock: bool = False) -> Row:
+    """The job with this id; locked until the transaction ends, where asked for."""
+    return by_id(tx, job, job_id, lock=lock)
 
 
 def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | None = None) -> Part:

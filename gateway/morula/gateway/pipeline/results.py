@@ -1,9 +1,12 @@
 """What a job left in the store, and whether it still lies there as it was."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from sqlalchemy import Connection
 
 from morula.common.errors import ArtifactChanged, ArtifactMissing, Gone
 from morula.common.shard_lists import shards_of
@@ -11,8 +14,9 @@ from morula.common.store import Store, check_sha256
 from morula.common.telemetry import log
 from morula.gateway.ledger import artifacts, clusterings, jobs, slides
 from morula.gateway.ledger.engine import Transactions
+from morula.gateway.ledger.holds import Hold, JobLost, beat, check, let_go, take_up
+from morula.gateway.ledger.rows import Row
 from morula.gateway.pipeline.clustering import ARTIFACTS
-from morula.gateway.pipeline.work import drop
 from morula.gateway.refs import from_json
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
@@ -27,24 +31,50 @@ Check = Callable[[ObjectRef], object]
 async def reopen(ledger: Transactions, store: Store, job_id: str, *, thoroughly: bool) -> bool:
     """Queue a job that succeeded once more if something of what it left is gone or damaged; False where nothing is.
 
-    Thoroughly, all bytes are read; else those are believed of which the store cannot tell that they changed.
+    Thoroughly, all bytes are read; else those are believed of which the store cannot tell that they changed. Of those
+    who ask at once one queues it, and holds it until what is damaged is out of the way: no run may be at work on it.
     """
-    damaged = await _damaged(ledger, store, job_id, thoroughly=thoroughly)
+    job = await ledger.read(jobs.get_job, job_id)
+    damaged = await _damaged(ledger, store, job, thoroughly=thoroughly)
     if not damaged:
         return False
-    job = await ledger.read(jobs.get_job, job_id)
     if any(ref.key.split("/")[2] in OF_PIXELS for ref in damaged):
         await _check_slide(ledger, store, job)
-    for ref in damaged:
-        log.warning("artifact is made again", job_id=job_id, key=ref.key)
-        await drop(ledger, store, ref.key)
-    await ledger.write(jobs.retry_job, job_id, (*jobs.ENDED_BADLY, "succeeded"))
+    hold = await ledger.write(_queue, job_id, job["attempt"])
+    if hold is not None:
+        await _clear_away(ledger, store, hold, damaged)
     return True
 
 
-async def _damaged(ledger: Transactions, store: Store, job_id: str, *, thoroughly: bool) -> list[ObjectRef]:
-    job = await ledger.read(jobs.get_job, job_id)
-    left = [_ref(file) for file in await ledger.read(jobs.job_files, job_id)]
+def _queue(tx: Connection, job_id: str, attempt: int) -> Hold | None:
+    """The job, queued and kept from conductors; None where it was queued since it was seen in this attempt."""
+    row = jobs.get_job(tx, job_id, lock=True)
+    if (row["state"], row["attempt"]) != ("succeeded", attempt):
+        return None
+    queued = jobs.retry_job(tx, job_id, ("succeeded",))
+    return take_up(tx, job_id, queued["generation"], f"reopening/{secrets.token_hex(6)}")
+
+
+async def _clear_away(ledger: Transactions, store: Store, hold: Hold, damaged: Sequence[ObjectRef]) -> None:
+    try:
+        for ref in damaged:
+            log.warning("artifact is made again", job_id=hold.job_id, key=ref.key)
+            await ledger.write(_note_lost, hold, ref.key)
+            await asyncio.to_thread(store.delete, ref.key)
+    except JobLost as lost:
+        log.warning("the job is run before all that is damaged was cleared away", detail=str(lost))
+    finally:
+        await ledger.write(let_go, hold.conductor)
+
+
+def _note_lost(tx: Connection, hold: Hold, key: str) -> None:
+    check(tx, hold)
+    beat(tx, [hold])
+    artifacts.note_lost(tx, key)
+
+
+async def _damaged(ledger: Transactions, store: Store, job: Row, *, thoroughly: bool) -> list[ObjectRef]:
+    left = [_ref(file) for file in await ledger.read(jobs.job_files, job["id"])]
     if job["clustering_id"] is not None:
         row = await ledger.read(clusterings.get_clustering, job["clustering_id"])
         clustering = from_json(row["artifacts"], Clustering)
@@ -60,7 +90,7 @@ async def _damaged(ledger: Transactions, store: Store, job_id: str, *, thoroughl
             left += [ref for shard in shards for ref in (shard.cells, shard.vectors, shard.morphology)]
     # Jobs of before the ledger knew what is made have only what was read above.
     named = {ref.key for ref in left}
-    left += [_ref(row) for row in await ledger.read(artifacts.made_by, job_id) if row["key"] not in named]
+    left += [_ref(row) for row in await ledger.read(artifacts.made_by, job["id"]) if row["key"] not in named]
     return await asyncio.to_thread(_those_damaged, left, _verifying(store) if thoroughly else _glancing(store))
 
 
