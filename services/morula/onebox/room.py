@@ -26,7 +26,7 @@ KINDS = {
     "cells": "cells",
     "index": "cells",
     "outlines": "cells",
-    "shard_list": "cells",
+    "shards": "cells",
     "vectors": "vectors",
     "morphology": "vectors",
     "leaf": "clusterings",
