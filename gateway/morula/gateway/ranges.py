@@ -6,6 +6,7 @@ What is sent was checked before the first byte of the answer goes out, and is re
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from typing import BinaryIO
 
 import numpy as np
@@ -39,8 +40,7 @@ async def send_object(
         headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
-    stream = await asyncio.to_thread(_opened, store, ref)
-    skip = await asyncio.to_thread(begin, stream) if begin is not None else 0
+    stream, skip = await asyncio.to_thread(_opened, store, ref, begin)
     size = ref.size_bytes - skip
     status, start, stop = _part(request, size, headers)
     if status == 416:
@@ -89,10 +89,13 @@ def _part(request: Request, size: int, headers: Headers) -> tuple[int, int, int]
     return (200 if wanted is None else 206), start, stop
 
 
-def _opened(store: Store, ref: ObjectRef) -> BinaryIO:
-    """The object's file, checked; it can be read as long as it is open, whoever deletes its name."""
-    with store.local_path(ref.key, ref.sha256) as path:
-        return path.open("rb")
+def _opened(store: Store, ref: ObjectRef, begin: Callable[[BinaryIO], int] | None) -> tuple[BinaryIO, int]:
+    """The object's file, checked, and where what is sent begins; readable while open, whoever deletes its name."""
+    with store.local_path(ref.key, ref.sha256) as path, ExitStack() as unsent:
+        stream = unsent.enter_context(path.open("rb"))
+        skip = begin(stream) if begin is not None else 0
+        unsent.pop_all()
+        return stream, skip
 
 
 def _wanted(header: str | None, size: int) -> tuple[int, int] | None:
