@@ -58,7 +58,8 @@ def _former(kind: str) -> Iterator[tuple[str, str]]:
 
 def _keys(said: Any) -> Iterator[str]:
     if isinstance(said, str):
-        if not said.startswith("{"):
+        # SQLite gives JSON as text, and null is JSON too.
+        if not said.startswith("{") and said != "null":
             yield said
             return
         said = json.loads(said)

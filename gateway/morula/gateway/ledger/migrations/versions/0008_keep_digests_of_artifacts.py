@@ -25,6 +25,6 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(length=36), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_repair_job_id_job")),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_repair_job_id")),
         sa.PrimaryKeyConstraint("job_id", "key", name=op.f("pk_repair")),
     )
