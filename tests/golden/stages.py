@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import tifffile
+from google.protobuf.json_format import MessageToDict
 
 from morula.common.arrays import read_array, read_json
 from morula.common.folder import FolderStore
@@ -18,8 +20,9 @@ from morula.common.outlines import read_outlines
 from morula.common.pixels import read_regions
 from morula.common.store import Store
 from morula.common.tables import read_cells, read_index, read_morphology, read_plan, read_tiles
+from morula.v1.artifact_pb2 import ShardList
 from tests.golden.fingerprints import Marks, mark, of_json, of_table
-from tests.servers.gateway import gateway, services
+from tests.servers.gateway import Client, gateway, services
 
 PINNED = Path(__file__).with_name("stages.json")
 SIDE_PX = (800, 1100)
@@ -33,6 +36,7 @@ READERS: dict[str, Callable[[bytes], Marks]] = {
     "cells": lambda content: of_table(read_cells(content)),
     "vectors": lambda content: {"rows": mark(read_array(content))},
     "morphology": lambda content: of_table(read_morphology(content)),
+    "shards": lambda content: of_json(_stages_of_refs(MessageToDict(ShardList.FromString(content)))),
     "index": lambda content: of_table(read_index(content)),
     "outlines": lambda content: of_table(read_outlines(content)),
     "leaf": lambda content: {"rows": mark(read_array(content))},
@@ -40,10 +44,17 @@ READERS: dict[str, Callable[[bytes], Marks]] = {
     "features": lambda content: {"rows": mark(read_array(content))},
     "confidence": lambda content: {"rows": mark(read_array(content))},
     "layout": lambda content: {"rows": mark(read_array(content))},
+    "class": lambda content: {"rows": mark(np.frombuffer(content, np.uint8))},
+    "label_confidence": lambda content: {"rows": mark(np.frombuffer(content, np.uint8))},
+    "model": lambda content: of_json(read_json(content)),
 }
 """Stages in their order: what follows one is made of it."""
 FILES = ("tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz")
 STAGES = (*READERS, "table")
+NOT_PINNED = {
+    "slide": "the bytes that a person brought",
+    "sheet": "JPEGs, whose pixels and bytes are those of the codec that is installed",
+}
 
 
 class KeepingStore(FolderStore):
@@ -80,9 +91,38 @@ async def run(folder: Path) -> dict[str, Marks]:
         job = await client.run(slide["id"])
         assert job["state"] == "succeeded", job["error"]
         paths = {name: f"/v1/jobs/{job['id']}/files/{name}" for name in FILES}
+        await _label(client, store, job)
         files = {name: (await client.http.get(path)).content for name, path in paths.items()}
     marks = {stage: _stage(store, stage) for stage in READERS}
     return marks | {"table": _tables(files)}
+
+
+async def _label(client: Client, store: Store, job: dict[str, Any]) -> None:
+    """Two classes, of cells of the two largest small clusters: the same cells whatever pages are offered."""
+    (stored,) = [stored for stored in store.list("default/") if stored.key.split("/")[2] == "leaf"]
+    leaf = read_array(store.get(stored.key))
+    largest = np.argsort(-np.bincount(leaf[leaf >= 0]), kind="stable")[:2]
+    labelling = f"/v1/labellings/{job['labelling_id']}"
+    place = client.ok(await client.http.get(f"{labelling}/page"))["place"]
+    for number, one in enumerate(largest, start=1):
+        rows = np.flatnonzero(leaf == one)[:12].tolist()
+        cells = [{"row": row, "class_number": number, "shown_class_number": None} for row in rows]
+        body = {"place": place, "cells": cells, "class_number": number, "page_seq": number - 1}
+        said = {"kind": "page_named", "actor": "a", "body": body}
+        state = client.ok(await client.http.post(f"{labelling}/events", json=said))
+        assert state["learned_seq"] == number
+    assert state["version"] == 2, "nothing was learnt"
+
+
+def _stages_of_refs(value: Any) -> Any:
+    """Of references, which are made of keys and digests, only the stage that they point to."""
+    if isinstance(value, list):
+        return [_stages_of_refs(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "key" in value:
+        return value["key"].split("/")[2]
+    return {name: _stages_of_refs(one) for name, one in value.items()}
 
 
 def _stage(store: Store, stage: str) -> Marks:

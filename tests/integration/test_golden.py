@@ -12,7 +12,7 @@ import pytest
 
 from morula.common.keys import STAGE_REVISIONS
 from tests.golden.fingerprints import Marks, machine
-from tests.golden.stages import PINNED, STAGES, run
+from tests.golden.stages import NOT_PINNED, PINNED, STAGES, run
 from tests.golden.verdict import outdated, unrevised
 
 PIN = "pin them anew: .venv/bin/python -m tests.golden"
@@ -42,11 +42,15 @@ def test_what_is_pinned_is_of_the_revisions_that_there_are(pinned: dict[str, Any
     assert not outdated(pinned), PIN
 
 
+def test_every_stage_is_pinned_or_it_is_said_why_not() -> None:
+    assert {*STAGES, *NOT_PINNED} == STAGE_REVISIONS.keys()
+
+
 def marks_of(pinned: dict[str, Any]) -> dict[str, Marks]:
     return {stage: copy.deepcopy(pinned["stages"][stage]["marks"]) for stage in STAGES}
 
 
-@pytest.mark.parametrize("stage", ["plan", "cells", "leaf", "table"])
+@pytest.mark.parametrize("stage", ["plan", "cells", "leaf", "model", "table"])
 @pytest.mark.parametrize("here", [True, False])
 def test_a_change_is_seen_and_a_new_revision_allows_it(stage: str, here: bool, pinned: dict[str, Any]) -> None:
     known = pinned | {"machine": machine() if here else "another"}
