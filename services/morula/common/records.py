@@ -42,8 +42,11 @@ class Records:
         self._folder = folder
         self._locks = locks
         self._temporary = temporary
-        for needed in (folder, locks, temporary):
-            needed.mkdir(parents=True, exist_ok=True)
+
+    def lay(self) -> None:
+        """Make what there is not yet of the folders, in theirs."""
+        for needed in (self._folder, self._locks, self._temporary):
+            needed.mkdir(exist_ok=True)
 
     @contextmanager
     def locked(self, key: str) -> Iterator[None]:

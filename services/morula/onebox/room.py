@@ -97,7 +97,7 @@ def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, FolderStore, str]]:
             if not is_laid(tx):
                 raise Failure(f"the database in {folder.root} is of another version; start morula serve once")
             project = default_project(tx)
-        yield ledger, FolderStore(folder.objects), project
+        yield ledger, folder.open_store(), project
     finally:
         ledger.close()
 

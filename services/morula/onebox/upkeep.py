@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from morula.common.errors import Unavailable
 from morula.onebox.failures import Failure
 from morula.onebox.printing import AsJson, Data, folder_of, print_json, print_table
 
@@ -22,7 +23,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         if strangers := other_databases(folder):
             remedy = "nothing is deleted (morula sweep --alone, if they are gone for good)"
             findings.append(Finding("objects", True, f"{strangers} other database(s) use them: {remedy}"))
-    except Failure as error:
+    except (Failure, Unavailable) as error:
         findings.append(Finding("room", False, str(error)))
         room = []
     if as_json:

@@ -220,7 +220,8 @@ def test_writing_leaves_no_temporary_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "objects", "file://host/objects", "file:objects", "s3://", "http://h/x", "s3://b?endpoint=h"]
+    "url",
+    ["", "objects", "file://host/objects", "file:objects", "s3://", "http://h/x", "s3://b?endpoint=h", "file:///x?lay"],
 )
 def test_odd_store_urls_are_refused(url: str) -> None:
     with pytest.raises(InvalidArgument):
@@ -254,6 +255,7 @@ def test_a_folder_whose_disk_is_not_mounted_is_away_and_not_empty(tmp_path: Path
     store = FolderStore(root)
     store.put(KEY, b"kept")
     root.rename(elsewhere)
+    opened_meanwhile = open_store(f"{root.as_uri()}?laid")
     asks: list[Callable[[], object]] = [
         lambda: store.stat(KEY),
         lambda: store.get(KEY),
@@ -263,10 +265,16 @@ def test_a_folder_whose_disk_is_not_mounted_is_away_and_not_empty(tmp_path: Path
         lambda: store.local_path(KEY).__enter__(),
     ]
     root.mkdir()  # as a mount point is
+    opened_on_the_bare_mount_point = open_store(f"{root.as_uri()}?laid")
+    late = (opened_meanwhile, opened_on_the_bare_mount_point)
+    asks += [functools.partial(one.stat, KEY) for one in late] + [
+        functools.partial(one.put, OTHER, b"new") for one in late
+    ]
     for ask in asks:
         with pytest.raises(Unavailable):
             ask()
     assert list(root.iterdir()) == []
     root.rmdir()
     elsewhere.rename(root)
-    assert store.get(KEY) == b"kept"
+    assert [one.get(KEY) for one in (store, *late)] == [b"kept"] * 3
+    assert all(one.put(OTHER, b"new") for one in late)
