@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
-from morula.common.errors import NotFound, Unavailable
+from morula.common.errors import Busy, NotFound, Unavailable
 from morula.common.folder import FolderStore
+from morula.gateway import burial
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
@@ -39,10 +42,40 @@ def keep(tx: Connection, owner: str, *keys: str) -> None:
 
 
 def bury(ledger: Ledger, store: FolderStore) -> None:
-    with ledger.writing() as tx:
-        for key in objects.doomed_keys(tx, 10, LATER):
-            objects.bury(tx, key, store.delete)
+    async def all_of_them() -> None:
+        burial = Burial(ledger, store)
+        for key in await burial.due(10):
+            await burial.bury(key)
+
+    asyncio.run(all_of_them())
+    with ledger.reading() as tx:
         assert objects.doomed_keys(tx, 10, LATER) == []
+
+
+class Slow(FolderStore):
+    """A folder that deletes when it is told to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.told = threading.Event(), threading.Event()
+        self.away = False
+
+    def delete(self, key: str) -> None:
+        self.asked.set()
+        assert self.told.wait(30)
+        if self.away:
+            raise Unavailable("the store is away")
+        super().delete(key)
+
+
+@pytest.fixture
+def slow_store(ledger: Ledger, tmp_path: Path) -> Slow:
+    """With a doomed object."""
+    store = Slow(tmp_path / "slow")
+    store.put(KEY, b"cells")
+    with ledger.writing() as tx:
+        objects.doom(tx, [KEY])
+    return store
 
 
 def test_what_another_uses_stays_and_the_last_one_dooms_it(ledger: Ledger, folder_store: FolderStore) -> None:
@@ -87,7 +120,7 @@ def test_a_claim_takes_an_object_back(ledger: Ledger, folder_store: FolderStore)
         keep(tx, "b", KEY)
     with ledger.writing() as tx:
         assert objects.doomed_keys(tx, 10, LATER) == []
-        objects.bury(tx, KEY, folder_store.delete)
+        assert not objects.take(tx, KEY, "undertaker")
     assert folder_store.stat(KEY)
 
 
@@ -117,44 +150,72 @@ def test_what_was_doomed_while_another_claimed_it_is_not_deleted(ledger: Ledger,
     assert folder_store.stat(KEY)
 
 
-def test_a_claim_waits_for_a_deletion_under_way_and_finds_nothing(ledger: Ledger, folder_store: FolderStore) -> None:
-    folder_store.put(KEY, b"cells")
-    with ledger.writing() as tx:
-        objects.doom(tx, [KEY])
-    deleting, seen = threading.Event(), threading.Event()
+async def test_a_claim_waits_for_a_deletion_under_way_and_finds_nothing(ledger: Ledger, slow_store: Slow) -> None:
+    burying = asyncio.create_task(Burial(ledger, slow_store).bury(KEY))
+    await asyncio.to_thread(slow_store.asked.wait, 10)
+    with pytest.raises(Busy), ledger.writing() as tx:
+        keep(tx, "a", KEY)
+    claiming = asyncio.create_task(ledger.patient.write(keep, "a", KEY))
+    await asyncio.sleep(0.3)
+    assert not claiming.done()
+    slow_store.told.set()
+    await claiming
+    assert slow_store.stat(KEY) is None
+    assert await burying
+    slow_store.put(KEY, b"cells")
+    assert not await Burial(ledger, slow_store).bury(KEY)
 
-    def delete(key: str) -> None:
-        deleting.set()
-        assert not seen.wait(0.3), "a claim was made while the object was being deleted"
-        folder_store.delete(key)
 
-    def bury_slowly() -> None:
-        with ledger.writing() as tx:
-            objects.bury(tx, KEY, delete)
+async def test_no_transaction_waits_for_a_store_that_deletes_slowly(ledger: Ledger, slow_store: Slow) -> None:
+    """Else nobody could write beside it, or the database would end the transaction, and it would begin again."""
+    burying = asyncio.create_task(Burial(ledger, slow_store).bury(KEY))
+    await asyncio.to_thread(slow_store.asked.wait, 10)
+    began = time.monotonic()
+    await ledger.write(keep, "a", "default/slide/cells/2.parquet")
+    assert time.monotonic() - began < 1.0
+    if ledger.engine.dialect.name == "postgresql":
+        with ledger.reading() as tx:
+            held = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+            assert tx.execute(text(held)).scalar_one() == 0
+    slow_store.told.set()
+    assert await burying
 
-    def claim() -> object:
-        assert deleting.wait(10)
-        with ledger.writing() as tx:
+
+async def test_what_somebody_was_deleting_who_is_lost_is_deleted_once_more(
+    ledger: Ledger, slow_store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(burial, "BEAT_S", 0.05)
+    monkeypatch.setattr(burial, "LOST_S", 0.5)
+    dying, other = Burial(ledger, slow_store), Burial(ledger, slow_store)
+    burying = asyncio.create_task(dying.bury(KEY))
+    await asyncio.to_thread(slow_store.asked.wait, 10)
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        assert await other.due(10) == [], "its beat is heard"
+        assert not await other.bury(KEY)
+        await asyncio.sleep(0.05)
+    burying.cancel()
+    while not await other.due(10):
+        with pytest.raises(Busy), ledger.writing() as tx:
             keep(tx, "a", KEY)
-        seen.set()
-        return folder_store.stat(KEY)
-
-    with ThreadPoolExecutor(2) as threads:
-        buried, found = threads.submit(bury_slowly), threads.submit(claim)
-        buried.result()
-        assert found.result() is None
+        await asyncio.sleep(0.1)
+    slow_store.told.set()
+    assert await other.bury(KEY)
+    assert slow_store.stat(KEY) is None
+    await ledger.write(keep, "a", KEY)
 
 
-def test_what_cannot_be_deleted_stays_doomed(ledger: Ledger) -> None:
-    def away(_key: str) -> None:
-        raise Unavailable("the store is away")
-
-    with ledger.writing() as tx:
-        objects.doom(tx, [KEY])
-    with pytest.raises(Unavailable), ledger.writing() as tx:
-        objects.bury(tx, KEY, away)
-    with ledger.reading() as tx:
-        assert objects.doomed_keys(tx, 10, LATER) == [KEY]
+async def test_what_a_store_that_is_away_may_have_heard_stays_taken(ledger: Ledger, slow_store: Slow) -> None:
+    slow_store.away = True
+    slow_store.told.set()
+    undertaker = Burial(ledger, slow_store)
+    with pytest.raises(Unavailable):
+        await undertaker.bury(KEY)
+    with pytest.raises(Busy), ledger.writing() as tx:
+        keep(tx, "a", KEY)
+    slow_store.away = False
+    assert await undertaker.due(10) == [KEY]
+    assert await undertaker.bury(KEY)
 
 
 def test_nothing_is_kept_for_who_is_gone(ledger: Ledger) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
-from sqlalchemy import insert, update
+from sqlalchemy import create_engine, insert, update
 
 from morula.common.errors import PermissionDenied
 from morula.common.folder import FolderStore
 from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
 from morula.gateway import ground
-from morula.gateway.caretaker import Caretaker
+from morula.gateway.caretaker import Caretaker, Forget
 from morula.gateway.ledger import labels, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
@@ -36,6 +36,10 @@ STAGES = ("class", "label_confidence", "model")
 PROJECT = "default"
 
 
+async def nothing(_before: float) -> int:
+    return 0
+
+
 @dataclass
 class Ground:
     """A database and a store."""
@@ -46,11 +50,8 @@ class Ground:
     def lying(self, prefix: str = f"{PROJECT}/") -> list[str]:
         return sorted(seen.key for seen in self.store.survey(prefix))
 
-    def caretaker(self) -> Caretaker:
-        async def nothing(_before: float) -> int:
-            return 0
-
-        return Caretaker(GatewaySettings(), self.ledger.patient, self.store, PROJECT, nothing)
+    def caretaker(self, forget: Forget = nothing) -> Caretaker:
+        return Caretaker(GatewaySettings(), self.ledger.patient, self.store, PROJECT, forget)
 
 
 @pytest.fixture(params=["sqlite and folder", "postgresql and s3"])
@@ -120,6 +121,29 @@ async def test_old_layers_and_pictures_go_and_the_newest_stay(ground_here: Groun
     assert ground_here.lying() == sorted([*newest, *just_now])
     with ledger.reading() as tx:
         assert labels.get_layer(tx, labelling_id, 10)
+
+
+async def test_an_engine_that_is_away_holds_up_nothing_else(
+    ground_here: Ground, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = create_engine(f"sqlite:///{tmp_path}/nowhere/engine.sqlite")
+    asked = asyncio.Event()
+
+    async def forget(_before: float) -> int:
+        asked.set()
+        with away.connect():
+            return 0
+
+    ground_here.store.put("default/s/cells/doomed", b"cells")
+    with ground_here.ledger.writing() as tx:
+        objects.doom(tx, ["default/s/cells/doomed"])
+    running = asyncio.create_task(ground_here.caretaker(forget).run())
+    async with asyncio.timeout(20):
+        await asked.wait()
+        while ground_here.lying():  # noqa: ASYNC110 the store is all that shows it
+            await asyncio.sleep(0.05)
+    running.cancel()
+    assert not [one for one in caplog.records if one.exc_info]
 
 
 class Refusing(FolderStore):

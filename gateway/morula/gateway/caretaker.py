@@ -8,15 +8,18 @@ from morula.common.errors import MorulaError, Unavailable
 from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway import ground
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import deletion, events, labels, objects
 from morula.gateway.ledger.engine import Transactions
+from morula.gateway.ledger.outages import passes
 from morula.gateway.settings import GatewaySettings
+from morula.gateway.tasks import keep_running
 
 POLL_S = 1.0
 STORE_PAUSE_S = 5.0
 BURIED_AT_ONCE = 100
-REFUSED_S = 600.0
-"""How long an object is let be that the store did not delete."""
+AWAY_S = 60.0
+"""How long the engine is let be that could not forget."""
 ROUND_S = 3600.0
 DAY_S = 24 * 3600.0
 UPLOAD_S = DAY_S
@@ -39,22 +42,47 @@ class Caretaker:
         self._store = store
         self._project = project
         self._forget = forget
+        self._burial = Burial(ledger, store)
         self._mark = ""
         self._store_away_until = 0.0
 
     async def run(self) -> None:
-        """Clear away until cancelled."""
-        next_round = 0.0
+        """Clear away until cancelled. Each errand goes on whatever becomes of the others."""
+        errands = (("deletions", self._finish_deletions), ("burial", self._bury), ("pruning", self._prune))
+        async with asyncio.TaskGroup() as group:
+            for name, errand in errands:
+                group.create_task(keep_running(name, errand), name=name)
+            group.create_task(keep_running("forgetting", self._forget_runs, AWAY_S), name="forgetting")
+
+    async def _finish_deletions(self) -> None:
+        while True:
+            if await self._ledger.read(deletion.is_due):
+                await self._ledger.write(deletion.finish_deletions)
+            await asyncio.sleep(POLL_S)
+
+    async def _bury(self) -> None:
         while True:
             if not self._mark and time.monotonic() >= self._store_away_until:
                 await self.leave_mark()
-            if await self._ledger.read(deletion.is_due):
-                await self._ledger.write(deletion.finish_deletions)
-            if time.monotonic() >= next_round:
-                await self.prune()
-                next_round = time.monotonic() + ROUND_S
             if not await self.bury():
                 await asyncio.sleep(POLL_S)
+
+    async def _prune(self) -> None:
+        while True:
+            await self.prune()
+            await asyncio.sleep(ROUND_S)
+
+    async def _forget_runs(self) -> None:
+        while True:
+            pause_s = ROUND_S
+            try:
+                await self._forget(time.time() - self._settings.retain_workflows_days * DAY_S)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                log.warning("runs cannot be forgotten now: the engine's database is away", detail=type(error).__name__)
+                pause_s = AWAY_S
+            await asyncio.sleep(pause_s)
 
     async def prune(self) -> None:
         """Let go of what is kept for a while only."""
@@ -66,34 +94,23 @@ class Caretaker:
         await self._ledger.write(labels.prune_layers, settings.retain_layer_count, now - AT_WORK_S)
         await self._ledger.write(objects.release_stage, "sheet", now - settings.retain_sheets_days * DAY_S)
         await self._ledger.write(objects.release_uploads, now - UPLOAD_S)
-        await self._forget(now - settings.retain_workflows_days * DAY_S)
 
     async def bury(self) -> int:
         """Delete some doomed objects; how many there were."""
         if not self._mark or time.monotonic() < self._store_away_until:
             return 0
-        keys = await self._ledger.read(objects.doomed_keys, BURIED_AT_ONCE, time.time())
+        keys = await self._burial.due(BURIED_AT_ONCE)
         if not keys:
             return 0
         try:
-            # Before any transaction, which must not wait for a store that is away.
             if not await self._is_ours():
                 return self._pause(ROUND_S)
             for key in keys:
-                await self._bury(key)
+                await self._burial.bury(key)
         except Unavailable as error:
             log.warning("objects cannot be deleted now", detail=str(error))
             return self._pause(STORE_PAUSE_S)
         return len(keys)
-
-    async def _bury(self, key: str) -> None:
-        try:
-            await self._ledger.write(objects.bury, key, self._store.delete)
-        except Unavailable:
-            raise
-        except MorulaError as error:
-            log.warning("object cannot be deleted", key=key, reason=error.reason, detail=str(error))
-            await self._ledger.write(objects.put_off, key, time.time() + REFUSED_S)
 
     async def leave_mark(self) -> None:
         """Before anything is deleted, others are told that this database uses the store."""

@@ -24,6 +24,7 @@ from morula.common.keys import artifact_key, slide_digest
 from morula.common.slide_sets import check_one_slide, entry_of
 from morula.common.store import Store, Stored, put_exactly
 from morula.common.telemetry import log
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import objects, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.ids import new_id
@@ -57,6 +58,7 @@ class Intake:
         self._workers = workers
         self._store = store
         self._project = project
+        self._burial = Burial(ledger, store)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def take_files(self, parts: Sequence[Part], said: Description) -> tuple[Row, bool]:
@@ -194,7 +196,7 @@ class Intake:
         await self._ledger.write(objects.forget, upload_id, written)
         for key in written:
             try:
-                await self._ledger.write(objects.bury, key, self._store.delete)
+                await self._burial.bury(key)
             except MorulaError as error:
                 log.warning("object left to the caretaker", key=key, reason=error.reason, detail=str(error))
 

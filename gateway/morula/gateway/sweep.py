@@ -3,6 +3,7 @@
 What is younger than a day is let be, as somebody may be storing it; so is what is claimed meanwhile.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from sqlalchemy import select, union
 from morula.common.errors import FailedPrecondition
 from morula.common.store import Seen, Store
 from morula.gateway import ground
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.tables import doomed_object, object_use, slide_file
@@ -79,16 +81,13 @@ def sweep(
 
 def delete_orphans(ledger: Ledger, store: Store, orphans: Sequence[Seen]) -> int:
     """Delete these unless somebody claimed them meanwhile; how many went."""
-    deleted = 0
 
-    def delete(key: str) -> None:
-        nonlocal deleted
-        store.delete(key)
-        deleted += 1
+    async def bury() -> int:
+        burial = Burial(ledger, store)
+        deleted = 0
+        for one in orphans:
+            await ledger.write(objects.doom, [one.key])
+            deleted += await burial.bury(one.key)
+        return deleted
 
-    for one in orphans:
-        with ledger.writing() as tx:
-            objects.doom(tx, [one.key])
-        with ledger.writing() as tx:
-            objects.bury(tx, one.key, delete)
-    return deleted
+    return asyncio.run(bury())

@@ -2,7 +2,7 @@
 
 A database is away now and then: restarted, locked by another program, on a disk that is full. A transaction is all or
 nothing, so it is run again until the database is back or the caller's patience ends: a person's after some seconds, the
-pipeline's never.
+pipeline's never. So is a query that says itself that it has to wait, being Busy.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from morula.common.errors import Conflict, Unavailable
+from morula.common.errors import Busy, Conflict, Unavailable
 from morula.common.telemetry import log
 from morula.gateway.ledger.outages import passes, tells_of_deletion
 
@@ -82,15 +82,18 @@ class Waiting:
             except Exception as error:
                 if tells_of_deletion(error):
                     raise Conflict("What this rests on was deleted meanwhile.") from error
-                if not passes(error) and not isinstance(error, _Undecided):
+                if not passes(error) and not isinstance(error, _Undecided | Busy):
                     raise
                 waited_s = time.monotonic() - started
                 if self._patience_s is not None and waited_s >= self._patience_s:
+                    if isinstance(error, Busy):
+                        raise
                     raise Unavailable("The database is away; try again soon.") from error
                 pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
                 failures += 1
                 if pause_s == PAUSES_S[-1]:
-                    log.warning("database away", detail=_cause(error), waited_s=round(waited_s, 1))
+                    what = "transaction has to wait" if isinstance(error, Busy) else "database away"
+                    log.warning(what, detail=_cause(error), waited_s=round(waited_s, 1))
                 await asyncio.sleep(pause_s)
             else:
                 return done

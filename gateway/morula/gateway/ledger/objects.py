@@ -1,17 +1,19 @@
 """For whom the store's objects are kept, and which are to be deleted.
 
 Whoever may write an object claims its key first, before looking whether it is there. What an owner lets go of, and
-nobody else uses, is doomed in the same transaction; it is deleted from the store later, each object inside a
-transaction that holds its row. So a claim finds an object that is still used, or waits and finds that it is gone, but
-never one that is about to go; and whenever a process dies, the rows say what is left to do.
+nobody else uses, is doomed in the same transaction, and deleted from the store later. A store may take long, which a
+transaction must not: the row of a doomed object says who is deleting it, and stays until that is done. So a claim finds
+an object that is still used, or waits and finds that it is gone, but never one that is about to go; and whenever a
+process dies, the rows say what is left to do.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from morula.common.errors import NotFound
+from morula.common.errors import Busy, NotFound
 from morula.gateway.ledger import artifacts
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.tables import doomed_object, job, labelling, object_use, slide, slide_file
@@ -21,8 +23,16 @@ UPLOAD = "upload"
 """Owner of what becomes a slide; it has no row, and is forgotten when nobody can still be at work on it."""
 
 
+class Going(NamedTuple):
+    """An object that is being deleted: by whom, and a count that grows as long as they are at it."""
+
+    key: str
+    taker: str
+    beat: int
+
+
 def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None:
-    """Have these objects kept for an owner; NotFound where it is gone."""
+    """Have these objects kept for an owner; NotFound where it is gone, Busy while one of them is being deleted."""
     owner = OWNERS.get(kind)
     if owner is not None:
         found = select(owner.c.id).where(owner.c.id == owner_id).with_for_update(read=True, key_share=True)
@@ -33,9 +43,9 @@ def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None
     ordered = sorted(set(keys))
     if not ordered:
         return
-    # Written and taken away at once: who dooms the same key meanwhile, in a transaction that does not see this one,
-    # waits for it, and who deletes the object then sees that it is used.
-    tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), [{"key": key, "since": since} for key in ordered])
+    held = _hold(tx, ordered)
+    if any(held.values()):
+        raise Busy("What lay here is just being deleted; try again soon.")
     tx.execute(delete(doomed_object).where(doomed_object.c.key.in_(ordered)))
     uses = [{"key": key, "owner_id": owner_id, "owner_kind": kind, "since": since} for key in ordered]
     insert = _insert(tx, object_use)
@@ -106,20 +116,51 @@ def doomed_keys(tx: Connection, limit: int, before: float) -> list[str]:
     return list(tx.execute(query.order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)).scalars())
 
 
-def put_off(tx: Connection, key: str, until: float) -> None:
-    """Try later to delete an object, and others first."""
-    tx.execute(update(doomed_object).where(doomed_object.c.key == key).values(since=until))
+def keys_to_bury(tx: Connection, taker: str, lost: Collection[str], limit: int) -> list[str]:
+    """Objects that are to be deleted by now and that nobody else is deleting, but who is lost."""
+    free = doomed_object.c.taker.is_(None) | (doomed_object.c.taker == taker) | doomed_object.c.key.in_(lost)
+    query = select(doomed_object.c.key).where(doomed_object.c.since <= now(), free)
+    return list(tx.execute(query.order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)).scalars())
 
 
-def bury(tx: Connection, key: str, delete_object: Callable[[str], None]) -> None:
-    """Delete a doomed object, unless it was claimed since; where that fails it stays doomed."""
-    held = select(doomed_object.c.key).where(doomed_object.c.key == key).with_for_update(skip_locked=True)
+def going(tx: Connection) -> list[Going]:
+    """What is being deleted."""
+    row = doomed_object.c
+    query = select(row.key, row.taker, row.beat).where(row.taker.is_not(None))
+    return [Going(found.key, found.taker, found.beat) for found in tx.execute(query)]
+
+
+def take(tx: Connection, key: str, taker: str, lost: Going | None = None) -> bool:
+    """Begin to delete a doomed object, or once more what somebody who is lost began; False where it is not to go."""
+    row = doomed_object.c
+    free = row.taker.is_(None) | (row.taker == taker)
+    if lost is not None:
+        free |= (row.taker == lost.taker) & (row.beat == lost.beat)
+    held = select(row.key).where(row.key == key, free).with_for_update(skip_locked=True)
     if tx.execute(held).first() is None:
-        return
-    if not is_used(tx, key):
-        delete_object(key)
+        return False
+    if is_used(tx, key):
+        tx.execute(delete(doomed_object).where(row.key == key))
+        return False
+    tx.execute(update(doomed_object).where(row.key == key).values(taker=taker, beat=row.beat + 1))
+    return True
+
+
+def carry_on(tx: Connection, key: str, taker: str) -> None:
+    """Say that an object is still being deleted."""
+    tx.execute(update(doomed_object).where(*_taken(key, taker)).values(beat=doomed_object.c.beat + 1))
+
+
+def put_off(tx: Connection, key: str, taker: str, until: float) -> None:
+    """The store refuses to delete an object: try later, and others first."""
+    tx.execute(update(doomed_object).where(*_taken(key, taker)).values(taker=None, since=until))
+
+
+def bury(tx: Connection, key: str, taker: str) -> None:
+    """An object is deleted; unless somebody else took it over, who deletes it once more."""
+    gone = delete(doomed_object).where(*_taken(key, taker)).returning(doomed_object.c.key)
+    if tx.execute(gone).first() is not None:
         artifacts.forget_made(tx, [key])
-    tx.execute(delete(doomed_object).where(doomed_object.c.key == key))
 
 
 def is_used(tx: Connection, key: str) -> bool:
@@ -127,6 +168,26 @@ def is_used(tx: Connection, key: str) -> bool:
     used = select(object_use.c.key).where(object_use.c.key == key)
     named = select(slide_file.c.key).where(slide_file.c.key == key)
     return tx.execute(used.union_all(named).limit(1)).first() is not None
+
+
+def _taken(key: str, taker: str) -> tuple[ColumnElement[bool], ...]:
+    return doomed_object.c.key == key, doomed_object.c.taker == taker
+
+
+def _hold(tx: Connection, ordered: Sequence[str]) -> dict[str, str | None]:
+    """Lock the doomed rows of these keys, laid where there are none; who is deleting each.
+
+    Who dooms or takes one meanwhile, in a transaction that does not see this one, waits for its end.
+    """
+    wanted = [{"key": key, "since": now()} for key in ordered]
+    row = doomed_object.c
+    query = select(row.key, row.taker).where(row.key.in_(ordered)).order_by(row.key).with_for_update()
+    held: dict[str, str | None] = {}
+    # A row that was there may go before it is locked.
+    while len(held) < len(ordered):
+        tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), wanted)
+        held = {found.key: found.taker for found in tx.execute(query)}
+    return held
 
 
 def _of_stage(stage: str) -> ColumnElement[bool]:

@@ -318,4 +318,7 @@ doomed_object = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("since", Double, nullable=False),
+    # Who is deleting it, and a count that grows as long as they are at it.
+    Column("taker", String(36)),
+    Column("beat", BigInteger, nullable=False, server_default="0"),
 )
