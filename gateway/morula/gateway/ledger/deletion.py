@@ -37,7 +37,9 @@ Gone = tuple[str, str]
 def delete_slide(tx: Connection, slide_id: str) -> bool:
     """Delete a slide with its jobs; False where one of them has to end first."""
     by_id(tx, slide, slide_id, lock=True)
-    mine = every(tx, select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id))
+    # Locked before anything is decided: they end meanwhile, and cohorts are made of them.
+    locked = select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id).with_for_update()
+    mine = every(tx, locked)
     _check_unused(tx, [row["id"] for row in mine])
     changed = [change for row in mine for change in _delete_job(tx, row)]
     at_work = any(row["state"] in UNFINISHED for row in mine)

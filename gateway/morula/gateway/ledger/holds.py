@@ -56,7 +56,7 @@ def carry_on(tx: Connection, hold: Hold) -> bool:
 
 def beat(tx: Connection, holds: Sequence[Hold]) -> None:
     """Say that these jobs are really run."""
-    for hold in holds:
+    for hold in sorted(holds, key=lambda one: one.job_id):
         tx.execute(update(job).where(*_is_held(hold)).values(beat=job.c.beat + 1))
 
 

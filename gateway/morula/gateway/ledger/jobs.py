@@ -97,13 +97,17 @@ def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
 
 
 def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> None:
-    """End a job that is under way; one that ended already stays as it is."""
-    change = update(job).where(job.c.id == job_id, job.c.state.in_(UNFINISHED))
+    """End a job that is under way; one that ended already stays as it is, one that is to be cancelled is cancelled."""
+    before = by_id(tx, job, job_id, lock=True)["state"]
+    if before not in UNFINISHED:
+        return
+    # Another job may have been started in its place by now.
+    ended: dict[str, object] = {"state": "cancelled"} if before == "cancelling" else {"state": state, **values}
     fixed = {"stage": None, "waiting_for": None, "finished_at": now()}
-    if tx.execute(change.values(state=state, **fixed, **values)).rowcount:
-        # Pixels are for who works on them; those of a job that succeeded are gone by now.
-        objects.release(tx, job_id, stage="pixels")
-        announce(tx, "job", job_id)
+    tx.execute(update(job).where(job.c.id == job_id).values(**fixed, **ended))
+    # Pixels are for who works on them; those of a job that succeeded are gone by now.
+    objects.release(tx, job_id, stage="pixels")
+    announce(tx, "job", job_id)
 
 
 def note_crash(tx: Connection, job_id: str) -> int:
@@ -124,7 +128,9 @@ def ask_to_cancel(tx: Connection, job_id: str) -> Row:
 
 def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) -> Row:
     """Queue a job once more that ended in one of these states; it carries on from what it made."""
-    row = get_job(tx, job_id)
+    row = by_id(tx, job, job_id, lock=True)
+    if row["deleting_since"] is not None:
+        raise Conflict("The job is being deleted.", job_id=job_id)
     values = {
         "state": "queued",
         "attempt": row["attempt"] + 1,
@@ -134,7 +140,7 @@ def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) 
         "error": None,
         "finished_at": None,
     }
-    change = update(job).where(job.c.id == job_id, job.c.state.in_(states), job.c.deleting_since.is_(None))
+    change = update(job).where(job.c.id == job_id, job.c.state.in_(states))
     try:
         with tx.begin_nested():
             retried = tx.execute(change.values(**values)).rowcount
