@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,29 +13,12 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from morula.common.compute import Slot
-from morula.common.errors import Busy
 from morula.common.testing import write_slide
 from morula.gateway.ledger import jobs as ledger_jobs
 from morula.gateway.pipeline import run
-from morula.segmenter.servicer import SegmenterServicer
+from tests.servers.busy_segmenter import BusySegmenter
 from tests.servers.gateway import Client, Job, gateway, services
 from tests.servers.waiting import start_waiting
-
-
-class BusyUntilTold(SegmenterServicer):
-    """The real segmenter, which refuses shards until it is told to take them."""
-
-    takes = False
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.asked = asyncio.Event()
-
-    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.asked.set()
-        if not self.takes:
-            raise Busy("not yet", retry_after_s=0.01)
-        return await super().SegmentShard(request, context)
 
 
 @pytest.fixture
@@ -55,7 +37,7 @@ async def test_a_conductor_that_is_stopped_at_work_fails_no_job(
     slide: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with services(tmp_path, without=("segmenter",)) as running:
-        busy = BusyUntilTold(running.store, Slot("segmenter"))
+        busy = BusySegmenter(running.store, Slot("segmenter"))
         await running.start("segmenter", busy)
         with capture_logs() as said:
             async with gateway(running, tmp_path) as client:

@@ -13,35 +13,20 @@ import pytest
 from sqlalchemy import func, select
 
 from morula.common.compute import Slot
-from morula.common.errors import Busy, Unavailable
+from morula.common.errors import Unavailable
 from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
 from morula.gateway.api.events import follow_all
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.tables import metadata
 from morula.segmenter.servicer import SegmenterServicer
+from tests.servers.busy_segmenter import BusySegmenter
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import Client, Services, gateway, services
 
 LATER = time.time() + 3600.0
 LAID = {"alembic_version", "counter", "event", "label_class", "label_set", "project"}
 """Tables that have rows in a database where nothing is left."""
-
-
-class BusySegmenter(SegmenterServicer):
-    """The real segmenter, which refuses every shard until it is told to take them."""
-
-    takes = False
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.asked = asyncio.Event()
-
-    async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.asked.set()
-        if not self.takes:
-            raise Busy("not yet", retry_after_s=0.01)
-        return await super().SegmentShard(request, context)
 
 
 @pytest.fixture(params=["sqlite and folder", "postgresql and s3"])
