@@ -18,7 +18,7 @@ setup: ## make .venv with the morula command and the page in it
 	@scripts/setup onebox web
 
 demo: setup ## make a slide, run it, label ten pages, open the page (SERVE=0: end instead)
-	@.venv/bin/python -m morula.onebox.demo $(if $(filter 0,$(SERVE)),--no-serve)
+	@.venv/bin/python -m morula.demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 run: setup ## run one slide: make run SLIDE=path [OUT=folder]
 	@$(morula) run "$(SLIDE)" --out "$(OUT)"

@@ -20,9 +20,9 @@ import numpy as np
 import openslide
 from numpy.typing import NDArray
 
+from morula.bench.fields import cells_of
 from morula.common.models import SCALES
 from morula.embedder import core
-from morula.onebox.bench.fields import cells_of
 
 MPP = 0.5
 # Columns that spread over decades enter the vectors as logarithms.

@@ -13,7 +13,7 @@ import tifffile
 from morula.onebox.client import Client
 from morula.onebox.folder import DataFolder, Holder
 from morula.onebox.house import House, any_port, open_house
-from morula.onebox.synth import Truth, make_slide
+from morula.synth import Truth, make_slide
 
 Paint = Callable[[int, int, int], Truth]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from morula.demo.flow import demonstrate, run_slide
 from morula.onebox.client import Client
-from morula.onebox.demo.flow import demonstrate, run_slide
 from tests.e2e.conftest import Paint
 
 SIDE_PX = 2048

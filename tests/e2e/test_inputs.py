@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from morula.common.errors import MorulaError, SlideScaleUnknown
+from morula.demo.flow import last_state, run_slide
 from morula.onebox.client import Client, Part
-from morula.onebox.demo.flow import last_state, run_slide
 from morula.onebox.house import House
 from morula.onebox.results import find_slides
 from tests.e2e.conftest import write_blank

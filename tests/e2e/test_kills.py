@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from morula.demo.flow import last_state
 from morula.onebox.client import Client, Json, Part
-from morula.onebox.demo.flow import last_state
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import House, any_port, open_house
 from tests.e2e.conftest import Paint, write_mosaic

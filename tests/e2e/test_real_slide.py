@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from morula.demo.flow import run_slide
 from morula.onebox.client import Client
-from morula.onebox.demo.flow import run_slide
 
 
 @pytest.mark.slow

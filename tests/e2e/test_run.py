@@ -14,14 +14,14 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from morula.demo.flow import last_state
 from morula.onebox.client import Client
-from morula.onebox.demo.flow import last_state
 from morula.onebox.house import House
 from tests.e2e.conftest import Paint, write_blank
 
 FILES = {"tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz", "manifest.json"}
 PATIENCE_S = 300
-MORULA = (sys.executable, "-m", "morula.onebox")
+MORULA = (sys.executable, "-m", "morula.cli")
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:

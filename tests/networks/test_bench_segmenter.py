@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from morula.onebox.bench import whole
-from morula.onebox.bench.known_cells import flows_of, nuclei
-from morula.onebox.bench.report import Case
+from morula.bench import whole
+from morula.bench.known_cells import flows_of, nuclei
+from morula.bench.report import Case
 from tests.servers.require import networks
 
 networks()

@@ -5,8 +5,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from morula.bench.slides import Lattice, settled_cells
 from morula.common.compute import Checkpoint
-from morula.onebox.bench.slides import Lattice, settled_cells
 from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
 from tests.servers.require import networks

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from morula.onebox.synth import make_slide
+from morula.synth import make_slide
 from tests.servers.processes import ServerProcess
 from tests.servers.require import free_ports, program, require
 
@@ -66,7 +66,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("serve")
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "morula.onebox", "serve", "--port", str(port), "--data", str(folder / "data")]
+    command = [sys.executable, "-m", "morula.cli", "serve", "--port", str(port), "--data", str(folder / "data")]
     server = ServerProcess([*command, "--no-open"], folder / "output")
     try:
         server.wait_until(lambda: _answers(f"{url}/readyz"))

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
 from morula.common import errors
 
+DEBUG = "--debug"
 WRONG_USE = 2
 UNREADABLE = 3
 OTHER = 1
@@ -47,3 +54,26 @@ def one_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     known = isinstance(error, Failure | errors.MorulaError | OSError)
     return " ".join((text if known else f"{type(error).__name__}: {text}").split())
+
+
+def guarded(verb: Callable[[], int | None]) -> NoReturn:
+    """Runs a verb and exits: one clear line per error, the trace only where it is asked for."""
+    try:
+        code = verb()
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("morula: stopped", err=True)
+        code = OTHER
+    except Exception as error:
+        if DEBUG in sys.argv:
+            raise
+        code = _explain(error)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    if hasattr(error, "format_message"):
+        typer.echo(f"morula: {error.format_message()}", err=True)
+        return int(getattr(error, "exit_code", OTHER))
+    hint = "" if exit_code(error) != OTHER or isinstance(error, Failure) else " (--debug shows the trace)"
+    typer.echo(f"morula: {one_line(error)}{hint}", err=True)
+    return exit_code(error)

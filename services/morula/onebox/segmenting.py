@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from morula.common.errors import MorulaError
 from morula.common.models import find
 from morula.common.weights import WeightsFolder
-from morula.onebox.bench.fields import calibration_of
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
@@ -19,7 +21,8 @@ from morula.onebox.scoring import Overlap, overlap, scores
 from morula.segmenter.backends import LazyModel, Networks
 from morula.segmenter.channels import eight_bits
 from morula.segmenter.core import outline
-from morula.segmenter.instances import Model, Wanted
+from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.tiler.calibration import MIN_DENSITY, calibrate
 
 ALL = "all"
 
@@ -73,6 +76,12 @@ def _segment_one(image: Path, out: Path, model: Model, mpp: float, wanted: Wante
     labels = write_labels(out / image.stem, found.labels)
     write_geojson(out / f"{image.stem}.geojson", found.polygons, found.scores)
     return Segmented(image, found.scores.size, labels)
+
+
+def calibration_of(pixels: NDArray[np.uint8]) -> Calibration:
+    """What the tiler finds on a slide, found on one image: its stained pixels take the place of tissue tiles."""
+    found = calibrate(pixels.reshape(-1, 3)[pixels.reshape(-1, 3).mean(axis=1) < 255 * 10**-MIN_DENSITY])
+    return Calibration(found.low, found.high, found.stain_matrix)
 
 
 def score(truth: Path, prediction: Path, index: Path | None) -> dict[str, dict[str, float]]:

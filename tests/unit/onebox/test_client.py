@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from morula.common.errors import NotFound, SlideUnreadable
+from morula.demo.flow import last_state
 from morula.onebox.client import Client, Part
-from morula.onebox.demo.flow import last_state
 from morula.onebox.failures import Failure
 from morula.onebox.house import is_ready
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from morula.onebox.bench import cohort
+from morula.bench import cohort
 from morula.onebox.failures import Failure
 
 ROOT = Path(__file__).resolve().parents[3]

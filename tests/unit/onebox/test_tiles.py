@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from morula.cli import main as cli
 from morula.common.testing import write_picture, write_slide
-from morula.onebox import cli, preview
+from morula.onebox import preview
 from morula.onebox.preview import COLOURS, COVER, KEPT, LINES, Marked, Marks, rings
 
 

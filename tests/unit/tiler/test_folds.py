@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 import shapely
 
-from morula.onebox.synth.noise import Window
-from morula.onebox.synth.scanner import EOSIN
-from morula.onebox.synth.slide import BLOCK_PX, Artist, Order
-from morula.onebox.synth.splits import SPLITS
+from morula.synth.noise import Window
+from morula.synth.scanner import EOSIN
+from morula.synth.slide import BLOCK_PX, Artist, Order
+from morula.synth.splits import SPLITS
 from morula.tiler.artefacts import fold_mask
 from morula.tiler.slide import Pixels
 from morula.tiler.tissue import find_rule, tissue_mask

@@ -1,0 +1,34 @@
+"""`morula bench`: figures beside their bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from morula.cli.printing import AsJson, console, print_json, print_table
+from morula.onebox.failures import OTHER
+
+if TYPE_CHECKING:
+    from morula.bench.report import Case
+
+
+def bench(
+    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter or seams.")],
+    as_json: AsJson = False,
+) -> None:
+    """Measure a stage and compare the figures with their bounds."""
+    from morula.bench.stages import measure
+
+    report = measure(stage, console())
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
+    if not report.holds:
+        raise typer.Exit(OTHER)
+
+
+def _row(case: Case) -> tuple[str, ...]:
+    holds = "" if case.bound is None else "yes" if case.holds else "NO"
+    return case.name, f"{case.value:,g}", case.unit, case.bound or "", holds

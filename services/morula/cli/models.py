@@ -1,0 +1,55 @@
+"""`morula models`: the registry, and what an operator adds to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from morula.cli.printing import AsJson, Data, folder_of, print_json, print_table
+
+models = typer.Typer(help="List the registry of models, or add weights to it.", invoke_without_command=True)
+
+
+@models.callback()
+def list_models(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:
+    """List the registry of models."""
+    from morula.onebox.models import registry
+
+    context.obj = data  # The verbs below take the folder on either side of their name.
+    if context.invoked_subcommand:
+        return
+    fields = ("name", "task", "revision", "object_kind", "mpp", "licence", "commercial")
+    rows = [{field: getattr(spec, field) for field in fields} for spec in registry(folder_of(data))]
+    if as_json:
+        print_json({"models": rows})
+    else:
+        print_table(fields, [[str(row[field])[:12] for field in fields] for row in rows])
+
+
+@models.command("add")
+def add_model(
+    context: typer.Context,
+    family: Annotated[str, typer.Argument(help="cellpose-sam, cellpose-unet or instanseg.")],
+    files: Annotated[list[Path], typer.Argument(help="The file of weights; several make an ensemble.")],
+    size: Annotated[Path | None, typer.Option(help="A size model (.safetensors).")] = None,
+    name: Annotated[str | None, typer.Option("--as", help="Name of the model.", show_default="the family's")] = None,
+    mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help="Microns per pixel it works at.")] = None,
+    object_um: Annotated[float | None, typer.Option(min=0.1, help="Diameter of a typical object.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="What it sees, in order: gray, haematoxylin, ...")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
+    trained_on: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
+    commercial: Annotated[bool | None, typer.Option(help="Whether both allow commercial use.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a file of weights: every tensor is checked, and what starts from now on can use it."""
+    from morula.onebox.models import Wishes, add
+
+    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), licence, trained_on, commercial)
+    spec = add(folder_of(data or context.obj), family, files, size, wishes)
+    if as_json:
+        print_json({"name": spec.name, "revision": spec.revision})
+    else:
+        typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")

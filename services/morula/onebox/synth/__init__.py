@@ -1,6 +1,0 @@
-"""Synthetic H&E slides with ground truth: what the demo, the tests and the benchmarks run on."""
-
-from morula.onebox.synth.slide import MPP, Truth, make_slide
-from morula.onebox.synth.splits import SPLITS, Split, split_of
-
-__all__ = ["MPP", "SPLITS", "Split", "Truth", "make_slide", "split_of"]
