@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
+from morula.common.keys import artifact_key
 from morula.common.models import FAMILIES, REGISTRY
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
 from morula.gateway.pipeline.params import Choices, Numerics, Params, make_params, params_digest
+from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
 
 KNOWN_MPP = 0.25
@@ -154,12 +157,22 @@ def test_a_second_cut_has_the_tiles_of_the_first_and_all_else_of_its_own() -> No
     assert base.index([FIRST, NEXT]) != base.index([FIRST, NEXT, again])
 
 
-def test_clusterings_of_other_parameters_lie_elsewhere() -> None:
-    one, other = (
-        clustering_keys("default", "d" * 64, ["a"], params(**change), ("morphology", "1"))
-        for change in ({}, {"seed": 1})
-    )
-    assert one.leaf_key != other.leaf_key
+def leaf_key(**changes: object) -> str:
+    asked = params(**changes).clustering
+    return clustering_keys("default", "d" * 64, ["a"], asked, ("morphology", "1")).leaf_key
+
+
+@pytest.mark.parametrize("field", list(ClusterParams.DESCRIPTOR.fields), ids=lambda field: str(field.name))
+def test_whatever_the_clusterer_is_told_is_part_of_its_keys(field: FieldDescriptor) -> None:
+    changed = {field.name: getattr(params(), field.name) + 1}
+    assert getattr(params(**changed).clustering, field.name) == changed[field.name]
+    assert leaf_key(**changed) != leaf_key()
+
+
+def test_clusterings_lie_where_they_lay() -> None:
+    chosen = {"leaf_count": 160, "neighbour_count": 8, "seed": 0}
+    expected = artifact_key("default", "d" * 64, "leaf", "npy", inputs=["a"], params=chosen, model=("morphology", "1"))
+    assert leaf_key() == expected
 
 
 def test_pixels_belong_to_a_job_and_what_is_made_of_them_to_all() -> None:

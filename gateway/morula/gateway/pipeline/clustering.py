@@ -18,12 +18,7 @@ from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.pipeline.work import Json, Piece, Refs, Workbench
 from morula.gateway.refs import from_json, to_json
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
-from morula.v1.clusterer_pb2 import (
-    ClusterCellsRequest,
-    ClusterCellsResult,
-    Clustering,
-    ClusterParams,
-)
+from morula.v1.clusterer_pb2 import ClusterCellsRequest, ClusterCellsResult, Clustering
 
 
 @dataclass(frozen=True)
@@ -45,8 +40,8 @@ def cluster_request(project: str, params: Params, members: Sequence[Json]) -> Cl
     return ClusterCellsRequest(
         slides=settled,
         embedder=params.embedder_ref,
-        params=ClusterParams(leaf_count=params.leaf_count, seed=params.seed, neighbour_count=params.neighbour_count),
-        keys=clustering_keys(project, scope, inputs, params, (params.embedder, params.embedder_revision)),
+        params=params.clustering,
+        keys=clustering_keys(project, scope, inputs, params.clustering, (params.embedder, params.embedder_revision)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from morula.common.keys import artifact_key, digest
 from morula.gateway.pipeline.params import Params
-from morula.v1.clusterer_pb2 import ClusteringKeys
+from morula.v1.clusterer_pb2 import ClusteringKeys, ClusterParams
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,12 @@ class SlideKeys:
 
 
 def clustering_keys(
-    project: str, scope: str, inputs: Sequence[str], params: Params, embedder: tuple[str, str]
+    project: str, scope: str, inputs: Sequence[str], params: ClusterParams, embedder: tuple[str, str]
 ) -> ClusteringKeys:
     """Keys of a clustering; inputs are the indexes and vectors of its slides, scope is a slide or a cohort."""
-    chosen = {"leaf_count": params.leaf_count, "neighbour_count": params.neighbour_count, "seed": params.seed}
+    # Zero means the default, so that a parameter that is new changes no key where nobody chose it. The seed is no less
+    # a seed for being zero.
+    chosen = {"seed": params.seed} | {field.name: value for field, value in params.ListFields()}
 
     def key(stage: str, ext: str) -> str:
         return artifact_key(project, scope, stage, ext, inputs=inputs, params=chosen, model=embedder)

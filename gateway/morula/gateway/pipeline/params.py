@@ -10,6 +10,7 @@ from morula.common.compute import cpu_count
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.v1.artifact_pb2 import ModelRef
+from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.tiler_pb2 import TileFilter, TileGate, TileSelection
 
 PIPELINE_REVISION = "2"
@@ -33,7 +34,10 @@ COHORT_STAGES = ("cluster", "tables")
 
 @dataclass(frozen=True)
 class Choices:
-    """What a request may choose; what it leaves open comes from the preset, or from the slide."""
+    """What a request may choose; what it leaves open comes from the preset, or from the slide.
+
+    A choice that is called like a parameter is that parameter.
+    """
 
     preset: str = "default"
     segmenter: str | None = None
@@ -116,6 +120,11 @@ class Params:
             filter=self.tile_filter,
         )
 
+    @property
+    def clustering(self) -> ClusterParams:
+        """All that the contract lets the clusterer be told, each from the parameter of the same name."""
+        return ClusterParams(**{field.name: getattr(self, field.name) for field in ClusterParams.DESCRIPTOR.fields})
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -157,36 +166,29 @@ def make_params(
         raise InvalidArgument(INCOMPLETE[choices.preset], preset=choices.preset)
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
-    preset = PRESETS[choices.preset]
-    slide_mpp = choices.slide_mpp or known_mpp
+    chosen = PRESETS[choices.preset] | {name: value for name, value in vars(choices).items() if value}
+    slide_mpp = chosen.get("slide_mpp") or known_mpp
     if not slide_mpp:
         raise SlideScaleUnknown(
             "Neither the slide nor the request says how many microns a pixel is wide: "
             "pass slide_mpp, for example 0.25 for a slide scanned with a 40x objective."
         )
-    segmenter = models.find(choices.segmenter or preset["segmenter"], "segmenter", registry)
-    embedder = models.find(choices.embedder or preset["embedder"], "embedder", registry)
-    working_mpp = choices.mpp or preset["mpp"]
-    laid = {name: value for name, value in preset.items() if name not in ("segmenter", "embedder", "mpp")}
-    return Params(
-        preset=choices.preset,
-        segmenter=segmenter.name,
-        segmenter_revision=segmenter.revision,
-        embedder=embedder.name,
-        embedder_revision=embedder.revision,
-        object_kind=segmenter.object_kind,
-        mpp=working_mpp,
-        slide_mpp=slide_mpp,
-        shard_tile_count=segmenter.shard_tile_count,
-        measures_objects=segmenter.measures_objects,
-        include_geojson=_text(choices.include),
-        exclude_geojson=_text(choices.exclude),
-        sample_tile_count=choices.sample_tile_count,
-        origin_x_px=choices.origin_x_px,
-        origin_y_px=choices.origin_y_px,
+    segmenter = models.find(chosen["segmenter"], "segmenter", registry)
+    embedder = models.find(chosen["embedder"], "embedder", registry)
+    known = {
+        "slide_mpp": slide_mpp,
+        "segmenter": segmenter.name,
+        "segmenter_revision": segmenter.revision,
+        "embedder": embedder.name,
+        "embedder_revision": embedder.revision,
+        "object_kind": segmenter.object_kind,
+        "shard_tile_count": segmenter.shard_tile_count,
+        "measures_objects": segmenter.measures_objects,
+        "include_geojson": _text(chosen.pop("include", None)),
+        "exclude_geojson": _text(chosen.pop("exclude", None)),
         **_network(segmenter, numerics or Numerics()),
-        **{"halo_px": halo_px(working_mpp)} | laid,
-    )
+    }
+    return Params(**{"halo_px": halo_px(chosen["mpp"])} | chosen | known)
 
 
 def _network(segmenter: models.ModelSpec, numerics: Numerics) -> dict[str, Any]:
