@@ -16,7 +16,11 @@ class GatewaySettings(Settings):
     """Where things are, and how much is let in."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; there are no accounts yet, so keep it on loopback."""
+
     port: int = 8100
+    """Port to listen on."""
+
     database_url: SecretStr = SecretStr("sqlite:///morula.sqlite")
     """`sqlite:////absolute/path` or `postgresql+psycopg://...`."""
 
@@ -24,28 +28,56 @@ class GatewaySettings(Settings):
     """Database of the conductor's engine; on SQLite a file beside the ledger, on PostgreSQL the same database."""
 
     store_url: SecretStr = SecretStr("file:///var/lib/morula/objects")
+    """The object store, the services' own: `file:///path` or `s3://bucket?endpoint=http://host:port`."""
+
     s3_access_key: SecretStr = SecretStr("")
+    """Name of the account at the bucket."""
+
     s3_secret_key: SecretStr = SecretStr("")
+    """Its secret."""
+
     cache_dir: Path | None = None
+    """Where objects of a bucket are kept while they are read as files; a private temporary folder by default."""
 
     tiler_address: str = "127.0.0.1:9101"
+    """Where the tiler listens: `host:port`, `dns:///host:port` or `unix:/path`."""
+
     segmenter_address: str = "127.0.0.1:9102"
+    """Where the segmenter listens."""
+
     embedder_address: str = "127.0.0.1:9103"
+    """Where the embedder listens."""
+
     clusterer_address: str = "127.0.0.1:9104"
+    """Where the clusterer listens."""
+
     labeller_address: str = "127.0.0.1:9105"
+    """Where the labeller listens."""
+
     token: SecretStr | None = None
+    """Bearer token for the services."""
+
     tls_ca: Path | None = None
+    """Certificates of the services to trust, PEM; with it calls are encrypted."""
+
     tls_cert: Path | None = None
+    """The gateway's own certificate, for services that ask for one."""
+
     tls_key: Path | None = None
+    """The key to it."""
 
     executor_id: str = "conductor"
     """Who this conductor is; a conductor that starts under the same name carries on with its work."""
 
     job_concurrency: int = Field(default=2, ge=1)
+    """Jobs that this gateway runs at a time; the others wait."""
+
     shards_in_flight: int = Field(default=8, ge=1, le=8)
     """Shards of one job whose pixels may lie in the store at a time."""
 
     max_failed_tile_share: float = Field(default=0.01, ge=0, le=1)
+    """A job of whose tiles a larger share cannot be read fails."""
+
     folders: dict[str, Path] = Field(default_factory=dict)
     """Folders that slides may be read from by reference, by the name that requests use."""
 
@@ -63,8 +95,10 @@ class GatewaySettings(Settings):
     """Where uploads and exports lie until they are in the store; the system's temporary folder where not set."""
 
     retain_events_days: float = Field(default=7.0, ge=0)
+    """For how many days listeners can still hear of a change."""
+
     retain_event_count: int = Field(default=100_000, ge=1000)
-    """Changes that listeners can still hear of: those of so many days, and at least so many."""
+    """And of how many changes at least."""
 
     retain_layer_count: int = Field(default=20, ge=1)
     """Newest versions of a labelling's layers that are kept; older ones can be learnt again."""
@@ -76,8 +110,13 @@ class GatewaySettings(Settings):
     """How long the engine remembers jobs that have ended."""
 
     max_upload_bytes: int = 64 * GIB
+    """Largest upload."""
+
     allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
+    """Names under which the gateway may be asked for; others are refused."""
+
     log_level: str = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     @property
     def numerics(self) -> Numerics:

@@ -27,11 +27,16 @@ class Tls:
 class Settings(BaseSettings):
     """Variables such as `MORULA_ADDRESS`; secrets among them are kept out of every text from the moment they are read.
 
-    A URL is a SecretStr, too: there may be a password in it.
+    A URL is a SecretStr, too: there may be a password in it. What stands below a field is its description for people.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MORULA_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix="MORULA_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="after")
@@ -52,7 +57,9 @@ class ServiceSettings(Settings):
     store_url: SecretStr = SecretStr("")
     """The object store: `file:///path` or `s3://bucket?endpoint=http://host:port`."""
     s3_access_key: SecretStr = SecretStr("")
+    """Name of the account at the bucket."""
     s3_secret_key: SecretStr = SecretStr("")
+    """Its secret."""
     cache_dir: Path | None = None
     """Where objects of a bucket are kept while they are read as files; a private temporary folder by default."""
     cache_bytes: int = Field(default=DEFAULT_CACHE_BYTES, gt=0)
@@ -60,12 +67,17 @@ class ServiceSettings(Settings):
     token: SecretStr | None = None
     """Bearer token that callers must present; none is asked for when it is not set."""
     tls_cert: Path | None = None
+    """The server's own certificate, PEM; without it nothing is encrypted."""
     tls_key: Path | None = None
+    """The key to it."""
     tls_ca: Path | None = None
     """Certificates to trust; a server that has it asks its callers for theirs (mTLS)."""
     metrics_port: int | None = None
+    """Port of the numbers for Prometheus; without it there are none."""
     metrics_host: str = "127.0.0.1"
+    """Address of that port."""
     log_level: str = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     threads: int = Field(default=0, ge=0)
     """Threads for compute; 0 takes what this process may use."""
     admit: int = Field(default=3, ge=1)

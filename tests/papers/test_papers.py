@@ -1,0 +1,53 @@
+"""The papers hold together: links lead somewhere, files that they name exist, and settings are those of the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.papers.settings import PAGE, SECTIONS, render
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAPERS = [*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *DOCS.rglob("*.md")]
+OF_THE_HOUSE = [
+    ROOT / "CONTRIBUTING.md",
+    DOCS / "architecture.md",
+    DOCS / "operations.md",
+    *(DOCS / "decisions").glob("*.md"),
+]
+LINK = re.compile(r"\]\(([^)\s#]+)[^)\s]*\)")
+NAMED = re.compile(r"`([\w./-]+\.(?:py|ts|proto|toml|yaml|svg))`")
+
+
+def name(paper: Path) -> str:
+    return str(paper.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=name)
+def test_links_lead_to_files(paper: Path) -> None:
+    links = [link for link in LINK.findall(paper.read_text()) if not re.match(r"\w+:", link)]
+    assert not [link for link in links if not (paper.parent / link).exists()]
+
+
+@pytest.mark.parametrize("paper", OF_THE_HOUSE, ids=name)
+def test_files_that_are_named_exist(paper: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    gone = {
+        named
+        for named in NAMED.findall(paper.read_text())
+        if not any(f"/{path}".endswith(f"/{named}") for path in listed)
+    }
+    assert not gone
+
+
+def test_every_setting_is_on_its_page_as_the_code_has_it() -> None:
+    assert PAGE.read_text() == render(), "run python -m tests.papers"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    fields = [(name, field) for _, settings, _ in SECTIONS for name, field in settings.model_fields.items()]
+    assert not [name for name, field in fields if not field.description]
