@@ -9,7 +9,7 @@ N ?= 7
 SERVE ?= 1
 morula := .venv/bin/morula
 
-.PHONY: help setup demo run serve test lint bench chaos oracles protos web images chart locks
+.PHONY: help setup demo run serve test lint bench chaos oracles protos web images chart locks docs
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -57,6 +57,10 @@ images: ## build one image per service with docker, podman or buildah
 
 chart: ## lint and render the Helm chart
 	@scripts/chart
+
+docs: ## build the site of docs/ into build/docs, without network; a broken link fails
+	@scripts/setup
+	@scripts/docs
 
 locks: ## write locks/*.txt from pyproject.toml
 	@scripts/setup
