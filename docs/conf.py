@@ -1,6 +1,7 @@
 """The site of the papers. Its root is the repository's, so that links hold in both; `make docs` builds it."""
 
 import re
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
@@ -21,10 +22,13 @@ INDEXES = ("docs/index", "docs/decisions/index")
 LINK = re.compile(r"\]\(([^):]+\.md)\)")
 
 
-def add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
-    """The pages that an index links to are its contents, in this order: there is no second list."""
+def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
+    """Contents are the pages that an index links to, in this order, and what else lies beside it: no second list."""
     if page in INDEXES:
-        source[0] += "\n".join(["", "```{toctree}", ":hidden:", "", *LINK.findall(source[0]), "```", ""])
+        beside = sorted(path.name for path in (Path(app.srcdir) / page).parent.glob("*.md"))
+        pages = dict.fromkeys([*LINK.findall(source[0]), *beside])
+        lines = [name for name in pages if name != "index.md"]
+        source[0] += "\n".join(["", "```{toctree}", ":hidden:", "", *lines, "```", ""])
 
 
 def setup(app: Sphinx) -> None:
