@@ -203,6 +203,14 @@ async def test_events_that_make_no_sense(world: World, kind: str, body: dict[str
     assert (await world.http.get(labelling)).json()["seq"] == 0
 
 
+async def test_what_is_wrong_with_an_event_is_told_where_it_was_sent(world: World) -> None:
+    labelling = await world.labelling()
+    answer = await say(world, labelling, "cell_set", {"row": -1, "class_number": 1})
+    assert [one["pointer"] for one in answer.json()["errors"]] == ["body/body/row"]
+    unknown = check_problem(await say(world, labelling, "renamed", {}), 422, "INVALID_ARGUMENT")
+    assert "page_named" in unknown["detail"]
+
+
 async def test_a_page_with_a_cell_twice_is_refused(world: World) -> None:
     cell = {"row": 1, "class_number": 1, "shown_class_number": None}
     body = {"place": {"node_id": 1, "leaf": 0}, "cells": [cell, cell], "class_number": 1, "page_seq": 0}

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, insert, update
 
 from morula.gateway.api.labellings import append_checked
-from morula.gateway.label_schemas import BODIES, NewEvent
+from morula.gateway.labels.kinds import NewEvent
 from morula.gateway.labels.learning import snapshot_of
 from morula.gateway.ledger import boards, clusterings, labels
 from morula.gateway.ledger.engine import Ledger
@@ -88,7 +88,6 @@ def test_a_word_holds_the_write_lock_as_briefly_after_many_as_after_few(grown: l
             snapshot = snapshot_of(tx, labelling_id)
         body = page(snapshot.labels.seq + 1)
         event = NewEvent.model_validate({"actor": "a", "kind": "page_named", "body": body})
-        stored = BODIES["page_named"].model_validate(body).model_dump()
         with ledger.writing() as tx:
-            taken.append(steps(tx, partial(append_checked, tx, snapshot, event, stored))[0])
+            taken.append(steps(tx, partial(append_checked, tx, snapshot, event.root))[0])
     assert taken[1] < 2 * taken[0] + 10

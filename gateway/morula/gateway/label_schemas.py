@@ -7,19 +7,13 @@ from pydantic import Field, model_validator
 from morula.gateway.schemas import (
     Answer,
     CellPicture,
-    ClassNumber,
     Colour,
     Identifier,
     Listed,
     Name,
-    NodeId,
-    Number,
     Request,
-    Row,
     Time,
 )
-
-SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
 
 
 class NewClass(Request):
@@ -66,64 +60,6 @@ class NewLabelling(Request):
         if self.label_set_id is not None and self.from_labelling_id is not None:
             raise ValueError("labels that move keep their own label set")
         return self
-
-
-class PlaceBody(Request):
-    node_id: NodeId
-    leaf: Annotated[int, Field(ge=0, le=65535, strict=True)]
-    cell_count: Row = 0
-
-
-class SeenCellBody(Request):
-    row: Row
-    class_number: Annotated[int, Field(ge=0, le=250, strict=True)] | None
-    shown_class_number: SeenClass | None = None
-
-
-class PageNamed(Request):
-    place: PlaceBody
-    cells: Annotated[list[SeenCellBody], Field(min_length=1, max_length=12)]
-    class_number: ClassNumber | None
-    version: Number = 0
-    page_seq: Number
-    """`seq` of the page that was on screen: it is refused as stale where its cells were named since then."""
-
-    @model_validator(mode="after")
-    def _each_cell_once(self) -> "PageNamed":
-        if len({cell.row for cell in self.cells}) != len(self.cells):
-            raise ValueError("a cell is on the page twice")
-        return self
-
-
-class CellSet(Request):
-    row: Row
-    class_number: ClassNumber | None
-
-
-class ClusterNamed(Request):
-    node_id: NodeId
-    class_number: ClassNumber | None
-
-
-class Undone(Request):
-    seq: Annotated[int, Field(ge=1, lt=2**31, strict=True)]
-
-
-BODIES: dict[str, type[Request]] = {
-    "page_named": PageNamed,
-    "cell_set": CellSet,
-    "cluster_named": ClusterNamed,
-    "undone": Undone,
-}
-
-
-class NewEvent(Request):
-    """Something that a person says; `body` depends on `kind`."""
-
-    kind: Literal["page_named", "cell_set", "cluster_named", "undone"]
-    body: dict[str, Any]
-    expected_seq: Number | None = None
-    actor: Name = "local"
 
 
 class Event(Answer):

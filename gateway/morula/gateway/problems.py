@@ -77,8 +77,9 @@ def _gone(error: MorulaError) -> Gone:
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("registered for RequestValidationError only")
-    problem = problem_of(InvalidArgument(_summary(error.errors())), trace_id(request.scope))
-    errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()]
+    errors = [{"pointer": _pointer(item["loc"], error.body), "detail": item["msg"]} for item in error.errors()]
+    summary = f"{errors[0]['pointer'] or 'The request'}: {errors[0]['detail']}"
+    problem = problem_of(InvalidArgument(summary), trace_id(request.scope))
     return respond({**problem, "status": 422, "errors": errors})
 
 
@@ -116,10 +117,9 @@ def trace_id(scope: Scope) -> str:
     return str(scope.setdefault("morula.trace_id", uuid.uuid4().hex))
 
 
-def _summary(errors: Sequence[Any]) -> str:
-    first = errors[0]
-    return f"{_pointer(first['loc']) or 'The request'}: {first['msg']}"
-
-
-def _pointer(location: Sequence[Any]) -> str:
-    return "/".join(str(part) for part in location)
+def _pointer(location: Sequence[Any], body: object) -> str:
+    """Where in the request it is. The validator counts the kind of what was sent among the places: it is none."""
+    parts = [str(part) for part in location]
+    if parts[:1] == ["body"] and len(parts) > 2 and isinstance(body, dict) and location[1] not in body:
+        del parts[1]
+    return "/".join(parts)

@@ -1,7 +1,7 @@
 // Everything said waits here until the gateway has it: in order, over a lost connection, a reload and a closed window.
 import { effect, signal } from "@preact/signals";
 import { asProblem, isAway } from "./api";
-import { isSame, wasSpokenOf } from "./said";
+import { boundTo, isSame, wasSpokenOf } from "./said";
 import { lay, newName } from "./shelf";
 import type { LabelEvent, Labelling, Problem, SaidEvent } from "./types";
 
@@ -142,8 +142,7 @@ export class Outbox {
     const labelling = await this.post.labelling(this.labelling);
     const since = events.filter((event) => event.seq > word.expected_seq && !this.own.has(event.seq));
     if (word.tried && since.some((event) => isSame(event, word.event))) return { labelling };
-    const isBound = word.event.kind === "page_named" || word.event.kind === "undone";
-    if (isBound || wasSpokenOf(word.event, since, events)) return { word, problem };
+    if (boundTo(word.event) !== "nothing" || wasSpokenOf(word.event, since, events)) return { word, problem };
     this.change({ ...word, expected_seq: labelling.seq });
     return null;
   }

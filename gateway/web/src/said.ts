@@ -1,5 +1,62 @@
-// Which words speak of the same thing: what a word on its way is compared with when others have spoken since.
+// The kinds of words, and which of them speak of the same: what a word on its way is compared with when others have
+// spoken since.
+import { count, countOf } from "./format";
 import type { LabelEvent, SaidEvent } from "./types";
+
+type BodyOf<K extends LabelEvent["kind"]> = Extract<LabelEvent, { kind: K }>["body"];
+
+interface Rule<B> {
+  /** Cells and clusters that it is about. */
+  about: (body: B, events: readonly SaidEvent[]) => string[];
+  /** What it is about, for a person. */
+  words: (body: B) => string;
+  /** To what was seen of a page, to the newest event that was known, or to nothing: then it is sent once more where
+   * others spoke of other things meanwhile. */
+  bound: "page" | "newest" | "nothing";
+}
+
+/** The compiler says which kind is missing. */
+const RULES: { [K in LabelEvent["kind"]]: Rule<BodyOf<K>> } = {
+  page_named: {
+    about: ({ cells }) => cells.map((cell) => `cell ${cell.row}`),
+    words: ({ cells, place }) => `a page of ${countOf(cells.length, "cell")} in cluster ${place.node_id}`,
+    bound: "page",
+  },
+  cell_set: {
+    about: ({ row }) => [`cell ${row}`],
+    words: ({ row }) => `cell ${count(row)}`,
+    bound: "nothing",
+  },
+  cluster_named: {
+    about: ({ node_id }) => [`cluster ${node_id}`],
+    words: ({ node_id }) => `cluster ${node_id}`,
+    bound: "nothing",
+  },
+  undone: {
+    about: ({ seq }, events) => {
+      const undone = events.find((event) => event.seq === seq);
+      return undone ? about(undone, events) : [];
+    },
+    words: () => "an undo",
+    bound: "newest",
+  },
+};
+
+function ruleOf(word: LabelEvent): Rule<LabelEvent["body"]> {
+  return RULES[word.kind] as Rule<LabelEvent["body"]>;
+}
+
+function about(word: LabelEvent, events: readonly SaidEvent[]): string[] {
+  return ruleOf(word).about(word.body, events);
+}
+
+export function wordsFor(word: LabelEvent): string {
+  return ruleOf(word).words(word.body);
+}
+
+export function boundTo(word: LabelEvent): Rule<never>["bound"] {
+  return RULES[word.kind].bound;
+}
 
 /** The gateway's event is this very word: all that the word says is in it. */
 export function isSame(event: SaidEvent, word: LabelEvent): boolean {
@@ -20,17 +77,8 @@ function holds(stored: unknown, said: unknown): boolean {
   return stored === said;
 }
 
-/** Cells and clusters that a word is about; an undo is about what it takes back. */
-function subjects(word: LabelEvent, events: readonly SaidEvent[]): Set<string> {
-  if (word.kind === "page_named") return new Set(word.body.cells.map((cell) => `cell ${cell.row}`));
-  if (word.kind === "cell_set") return new Set([`cell ${word.body.row}`]);
-  if (word.kind === "cluster_named") return new Set([`cluster ${word.body.node_id}`]);
-  const undone = events.find((event) => event.seq === word.body.seq);
-  return undone ? subjects(undone, events) : new Set();
-}
-
 /** Whether one of the events since then is about something that the word is about. */
 export function wasSpokenOf(word: LabelEvent, since: readonly SaidEvent[], events: readonly SaidEvent[]): boolean {
-  const own = subjects(word, events);
-  return since.some((event) => [...subjects(event, events)].some((one) => own.has(one)));
+  const own = new Set(about(word, events));
+  return since.some((event) => about(event, events).some((one) => own.has(one)));
 }

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from morula.common.errors import InvalidArgument, Stale
 from morula.gateway.labels.effective import NOT_SURE
-from morula.gateway.labels.fold import LabelEvent, Word, check_unchanged, check_undo, fold
+from morula.gateway.labels.fold import check_unchanged, check_undo, fold
+from morula.gateway.labels.said import LabelEvent, Word
 
 
 def page(seq: int, cells: dict[int, int | None], class_number: int | None, node: int = 5, leaf: int = 2) -> LabelEvent:

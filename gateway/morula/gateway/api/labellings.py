@@ -1,29 +1,28 @@
 """Labellings: what was said, what it comes to, and the next page."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.house import Here, House
 from morula.gateway.label_schemas import (
-    BODIES,
     Cut,
     CutRequest,
     Event,
     Events,
     Labellings,
-    NewEvent,
     NewLabelling,
     Page,
     State,
 )
 from morula.gateway.labels.fold import check_unchanged, check_undo
+from morula.gateway.labels.kinds import AnyKind, NewEvent, PageNamed, Undone
 from morula.gateway.labels.learning import Snapshot
 from morula.gateway.ledger import clusterings, deletion, label_sets, labels
 from morula.gateway.lists import Wanted, cursor_after
@@ -105,56 +104,57 @@ async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
     since `page_seq`: nothing was written then.
     """
     snapshot = await here.labelling.learning.snapshot(labelling_id)
-    said = await _check(here, snapshot, body)
-    await here.ledger.write(append_checked, snapshot, body, said)
+    said = body.root
+    await _check(here, snapshot, said)
+    await here.ledger.write(append_checked, snapshot, said)
     await here.labelling.learning.learn(labelling_id)
     return await here.labelling.state(labelling_id)
 
 
-def append_checked(tx: Connection, snapshot: Snapshot, event: NewEvent, body: dict[str, Any]) -> int:
+def append_checked(tx: Connection, snapshot: Snapshot, said: AnyKind) -> int:
     """Append an event where it still fits what was said; else nothing is written."""
     labelling_id = snapshot.row["id"]
-    seq = labels.append_event(tx, labelling_id, event.actor, event.kind, body, event.expected_seq)
+    seq = labels.append_event(tx, labelling_id, said.actor, said.kind, said.body.model_dump(), said.expected_seq)
     # After the append, whose lock keeps others from speaking of the same at the same time. They wait for it, so only
     # what was said since the snapshot is read here.
     since = labels.list_events(tx, labelling_id, snapshot.labels.seq)
     before = [*snapshot.events, *(one for one in since if one.seq < seq)]
-    if event.kind == "undone":
-        check_undo(before, body["seq"])
-    elif event.kind == "page_named":
-        check_unchanged(before, body["page_seq"], [cell["row"] for cell in body["cells"]])
+    if isinstance(said, Undone):
+        check_undo(before, said.body.seq)
+    elif isinstance(said, PageNamed):
+        check_unchanged(before, said.body.page_seq, [cell.row for cell in said.body.cells])
     return seq
 
 
-async def _check(here: House, snapshot: Snapshot, event: NewEvent) -> dict[str, Any]:
-    """The body as it is stored; refused where it names a row, class or node that there is not."""
-    try:
-        body = BODIES[event.kind].model_validate(event.body).model_dump()
-    except ValidationError as error:
-        raise RequestValidationError(
-            [{**one, "loc": ("body", "body", *one["loc"])} for one in error.errors()]
-        ) from error
+async def _check(here: House, snapshot: Snapshot, said: AnyKind) -> None:
+    """Refuses what names a row, class or node that there is not."""
     view = await here.views.get(snapshot.row["clustering_id"])
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     numbers = {one.number for one in label_set.classes}
-    wrong = _unknown(body, view, numbers)
+    wrong = _unknown(said.body.model_dump(), view, numbers)
     if wrong is not None:
         raise RequestValidationError([{"loc": ("body", "body"), "msg": wrong, "type": "value_error"}])
-    return body
 
 
 def _unknown(body: dict[str, Any], view: ClusteringView, numbers: set[int]) -> str | None:
-    cells = body.get("cells", [body])
-    rows = [cell["row"] for cell in cells if "row" in cell]
-    classes = [one.get("class_number") for one in (body, *cells)]
-    nodes = [one["node_id"] for one in (body, body.get("place", {})) if "node_id" in one]
-    if any(row >= view.cell_count for row in rows):
+    if any(row >= view.cell_count for row in _called("row", body)):
         return f"the clustering has the rows 0 to {view.cell_count - 1}"
-    if any(number not in numbers for number in classes if number):
+    if any(number not in numbers for number in _called("class_number", body) if number):
         return "the label set has no class of this number"
-    if any(node not in view.nodes for node in nodes):
+    if any(node not in view.nodes for node in _called("node_id", body)):
         return "the clustering has no node of this id"
     return None
+
+
+def _called(name: str, body: Any) -> Iterator[Any]:
+    """What a body, of whatever kind, has under this name, however deep."""
+    if isinstance(body, dict):
+        if name in body:
+            yield body[name]
+        body = list(body.values())
+    if isinstance(body, list):
+        for part in body:
+            yield from _called(name, part)
 
 
 @router.get("/{labelling_id}/events", response_model=Events)

@@ -13,7 +13,8 @@ from morula.common.errors import MorulaError, NotFound
 from morula.common.keys import artifact_key
 from morula.common.telemetry import log
 from morula.gateway.labels.effective import inherit_names
-from morula.gateway.labels.fold import LabelEvent, Labels, fold
+from morula.gateway.labels.fold import fold
+from morula.gateway.labels.said import LabelEvent, Labels
 from morula.gateway.ledger import clusterings, labels, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row

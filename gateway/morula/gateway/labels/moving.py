@@ -5,9 +5,9 @@ does not have are left out and counted, and so are names of clusters: its tree i
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection
@@ -15,8 +15,10 @@ from sqlalchemy import Connection
 from morula.common.errors import Conflict, MorulaError
 from morula.common.telemetry import log
 from morula.gateway.labels.effective import NOISE
-from morula.gateway.labels.fold import LabelEvent, counting, rows_of
+from morula.gateway.labels.fold import counting, rows_of
+from morula.gateway.labels.kinds import RULES
 from morula.gateway.labels.learning import Learning
+from morula.gateway.labels.said import LabelEvent
 from morula.gateway.ledger import boards, labels
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
@@ -110,7 +112,7 @@ def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: Cl
     row_after = _rows_after(before, after, rows)
     kept: list[LabelEvent] = []
     for event in said:
-        body = None if event.kind == "cluster_named" else _BODIES[event.kind](event.body, row_after, after)
+        body = RULES[event.kind].moved(event.body, row_after, partial(_place, after))
         if body is not None:
             kept.append(LabelEvent(len(kept) + 1, event.kind, body, event.actor, event.time))
     names = {event.body["node_id"] for event in said if event.kind == "cluster_named"}
@@ -129,21 +131,9 @@ def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[in
     return found
 
 
-def _page(body: Mapping[str, Any], row_after: Mapping[int, int], after: ClusteringView) -> dict[str, Any] | None:
-    cells = [{**cell, "row": row_after[cell["row"]]} for cell in body["cells"] if cell["row"] in row_after]
-    return {**body, "place": _place(after, [cell["row"] for cell in cells]), "cells": cells} if cells else None
-
-
 def _place(after: ClusteringView, rows: Sequence[int]) -> dict[str, int]:
     """The small cluster in which most of the page's cells lie now: where the next pages need not look first."""
     leaves, counts = np.unique(after.leaf[list(rows)], return_counts=True)
     leaf = int(leaves[counts.argmax()])
     node = next(node for node in after.nodes.values() if (node.parent is None if leaf == NOISE else node.leaf == leaf))
     return {"node_id": node.id, "leaf": leaf, "cell_count": node.cell_count}
-
-
-def _cell(body: Mapping[str, Any], row_after: Mapping[int, int], _after: ClusteringView) -> dict[str, Any] | None:
-    return {**body, "row": row_after[body["row"]]} if body["row"] in row_after else None
-
-
-_BODIES = {"page_named": _page, "cell_set": _cell}

@@ -9,8 +9,9 @@ from morula.common.errors import NotFound
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
 from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.facts import facts, sentence, standings
-from morula.gateway.labels.fold import LabelEvent, counting
+from morula.gateway.labels.fold import counting
 from morula.gateway.labels.learning import Cut, Learning, Snapshot
+from morula.gateway.labels.said import LabelEvent
 from morula.gateway.pictures import WINDOW_UM, cell_pictures
 from morula.gateway.views import ClusteringView, Rows, Views
 from morula.gateway.workers import Workers

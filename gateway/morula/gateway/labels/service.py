@@ -8,8 +8,9 @@ import numpy as np
 from morula.common.store import Store
 from morula.gateway.label_schemas import ClassCount, Cut, HeldOut, LabelClass, LabelSet, LastEvent, NamedCluster, State
 from morula.gateway.labels.effective import NOT_SURE, Effective, Spread, effective, inherit_names, spread_classes
-from morula.gateway.labels.fold import LabelEvent
+from morula.gateway.labels.kinds import RULES
 from morula.gateway.labels.learning import Learning, Learnt, Snapshot
+from morula.gateway.labels.said import LabelEvent
 from morula.gateway.ledger import label_sets
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
@@ -132,15 +133,5 @@ def _state(
 
 
 def _told(event: LabelEvent, label_set: LabelSet) -> LastEvent:
-    names = {one.number: one.name for one in label_set.classes}
-    body = event.body
-    if event.kind == "page_named" and body["class_number"] is None:
-        text = f"Page put off: {len(body['cells'])} cells"
-    elif event.kind == "page_named":
-        same = sum(1 for cell in body["cells"] if cell["class_number"] == body["class_number"])
-        text = f"Page named {names[body['class_number']]}: {same} of {len(body['cells'])} cells"
-    elif event.kind == "cell_set":
-        text = f"Cell {body['row']}: {names.get(body['class_number'], 'taken back')}"
-    else:
-        text = f"Cluster {body['node_id']}: {names.get(body['class_number'], 'name taken back')}"
-    return LastEvent(seq=event.seq, kind=event.kind, sentence=text)
+    names: dict[int | None, str] = {one.number: one.name for one in label_set.classes}
+    return LastEvent(seq=event.seq, kind=event.kind, sentence=RULES[event.kind].sentence(event.body, names))

@@ -1,8 +1,8 @@
 // Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
-import { count, countOf } from "../format";
+import { countOf } from "../format";
 import { cut } from "../line";
 import { refusals, told, tryNow, unsent } from "../outboxes";
-import type { LabelEvent } from "../types";
+import { wordsFor } from "../said";
 
 export interface Note {
   text: string;
@@ -44,17 +44,11 @@ function Away() {
   return <Line quiet note={{ text, action: { label: "Try now", act: tryNow } }} />;
 }
 
-function subject({ kind, body }: LabelEvent): string {
-  if (kind === "page_named") return `a page of ${countOf(body.cells.length, "cell")} in cluster ${body.place.node_id}`;
-  if (kind === "cell_set") return `cell ${count(body.row)}`;
-  return kind === "cluster_named" ? `cluster ${body.node_id}` : "an undo";
-}
-
 /** Words that were refused, at once or when a line came back: told until somebody has read it. */
 function NotTaken() {
   const all = refusals.value;
   if (all.length === 0) return null;
-  const words = [...new Set(all.map(({ word }) => subject(word.event)))].join(", ");
+  const words = [...new Set(all.map(({ word }) => wordsFor(word.event)))].join(", ");
   const why = all.every(({ problem }) => problem.status === 412)
     ? "Labelled elsewhere meanwhile: nothing was overwritten."
     : (all[0]?.problem.detail ?? all[0]?.problem.title);

@@ -1,0 +1,197 @@
+"""The kinds of label events, one class each: what is said, which cells it is about, what it changes, how it is told.
+
+A new kind is a class here and a name in `AnyKind`; the page says in `said.ts` what it is about. Bodies lie in the
+ledger for good, so that rules take them as they were stored, by whatever version: a field that is new has to be
+optional to them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, RootModel, model_validator
+
+from morula.gateway.labels.said import Labels, Word
+from morula.gateway.schemas import ClassNumber, Name, NodeId, Number, Request, Row
+
+SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
+Body = Mapping[str, Any]
+"""A body as it is stored."""
+
+
+class Kind(Request):
+    """An event as it comes in."""
+
+    expected_seq: Number | None = None
+    actor: Name = "local"
+
+
+class Said(Kind, ABC):
+    """A kind that says something of cells or clusters."""
+
+    @staticmethod
+    @abstractmethod
+    def apply(labels: Labels, body: Body) -> None:
+        """The rule of the fold."""
+
+    @staticmethod
+    def rows(_body: Body) -> list[int]:
+        """Cells that it speaks of by themselves."""
+        return []
+
+    @staticmethod
+    def moved(
+        _body: Body, _row_after: Mapping[int, int], _place_of: Callable[[Sequence[int]], dict[str, int]]
+    ) -> dict[str, Any] | None:
+        """The same about another clustering of the slide, None where it cannot be said there: nodes are other ones."""
+        return None
+
+    @staticmethod
+    @abstractmethod
+    def sentence(body: Body, names: Mapping[int | None, str]) -> str:
+        """What was said, in words; `names` are those of classes."""
+
+
+class PlaceBody(Request):
+    node_id: NodeId
+    leaf: Annotated[int, Field(ge=0, le=65535, strict=True)]
+    cell_count: Row = 0
+
+
+class SeenCellBody(Request):
+    row: Row
+    class_number: Annotated[int, Field(ge=0, le=250, strict=True)] | None
+    """Its class's number, 0 where it is odd (seen, none of the page's), or null where the person is not sure."""
+    shown_class_number: SeenClass | None = None
+
+
+class PageBody(Request):
+    place: PlaceBody
+    cells: Annotated[list[SeenCellBody], Field(min_length=1, max_length=12)]
+    class_number: ClassNumber | None
+    """Null where the person put the page off."""
+    version: Number = 0
+    page_seq: Number
+    """`seq` of the page that was on screen: it is refused as stale where its cells were named since then."""
+
+    @model_validator(mode="after")
+    def _each_cell_once(self) -> "PageBody":
+        if len({cell.row for cell in self.cells}) != len(self.cells):
+            raise ValueError("a cell is on the page twice")
+        return self
+
+
+class PageNamed(Said):
+    """A page of cells gets a name, its odd cells are marked."""
+
+    kind: Literal["page_named"]
+    body: PageBody
+
+    @staticmethod
+    def apply(labels: Labels, body: Body) -> None:
+        place = body["place"]
+        labels.places.append((place["node_id"], place["leaf"]))
+        labels.named_page_count += body["class_number"] is not None
+        for cell in body["cells"]:
+            labels.seen_rows.add(cell["row"])
+            number, shown = cell["class_number"], cell["shown_class_number"]
+            labels.words[cell["row"]] = Word(number, len(labels.places), body["class_number"], shown)
+
+    @staticmethod
+    def rows(body: Body) -> list[int]:
+        return [cell["row"] for cell in body["cells"]]
+
+    @staticmethod
+    def moved(
+        body: Body, row_after: Mapping[int, int], place_of: Callable[[Sequence[int]], dict[str, int]]
+    ) -> dict[str, Any] | None:
+        cells = [{**cell, "row": row_after[cell["row"]]} for cell in body["cells"] if cell["row"] in row_after]
+        return {**body, "place": place_of([cell["row"] for cell in cells]), "cells": cells} if cells else None
+
+    @staticmethod
+    def sentence(body: Body, names: Mapping[int | None, str]) -> str:
+        number, count = body["class_number"], len(body["cells"])
+        if number is None:
+            return f"Page put off: {count} cells"
+        same = sum(1 for cell in body["cells"] if cell["class_number"] == number)
+        return f"Page named {names[number]}: {same} of {count} cells"
+
+
+class CellBody(Request):
+    row: Row
+    class_number: ClassNumber | None
+    """Null takes back what was said about the cell."""
+
+
+class CellSet(Said):
+    """One cell gets a class by itself, whatever else was said of it."""
+
+    kind: Literal["cell_set"]
+    body: CellBody
+
+    @staticmethod
+    def apply(labels: Labels, body: Body) -> None:
+        if body["class_number"] is None:
+            labels.words.pop(body["row"], None)
+            return
+        labels.seen_rows.add(body["row"])
+        labels.words[body["row"]] = Word(body["class_number"], page=0)
+
+    @staticmethod
+    def rows(body: Body) -> list[int]:
+        return [body["row"]]
+
+    @staticmethod
+    def moved(
+        body: Body, row_after: Mapping[int, int], _place_of: Callable[[Sequence[int]], dict[str, int]]
+    ) -> dict[str, Any] | None:
+        return {**body, "row": row_after[body["row"]]} if body["row"] in row_after else None
+
+    @staticmethod
+    def sentence(body: Body, names: Mapping[int | None, str]) -> str:
+        return f"Cell {body['row']}: {names.get(body['class_number'], 'taken back')}"
+
+
+class ClusterBody(Request):
+    node_id: NodeId
+    class_number: ClassNumber | None
+    """Null takes the name back."""
+
+
+class ClusterNamed(Said):
+    """A whole cluster gets a name."""
+
+    kind: Literal["cluster_named"]
+    body: ClusterBody
+
+    @staticmethod
+    def apply(labels: Labels, body: Body) -> None:
+        if body["class_number"] is None:
+            labels.names.pop(body["node_id"], None)
+        else:
+            labels.names[body["node_id"]] = body["class_number"]
+
+    @staticmethod
+    def sentence(body: Body, names: Mapping[int | None, str]) -> str:
+        return f"Cluster {body['node_id']}: {names.get(body['class_number'], 'name taken back')}"
+
+
+class UndoneBody(Request):
+    seq: Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+
+
+class Undone(Kind):
+    """The event of this number counts no more."""
+
+    kind: Literal["undone"]
+    body: UndoneBody
+
+
+AnyKind = PageNamed | CellSet | ClusterNamed | Undone
+RULES: dict[str, type[Said]] = {
+    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyKind) if issubclass(kind, Said)
+}
+
+
+class NewEvent(RootModel[Annotated[AnyKind, Field(discriminator="kind")]]):
+    """Something that a person says."""
