@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from morula.common.errors import Conflict
 from morula.gateway.contract import created, served
+from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
 from morula.gateway.house import Here
 from morula.gateway.ledger import deletion, jobs, shards, slides
 from morula.gateway.ledger.rows import Row, Slice
@@ -19,8 +20,6 @@ from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, Sta
 from morula.v1.artifact_pb2 import ObjectRef
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application/json", "gz": "application/gzip"}
 
 
 @router.post("", status_code=202, response_model=Job, responses=created(202, Job))
@@ -105,8 +104,7 @@ async def get_file(job_id: str, name: str, request: Request, here: Here) -> Resp
     """One file that the job left."""
     row = await here.ledger.read(jobs.get_file, job_id, name)
     ref = ObjectRef(key=row["key"], sha256=row["sha256"], size_bytes=row["size_bytes"])
-    media_type = MEDIA_TYPES[row["name"].rpartition(".")[2]]
-    return await send_object(request, here.store, ref, media_type, filename=row["name"])
+    return await send_object(request, here.store, ref, media_type_of(row["name"]), filename=row["name"])
 
 
 def job_answer(tx: Connection, job_id: str) -> Job:

@@ -1,7 +1,7 @@
 """All files that a job leaves for people, and the digest that says whether two runs came to the same."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from morula.common import models
 from morula.common.arrays import read_array, write_json
 from morula.common.errors import of_artifact
 from morula.common.keys import STAGE_REVISIONS
 from morula.common.store import Store, put_exactly
+from morula.gateway.exports.formats import Format, streamed
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
 from morula.gateway.exports.tables import (
     NOISE_CLUSTER,
@@ -39,6 +41,7 @@ NOTICE = "For research and education only, not for diagnosis."
 class Source:
     """What the files are made of."""
 
+    store: Store
     project: str
     scope: str
     params: Params
@@ -50,6 +53,16 @@ class Source:
     view: ClusteringView | None
     cut: Cut | None
 
+    @property
+    def node_of_leaf(self) -> Sequence[int]:
+        return self.cut.node_of_leaf if self.cut is not None else []
+
+    def confidence(self, view: ClusteringView) -> np.ndarray[Any, Any]:
+        """How sure each cell is in its leaf, 255 for certain."""
+        ref = view.artifacts.confidence
+        with of_artifact(ref.key):
+            return read_array(self.store.get(ref.key, ref.sha256))
+
 
 @dataclass(frozen=True)
 class Written:
@@ -60,133 +73,135 @@ class Written:
     result_digest: str
 
 
-def write_files(store: Store, source: Source, folder: Path) -> Written:
-    """Make all files in a folder."""
-    return _Writer(store, source, folder).run()
-
-
 def put_files(store: Store, written: Written) -> None:
     """Put the files into the store."""
     for row in written.rows:
         put_exactly(store, row["key"], written.paths[row["name"]], row["sha256"])
 
 
-class _Writer:
-    def __init__(self, store: Store, source: Source, folder: Path) -> None:
-        self._store = store
-        self._source = source
-        self._folder = folder
-        self._files: list[FileRow] = []
-        self._paths: dict[str, Path] = {}
-        self._digest = hashlib.sha256()
-        self._node_of_leaf = source.cut.node_of_leaf if source.cut is not None else []
+def _has_slide(source: Source) -> bool:
+    return source.plan is not None
 
-    def run(self) -> Written:
-        source = self._source
-        if source.plan is not None:
-            plan = source.plan
-            self._add("tiles.parquet", lambda path: self._write_tiles(plan, path))
-            self._add("cells.parquet", self._write_cells)
-            self._add("cells.geojson.gz", self._write_geojson)
-        self._add("assignments.parquet", self._write_assignments)
-        self._add("clusters.json", lambda path: path.write_bytes(write_json(self._clusters())))
-        self._add_leaves()
-        result_digest = self._digest.hexdigest()
-        self._add("manifest.json", lambda path: path.write_bytes(write_json(self._manifest(result_digest))))
-        return Written(self._files, self._paths, result_digest)
 
-    def _add(self, name: str, write: Callable[[Path], object]) -> None:
-        path = self._folder / name
-        write(path)
-        # The key holds the bytes' digest: what a library of another version writes differently lies elsewhere.
-        with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        key = table_key(self._source.project, self._source.scope, name, [sha256])
-        self._files.append({"name": name, "key": key, "sha256": sha256, "size_bytes": path.stat().st_size})
-        self._paths[name] = path
+def _write_tiles(source: Source, path: Path) -> None:
+    if source.plan is not None:
+        write_job_tiles(source.store, source.plan, source.tiles, path)
 
-    def _write_tiles(self, plan: ObjectRef, path: Path) -> None:
-        tiles = write_job_tiles(self._store, plan, self._source.tiles, path)
-        verdicts = tiles["verdict"].cast(pa.string()).to_pylist()
-        for tile, verdict in zip(tiles["tile"].to_pylist(), verdicts, strict=True):
-            self._digest.update(f"{tile} {verdict}\n".encode())
 
-    def _write_cells(self, path: Path) -> None:
-        if self._source.view is None or self._source.settled is None:
-            write_empty_cells(path)
-        else:
-            write_job_cells(self._store, self._source.settled, self._source.view.slides[0], path)
+def _write_cells(source: Source, path: Path) -> None:
+    if source.view is None or source.settled is None:
+        write_empty_cells(path)
+    else:
+        write_job_cells(source.store, source.settled, source.view.slides[0], path)
 
-    def _write_geojson(self, path: Path) -> None:
-        view = self._source.view
-        chunks = [b'{"type":"FeatureCollection","features":[]}\n']
-        with path.open("wb") as sink:
-            for chunk in gzipped(chunks if view is None else self._features(view)):
-                sink.write(chunk)
 
-    def _features(self, view: ClusteringView) -> Any:
-        clusters = clusters_of_rows(view, self._node_of_leaf)
-        colours = {node: COLOURS[n % len(COLOURS)] for n, node in enumerate(sorted(set(self._node_of_leaf)))}
-        confidence = self._confidence(view)
+def _write_assignments(source: Source, path: Path) -> None:
+    view = source.view
+    confidence = source.confidence(view) if view is not None else None
+    write_assignments(view, source.node_of_leaf, confidence, path)
 
-        def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
-            node = int(clusters[row])
-            named = Classification(f"Cluster {node}", colours[node]) if node != NOISE_CLUSTER else None
-            return named, {"Cluster confidence": round(float(confidence[row]) / 255, 3)}
 
-        return feature_collection(view.slides[0], describe)
+def _geojson(source: Source) -> Iterator[bytes]:
+    view, nodes = source.view, source.node_of_leaf
+    if view is None:
+        return gzipped([b'{"type":"FeatureCollection","features":[]}\n'])
+    clusters = clusters_of_rows(view, nodes)
+    colours = {node: COLOURS[n % len(COLOURS)] for n, node in enumerate(sorted(set(nodes)))}
+    confidence = source.confidence(view)
 
-    def _write_assignments(self, path: Path) -> None:
-        view = self._source.view
-        confidence = self._confidence(view) if view is not None else None
-        write_assignments(view, self._node_of_leaf, confidence, path)
+    def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
+        node = int(clusters[row])
+        named = Classification(f"Cluster {node}", colours[node]) if node != NOISE_CLUSTER else None
+        return named, {"Cluster confidence": round(float(confidence[row]) / 255, 3)}
 
-    def _confidence(self, view: ClusteringView) -> np.ndarray[Any, Any]:
-        ref = view.artifacts.confidence
-        with of_artifact(ref.key):
-            return read_array(self._store.get(ref.key, ref.sha256))
+    return gzipped(feature_collection(view.slides[0], describe))
 
-    def _add_leaves(self) -> None:
-        """Cells by id with their leaves: no floats and no times, so that two runs of the same agree."""
-        view = self._source.view
-        if view is None:
-            return
-        for slide in view.slides:
+
+def _write_clusters(source: Source, path: Path) -> None:
+    path.write_bytes(write_json(_clusters(source)))
+
+
+def _clusters(source: Source) -> dict[str, Any]:
+    view, cut = source.view, source.cut
+    if view is None or cut is None:
+        return {"clusters": [], "noise_count": 0, "cell_count": 0, "structure_found": False}
+    clusters = [
+        {"cluster_id": one["node_id"], "cell_count": one["cell_count"], "supported": one["supported"]}
+        for one in cut.clusters
+    ]
+    noise = int(np.count_nonzero(clusters_of_rows(view, cut.node_of_leaf) == NOISE_CLUSTER))
+    found = {"structure_found": view.structure_found, "node_of_leaf": list(cut.node_of_leaf)}
+    return {"clusters": clusters, "noise_count": noise, "cell_count": view.cell_count, **found}
+
+
+TILES = Format("tiles.parquet", "Every tile of the grid with its measures and its verdict.", _write_tiles, _has_slide)
+JOB_FILES: tuple[Format[Source], ...] = (
+    TILES,
+    Format("cells.parquet", "Every cell with its outline and its shape, as GeoParquet.", _write_cells, _has_slide),
+    streamed("cells.geojson.gz", "Every cell with its cluster, as QuPath reads them.", _geojson, _has_slide),
+    Format("assignments.parquet", "Cluster and leaf of every cell.", _write_assignments),
+    Format("clusters.json", "The clusters, largest first.", _write_clusters),
+)
+"""What a job leaves, in this order, and then the manifest."""
+
+
+def write_files(source: Source, folder: Path) -> Written:
+    """Make all files in a folder."""
+    files, paths = [], {}
+    for each in JOB_FILES:
+        if each.is_for(source):
+            paths[each.name] = folder / each.name
+            each.write(source, paths[each.name])
+            files.append(_row(source, paths[each.name]))
+    result_digest = _result_digest(source, paths.get(TILES.name))
+    paths["manifest.json"] = folder / "manifest.json"
+    paths["manifest.json"].write_bytes(write_json(_manifest(source, files, result_digest)))
+    return Written([*files, _row(source, paths["manifest.json"])], paths, result_digest)
+
+
+def _row(source: Source, path: Path) -> FileRow:
+    # The key holds the bytes' digest: what a library of another version writes differently lies elsewhere.
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    key = table_key(source.project, source.scope, path.name, [sha256])
+    return {"name": path.name, "key": key, "sha256": sha256, "size_bytes": path.stat().st_size}
+
+
+def _result_digest(source: Source, tiles: Path | None) -> str:
+    """Verdicts of tiles, and cells by id with their leaves: no floats and no times, so that two runs of the same
+    agree."""
+    result = hashlib.sha256()
+    if tiles is not None:
+        judged = pq.read_table(tiles, columns=["tile", "verdict"])
+        verdicts = judged["verdict"].cast(pa.string()).to_pylist()
+        for tile, verdict in zip(judged["tile"].to_pylist(), verdicts, strict=True):
+            result.update(f"{tile} {verdict}\n".encode())
+    if source.view is not None:
+        for slide in source.view.slides:
             ids = slide.cell_ids(np.arange(len(slide.x_px)))
-            leaves = view.leaf[slide.row_start : slide.row_stop].tolist()
+            leaves = source.view.leaf[slide.row_start : slide.row_stop].tolist()
             for cell_id, leaf in sorted(zip(ids, leaves, strict=True)):
-                self._digest.update(cell_id + int(leaf).to_bytes(2, "little"))
+                result.update(cell_id + int(leaf).to_bytes(2, "little"))
+    return result.hexdigest()
 
-    def _clusters(self) -> dict[str, Any]:
-        view, cut = self._source.view, self._source.cut
-        if view is None or cut is None:
-            return {"clusters": [], "noise_count": 0, "cell_count": 0, "structure_found": False}
-        clusters = [
-            {"cluster_id": one["node_id"], "cell_count": one["cell_count"], "supported": one["supported"]}
-            for one in cut.clusters
-        ]
-        noise = int(np.count_nonzero(clusters_of_rows(view, cut.node_of_leaf) == NOISE_CLUSTER))
-        found = {"structure_found": view.structure_found, "node_of_leaf": list(cut.node_of_leaf)}
-        return {"clusters": clusters, "noise_count": noise, "cell_count": view.cell_count, **found}
 
-    def _manifest(self, result_digest: str) -> dict[str, Any]:
-        source = self._source
-        chosen = {(source.params.segmenter, "segmenter"), (source.params.embedder, "embedder")}
-        rows = [
-            {"name": spec.name, "task": spec.task, "revision": spec.revision, "licence": spec.licence}
-            | {"trained_on": spec.trained_on}
-            for spec in models.rows()
-            if (spec.name, spec.task) in chosen
-        ]
-        return {
-            "notice": NOTICE,
-            "morula": version("morula"),
-            "pipeline_revision": PIPELINE_REVISION,
-            "stage_revisions": STAGE_REVISIONS,
-            "kind": source.kind,
-            "slide": dict(source.slide) if source.slide is not None else None,
-            "params": source.params.to_json(),
-            "models": rows,
-            "files": [{name: file[name] for name in ("name", "sha256", "size_bytes")} for file in self._files],
-            "result_digest": result_digest,
-        }
+def _manifest(source: Source, files: Sequence[FileRow], result_digest: str) -> dict[str, Any]:
+    chosen = {(source.params.segmenter, "segmenter"), (source.params.embedder, "embedder")}
+    rows = [
+        {"name": spec.name, "task": spec.task, "revision": spec.revision, "licence": spec.licence}
+        | {"trained_on": spec.trained_on}
+        for spec in models.rows()
+        if (spec.name, spec.task) in chosen
+    ]
+    return {
+        "notice": NOTICE,
+        "morula": version("morula"),
+        "pipeline_revision": PIPELINE_REVISION,
+        "stage_revisions": STAGE_REVISIONS,
+        "kind": source.kind,
+        "slide": dict(source.slide) if source.slide is not None else None,
+        "params": source.params.to_json(),
+        "models": rows,
+        "files": [{name: file[name] for name in ("name", "sha256", "size_bytes")} for file in files],
+        "result_digest": result_digest,
+    }

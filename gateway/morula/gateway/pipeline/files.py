@@ -48,7 +48,7 @@ async def leave_files(outcome: Outcome) -> str:
         source = await _source(outcome, bench)  # Asks the labeller, which may be away as any service may.
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="morula-tables-", dir=tools.scratch))
         try:
-            written = await asyncio.to_thread(write_files, tools.store, source, folder)
+            written = await asyncio.to_thread(write_files, source, folder)
             await bench.claim([row["key"] for row in written.rows])
             await asyncio.to_thread(put_files, tools.store, written)
         finally:
@@ -69,6 +69,7 @@ async def _source(outcome: Outcome, bench: Workbench) -> Source:
     slide = await ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
     stored = (await ledger.read(jobs.get_job, job["id"]))["settled"]
     return Source(
+        store=outcome.tools.store,
         project=job["project_id"],
         scope=slide["digest"] if slide is not None else digest(job["source_job_ids"]),
         params=outcome.params,

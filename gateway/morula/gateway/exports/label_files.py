@@ -1,0 +1,107 @@
+"""All files in which labels are taken away."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from morula.common.store import Store
+from morula.gateway.exports.formats import Format, streamed
+from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
+from morula.gateway.exports.tables import NOISE_CLUSTER, clusters_of_rows
+from morula.gateway.label_schemas import LabelSet
+from morula.gateway.labels.effective import NOT_SURE, SOURCES, Effective
+from morula.gateway.labels.learning import Cut, Snapshot
+from morula.gateway.views import ClusteringView, SlideRows
+
+Confidence = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The effective label of every cell of a clustering."""
+
+    view: ClusteringView
+    snapshot: Snapshot
+    label_set: LabelSet
+    cut: Cut
+    effective: Effective
+    confidence: Confidence
+    """NaN where it is not known."""
+
+
+@dataclass(frozen=True)
+class LabelledSlide(Labelled):
+    """The same, of which the cells of one slide are asked for."""
+
+    slide: SlideRows
+
+
+def _geojson(labelled: LabelledSlide) -> Iterator[bytes]:
+    view, found, confidence = labelled.view, labelled.effective, labelled.confidence
+    clusters = clusters_of_rows(view, labelled.cut.node_of_leaf)
+    names = {one.number: Classification(one.name, one.color) for one in labelled.label_set.classes}
+
+    def describe(row: int) -> tuple[Classification | None, Mapping[str, float]]:
+        known = not np.isnan(confidence[row])
+        measurements = {"Confidence": round(float(confidence[row]), 3)} if known else {}
+        if clusters[row] != NOISE_CLUSTER:
+            measurements |= {"Cluster": int(clusters[row]), "Leaf": int(view.leaf[row])}
+        return names.get(int(found.classes[row])), measurements
+
+    return gzipped(feature_collection(labelled.slide, describe))
+
+
+def _write_labels(labelled: Labelled, path: Path) -> None:
+    found = labelled.effective
+    names = {one.number: one.name for one in labelled.label_set.classes}
+    numbers = np.where(found.classes == NOT_SURE, 0, found.classes)
+    sources = [SOURCES[source] for source in found.sources.tolist()]
+    for row in labelled.snapshot.labels.overrides:
+        sources[row] = "override"
+    table = pa.table(
+        {
+            "cell_id": pa.array(_cell_ids(labelled.view)),
+            "class_number": pa.array(numbers),
+            "class_name": pa.array([names.get(number) for number in numbers.tolist()], pa.string()),
+            "source": pa.array(sources),
+            "confidence": pa.array(labelled.confidence, from_pandas=True),
+        }
+    )
+    pq.write_table(table, path, compression="zstd")
+
+
+def _cell_ids(view: ClusteringView) -> Iterator[str]:
+    for slide in view.slides:
+        for cell_id in slide.cell_ids(np.arange(len(slide.x_px))):
+            yield str(uuid.UUID(bytes=cell_id))
+
+
+def confidence_of(store: Store, snapshot: Snapshot, view: ClusteringView, found: Effective) -> Confidence:
+    """How sure each row's class is, NaN where nobody knows: the model's own confidence where its class stands, certain
+    where a person gave the class, unknown for the name of a cluster and where there is no class."""
+    confidence: Confidence = np.full(view.cell_count, np.nan, np.float32)
+    spread = found.sources == SOURCES.index("model")
+    if spread.any():
+        ref = snapshot.learnt.answer.confidence_layer
+        layer = np.frombuffer(store.get(ref.key, ref.sha256), np.uint8)
+        confidence[spread] = layer[spread] / np.float32(255)
+    said = found.sources == SOURCES.index("mark")
+    confidence[said & (found.classes > 0) & (found.classes != NOT_SURE)] = 1.0
+    return confidence
+
+
+SLIDE_LABEL_FILES: tuple[Format[LabelledSlide], ...] = (
+    streamed("cells.geojson.gz", "Cells of a slide with their labels, as QuPath reads them.", _geojson),
+)
+LABEL_FILES: tuple[Format[Labelled], ...] = (
+    Format(
+        "labels.parquet",
+        "Label of every cell, where it comes from, and how sure it is: null where that is not known.",
+        _write_labels,
+    ),
+)
