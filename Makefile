@@ -9,7 +9,7 @@ N ?= 7
 SERVE ?= 1
 morula := .venv/bin/morula
 
-.PHONY: help setup demo run serve test lint bench chaos oracles protos web images chart locks docs
+.PHONY: help setup demo run serve test lint bench chaos oracles protos openapi web images chart locks docs
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -48,6 +48,10 @@ oracles: ## write tests/oracles with Cellpose 3, in an environment of its own
 protos: ## write protos/gen from the protos
 	@scripts/setup dev
 	@scripts/protos
+
+openapi: ## write docs/openapi.json and the types of the page from the code
+	@scripts/setup dev
+	@scripts/openapi
 
 web: ## build the page
 	@scripts/setup web

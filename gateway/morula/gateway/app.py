@@ -1,7 +1,7 @@
 """The application: endpoints over a ledger, a store and five services."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,22 +41,28 @@ ROUTERS = (health, slides, jobs, events, clusterings, label_sets, labellings, ex
 
 def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
     """The application. `connect` opens the channels to the services on the loop that the application runs on."""
+    app = bare_app(lambda app: _live(app, settings, ledger, connect, store))
+    app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
+    problems.install(app)
+    if STATIC.is_dir():
+        app.router.routes.append(Page(app, STATIC))
+    return app
+
+
+def bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
+    """Endpoints that describe themselves, with nothing behind them yet."""
     app = FastAPI(
         title="Morula",
         version=version("morula"),
         description="Whole-slide images in, labelled cells out. For research and education.",
-        lifespan=lambda app: _live(app, settings, ledger, connect, store),
+        lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
-    problems.install(app)
     for module in ROUTERS:
         app.include_router(module.router)
     contract.install(app)
-    if STATIC.is_dir():
-        app.router.routes.append(Page(app, STATIC))
     return app
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.regions import FARTHEST_PX, read_polygons, to_geojson
+from morula.gateway.pipeline.params import Stage
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Scale = Annotated[float, Field(ge=SCALE_RANGE_UM[0], le=SCALE_RANGE_UM[1], allow_inf_nan=False)]
@@ -180,7 +181,7 @@ class CohortRequest(Request):
 class StageProgress(Answer):
     """How far a stage is."""
 
-    stage: str
+    stage: Stage
     done_count: int
     total_count: int
     seconds: float
@@ -195,7 +196,7 @@ class Job(Answer):
     kind: Literal["slide", "cohort"]
     state: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
     verdict: Literal["cells", "no_tissue", "no_cells"] | None
-    stage: str | None
+    stage: Stage | None
     stages: list[StageProgress]
     params: dict[str, Any]
     cell_count: int | None

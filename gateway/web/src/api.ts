@@ -1,8 +1,10 @@
 // The one place that talks to the gateway. A refusal is a ProblemError, whatever went wrong.
+import { boundTo } from "./said";
 import type {
   Block,
   Clustering,
   Clusters,
+  ExportName,
   Job,
   LabelEvent,
   Labelling,
@@ -134,14 +136,14 @@ export const api = {
     send<Labelling>(
       "POST",
       `${v1.labelling(id)}/events`,
-      event.kind === "page_named" ? event : { ...event, expected_seq },
+      boundTo(event) === "page" ? event : { ...event, expected_seq },
     ),
   events: (id: string) => all<SaidEvent>(`${v1.labelling(id)}/events`, "events"),
   setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
   cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),
   layer: (id: string, version: number, layer: "class" | "confidence", start: number, stop: number) =>
     bytes(`${v1.labelling(id)}/layers/${version}/${layer}`, [start, stop]),
-  exportAddress: (id: string) => address(`${v1.labelling(id)}/cells.geojson.gz`),
+  exportAddress: (id: string, name: ExportName) => address(`${v1.labelling(id)}/${name}`),
 
   addClass: (set_id: string, name: string) =>
     send<LabelSet>("POST", `v1/label-sets/${encodeURIComponent(set_id)}/classes`, { name }),

@@ -65,7 +65,7 @@ describe("sentences", () => {
       ...labelling,
       spread,
       held_out,
-      cluster_names: Array.from({ length: name_count }, (_, node_id) => ({ node_id, class_number: 1 })),
+      cluster_names: Array.from({ length: name_count }, (_, node_id) => ({ node_id, class_number: 1, explicit: true })),
     });
 
   test("before anything spreads it is said what the first keys do", () => {

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from morula.common import models
 from morula.common.compute import cpu_count
@@ -28,8 +28,9 @@ SECOND_HALO_PX = 512
 """Around regions whose first halo cuts cells: one tile, so that what is up to two tiles long reaches no farther from
 the region in which its middle lies. Muscle fibres and fat cells are; a region of 2048 px takes twice the work then."""
 
-SLIDE_STAGES = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
-COHORT_STAGES = ("cluster", "tables")
+Stage = Literal["plan", "cut", "segment", "embed", "settle", "cluster", "tables"]
+SLIDE_STAGES: tuple[Stage, ...] = get_args(Stage)
+COHORT_STAGES: tuple[Stage, ...] = ("cluster", "tables")
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,12 @@ function Actions({ id, busy }: { id: string; busy: boolean }) {
       <span aria-live="polite">
         <Saved busy={busy} />
       </span>
-      <a class="btn" href={api.exportAddress(id)} download title="Cells with their labels, for QuPath (GeoJSON)">
+      <a
+        class="btn"
+        href={api.exportAddress(id, "cells.geojson.gz")}
+        download
+        title="Cells with their labels, for QuPath (GeoJSON)"
+      >
         Export
       </a>
     </>

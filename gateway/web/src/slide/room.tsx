@@ -73,7 +73,7 @@ export function SlideRoom({ labelling, slide, at }: Props) {
             </span>
             <a
               class="btn"
-              href={api.exportAddress(labelling)}
+              href={api.exportAddress(labelling, "cells.geojson.gz")}
               download
               title="Cells with their labels, for QuPath (GeoJSON)"
             >

@@ -1,0 +1,488 @@
+// Written by scripts/openapi from docs/openapi.json. Not by hand.
+
+/** A square of the slide whose cells are a range of rows. */
+export interface Block {
+  number: number;
+  row_start: number;
+  row_stop: number;
+  x_px: number;
+  y_px: number;
+}
+
+export interface Blocks {
+  block_px: number;
+  blocks: Block[];
+}
+
+/** A labelling of a slide's cells, and how much was said in it. */
+export interface Board {
+  cell_count: number;
+  clustering_id: string;
+  created_at: string;
+  id: string;
+  job_id: string;
+  moved_from: string | null;
+  page_count: number;
+  segmenter: string | null;
+  slide_count: number;
+  word_count: number;
+}
+
+/** A cell with its outline at level 0. */
+export interface Cell {
+  cell_id: string;
+  leaf: number;
+  outline: [number, number][];
+  row: number;
+  x_px: number;
+  y_px: number;
+}
+
+export interface CellBody {
+  class_number: number | null;
+  row: number;
+}
+
+/** Where a cell's picture lies on a sheet, and the cell's outline in the picture's own pixels. */
+export interface CellPicture {
+  cell_px: number;
+  column: number;
+  column_count: number;
+  line: number;
+  line_count: number;
+  outline: [number, number][];
+  row: number;
+  sheet: string;
+  slide_id: string;
+  window_um: number;
+  x_px: number;
+  y_px: number;
+}
+
+/** One cell gets a class by itself, whatever else was said of it. */
+export interface CellSet {
+  actor?: string;
+  body: CellBody;
+  expected_seq?: number | null;
+  kind: "cell_set";
+}
+
+export interface Cells {
+  cells: Cell[];
+  total_count: number;
+  truncated: boolean;
+}
+
+export interface ClassChange {
+  color?: string | null;
+  name?: string | null;
+}
+
+export interface ClassCount {
+  cell_count: number;
+  class_number: number;
+}
+
+/** A cluster of a cut. */
+export interface Cluster {
+  cell_count: number;
+  name_class: number | null;
+  node_id: number;
+  representatives: CellPicture[];
+  sentence: string;
+  supported: boolean;
+}
+
+export interface ClusterBody {
+  class_number: number | null;
+  node_id: number;
+}
+
+/** A whole cluster gets a name. */
+export interface ClusterNamed {
+  actor?: string;
+  body: ClusterBody;
+  expected_seq?: number | null;
+  kind: "cluster_named";
+}
+
+/** A clustering. */
+export interface Clustering {
+  cell_count: number;
+  cluster_count: number;
+  created_at: string;
+  feature_names: string[];
+  id: string;
+  leaf_count: number;
+  name: string;
+  noise_count: number;
+  slides: ClusteringSlide[];
+  structure_found: boolean;
+}
+
+/** A slide of a clustering and the rows of its cells. */
+export interface ClusteringSlide {
+  job_id: string;
+  mpp: number;
+  name: string;
+  row_start: number;
+  row_stop: number;
+  slide_id: string;
+}
+
+export interface Clusterings {
+  clusterings: Clustering[];
+  next_cursor: string | null;
+}
+
+export interface Clusters {
+  clusters: Cluster[];
+  count: number;
+  node_of_leaf: number[];
+}
+
+/** Which finished jobs to cluster together. */
+export interface CohortRequest {
+  job_ids: string[];
+  name?: string | null;
+}
+
+/** Node of each leaf, and the class that each node's name gives it. */
+export interface Cut {
+  cluster_count: number;
+  names: Record<string, number>[];
+  node_of_leaf: number[];
+}
+
+export interface CutRequest {
+  cluster_count: number;
+}
+
+export interface Event {
+  actor: string;
+  body: Record<string, unknown>;
+  kind: string;
+  seq: number;
+  time: string;
+}
+
+export interface Events {
+  events: Event[];
+  next_cursor: string | null;
+}
+
+/** One measure of a page's cells, in units people read, and where it lies among all cells of the slide. */
+export interface Fact {
+  high: number;
+  histogram: number[];
+  low: number;
+  name: string;
+  position: number;
+  unit: string;
+  value: number;
+}
+
+/** How good the labels of cells that nobody saw are, from `cell_count` cells on `page_count` pages held out. Among the cells to which what spreads gives a class, `accuracy` estimates the share of right ones, with its 95 % interval. Of cluster names it is what was measured; of a model it lies halfway between `model_accuracy`, which was, and the model's mean confidence in the cells that nobody saw. Model and cluster names are compared by their own accuracies, where no class counts as wrong. */
+export interface HeldOut {
+  accuracy: number;
+  cell_count: number;
+  cluster_accuracy: number;
+  cluster_macro_f1: number;
+  constant_macro_f1: number;
+  high: number;
+  low: number;
+  model_accuracy: number;
+  model_macro_f1: number;
+  page_count: number;
+}
+
+/** A job. */
+export interface Job {
+  attempt: number;
+  cell_count: number | null;
+  clustering_id: string | null;
+  created_at: string;
+  deleting: boolean;
+  error: Record<string, unknown> | null;
+  failed_tile_count: number;
+  finished_at: string | null;
+  id: string;
+  kept_tile_count: number;
+  kind: "slide" | "cohort";
+  labelling_id: string | null;
+  params: Record<string, unknown>;
+  result_digest: string | null;
+  slide_id: string | null;
+  slide_name: string | null;
+  stage: "plan" | "cut" | "segment" | "embed" | "settle" | "cluster" | "tables" | null;
+  stages: StageProgress[];
+  started_at: string | null;
+  state: "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
+  tile_count: number | null;
+  truncated_cell_count: number | null;
+  verdict: "cells" | "no_tissue" | "no_cells" | null;
+  waiting_for: string | null;
+}
+
+/** A file that a job left. */
+export interface JobFile {
+  name: string;
+  sha256: string;
+  size_bytes: number;
+}
+
+export interface JobFiles {
+  files: JobFile[];
+}
+
+/** Which slide to work on, and how; what is left open comes from the preset. */
+export interface JobRequest {
+  embedder?: string | null;
+  exclude?: Record<string, unknown> | null;
+  include?: Record<string, unknown> | null;
+  mpp?: number | null;
+  origin_x_px?: number;
+  origin_y_px?: number;
+  preset?: string;
+  sample_tile_count?: number;
+  segmenter?: string | null;
+  slide_id: string;
+  slide_mpp?: number | null;
+}
+
+export interface Jobs {
+  jobs: Job[];
+  next_cursor: string | null;
+}
+
+export interface LabelClass {
+  color: string;
+  key: string | null;
+  name: string;
+  number: number;
+}
+
+export interface LabelSet {
+  classes: LabelClass[];
+  id: string;
+  name: string;
+}
+
+export interface LabelSets {
+  label_sets: LabelSet[];
+  next_cursor: string | null;
+}
+
+export interface Labellings {
+  labellings: State[];
+  next_cursor: string | null;
+}
+
+export interface LastEvent {
+  kind: string;
+  sentence: string;
+  seq: number;
+}
+
+/** What came along from an earlier labelling of the same cells, and what did not. */
+export interface MovedLabels {
+  cell_count: number;
+  dropped_cell_count: number;
+  dropped_name_count: number;
+  from_labelling_id: string;
+}
+
+export interface NamedCluster {
+  class_number: number;
+  explicit: boolean;
+  node_id: number;
+}
+
+export interface NewClass {
+  color?: string | null;
+  name: string;
+}
+
+/** Something that a person says. */
+export type NewEvent = PageNamed | CellSet | ClusterNamed | Undone;
+
+export interface NewLabelSet {
+  classes?: NewClass[];
+  name: string;
+}
+
+/** An empty labelling by a label set, or one that begins with what was said in another one about the same cells. */
+export interface NewLabelling {
+  clustering_id: string;
+  from_labelling_id?: string | null;
+  label_set_id?: string | null;
+}
+
+export interface Page {
+  cells: PageCell[];
+  facts: Fact[];
+  number: number;
+  place: Place;
+  reason: "largest_cluster" | "least_sure" | "requested";
+  sentence: string;
+  seq: number;
+  where: Where;
+  window_um: number;
+  worth: number;
+}
+
+export interface PageBody {
+  cells: SeenCellBody[];
+  class_number: number | null;
+  page_seq: number;
+  place: PlaceBody;
+  version?: number;
+}
+
+export interface PageCell {
+  cell_px: number;
+  class_number: number | null;
+  column: number;
+  column_count: number;
+  confidence: number | null;
+  letter: string;
+  line: number;
+  line_count: number;
+  outline: [number, number][];
+  row: number;
+  sheet: string;
+  slide_id: string;
+  window_um: number;
+  x_px: number;
+  y_px: number;
+}
+
+/** A page of cells gets a name, its odd cells are marked. */
+export interface PageNamed {
+  actor?: string;
+  body: PageBody;
+  expected_seq?: number | null;
+  kind: "page_named";
+}
+
+export interface Place {
+  cell_count: number;
+  leaf: number;
+  node_id: number;
+}
+
+export interface PlaceBody {
+  cell_count?: number;
+  leaf: number;
+  node_id: number;
+}
+
+/** RFC 9457. What an error knows beyond these fields stands beside them. */
+export interface Problem {
+  detail: string;
+  errors?: {
+    detail: string;
+    pointer: string;
+  }[];
+  reason: string;
+  status: number;
+  title: string;
+  /** The log has it, too. */
+  trace_id: string;
+  type: string;
+}
+
+/** Whether everything behind the gateway answers. */
+export interface Readiness {
+  database: "ready" | "away";
+  services: Record<string, boolean>;
+  state: "ready" | "not ready";
+  writable: Record<string, boolean>;
+}
+
+export interface SeenCellBody {
+  class_number: number | null;
+  row: number;
+  shown_class_number?: number | null;
+}
+
+/** A slide. */
+export interface Slide {
+  created_at: string;
+  deleting: boolean;
+  digest: string;
+  height_px: number;
+  id: string;
+  labellings: Board[];
+  levels: Record<string, number>[];
+  mpp: number | null;
+  mpp_assumed: boolean;
+  name: string;
+  objective_power: number | null;
+  size_bytes: number;
+  stain: string | null;
+  tissue: string | null;
+  vendor: string;
+  width_px: number;
+}
+
+export interface Slides {
+  next_cursor: string | null;
+  slides: Slide[];
+}
+
+/** How far a stage is. */
+export interface StageProgress {
+  done_count: number;
+  seconds: number;
+  stage: "plan" | "cut" | "segment" | "embed" | "settle" | "cluster" | "tables";
+  total_count: number;
+}
+
+/** A labelling as its events leave it, with what was learnt from them. */
+export interface State {
+  can_undo: boolean;
+  cell_count: number;
+  class_counts: ClassCount[];
+  cluster_count: number;
+  cluster_names: NamedCluster[];
+  clustering_id: string;
+  held_out: HeldOut | null;
+  id: string;
+  label_set: LabelSet;
+  last_event: LastEvent | null;
+  learned_s: number | null;
+  learned_seq: number;
+  mark_count: number;
+  marks: [number, number][];
+  moved: MovedLabels | null;
+  odd: [number, number][];
+  page_count: number;
+  seen_count: number;
+  seq: number;
+  spread: "none" | "model" | "clusters";
+  sure_count: number;
+  unlabelled_count: number;
+  version: number;
+}
+
+/** The event of this number counts no more. */
+export interface Undone {
+  actor?: string;
+  body: UndoneBody;
+  expected_seq?: number | null;
+  kind: "undone";
+}
+
+export interface UndoneBody {
+  seq: number;
+}
+
+export interface Where {
+  points: [number, number][];
+  slide_id: string;
+  thumbnail: string;
+}
+
+/** A format in which labels are taken away. */
+export type ExportName = "cells.geojson.gz" | "labels.parquet";
