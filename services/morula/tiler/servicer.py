@@ -11,7 +11,7 @@ from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactMissing, InvalidArgument, of_artifact
 from morula.common.store import Store, Stored
 from morula.tiler.cutting import Plan, SecondCut, cut_again, cut_shard
-from morula.tiler.gates import Gate
+from morula.tiler.gates import GATES, Gate
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.rendering import render_cells, render_region
 from morula.tiler.selection import Selection
@@ -178,14 +178,12 @@ def _selection(wanted: tiler_pb2.TileSelection) -> Selection:
 
 
 def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
-    gates: dict[int, Gate] = {
-        tiler_pb2.TILE_GATE_UNSPECIFIED: "default",
-        tiler_pb2.TILE_GATE_DEFAULT: "default",
-        tiler_pb2.TILE_GATE_PAPER: "paper",
-    }
-    if wanted.gate not in gates:
+    """The gate that the contract names; unspecified is the default."""
+    known: dict[int, Gate] = {tiler_pb2.TileGate.Value(f"TILE_GATE_{gate.upper()}"): gate for gate in GATES}
+    gate = known.get(wanted.gate or tiler_pb2.TILE_GATE_DEFAULT)
+    if gate is None:
         raise InvalidArgument(f"there is no gate {wanted.gate}", field="filter.gate")
-    return gates[wanted.gate]
+    return gate
 
 
 def _ref(stored: Stored) -> artifact_pb2.ObjectRef:
