@@ -78,7 +78,7 @@ class Bench:
 async def labeller(store: FolderStore) -> AsyncIterator[Bench]:
     matrix, classes = kinds()
     names = tuple(f"f{number}" for number in range(COLUMNS))
-    made = core.cluster(Features(matrix, names, COLUMNS, None), 0, 0)
+    made = core.cluster(Features(matrix, names, COLUMNS, None), core.Params())
     clustering = clusterer_pb2.Clustering(
         leaf=ref(store.put("p/c/leaf/a.npy", formats.write_array(made.leaf))),
         tree=ref(store.put("p/c/tree/a.json", tree.to_json(made.tree))),

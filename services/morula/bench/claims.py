@@ -100,7 +100,7 @@ def painted(seed: int, side_px: int = SIDE_PX) -> Painted:
     scale = features.Scale(spec.columns, spec.location, spec.scale)
     x_um, y_um = found.centroids.T * MPP
     built = features.build([features.SlideVectors(found.vectors(), x_um, y_um)], scale, NEIGHBOURS)
-    clustered = core.cluster(built, 0, seed)
+    clustered = core.cluster(built, core.Params(seed=seed))
     cut = np.asarray(clustered.tree.node_of_leaf(clustered.tree.cluster_count), np.int64)
     column, row = (found.centroids.T // TILE_PX).astype(np.int64)
     return Painted(

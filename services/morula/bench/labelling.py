@@ -68,7 +68,7 @@ def task_of(cohort: Cohort, seed: int) -> Task:
     names = find("morphology", "embedder").columns
     own = features.Features(matrix[mine], names, len(names), None)
     return Task(
-        clustered=core.cluster(own, 0, seed),
+        clustered=core.cluster(own, core.Params(seed=seed)),
         matrix=matrix[mine],
         truth=cohort.classes[mine],
         groups=cohort.patient[mine],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.clusterer.core import cluster
+from morula.clusterer.core import Params, cluster
 from morula.clusterer.features import Features
 
 Cloud = NDArray[np.float64]
@@ -72,7 +72,7 @@ def found(draw: Draw, number: int) -> bool:
     cloud = draw(rng, ROWS[number % len(ROWS)], COLUMNS[number % len(COLUMNS)])
     names = tuple(f"column_{column}" for column in range(cloud.shape[1]))
     features = Features(cloud.astype(np.float16), names, cloud.shape[1], None)
-    return cluster(features, 0, number).tree.structure.found
+    return cluster(features, Params(seed=number)).tree.structure.found
 
 
 def found_in_nulls(count: int) -> int:

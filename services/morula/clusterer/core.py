@@ -19,8 +19,32 @@ from morula.common.errors import InvalidArgument
 
 STAGES = ("leaves", "assignment", "tree", "structure", "layout")
 
+MAX_NEIGHBOURS = 64
+DEFAULT_NEIGHBOURS = 8
+
 Report = Callable[[int, int, str], None]
 """Told how many steps are done, of how many, and which comes now."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """How to cluster: the contract's parameters by their names, where 0 is the default."""
+
+    leaf_count: int = 0
+    seed: int = 0
+    neighbour_count: int = 0
+    """-1 for none."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.leaf_count <= leaves.MAX_LEAVES:
+            raise InvalidArgument(f"leaf_count must lie in 1 to {leaves.MAX_LEAVES}")
+        if not -1 <= self.neighbour_count <= MAX_NEIGHBOURS:
+            raise InvalidArgument(f"neighbour_count must lie in -1 to {MAX_NEIGHBOURS}")
+
+    @property
+    def neighbours(self) -> int:
+        """So many neighbours there are."""
+        return {0: DEFAULT_NEIGHBOURS, -1: 0}.get(self.neighbour_count, self.neighbour_count)
 
 
 @dataclass(frozen=True)
@@ -37,11 +61,9 @@ def silent(_done: int, _total: int, _stage: str) -> None:
     """Tells nobody."""
 
 
-def cluster(
-    features: Features, leaf_count: int, seed: int, checkpoint: Checkpoint = go_on, report: Report = silent
-) -> Clustered:
+def cluster(features: Features, params: Params, checkpoint: Checkpoint = go_on, report: Report = silent) -> Clustered:
     """Groups rows. One thread, so that equal rows and seed give equal bytes."""
-    matrix = features.matrix
+    matrix, seed = features.matrix, params.seed
     if not len(matrix):
         raise InvalidArgument("there are no cells to cluster")
 
@@ -51,7 +73,7 @@ def cluster(
 
     with threadpool_limits(1):
         step(0)
-        model = leaves.fit(matrix, leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
+        model = leaves.fit(matrix, params.leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
         step(1)
         assigned = leaves.assign(matrix, model, checkpoint)
         step(2)

@@ -14,15 +14,12 @@ from morula.clusterer.progress import with_progress
 from morula.clusterer.refs import key_of, ref_of
 from morula.clusterer.splitting import split
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import InvalidArgument, ModelMismatch, of_artifact
+from morula.common.errors import ModelMismatch, of_artifact
 from morula.common.formats import read_array, write_array
 from morula.common.models import resolve
 from morula.common.shard_lists import read_shard_list, shards_of
 from morula.common.store import Store, Stored
 from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
-
-DEFAULT_NEIGHBOURS = 8
-MAX_NEIGHBOURS = 64
 
 
 class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
@@ -48,9 +45,10 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         request: clusterer_pb2.ClusterCellsRequest,
         context: object,  # noqa: ARG002 - gRPC's signature
     ) -> AsyncIterator[clusterer_pb2.ClusterCellsResponse]:
-        if not 0 <= request.params.leaf_count <= leaves.MAX_LEAVES:
-            raise InvalidArgument(f"leaf_count must lie in 1 to {leaves.MAX_LEAVES}")
-        async for event in with_progress(self._slot, lambda check, report: self._cluster(request, check, report)):
+        params = core.Params(**{field.name: value for field, value in request.params.ListFields()})
+        async for event in with_progress(
+            self._slot, lambda check, report: self._cluster(request, params, check, report)
+        ):
             if isinstance(event, artifact_pb2.Progress):
                 yield clusterer_pb2.ClusterCellsResponse(progress=event)
             else:
@@ -113,7 +111,11 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         return self._store.put(request.index_key, tables.index_bytes(settled, identity)), outlines
 
     def _cluster(
-        self, request: clusterer_pb2.ClusterCellsRequest, checkpoint: Checkpoint, report: Report
+        self,
+        request: clusterer_pb2.ClusterCellsRequest,
+        params: core.Params,
+        checkpoint: Checkpoint,
+        report: Report,
     ) -> clusterer_pb2.ClusterCellsResult:
         scale = _scale(request.embedder)
         keys = request.keys
@@ -121,10 +123,9 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         stored = [self._store.stat(name) for name in names]
         if any(found is None for found in stored):
             slides = [self._vectors(slide) for slide in request.slides]
-            neighbours = _neighbours(request.params.neighbour_count)
             with threadpool_limits(1):
-                made = features.build(slides, scale, neighbours)
-            clustered = core.cluster(made, request.params.leaf_count, request.params.seed, checkpoint, report)
+                made = features.build(slides, scale, params.neighbours)
+            clustered = core.cluster(made, params, checkpoint, report)
             checkpoint()
             contents = _contents(clustered, made)
             stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
@@ -172,7 +173,8 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         leaf, confidence = self._store.stat(request.leaf_key), self._store.stat(request.confidence_key)
         if leaf is None or confidence is None:
             grown, matrix = self._tree(request.clustering), self._features(request.clustering)
-            slide, neighbours = self._vectors(request.slide), _neighbours(request.neighbour_count)
+            slide = self._vectors(request.slide)
+            neighbours = core.Params(neighbour_count=request.neighbour_count).neighbours
             with threadpool_limits(1):
                 rows = features.apply(slide, _scale(request.embedder), grown.fitted_projection(), neighbours)
                 if rows.shape[1] != matrix.shape[1]:
@@ -230,10 +232,3 @@ def _identity(message: clusterer_pb2.CellIdentity) -> settle.Identity:
 def _scale(model: artifact_pb2.ModelRef) -> features.Scale:
     spec = resolve(model.name, model.revision, "embedder")
     return features.Scale(spec.columns, spec.location, spec.scale)
-
-
-def _neighbours(wanted: int) -> int:
-    """0 is the default, -1 none."""
-    if not -1 <= wanted <= MAX_NEIGHBOURS:
-        raise InvalidArgument(f"neighbour_count must lie in -1 to {MAX_NEIGHBOURS}")
-    return {0: DEFAULT_NEIGHBOURS, -1: 0}.get(wanted, wanted)

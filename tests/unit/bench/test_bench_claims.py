@@ -16,7 +16,7 @@ ROWS = 1500
 
 def overlapping(seed: int) -> Painted:
     rows, kind = kinds(ROWS, apart=2.5, seed=seed)
-    made = core.cluster(features(rows), 40, seed)
+    made = core.cluster(features(rows), core.Params(leaf_count=40, seed=seed))
     cut = np.asarray(made.tree.node_of_leaf(20), np.int64)
     tile = np.random.default_rng(seed).integers(0, 60, ROWS)
     return Painted(Board(features(rows).matrix, made.leaf, made.tree, cut), kind + 1, tile)

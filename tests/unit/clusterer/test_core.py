@@ -15,12 +15,12 @@ from tests.unit.clusterer.clouds import features, kinds
 
 @pytest.fixture(scope="module")
 def clustered() -> Clustered:
-    return core.cluster(features(kinds(1200)[0]), 0, 7)
+    return core.cluster(features(kinds(1200)[0]), core.Params(seed=7))
 
 
 def test_the_same_seed_gives_the_same_bytes(clustered: Clustered) -> None:
-    again = core.cluster(features(kinds(1200)[0]), 0, 7)
-    other = core.cluster(features(kinds(1200)[0]), 0, 8)
+    again = core.cluster(features(kinds(1200)[0]), core.Params(seed=7))
+    other = core.cluster(features(kinds(1200)[0]), core.Params(seed=8))
     assert tree.to_json(again.tree) == tree.to_json(clustered.tree) != tree.to_json(other.tree)
     for name in ("leaf", "confidence", "layout"):
         assert getattr(again, name).tobytes() == getattr(clustered, name).tobytes()
@@ -112,7 +112,7 @@ def test_a_part_of_the_tree_can_be_laid_out(clustered: Clustered) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
 def test_few_or_equal_rows_are_clustered_too(count: int) -> None:
     for rows in (np.zeros((count, 3)), kinds(count, 2, 3)[0]):
-        made = core.cluster(features(rows), 0, 0)
+        made = core.cluster(features(rows), core.Params())
         assert made.tree.node(made.tree.root).cell_count + made.tree.noise_count == count
         assert not made.tree.structure.found
         assert np.isfinite(made.layout).all()
@@ -120,7 +120,7 @@ def test_few_or_equal_rows_are_clustered_too(count: int) -> None:
 
 def test_no_rows_and_no_tree_are_errors() -> None:
     with pytest.raises(InvalidArgument):
-        core.cluster(features(np.zeros((0, 3))), 0, 0)
+        core.cluster(features(np.zeros((0, 3))), core.Params())
     for content in (b"", b"{}", b'{"nodes": [1]}'):
         with pytest.raises(ArtifactInvalid):
             tree.from_json(content)

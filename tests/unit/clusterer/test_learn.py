@@ -19,7 +19,7 @@ ROWS = 1500
 
 @pytest.fixture(scope="module")
 def board() -> Board:
-    made = core.cluster(features(kinds(ROWS, apart=4.0)[0]), 0, 0)
+    made = core.cluster(features(kinds(ROWS, apart=4.0)[0]), core.Params())
     cut = np.asarray(made.tree.node_of_leaf(12), np.int64)
     return Board(features(kinds(ROWS, apart=4.0)[0]).matrix, made.leaf, made.tree, cut)
 
@@ -151,7 +151,7 @@ def test_abstains_where_it_is_told_to(board: Board) -> None:
 def test_learning_from_200_cells_takes_well_under_a_second() -> None:
     rng = np.random.default_rng(0)
     matrix = rng.normal(0, 1, (20_000, 60)).astype(np.float16)
-    made = core.cluster(features(matrix[:2000]), 40, 0)
+    made = core.cluster(features(matrix[:2000]), core.Params(leaf_count=40))
     leaf = np.resize(made.leaf, len(matrix))
     board = Board(matrix, leaf, made.tree, np.asarray(made.tree.node_of_leaf(10), np.int64))
     rows = rng.choice(len(matrix), 200, replace=False)

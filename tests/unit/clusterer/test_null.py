@@ -9,7 +9,7 @@ from tests.unit.clusterer.clouds import features, kinds
 
 
 def found(rows: np.ndarray, seed: int) -> bool:
-    return core.cluster(features(rows), 0, seed).tree.structure.found
+    return core.cluster(features(rows), core.Params(seed=seed)).tree.structure.found
 
 
 def one_cloud(seed: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_clouds_apart_have_structure() -> None:
 
 def test_supported_are_the_sides_of_the_gap() -> None:
     rows, kind = kinds(800, 2, 4, 10.0)
-    made = core.cluster(features(rows), 0, 0)
+    made = core.cluster(features(rows), core.Params())
     grown = made.tree
     halves = grown.node(grown.root).children
     assert {node.id for node in grown.nodes if node.supported} == set(halves)

@@ -19,7 +19,7 @@ NOTHING = np.zeros(0, np.int64)
 @pytest.fixture(scope="module")
 def board() -> Board:
     rows = features(kinds(ROWS, apart=3.0)[0])
-    made = core.cluster(rows, 0, 0)
+    made = core.cluster(rows, core.Params())
     return Board(rows.matrix, made.leaf, made.tree, np.asarray(made.tree.node_of_leaf(20), np.int64))
 
 
