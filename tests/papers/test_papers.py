@@ -16,6 +16,7 @@ PAPERS = [*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *DOCS.rglob("
 OF_THE_HOUSE = [
     ROOT / "CONTRIBUTING.md",
     DOCS / "architecture.md",
+    DOCS / "contributing.md",
     DOCS / "operations.md",
     *(DOCS / "decisions").glob("*.md"),
 ]
