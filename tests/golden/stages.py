@@ -60,7 +60,7 @@ NOT_PINNED = {
 class KeepingStore(FolderStore):
     """Keeps pixels, too."""
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
         """They are looked at after the job."""
 
 

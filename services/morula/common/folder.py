@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -109,11 +109,14 @@ class FolderStore:
                     found = path.stat()
                     yield Seen(key, found.st_size, found.st_mtime)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
         path = self._path(key)
-        with self._here():
+        full = telling_full(self._root, f"delete {key}", "see to it that it can be written, and try again")
+        with self._here(), full:
             if path.is_file():
                 with self._records.locked(key):
+                    if check is not None:
+                        check()
                     path.unlink(missing_ok=True)
                     self._records.forget(key)
         self._check_here()

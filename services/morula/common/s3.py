@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -184,7 +184,9 @@ class S3Store:
                 if found.object_name and found.last_modified:
                     yield Seen(found.object_name, found.size or 0, found.last_modified.timestamp())
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
+        if check is not None:
+            check()
         with _answers(key):
             self._reader.remove_object(self._bucket, validate_key(key))
 

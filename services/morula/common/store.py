@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,8 +71,11 @@ class Store(Protocol):
     def survey(self, prefix: str) -> Iterator[Seen]:
         """What lies under keys that begin with the prefix, in any order, at the cost of a listing."""
 
-    def delete(self, key: str) -> None:
-        """Deletes; an object that is not there is no error."""
+    def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
+        """Deletes; an object that is not there is no error. `check` is asked last, and raises where it is to stay.
+
+        Between the call and that moment this process may be frozen for long.
+        """
 
     def presign_get(self, key: str, expires_s: int) -> str:
         """A URL that anyone may read for a while; Unimplemented where there is no server to read from."""

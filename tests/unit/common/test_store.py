@@ -17,7 +17,7 @@ import pytest
 from morula.common.errors import ArtifactChanged, ArtifactMissing, InvalidArgument, KeyInvalid, StorageFull, Unavailable
 from morula.common.folder import ABANDONED_S, TICK_NS, FolderStore
 from morula.common.store import open_store, put_exactly
-from tests.servers.disks import filled, small_disk
+from tests.servers.disks import filled, read_only, small_disk
 
 KEY = "p/s/plan/a.bin"
 OTHER = "p/s/plan/b.bin"
@@ -248,6 +248,15 @@ def test_a_full_disk_is_told_leaves_nothing_and_can_be_read(tmp_path: Path) -> N
             assert store.get("p/old") == b"kept"
             assert not list((disk / ".morula" / "temporary").iterdir())
         assert store.put("p/new", bytes(5000)).size_bytes == 5000
+
+
+def test_a_disk_that_cannot_be_written_is_told_by_whoever_deletes(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1 << 20) as disk:
+        store = FolderStore(disk)
+        store.put(KEY, b"kept")
+        with read_only(disk), pytest.raises(Unavailable, match=f"cannot delete {KEY}"):
+            store.delete(KEY)
+        assert store.get(KEY) == b"kept"
 
 
 def test_a_folder_whose_disk_is_not_mounted_is_away_and_not_empty(tmp_path: Path) -> None:
