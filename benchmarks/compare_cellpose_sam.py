@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from morula.networks.cpsam import fuse
 from morula.segmenter.cellpose_sam import published
-from morula.segmenter.cpsam import fuse
 from morula.segmenter.stock import randomize
 
 CROP_PX = 256

@@ -15,7 +15,8 @@ from morula.common.models import FAMILIES, ModelSpec, add_rows
 from morula.common.rpc import from_rpc_error
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.common.weights import WeightsFolder
-from morula.segmenter.backends import Networks
+from morula.networks.models import Models
+from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 from tests.servers.require import networks
@@ -57,7 +58,7 @@ def store() -> Iterator[FolderStore]:
 async def stub(
     store: FolderStore, weights: WeightsFolder, model: ModelSpec
 ) -> AsyncIterator[segmenter_pb2_grpc.SegmenterServiceStub]:
-    slot, models = Slot("segmenter", at_once=3), Networks(weights, device="cpu", cores=Cores(1))
+    slot, models = Slot("segmenter", at_once=3), Models("segmenter", MODELS, weights, device="cpu", cores=Cores(1))
     async with running(SegmenterServicer(store, slot, models)) as channel:
         yield segmenter_pb2_grpc.SegmenterServiceStub(channel)
     slot.close()
@@ -134,7 +135,7 @@ async def test_weights_that_were_damaged_are_not_used(store, shard, weights, mod
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
     try:
-        slot, models = Slot("segmenter"), Networks(weights, device="cpu", cores=Cores(1))
+        slot, models = Slot("segmenter"), Models("segmenter", MODELS, weights, device="cpu", cores=Cores(1))
         async with running(SegmenterServicer(store, slot, models)) as channel:
             request = request_for(store, shard, model, "p/s/cells/a.parquet")
             with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -29,9 +29,9 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
+from morula.networks.crop_queue import CropQueue  # noqa: E402
 from morula.segmenter import cellpose_unet  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
-from morula.segmenter.engine import CropQueue  # noqa: E402
 from morula.segmenter.flows import FlowModel  # noqa: E402
 
 SHARDS = 3
@@ -39,7 +39,7 @@ CROPS_OF_A_SHARD = 4
 BATCH = 3
 TIMEOUT_S = 60
 MODEL = ModelSpec(**{field: getattr(FAMILY, field) for field in FAMILY.__dataclass_fields__} | {"name": "narrow"})
-FILL = "morula_segmenter_batch_fill"
+FILL = "morula_network_batch_fill"
 Alone = tuple[list[str], tuple[float, float]]
 
 

@@ -11,7 +11,8 @@ from morula.common.compute import Cores, Slot
 from morula.common.models import FAMILIES, add_rows
 from morula.common.testing import write_slide
 from morula.common.weights import WeightsFolder
-from morula.segmenter.backends import Networks
+from morula.networks.models import Models
+from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import gateway, services
 from tests.servers.require import networks
@@ -57,7 +58,7 @@ async def test_every_shard_is_told_the_measured_size(
     monkeypatch.setattr("morula.segmenter.core.median_diameter_um", lambda diameters: (7.5, len(diameters)))
     path = tmp_path / "tiny.tiff"
     write_slide(path, 1200, 700)
-    models = Networks(weights, device="cpu", cores=Cores(1))
+    models = Models("segmenter", MODELS, weights, device="cpu", cores=Cores(1))
     async with services(tmp_path, without=("segmenter",)) as running:
         noting = Noting(running.store, Slot("segmenter", at_once=3), models, Cores(1))
         await running.start("segmenter", noting)

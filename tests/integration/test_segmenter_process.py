@@ -35,7 +35,7 @@ networks()
 
 SHARDS = 3
 TIMEOUT_S = 120
-CROPS = re.compile(r"^morula_segmenter_crops_total (\S+)$", re.MULTILINE)
+CROPS = re.compile(r"^morula_network_crops_total (\S+)$", re.MULTILINE)
 
 
 @dataclass

@@ -20,11 +20,12 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 from torch.nn import functional  # noqa: E402
 
-from morula.segmenter import card, card_dynamics, cellpose_unet, metrics  # noqa: E402
+from morula.networks import metrics  # noqa: E402
+from morula.networks.crop_queue import CropQueue  # noqa: E402
+from morula.segmenter import card, card_dynamics, cellpose_unet  # noqa: E402
 from morula.segmenter.card import CardFlows  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits, finish_there  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
-from morula.segmenter.engine import CropQueue  # noqa: E402
 from morula.segmenter.flows import FlowModel, Flows, Said, dynamics_params  # noqa: E402
 from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
 

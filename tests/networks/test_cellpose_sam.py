@@ -13,11 +13,12 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 from torch import nn  # noqa: E402
 
+from morula.networks.cpsam import fuse  # noqa: E402
+from morula.networks.crop_queue import computing_in  # noqa: E402
+from morula.networks.devices import fast_dtype  # noqa: E402
+from morula.networks.files import load_exactly  # noqa: E402
 from morula.segmenter import cellpose_sam  # noqa: E402
-from morula.segmenter.cpsam import fuse  # noqa: E402
-from morula.segmenter.engine import computing_in  # noqa: E402
 from morula.segmenter.stock import randomize  # noqa: E402
-from morula.segmenter.weights import load_exactly  # noqa: E402
 
 torch.set_num_threads(1)
 # Two neighbours of the 24 blocks, one with each of the two sizes of tables of distances that there are.
@@ -84,7 +85,7 @@ def test_a_file_computes_in_what_is_asked_for_whatever_was_asked_before(tmp_path
         assert computing_in(file, "bfloat16") is computing_in(file, "bfloat16")
         assert torch.equal(computing_in(file, "bfloat16")(crops)[0], half)
         assert torch.equal(computing_in(file, "float32")(crops)[0], exact)
-        own = half if cellpose_sam.fast_dtype(cpu) == torch.bfloat16 else exact
+        own = half if fast_dtype(cpu) == torch.bfloat16 else exact
         assert torch.equal(computing_in(file, "")(crops)[0], own)
 
 

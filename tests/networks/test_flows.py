@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,8 @@ from morula.common.compute import Checkpoint, Cores
 from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES, ModelSpec
 from morula.common.weights import WeightsFolder
-from morula.segmenter import backends
+from morula.networks.models import INSTALL, Models
+from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from tests.servers.require import networks
@@ -21,8 +23,8 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
+from morula.networks.crop_queue import CropQueue  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
-from morula.segmenter.engine import CropQueue  # noqa: E402
 from morula.segmenter.flows import FlowModel, Flows  # noqa: E402
 from morula.segmenter.instanseg import InstanSeg  # noqa: E402
 
@@ -100,7 +102,7 @@ def folder(tmp_path: Path) -> WeightsFolder:
 
 
 def test_rows_of_added_files_are_models(folder: WeightsFolder) -> None:
-    models = backends.Networks(folder, device="cpu", cores=Cores(1))
+    models = Models("segmenter", MODELS, folder, device="cpu", cores=Cores(1))
     assert set(models) == {"watershed", "cellpose-unet"}
     assert len(models) == 2
     random = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.uint8)
@@ -112,10 +114,12 @@ def test_rows_of_added_files_are_models(folder: WeightsFolder) -> None:
 
 def test_a_new_family_is_one_file_and_one_row(folder: WeightsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of this test has `load`; the rest of it is not needed."""
-    monkeypatch.setattr(backends, "FAMILIES", {"cellpose-unet": __name__})
-    monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(load=load))
-    models = backends.Networks(folder, device="cpu", cores=Cores(1))
-    assert models["cellpose-unet"](cones(), 0.5, Wanted()).labels.max() == 2
+    row = replace(ROW["cellpose-unet"], name="mine", family="down-hill")
+    monkeypatch.setattr("morula.common.models.FAMILIES", (*FAMILIES, row))
+    monkeypatch.setitem(sys.modules, "morula.segmenter.down_hill", SimpleNamespace(load=load))
+    folder.add(row, [("network", UNET)])
+    models = Models("segmenter", MODELS, folder, device="cpu", cores=Cores(1))
+    assert models["mine"](cones(), 0.5, Wanted()).labels.max() == 2
     models.close()
 
 
@@ -124,10 +128,10 @@ def load(spec: ModelSpec, files: object, queue: object) -> FlowModel:
 
 
 def test_without_torch_a_network_says_what_to_install(folder: WeightsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "morula.segmenter.engine")
+    monkeypatch.delitem(sys.modules, "morula.networks.crop_queue")
     monkeypatch.setitem(sys.modules, "torch", None)
-    models = backends.Networks(folder)
-    with pytest.raises(ModelUnavailable, match=re.escape(backends.INSTALL)):
+    models = Models("segmenter", MODELS, folder)
+    with pytest.raises(ModelUnavailable, match=re.escape(INSTALL)):
         models["cellpose-unet"](cones(), 0.5, Wanted())
 
 

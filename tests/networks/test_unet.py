@@ -17,10 +17,10 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
+from morula.networks.crop_queue import CropQueue  # noqa: E402
+from morula.networks.unet import UNet, UNetConfig  # noqa: E402
 from morula.segmenter import cellpose_unet  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
-from morula.segmenter.engine import CropQueue  # noqa: E402
-from morula.segmenter.unet import UNet, UNetConfig  # noqa: E402
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 NETWORK, SIZE = ORACLES / "unet_narrow.pth", ORACLES / "size_narrow.safetensors"
@@ -117,11 +117,11 @@ def test_channels_of_a_request_take_the_place_of_the_networks_own(
 
 
 def test_what_is_done_is_counted(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
-    names = ["crops_total", "cells_total", "batch_fill_count"]
-    phases = ("prepare", "network", "instances")
+    names = ["network_crops_total", "segmenter_cells_total", "network_batch_fill_count", "network_batch_seconds_count"]
+    phases = ("prepare", "instances")
 
     def counted() -> list[float]:
-        found = [REGISTRY.get_sample_value(f"morula_segmenter_{name}") for name in names]
+        found = [REGISTRY.get_sample_value(f"morula_{name}") for name in names]
         seconds = "morula_segmenter_phase_seconds_count"
         found += [REGISTRY.get_sample_value(seconds, {"phase": phase}) for phase in phases]
         return [value or 0.0 for value in found]
@@ -129,10 +129,10 @@ def test_what_is_done_is_counted(expected: dict[str, np.ndarray], queue: CropQue
     model = cellpose_unet.load(ROW, [("network", NETWORK)], queue)
     before = counted()
     cells = model(expected["pixels"], 0.5, Wanted(flows=FlowParams(flow_threshold=0, cellprob_threshold=-9))).scores
-    crops, found, batches, *phase_counts = (now - then for now, then in zip(counted(), before, strict=True))
+    crops, found, batches, timed, *phase_counts = (now - then for now, then in zip(counted(), before, strict=True))
     assert found == cells.size > 0
-    assert (crops, batches) == (2, 1), "two crops are one batch of two"
-    assert phase_counts == [1, batches, 1]
+    assert (crops, batches, timed) == (2, 1, 1), "two crops are one batch of two"
+    assert phase_counts == [1, 1]
 
 
 def test_width_and_channels_are_read_off_the_file() -> None:

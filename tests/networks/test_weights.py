@@ -16,9 +16,9 @@ import torch  # noqa: E402 - only where it is installed
 from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
+from morula.networks.files import load_exactly, read_state  # noqa: E402
+from morula.networks.unet import UNet, UNetConfig  # noqa: E402
 from morula.segmenter.cellpose_unet import read_network, read_size_model  # noqa: E402
-from morula.segmenter.unet import UNet, UNetConfig  # noqa: E402
-from morula.segmenter.weights import load_exactly, read_state  # noqa: E402
 
 ROW = next(row for row in FAMILIES if row.name == "cellpose-unet")
 

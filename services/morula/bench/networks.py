@@ -7,15 +7,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from morula.common.models import FAMILIES, ModelSpec
+from morula.common.models import families
+from morula.networks.models import INSTALL
 from morula.onebox.failures import Failure
-from morula.segmenter.backends import INSTALL
 from morula.segmenter.instances import Model
-
-
-def family(name: str) -> ModelSpec:
-    """The family's row."""
-    return next(row for row in FAMILIES if row.name == name)
 
 
 def need_networks() -> None:
@@ -33,11 +28,11 @@ def trained_unet(data: Path) -> Iterator[Model | None]:
         yield None
         return
     need_networks()
+    from morula.networks.crop_queue import CropQueue
     from morula.segmenter import cellpose_unet
-    from morula.segmenter.engine import CropQueue
 
     queue = CropQueue("cpu")
     try:
-        yield cellpose_unet.load(family("cellpose-unet"), [("network", path)], queue)
+        yield cellpose_unet.load(families()["cellpose-unet"], [("network", path)], queue)
     finally:
         queue.close()

@@ -24,7 +24,7 @@ ROUNDS = 5
 def run() -> Report:
     """The best device there is; what is not of the network alone is measured on the processor in any case."""
     need_networks()
-    from morula.segmenter.engine import best_device
+    from morula.networks.devices import best_device
 
     scale = whole.scale_of(best_device())
     with threadpool_limits(limits=1):

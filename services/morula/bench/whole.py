@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.bench.known_cells import CELLS, TILE_PX, nuclei, painted
-from morula.bench.networks import family
 from morula.bench.report import Case, against
 from morula.common.compute import Cores, in_order
+from morula.common.models import families
 from morula.segmenter.core import outline
 from morula.segmenter.crops import plan
 from morula.segmenter.instances import Model, Wanted, unstoppable
@@ -20,8 +20,8 @@ from morula.segmenter.params import FlowParams
 from morula.segmenter.servicer import REGIONS_AT_ONCE
 
 if TYPE_CHECKING:
+    from morula.networks.crop_queue import CropQueue
     from morula.segmenter.cellpose_sam import SamNetwork
-    from morula.segmenter.engine import CropQueue
 
 HALO_PX = 32
 
@@ -69,8 +69,9 @@ def scale_of(device: str) -> Scale:
 
 def cases(scale: Scale) -> list[Case]:
     """Tiles one by one against regions of them: the same weights, numbers and pixels."""
+    from morula.networks.crop_queue import CropQueue
+    from morula.networks.devices import fast_dtype
     from morula.segmenter import cellpose_sam
-    from morula.segmenter.engine import CropQueue
     from morula.segmenter.measured import best_seconds, crop_flop, matmul_flop_per_s
     from morula.segmenter.stock import stock_sam
 
@@ -80,7 +81,7 @@ def cases(scale: Scale) -> list[Case]:
     tiles = [region[y : y + TILE_PX, x : x + TILE_PX] for y in starts for x in starts]
     queue = CropQueue(scale.device, scale.batch, Cores() if scale.is_card else Cores(1))
     try:
-        dtype = cellpose_sam.fast_dtype(queue.device)
+        dtype = fast_dtype(queue.device)
         network, evaluate = stock_sam(scale.block_count, dtype, scale.device)
         theirs = best_seconds(lambda: evaluate(tiles), scale.clock, scale.rounds, warm=scale.is_card)
         fused = cellpose_sam.SamNetwork(network, "cellpose-sam", queue.device, dtype)
@@ -117,7 +118,7 @@ def _region_seconds(region: NDArray[np.uint8], network: SamNetwork, queue: CropQ
     from morula.segmenter.flows import FlowModel, Flows
     from morula.segmenter.measured import best_seconds
 
-    traits = Traits(CROP_PX, family("cellpose-sam").channels, 30.0)
+    traits = Traits(CROP_PX, families()["cellpose-sam"].channels, 30.0)
     finish = CardFlows if scale.is_card else Flows.of
     model: Model = FlowModel(CropBackend([network], traits, queue, finish=finish))
     wanted = Wanted(flows=FlowParams(normalize="image"))

@@ -168,6 +168,11 @@ def rows() -> tuple[ModelSpec, ...]:
     return (*REGISTRY, *_added.values())
 
 
+def families() -> dict[str, ModelSpec]:
+    """Rows of the families of networks, by their names."""
+    return {row.family: row for row in FAMILIES}
+
+
 def find(name: str, task: Task, registry: Iterable[ModelSpec] | None = None) -> ModelSpec:
     """The row of this name, or ModelUnavailable with the names there are."""
     known = {spec.name: spec for spec in (rows() if registry is None else registry) if spec.task == task}

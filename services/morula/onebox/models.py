@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from morula.common.models import FAMILIES, REGISTRY, ModelSpec
+from morula.common.models import REGISTRY, ModelSpec, families
 from morula.common.weights import WeightsFolder
+from morula.networks.models import check_files
 from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
-from morula.segmenter.backends import check_files
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def registry(folder: DataFolder) -> list[ModelSpec]:
 
 def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | None, wishes: Wishes) -> ModelSpec:
     """Checks every tensor of the files, copies them in and writes their row."""
-    known = {row.family: row for row in FAMILIES}
+    known = families()
     if family not in known:
         raise WrongUse(f"there is no family of networks {family!r}; there are: {', '.join(known)}")
     asked: dict[str, Any] = {name: value for name, value in asdict(wishes).items() if value not in (None, ())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.errors import MorulaError
-from morula.common.models import find
+from morula.common.models import ModelSpec, find
 from morula.common.weights import WeightsFolder
+from morula.networks.models import Models
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
 from morula.onebox.models import registry
 from morula.onebox.scoring import Overlap, overlap, scores
-from morula.segmenter.backends import LazyModel, Networks
+from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
 from morula.segmenter.core import outline
 from morula.segmenter.instances import Calibration, Model, Wanted
@@ -48,27 +49,29 @@ def segment(
 ) -> list[Segmented]:
     """Segments images one by one; one that cannot be read does not keep the others from it."""
     images = find_images(paths)
-    find(name, "segmenter", registry(folder))
+    spec = find(name, "segmenter", registry(folder))
     out.mkdir(parents=True, exist_ok=True)
-    models = Networks(WeightsFolder(folder.weights))
+    models = Models("segmenter", MODELS, WeightsFolder(folder.weights))
     done = []
     try:
         for image in images:
-            done.append(_segment_one(image, out, models[name], mpp, wanted))
+            done.append(_segment_one(image, out, models, spec, mpp, wanted))
             report(done[-1])
     finally:
         models.close()
     return done
 
 
-def _segment_one(image: Path, out: Path, model: Model, mpp: float, wanted: Wanted) -> Segmented:
+def _segment_one(
+    image: Path, out: Path, models: Mapping[str, Model], spec: ModelSpec, mpp: float, wanted: Wanted
+) -> Segmented:
     try:
         pixels = read_image(image)
-        if isinstance(model, LazyModel):
-            found = outline(model(pixels, mpp, wanted))
+        if spec.is_network:
+            found = outline(models[spec.name](pixels, mpp, wanted))
         else:
             eight = eight_bits(pixels)
-            found = outline(model(eight, mpp, replace(wanted, calibration=calibration_of(eight))))
+            found = outline(models[spec.name](eight, mpp, replace(wanted, calibration=calibration_of(eight))))
     except WrongUse as error:
         return Segmented(image, error=one_line(error))
     except MorulaError as error:

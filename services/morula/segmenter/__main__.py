@@ -11,20 +11,21 @@ from morula.common.models import add_rows
 from morula.common.rpc import serve
 from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
-from morula.segmenter.backends import Networks
+from morula.networks.models import Models
+from morula.networks.settings import NetworkSettings
+from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
-from morula.segmenter.settings import SegmenterSettings
 
 
 def main() -> None:
-    settings = SegmenterSettings()
+    settings = NetworkSettings()
     configure("segmenter", settings.log_level)
     cores = Cores(settings.threads)
     # Regions lie beside each other on the cores, a thread each.
     cv2.setNumThreads(1)
     weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
-    models = Networks(weights, settings.device, settings.batch, cores)
-    add_rows(models.specs)
+    models = Models("segmenter", MODELS, weights, settings.device, settings.batch, cores)
+    add_rows(models.rows)
     slot = Slot("segmenter", settings.admit, at_once=settings.admit)
     servicer = SegmenterServicer(settings.open_store(), slot, models, cores)
     try:

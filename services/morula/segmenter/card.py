@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from morula.segmenter import card_dynamics, crops, metrics
+from morula.networks import metrics
+from morula.segmenter import card_dynamics, crops
 from morula.segmenter.dynamics import DynamicsParams, fill_and_drop_small
 from morula.segmenter.flows import Flows, Image, Said, mean_scores
 from morula.segmenter.instances import Instances

@@ -13,18 +13,17 @@ from torch import Tensor, nn
 
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
-from morula.segmenter.cpsam import fuse
+from morula.networks.cpsam import fuse
+from morula.networks.crop_queue import CropQueue
+from morula.networks.devices import fast_dtype, torch_dtype
+from morula.networks.dtypes import Dtype
+from morula.networks.files import load_exactly, read_state
 from morula.segmenter.crop_backend import CropBackend, Traits
-from morula.segmenter.engine import CropQueue
 from morula.segmenter.flows import FlowModel
-from morula.segmenter.params import Dtype
-from morula.segmenter.weights import load_exactly, read_state
 
 CROP_PX = 256
 _BLOCK = "encoder.blocks.{}.norm1.weight"
 _DIAMETER_PX = 30.0
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FIRST_WITH_BF16 = 8  # Compute capability.
 
 
 class SamNetwork:
@@ -57,7 +56,7 @@ class SamFile:
         return self.in_dtype("")(crops)
 
     def in_dtype(self, dtype: Dtype) -> SamNetwork:
-        wanted = DTYPES[dtype] if dtype else fast_dtype(self._device)
+        wanted = torch_dtype(dtype, self._device)
         with self._lock:
             if wanted not in self._made:
                 # What was read to be checked becomes the first; it is rounded in place, so that others are read anew.
@@ -65,15 +64,6 @@ class SamFile:
                 network = read if read is not None else read_network(self._path)
                 self._made[wanted] = SamNetwork(network, self.name, self._device, wanted)
             return self._made[wanted]
-
-
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes with it, else float32."""
-    if device.type == "cuda":
-        # Older cards emulate it, slower than they are with float32.
-        return torch.bfloat16 if torch.cuda.get_device_properties(device).major >= FIRST_WITH_BF16 else torch.float32
-    has_bf16: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def published(block_count: int, output_count: int = 3) -> Any:

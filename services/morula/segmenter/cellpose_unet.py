@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
+from morula.networks.crop_queue import CropQueue, Network
+from morula.networks.files import load_exactly, read_state
+from morula.networks.unet import UNet, UNetConfig
 from morula.segmenter.crop_backend import CropBackend, SizeModel, Traits
-from morula.segmenter.engine import CropQueue, Network
 from morula.segmenter.flows import FlowModel
-from morula.segmenter.unet import UNet, UNetConfig
-from morula.segmenter.weights import load_exactly, read_state
 
 CROP_PX = 224
 # Early released files say nothing of sizes.

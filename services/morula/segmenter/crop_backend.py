@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from morula.common.compute import Checkpoint
+from morula.networks.crop_queue import CropQueue, Network, computing_in
 from morula.segmenter import crops, metrics
 from morula.segmenter.card import CardFlows
 from morula.segmenter.channels import planes
-from morula.segmenter.engine import CropQueue, Network, computing_in
 from morula.segmenter.flows import Flows, Found, Image, Pixels, Said, resized
 from morula.segmenter.instances import Wanted
 

@@ -1,4 +1,4 @@
-"""What a model is asked and what it answers. A model is one file with one such function, and one row in `MODELS`."""
+"""What a model is asked and what it answers. A model is one file and one row of the registry."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from morula.common.compute import Checkpoint
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
+from morula.networks.crop_queue import CropQueue, computing_in
 from morula.segmenter.channels import planes
-from morula.segmenter.engine import CropQueue, computing_in
 from morula.segmenter.flows import resized
 from morula.segmenter.instances import Instances, Wanted, unstoppable
 

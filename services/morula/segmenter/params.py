@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from morula.networks.dtypes import Dtype
+
 Normalization = Literal["slide", "image", "none"]
-Dtype = Literal["", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from morula.common.geometry import Grid
 from morula.common.models import resolve
 from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.store import Store, Stored
+from morula.networks.dtypes import Dtype
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
-from morula.segmenter.params import DEFAULTS, Dtype, FlowParams, Normalization
+from morula.segmenter.params import DEFAULTS, FlowParams, Normalization
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.
@@ -51,27 +52,29 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         dtype, thread_count = _numerics(request.numerics)
         flows = replace(DEFAULTS, dtype=dtype, thread_count=thread_count)
         wanted = Wanted(calibration=_calibration(request.calibration), flows=flows, is_part=True)
-        model = self._model(request.model)
-        return await self._slot.run(lambda checkpoint: self._measure(request.pixels, model, wanted, checkpoint))
+        name = self._name(request.model)
+        return await self._slot.run(lambda checkpoint: self._measure(request.pixels, name, wanted, checkpoint))
 
     async def SegmentShard(  # noqa: N802 - the contract's name
         self, request: segmenter_pb2.SegmentShardRequest, _context: object
     ) -> segmenter_pb2.SegmentShardResponse:
-        model = self._model(request.model)
+        name = self._name(request.model)
         stored = await asyncio.to_thread(self._store.stat, request.cells_key)
         if stored is None:
-            stored = await self._slot.run(lambda checkpoint: self._segment(request, model, checkpoint))
+            stored = await self._slot.run(lambda checkpoint: self._segment(request, name, checkpoint))
         return await asyncio.to_thread(self._response, stored)
 
-    def _model(self, wanted: artifact_pb2.ModelRef) -> Model:
+    def _name(self, wanted: artifact_pb2.ModelRef) -> str:
+        """The name of a model that is here. Whoever computes with it takes it: it may have to be read first."""
         spec = resolve(wanted.name, wanted.revision, "segmenter")
         if spec.name not in self._models:
             raise ModelUnavailable(f"this segmenter does not run {spec.name!r}", model=spec.name)
-        return self._models[spec.name]
+        return spec.name
 
     def _measure(
-        self, pixels: artifact_pb2.ObjectRef, model: Model, wanted: Wanted, checkpoint: Checkpoint
+        self, pixels: artifact_pb2.ObjectRef, name: str, wanted: Wanted, checkpoint: Checkpoint
     ) -> segmenter_pb2.MeasureObjectsResponse:
+        model = self._models[name]
         diameters = []
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
             for region in self._cores.each(read_regions(path)):
@@ -84,7 +87,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 
-    def _segment(self, request: segmenter_pb2.SegmentShardRequest, model: Model, checkpoint: Checkpoint) -> Stored:
+    def _segment(self, request: segmenter_pb2.SegmentShardRequest, name: str, checkpoint: Checkpoint) -> Stored:
+        model = self._models[name]
         with of_artifact(request.tiles.key):
             tiles = read_tiles(self._store.get(request.tiles.key, request.tiles.sha256))
             layout = _layout(tiles, keeps_rejected=request.params.keep_rejected)

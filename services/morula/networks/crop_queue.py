@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, Cores
 from morula.common.errors import Cancelled, Internal, ModelUnavailable
-from morula.segmenter import metrics
-from morula.segmenter.params import Dtype
+from morula.networks import metrics
+from morula.networks.dtypes import Dtype
 
 Crops = NDArray[np.float32]
 # Of a request with more, which is a plain image larger than any region, outputs are not left on the device.
@@ -211,7 +211,7 @@ class CropQueue:
             found = outputs[:filled].float().clone(), styles[:filled].float().cpu().numpy()
             if self.device.type == "cuda":
                 torch.cuda.current_stream(self.device).synchronize()
-        metrics.PHASE_SECONDS.labels("network").observe(time.perf_counter() - began)
+        metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.CROPS.inc(filled)
         metrics.BATCH_FILL.observe(filled / len(batch))
         return found
@@ -233,8 +233,3 @@ class CropQueue:
                 request.styles.append(outcome[1][place : place + count])
                 request.done += count
                 place += count
-
-
-def best_device() -> str:
-    """The accelerator where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"

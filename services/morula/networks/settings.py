@@ -1,4 +1,4 @@
-"""What the segmenter is told beyond what every service is told."""
+"""What a service with networks is told beyond what every service is told."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import Field
 from morula.common.settings import ServiceSettings
 
 
-class SegmenterSettings(ServiceSettings):
-    """Settings of networks; the classical segmenter needs none."""
+class NetworkSettings(ServiceSettings):
+    """Where networks lie and what they run on; models without weights need none of it."""
 
     weights_dir: Path | None = None
     """Folder of an operator's weights, as `morula models add` fills it."""

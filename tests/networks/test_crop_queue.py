@@ -14,8 +14,8 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
-from morula.segmenter import metrics  # noqa: E402
-from morula.segmenter.engine import CropQueue, computing_in  # noqa: E402
+from morula.networks import metrics  # noqa: E402
+from morula.networks.crop_queue import CropQueue, computing_in  # noqa: E402
 
 PATIENCE_S = 120
 

@@ -1,0 +1,8 @@
+"""What networks compute in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Dtype = Literal["", "float32", "bfloat16"]
+"""Empty is what the device is fast with."""

@@ -1,0 +1,104 @@
+"""The models that a service runs: those that are always there, and networks of an operator's files on one device.
+
+A family of networks is one row of the registry and one file: `load(spec, files, queue)` in the module of the family's
+name, in the service of its task. It is imported when one of the family is first asked, for it imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from morula.common.compute import Cores
+from morula.common.errors import ModelUnavailable
+from morula.common.models import ModelSpec, Task, families
+from morula.common.weights import WeightsFolder
+
+if TYPE_CHECKING:
+    from morula.networks.crop_queue import CropQueue
+
+Model = TypeVar("Model")
+INSTALL = ".venv/bin/pip install -e '.[networks]' in the checkout"
+
+
+class Models(Mapping[str, Model]):
+    """Models of one task by name. A network is read when it is first needed, by the thread that needs it."""
+
+    def __init__(
+        self,
+        task: Task,
+        always: Mapping[str, Model],
+        weights: WeightsFolder | None = None,
+        device: str = "",
+        batch: int = 0,
+        cores: Cores | None = None,
+    ) -> None:
+        self._weights = weights
+        self._device, self._batch, self._cores = device, batch, cores
+        self._queue: CropQueue | None = None
+        self._lock = threading.Lock()
+        self.rows: Sequence[ModelSpec] = [row for row in weights.rows() if row.task == task] if weights else ()
+        self._networks = {row.name: row for row in self.rows}
+        self._loaded: dict[str, Model] = dict(always)
+        self._names = [*always, *self._networks]
+
+    def __getitem__(self, name: str) -> Model:
+        if name not in self._loaded:
+            with self._lock:  # What is here already does not wait for one that is read.
+                if name not in self._loaded:
+                    self._loaded[name] = self._load(self._networks[name])
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # Mapping's own would read the network.
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def check(self) -> bool:
+        """Whether the device computes; nothing is asked of it before a network needed it."""
+        return self._queue is None or self._queue.check()
+
+    def close(self) -> None:
+        if self._queue:
+            self._queue.close()
+
+    def _load(self, row: ModelSpec) -> Any:
+        assert self._weights is not None  # noqa: S101 - whence its row is
+        files = self._weights.files(row)
+        if self._queue is None:
+            crop_queue = _imported("morula.networks.crop_queue")
+            device = self._device or _imported("morula.networks.devices").best_device()
+            self._queue = crop_queue.CropQueue(device, self._batch, self._cores)
+        return load_network(row, files, self._queue)
+
+
+def load_network(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> Any:
+    """The model of a row; every tensor of its files is checked on the way."""
+    if spec.family not in families():
+        raise ModelUnavailable(f"this {spec.task} knows no network {spec.family!r}", model=spec.name)
+    return _imported(f"morula.{spec.task}.{spec.family.replace('-', '_')}").load(spec, files, queue)
+
+
+def check_files(spec: ModelSpec, files: Sequence[tuple[str, Path]]) -> None:
+    """Raises ModelUnavailable where files are not what the row's family needs."""
+    queue = _imported("morula.networks.crop_queue").CropQueue("cpu")
+    try:
+        load_network(spec, files, queue)
+    finally:
+        queue.close()
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("morula"):
+            raise
+        raise ModelUnavailable(f"networks need {error.name}, which is not installed: {INSTALL}") from error
