@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from morula.bench.fields import cells_of
 from morula.common.models import SCALES
-from morula.embedder import core
+from morula.embedder import named
 
 MPP = 0.5
 # Columns that spread over decades enter the vectors as logarithms.
@@ -49,7 +49,7 @@ def main() -> None:
     folder = Path(os.environ.get("MORULA_DATA", "../shared/data"))
     fields = [cells_of(image, MPP) for image in images(folder)]
     names = [f"log_{name}" if name in LOGARITHMS else name for name in fields[0].columns]
-    vectors = np.concatenate([core.vectors(field.columns, names) for field in fields]).astype(np.float64)
+    vectors = np.concatenate([named.vectors(field.columns, names) for field in fields]).astype(np.float64)
     low, location, high = np.percentile(vectors, [25, 50, 75], axis=0)
     fitted = {
         "columns": names,

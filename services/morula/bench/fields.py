@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.models import find
-from morula.embedder import core as embedder
-from morula.embedder import morphology
+from morula.embedder import morphology, named
+from morula.embedder.instances import Columns
 from morula.onebox.segmenting import calibration_of
 from morula.segmenter import core as segmenter
 from morula.segmenter import watershed
@@ -21,7 +21,7 @@ class Field:
     """The cells of one image, in its px; row k is label k + 1."""
 
     outlines: segmenter.Outlines
-    columns: embedder.Columns
+    columns: Columns
     """Morphology in human units."""
 
     @property
@@ -30,7 +30,7 @@ class Field:
 
     def vectors(self) -> NDArray[np.float16]:
         """In the raw units of the registry's columns, as the embedder writes them."""
-        return embedder.vectors(self.columns, find("morphology", "embedder").columns)
+        return named.vectors(self.columns, find("morphology", "embedder").columns)
 
     def match(self, x: NDArray[np.float64], y: NDArray[np.float64], within_px: float) -> NDArray[np.int64]:
         """The cell at each point: the one it lies in, else the nearest free centroid; -1 where there is none."""

@@ -6,19 +6,30 @@ import asyncio
 
 import cv2
 
-from morula.common.compute import Slot, cpu_count
+from morula.common.compute import Cores, Slot
+from morula.common.models import add_rows
 from morula.common.rpc import serve
-from morula.common.settings import ServiceSettings
 from morula.common.telemetry import configure
+from morula.common.weights import WeightsFolder
+from morula.embedder.backends import MODELS
 from morula.embedder.servicer import EmbedderServicer
+from morula.networks.models import Models
+from morula.networks.settings import NetworkSettings
 
 
 def main() -> None:
-    settings = ServiceSettings()
+    settings = NetworkSettings()
     configure("embedder", settings.log_level)
-    cv2.setNumThreads(settings.threads or cpu_count())
-    slot = Slot("embedder", admit=settings.admit)
-    asyncio.run(serve(settings, [EmbedderServicer(settings.open_store(), slot)]))
+    cores = Cores(settings.threads)
+    cv2.setNumThreads(cores.count)
+    weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
+    models = Models("embedder", MODELS, weights, settings.device, settings.batch, cores)
+    add_rows(models.rows)
+    servicer = EmbedderServicer(settings.open_store(), Slot("embedder", admit=settings.admit), models)
+    try:
+        asyncio.run(serve(settings, [servicer], device_check=models.check))
+    finally:
+        models.close()
 
 
 if __name__ == "__main__":

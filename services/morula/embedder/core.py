@@ -1,4 +1,4 @@
-"""From the outlines of cells to their vectors: arrays in, arrays out."""
+"""From the outlines of cells to what embedders see of them: arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 from morula.common.errors import ArtifactInvalid
 from morula.common.pixels import Region
 from morula.embedder import morphology
-
-Columns = dict[str, NDArray[np.float64]]
-_LOGARITHM = "log_"
-_FP16_MAX = float(np.finfo(np.float16).max)
+from morula.embedder.instances import RegionCells
 
 
 def rasterise(polygons: NDArray[np.object_], shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -57,24 +54,9 @@ def working_polygons(cells: pa.Table, region: Region) -> NDArray[np.object_]:
     return moved
 
 
-def embed_region(region: Region, cells: pa.Table, stain_matrix: Sequence[float]) -> Columns:
-    """Morphology of a region's cells, in the order of their table."""
+def cells_of_region(region: Region, cells: pa.Table, stain_matrix: Sequence[float]) -> RegionCells:
+    """A region's cells, measured, in the order of their table."""
     polygons = working_polygons(cells, region)
     labels = rasterise(polygons, region.pixels.shape[:2])
-    return morphology.measure(region.pixels, labels, polygons, region.mpp, stain_matrix)
-
-
-def measured(names: Sequence[str]) -> list[str]:
-    """The columns of morphology that a model's columns are made of."""
-    return [name.removeprefix(_LOGARITHM) for name in names]
-
-
-def vectors(columns: Columns, names: Sequence[str]) -> NDArray[np.float16]:
-    """The named columns side by side; `log_` before a name takes the column's natural logarithm."""
-    return np.stack([_column(columns, name) for name in names], axis=1).astype(np.float16)
-
-
-def _column(columns: Columns, name: str) -> NDArray[np.float64]:
-    if name.startswith(_LOGARITHM):
-        return np.log(np.maximum(columns[name.removeprefix(_LOGARITHM)], 1e-3))
-    return np.clip(columns[name], -_FP16_MAX, _FP16_MAX)
+    columns = morphology.measure(region.pixels, labels, polygons, region.mpp, stain_matrix)
+    return RegionCells(region, polygons, labels, stain_matrix, columns)

@@ -1,33 +1,40 @@
-"""EmbedderService: keys in, keys out; the work is in `core`."""
+"""EmbedderService: keys in, keys out; the work is in `core` and in the models."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import ArtifactInvalid, of_artifact
+from morula.common.errors import ArtifactInvalid, Internal, ModelUnavailable, of_artifact
 from morula.common.formats import read_array, read_cells, write_array, write_morphology
 from morula.common.models import ModelSpec, resolve
 from morula.common.pixels import read_regions
 from morula.common.store import Store, Stored
 from morula.embedder import core
+from morula.embedder.backends import MODELS, MORPHOLOGY
+from morula.embedder.instances import Columns, Embedder, RegionCells, Vectors
 from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
 
 class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
     """Runs one shard at a time on its slot."""
 
-    def __init__(self, store: Store, slot: Slot) -> None:
+    def __init__(self, store: Store, slot: Slot, models: Mapping[str, Embedder] = MODELS) -> None:
         self._store = store
         self._slot = slot
+        self._models = models
 
     async def EmbedCells(  # noqa: N802 - the contract's name
         self, request: embedder_pb2.EmbedCellsRequest, _context: object
     ) -> embedder_pb2.EmbedCellsResponse:
         spec = resolve(request.model.name, request.model.revision, "embedder")
+        if spec.name not in self._models:
+            raise ModelUnavailable(f"this embedder does not run {spec.name!r}", model=spec.name)
         found = [
             await asyncio.to_thread(self._store.stat, key) for key in (request.vectors_key, request.morphology_key)
         ]
@@ -37,11 +44,10 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         return await asyncio.to_thread(self._response, *stored)
 
     def _embed(self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint) -> list[Stored]:
-        columns = self._columns(request, core.measured(spec.columns), checkpoint)
+        vectors, columns = self._vectors_and_columns(request, spec, checkpoint)
         metadata = {"model": {"name": spec.name, "revision": spec.revision}}
         morphology = self._store.put(request.morphology_key, write_morphology(columns, metadata))
-        vectors = self._store.put(request.vectors_key, write_array(core.vectors(columns, spec.columns)))
-        return [vectors, morphology]
+        return [self._store.put(request.vectors_key, write_array(vectors)), morphology]
 
     def _response(self, vectors: Stored, morphology: Stored) -> embedder_pb2.EmbedCellsResponse:
         with of_artifact(vectors.key):
@@ -53,14 +59,16 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
             dimension_count=shape[1],
         )
 
-    def _columns(
-        self, request: embedder_pb2.EmbedCellsRequest, names: list[str], checkpoint: Checkpoint
-    ) -> core.Columns:
-        """Morphology of all cells, in the order of their table."""
+    def _vectors_and_columns(
+        self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint
+    ) -> tuple[NDArray[np.float16], Columns]:
+        """Of all cells, in the order of their table."""
         with of_artifact(request.cells.key):
             table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=["geometry", "region"])
+        model = self._models[spec.name]
         region_of = table["region"].to_numpy()
-        columns = {name: np.full(table.num_rows, np.nan) for name in names}
+        vectors = np.full((table.num_rows, len(spec.columns)), np.nan, np.float16)
+        columns = {name: np.full(table.num_rows, np.nan) for name in MORPHOLOGY}
         embedded = np.zeros(table.num_rows, bool)
         pixels = request.pixels
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
@@ -70,14 +78,23 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
                 if rows.size == 0:
                     continue
                 with of_artifact(request.cells.key):
-                    part = core.embed_region(region, table.take(pa.array(rows)), request.calibration.stain_matrix)
-                for name in names:
-                    columns[name][rows] = part[name]
+                    cells = core.cells_of_region(region, table.take(pa.array(rows)), request.calibration.stain_matrix)
+                vectors[rows] = _checked(model(cells, checkpoint), cells, spec)
+                for name in MORPHOLOGY:
+                    columns[name][rows] = cells.morphology[name]
                 embedded[rows] = True
         if not embedded.all():
             missing = int((~embedded).sum())
             raise ArtifactInvalid(f"{missing} cells lie in regions whose pixels are not in the shard", key=pixels.key)
-        return columns
+        return vectors, columns
+
+
+def _checked(vectors: Vectors, cells: RegionCells, spec: ModelSpec) -> Vectors:
+    """Vectors that are as many and as long as the row says."""
+    expected = (cells.polygons.size, len(spec.columns))
+    if vectors.shape != expected:
+        raise Internal(f"{spec.name} says {vectors.shape} numbers where its row says {expected}")
+    return vectors
 
 
 def _reference(stored: Stored) -> artifact_pb2.ObjectRef:

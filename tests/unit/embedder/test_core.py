@@ -9,7 +9,8 @@ import shapely
 
 from morula.common.errors import ArtifactInvalid
 from morula.common.pixels import Region
-from morula.embedder.core import rasterise, vectors, working_polygons
+from morula.embedder.core import rasterise, working_polygons
+from morula.embedder.named import vectors
 
 LABELS = np.zeros((30, 40), np.int32)
 LABELS[5:12, 6:15] = 1

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from morula.common.models import find
 from morula.common.stain import FIXED_STAIN_MATRIX
-from morula.embedder.core import measured, vectors
 from morula.embedder.morphology import measure
+from morula.embedder.named import measured, vectors
 from morula.segmenter.polygons import trace
 
 MPP = 0.5

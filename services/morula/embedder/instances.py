@@ -1,0 +1,40 @@
+"""What an embedder is asked and what it answers. An embedder is one file and one row of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morula.common.compute import Checkpoint
+from morula.common.pixels import Region
+
+Columns = dict[str, NDArray[np.float64]]
+Vectors = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionCells:
+    """Cells of one region, and its pixels."""
+
+    region: Region
+    polygons: NDArray[np.object_]
+    """Outlines in working px."""
+    labels: NDArray[np.int32]
+    """An image of the region: k + 1 where cell k is, 0 where none is."""
+    stain_matrix: Sequence[float]
+    """Stains of the slide; empty where unknown."""
+    morphology: Columns
+    """What is measured of every cell, whichever model makes vectors."""
+
+
+class Embedder(Protocol):
+    """Says each cell in numbers: one row per cell, one column per column of its row in the registry.
+
+    A model that is long at it asks `checkpoint` now and then, which raises where nobody waits any more.
+    """
+
+    def __call__(self, cells: RegionCells, checkpoint: Checkpoint, /) -> Vectors: ...
