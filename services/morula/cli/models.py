@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from morula.cli.printing import AsJson, Data, folder_of, print_json, print_table
+from morula.common.models import Commercial
 
 models = typer.Typer(help="List the registry of models, or add weights to it.", invoke_without_command=True)
 
@@ -20,18 +21,21 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     context.obj = data  # The verbs below take the folder on either side of their name.
     if context.invoked_subcommand:
         return
-    fields = ("name", "task", "revision", "object_kind", "mpp", "licence", "commercial")
-    rows = [{field: getattr(spec, field) for field in fields} for spec in registry(folder_of(data))]
+    of_row, of_words = ("name", "task", "revision", "object_kind", "mpp"), ("licence", "commercial")
+    rows = [
+        {name: getattr(spec, name) for name in of_row} | {name: getattr(spec.description, name) for name in of_words}
+        for spec in registry(folder_of(data))
+    ]
     if as_json:
         print_json({"models": rows})
     else:
-        print_table(fields, [[str(row[field])[:12] for field in fields] for row in rows])
+        print_table((*of_row, *of_words), [[str(value)[:12] for value in row.values()] for row in rows])
 
 
 @models.command("add")
 def add_model(
     context: typer.Context,
-    family: Annotated[str, typer.Argument(help="cellpose-sam, cellpose-unet or instanseg.")],
+    family: Annotated[str, typer.Argument(help="A family of networks; a wrong one is told which there are.")],
     files: Annotated[list[Path], typer.Argument(help="The file of weights; several make an ensemble.")],
     size: Annotated[Path | None, typer.Option(help="A size model (.safetensors).")] = None,
     name: Annotated[str | None, typer.Option("--as", help="Name of the model.", show_default="the family's")] = None,
@@ -40,16 +44,19 @@ def add_model(
     channel: Annotated[list[str] | None, typer.Option(help="What it sees, in order: gray, haematoxylin, ...")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     trained_on: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
-    commercial: Annotated[bool | None, typer.Option(help="Whether both allow commercial use.")] = None,
+    commercial: Annotated[Commercial | None, typer.Option(help="Whether both allow commercial use.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a file of weights: every tensor is checked, and what starts from now on can use it."""
     from morula.onebox.models import Wishes, add
 
-    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), licence, trained_on, commercial)
+    words = {"licence": licence, "trained_on": trained_on, "commercial": commercial}
+    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), {k: v for k, v in words.items() if v is not None})
     spec = add(folder_of(data or context.obj), family, files, size, wishes)
     if as_json:
         print_json({"name": spec.name, "revision": spec.revision})
     else:
-        typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")
+        typer.echo(
+            f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --{spec.task} {spec.name} --out FOLDER"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,18 @@ from morula.common.errors import ModelUnavailable
 from morula.common.keys import digest
 
 Task = Literal["segmenter", "embedder"]
+Commercial = Literal["yes", "no", "unclear"]
 SCALES = Path(__file__).parent / "scales"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What people are told of a model. Words may change and be added: no key depends on them."""
+
+    licence: str
+    trained_on: str
+    commercial: Commercial
+    """Whether licence and training data allow commercial use."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +39,9 @@ class ModelSpec:
     object_um: float
     """Diameter of a typical object; default where a request names none."""
     channels: tuple[str, ...]
-    licence: str
-    trained_on: str
-    commercial: bool
     shard_tile_count: int
-    """Tiles per shard, 1 to 256: part of the keys, hence the same on every machine."""
-    weights_sha256: str | None = None
+    """Tiles per shard, 1 to 256: part of a plan's key, hence the same on every machine."""
+    description: Description
     family: str = ""
     """The kind of network, where an operator supplies the weights; rows of one family differ in their files."""
     files: tuple[tuple[str, str], ...] = ()
@@ -43,6 +51,10 @@ class ModelSpec:
     location: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     """Location and scale of each column over the reference set, never over the slide at hand."""
+    code_revision: int = 1
+    """Raised by one when our code makes other results of the same files; of a family, for all of its rows."""
+    dtypes: tuple[str, ...] = ("float32",)
+    """What a network can compute in, first what all can. Which one it does is a part of the keys of its own."""
 
     def __post_init__(self) -> None:
         if not len(self.columns) == len(self.location) == len(self.scale):
@@ -57,19 +69,29 @@ class ModelSpec:
         return bool(self.family)
 
     @property
-    def dtypes(self) -> tuple[str, ...]:
-        """What a network can compute in, first what all can."""
-        return _DTYPES.get(self.family, ("float32",))
-
-    @property
     def measures_objects(self) -> bool:
         """Whether one of its files tells the size of a slide's objects."""
         return any(role == "size" for role, _ in self.files)
 
     @cached_property
     def revision(self) -> str:
-        """Digest of the weights, or of this row where there are none."""
-        return self.weights_sha256 or digest(asdict(self))
+        """Digest of what changes results.
+
+        A field that is as by default is no part of it, so that a new one leaves models alone that it does not concern.
+        """
+        return digest(
+            {
+                field.name: getattr(self, field.name)
+                for field in fields(self)
+                if field.name not in NO_PART_OF_REVISION and getattr(self, field.name) != field.default
+            }
+        )
+
+
+NO_PART_OF_REVISION = frozenset({"name", "shard_tile_count", "description", "dtypes"})
+"""Fields that change no result, or are parts of keys beside the revision."""
+OF_THE_CODE = frozenset({"code_revision", "dtypes"})
+"""Fields that say what our code does: a row that an operator added has those that its family has today."""
 
 
 def _scales(name: str) -> dict[str, tuple[float, ...]]:
@@ -85,10 +107,12 @@ REGISTRY: tuple[ModelSpec, ...] = (
         mpp=0.5,
         object_um=8.0,
         channels=("red", "green", "blue"),
-        licence="Apache-2.0",
-        trained_on="nothing: colour deconvolution and watershed",
-        commercial=True,
         shard_tile_count=64,
+        description=Description(
+            licence="Apache-2.0",
+            trained_on="nothing: colour deconvolution and watershed",
+            commercial="yes",
+        ),
     ),
     ModelSpec(
         name="morphology",
@@ -97,10 +121,12 @@ REGISTRY: tuple[ModelSpec, ...] = (
         mpp=0.5,
         object_um=8.0,
         channels=("red", "green", "blue"),
-        licence="Apache-2.0",
-        trained_on="nothing: location and scale of its columns are of a reference set",
-        commercial=True,
         shard_tile_count=64,
+        description=Description(
+            licence="Apache-2.0",
+            trained_on="nothing: location and scale of its columns are of a reference set",
+            commercial="yes",
+        ),
         **_scales("morphology"),  # type: ignore[arg-type]
     ),
 )
@@ -115,11 +141,14 @@ FAMILIES: tuple[ModelSpec, ...] = (
         mpp=0.5,
         object_um=8.0,
         channels=("red", "green", "blue"),
-        licence="of the file: stated BSD-3-Clause for the released ones",
-        trained_on="of the file: the released ones on data that forbid commercial use",
-        commercial=False,
         shard_tile_count=16,
+        description=Description(
+            licence="of the file: stated BSD-3-Clause for the released ones",
+            trained_on="of the file: the released ones on data that forbid commercial use",
+            commercial="no",
+        ),
         family="cellpose-sam",
+        dtypes=("float32", "bfloat16"),
     ),
     ModelSpec(
         name="cellpose-unet",
@@ -128,10 +157,12 @@ FAMILIES: tuple[ModelSpec, ...] = (
         mpp=0.5,
         object_um=8.0,
         channels=("gray", "none"),
-        licence="of the file",
-        trained_on="of the file",
-        commercial=False,
         shard_tile_count=16,
+        description=Description(
+            licence="of the file",
+            trained_on="of the file",
+            commercial="unclear",
+        ),
         family="cellpose-unet",
     ),
     ModelSpec(
@@ -141,16 +172,15 @@ FAMILIES: tuple[ModelSpec, ...] = (
         mpp=0.5,
         object_um=8.0,
         channels=("red", "green", "blue"),
-        licence="Apache-2.0",
-        trained_on="of the file",
-        commercial=True,
         shard_tile_count=16,
+        description=Description(
+            licence="Apache-2.0",
+            trained_on="of the file",
+            commercial="yes",
+        ),
         family="instanseg",
     ),
 )
-
-_DTYPES = {"cellpose-sam": ("float32", "bfloat16")}
-"""What networks of a family can compute in; those of the others in float32 only."""
 
 _added: dict[str, ModelSpec] = {}
 

@@ -10,12 +10,14 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from morula.common.errors import ModelUnavailable
-from morula.common.keys import digest
-from morula.common.models import ModelSpec
+from morula.common.models import OF_THE_CODE, ModelSpec, families
 
 Files = Sequence[tuple[str, Path]]
 _CHUNK_BYTES = 1 << 20
+_ROW = TypeAdapter(ModelSpec)
 
 
 class WeightsFolder:
@@ -42,14 +44,12 @@ class WeightsFolder:
     def add(self, row: ModelSpec, files: Files) -> ModelSpec:
         """Copies files in and writes the row; what is written last makes the model known."""
         named = tuple((role, file_sha256(path)) for role, path in files)
-        spec = replace(
-            row, files=named, weights_sha256=named[0][1] if len(named) == 1 else digest(list(map(list, named)))
-        )
+        spec = replace(row, files=named)
         self._path.mkdir(parents=True, exist_ok=True)
         for (_, sha256), (_, path) in zip(named, files, strict=True):
             _place(path, self._path / f"{sha256}{path.suffix}")
         unfinished = self._path / f".{spec.name}.json"
-        unfinished.write_text(json.dumps(asdict(spec), indent=2), encoding="utf-8")
+        unfinished.write_text(json.dumps(_stored(spec), indent=2), encoding="utf-8")
         unfinished.rename(self._path / f"{spec.name}.json")
         return spec
 
@@ -69,13 +69,29 @@ def _place(source: Path, target: Path) -> None:
         unfinished.rename(target)
 
 
+def _stored(spec: ModelSpec) -> dict[str, Any]:
+    return {name: value for name, value in asdict(spec).items() if name not in OF_THE_CODE}
+
+
 def _read_row(path: Path) -> ModelSpec:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return ModelSpec(**{field.name: _frozen(stored[field.name]) for field in fields(ModelSpec)})
-    except (ValueError, KeyError, TypeError) as error:
+        stored = _renewed(json.loads(path.read_text(encoding="utf-8")))
+        unknown = stored.keys() - {field.name for field in fields(ModelSpec)}
+        if unknown:
+            raise ValueError(f"this version does not know {', '.join(sorted(unknown))}")
+        family = families().get(stored["family"])
+        if family is None:
+            raise ValueError(f"this version has no family of networks {stored['family']!r}")
+        return _ROW.validate_python({**stored, **{name: getattr(family, name) for name in OF_THE_CODE}})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelUnavailable(f"{path} is no row of the registry: {error}") from error
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+def _renewed(stored: dict[str, Any]) -> dict[str, Any]:
+    """The row as it is written today; rows of earlier versions had what describes them beside the rest."""
+    if "description" in stored:
+        return stored
+    words = {name: stored[name] for name in ("licence", "trained_on")}
+    described = {**words, "commercial": "yes" if stored["commercial"] else "no"}
+    gone = {"licence", "trained_on", "commercial", "weights_sha256"}
+    return {name: value for name, value in stored.items() if name not in gone} | {"description": described}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ class Wishes:
     mpp: float | None = None
     object_um: float | None = None
     channels: tuple[str, ...] = ()
-    licence: str | None = None
-    trained_on: str | None = None
-    commercial: bool | None = None
+    words: Mapping[str, Any] = field(default_factory=dict)
+    """Of its description."""
 
 
 def registry(folder: DataFolder) -> list[ModelSpec]:
@@ -37,8 +36,10 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
     known = families()
     if family not in known:
         raise WrongUse(f"there is no family of networks {family!r}; there are: {', '.join(known)}")
-    asked: dict[str, Any] = {name: value for name, value in asdict(wishes).items() if value not in (None, ())}
-    row = replace(known[family], **asked)
+    own = ("name", "mpp", "object_um", "channels")
+    asked: dict[str, Any] = {name: value for name in own if (value := getattr(wishes, name)) not in (None, ())}
+    described = replace(known[family].description, **wishes.words)
+    row = replace(known[family], **asked, description=described)
     if row.name in {spec.name for spec in REGISTRY}:
         raise WrongUse(f"{row.name} is always there; choose another name with --as")
     if not row.name or set(row.name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-") or row.name.startswith("."):

@@ -1,11 +1,11 @@
 """The registry is data, and nothing in it is ever substituted."""
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 
 from morula.common.errors import ModelUnavailable
-from morula.common.models import REGISTRY, find, resolve
+from morula.common.models import FAMILIES, NO_PART_OF_REVISION, REGISTRY, Description, ModelSpec, find, resolve
 
 
 def test_names_are_unique_per_task() -> None:
@@ -14,16 +14,67 @@ def test_names_are_unique_per_task() -> None:
     assert {"watershed", "morphology"} <= {spec.name for spec in REGISTRY}
 
 
-def test_a_revision_follows_every_number_of_the_row() -> None:
-    spec = find("watershed", "segmenter")
+REVISIONS = {
+    "watershed": "a994837246f597e1ae4d31a75576b3336a9c69c98123dc7e898e058d0ff061ef",
+    "morphology": "ecd0300a30659dc653a5e04d4ae0f88531cf03cb41c7d68ec1ea583b03e846ed",
+}
+OTHER: dict[str, object] = {
+    "task": "embedder",
+    "object_kind": "component",
+    "mpp": 0.25,
+    "object_um": 9.0,
+    "channels": ("gray",),
+    "family": "cellpose-unet",
+    "files": (("network", "f" * 64),),
+    "columns": ("a",),
+    "location": (0.0,),
+    "scale": (1.0,),
+    "code_revision": 2,
+}
+"""Another value of each field that changes results."""
+
+
+def test_every_field_is_of_the_revision_or_expressly_not() -> None:
+    assert OTHER.keys() ^ NO_PART_OF_REVISION == {field.name for field in fields(ModelSpec)}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_what_changes_results_changes_the_revision(name: str) -> None:
+    spec = replace(find("watershed", "segmenter"), columns=("b",), location=(1.0,), scale=(2.0,))
     assert len(spec.revision) == 64
     assert replace(spec).revision == spec.revision
-    changed = [replace(spec, mpp=0.25), replace(spec, shard_tile_count=8), replace(spec, licence="MIT")]
-    assert len({spec.revision, *(row.revision for row in changed)}) == 4
+    assert replace(spec, **{name: OTHER[name]}).revision != spec.revision  # type: ignore[arg-type]
 
 
-def test_weights_are_their_own_revision() -> None:
-    assert replace(find("watershed", "segmenter"), weights_sha256="f" * 64).revision == "f" * 64
+@pytest.mark.parametrize("spec", [*REGISTRY, *FAMILIES], ids=lambda spec: spec.name)
+def test_words_about_a_model_and_the_size_of_its_shards_change_no_revision(spec: ModelSpec) -> None:
+    said = Description(licence="MIT", trained_on="other images", commercial="yes")
+    other = replace(spec, name="other", description=said, shard_tile_count=8, dtypes=("float32", "float64"))
+    assert other.revision == spec.revision
+
+
+@dataclass(frozen=True)
+class Wordier(Description):
+    citation: str = "doi:10.1/1"
+
+
+@dataclass(frozen=True)
+class Grown(ModelSpec):
+    stride_um: float = 0.0
+
+
+def test_new_words_and_new_fields_change_the_revision_of_no_model_that_is_as_before() -> None:
+    for spec in REGISTRY:
+        values = {field.name: getattr(spec, field.name) for field in fields(spec)}
+        words = {field.name: getattr(spec.description, field.name) for field in fields(spec.description)}
+        grown = Grown(**{**values, "description": Wordier(**words)})
+        assert grown.revision == spec.revision
+        assert replace(grown, stride_um=32.0).revision != spec.revision
+
+
+def test_the_revisions_of_what_is_always_there_are_known() -> None:
+    """Each is in the keys of all that was made with it: a change makes everything anew, and is meant."""
+    assert {spec.name: spec.revision for spec in REGISTRY} == REVISIONS
 
 
 def test_exactly_the_revision_asked_for_is_resolved() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -188,8 +188,7 @@ def _result_digest(source: Source, tiles: Path | None) -> str:
 def _manifest(source: Source, files: Sequence[FileRow], result_digest: str) -> dict[str, Any]:
     chosen = {(source.params.segmenter, "segmenter"), (source.params.embedder, "embedder")}
     rows = [
-        {"name": spec.name, "task": spec.task, "revision": spec.revision, "licence": spec.licence}
-        | {"trained_on": spec.trained_on}
+        {"name": spec.name, "task": spec.task, "revision": spec.revision, **asdict(spec.description)}
         for spec in models.rows()
         if (spec.name, spec.task) in chosen
     ]

@@ -1,0 +1,91 @@
+"""Rows of an operator's files: written, read again, and read as earlier versions wrote them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from morula.common.errors import ModelUnavailable
+from morula.common.models import FAMILIES, Description, families
+from morula.common.weights import WeightsFolder
+
+SHA256 = "a" * 64
+ROW = families()["cellpose-sam"]
+# As `morula models add` wrote it before identity and description were two things.
+EARLIER = {
+    "name": "mine",
+    "task": "segmenter",
+    "object_kind": "nucleus",
+    "mpp": 0.25,
+    "object_um": 8.0,
+    "channels": ["gray", "none"],
+    "licence": "CC-BY-4.0",
+    "trained_on": "our slides",
+    "commercial": True,
+    "shard_tile_count": 16,
+    "weights_sha256": SHA256,
+    "family": "cellpose-unet",
+    "files": [["network", SHA256]],
+    "columns": [],
+    "location": [],
+    "scale": [],
+}
+
+
+def write(folder: Path, row: object) -> WeightsFolder:
+    (folder / "mine.json").write_text(json.dumps(row))
+    return WeightsFolder(folder)
+
+
+@pytest.mark.parametrize(("commercial", "said"), [(True, "yes"), (False, "no")])
+def test_a_row_of_an_earlier_version_is_read(tmp_path: Path, commercial: bool, said: str) -> None:
+    (row,) = write(tmp_path, EARLIER | {"commercial": commercial}).rows()
+    assert row.description == Description("CC-BY-4.0", "our slides", said)  # type: ignore[arg-type]
+    family = families()["cellpose-unet"]
+    assert row == replace(family, name="mine", mpp=0.25, files=(("network", SHA256),), description=row.description)
+
+
+def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "any.pth"
+    file.write_bytes(b"weights")
+    folder = WeightsFolder(tmp_path / "weights")
+    added = folder.add(replace(ROW, name="mine", mpp=0.25), [("network", file)])
+    assert folder.rows() == [added]
+    assert folder.rows()[0].revision == added.revision
+
+
+def test_a_row_follows_the_code_of_its_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our code's revision is not the file's: what was added before it was raised has it, too."""
+    file = tmp_path / "any.pth"
+    file.write_bytes(b"weights")
+    folder = WeightsFolder(tmp_path / "weights")
+    added = folder.add(ROW, [("network", file)])
+    raised = [replace(row, code_revision=row.code_revision + 1) for row in FAMILIES]
+    monkeypatch.setattr("morula.common.models.FAMILIES", raised)
+    assert folder.rows() == [replace(added, code_revision=added.code_revision + 1)]
+    assert folder.rows()[0].revision != added.revision
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"family": "stardist"}, "no family of networks 'stardist'"),
+        ({"stride": 3}, "does not know stride"),
+        ({"mpp": "wide"}, "mpp"),
+        ({"licence": None, "commercial": None}, "licence"),
+        ({"shard_tile_count": 0}, "1 to 256"),
+    ],
+)
+def test_a_row_that_this_version_cannot_mean_is_refused(tmp_path: Path, change: dict[str, object], reason: str) -> None:
+    with pytest.raises(ModelUnavailable, match=reason):
+        write(tmp_path, EARLIER | change).rows()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"description": 1}'])
+def test_what_is_no_row_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mine.json").write_text(content)
+    with pytest.raises(ModelUnavailable, match="no row of the registry"):
+        WeightsFolder(tmp_path).rows()
