@@ -9,9 +9,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from morula.common.settings import ServiceSettings, Settings
+from morula.common.settings import ModelSettings, ServiceSettings, Settings
 from morula.gateway.settings import GatewaySettings
-from morula.segmenter.settings import SegmenterSettings
+from morula.networks.settings import NetworkSettings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
@@ -26,7 +26,8 @@ those in [operations](operations.md#on-one-machine).
 """
 SECTIONS: tuple[tuple[str, type[Settings], type[Settings]], ...] = (
     ("Every service: tiler, segmenter, embedder, clusterer, labeller", ServiceSettings, Settings),
-    ("The segmenter besides", SegmenterSettings, ServiceSettings),
+    ("Segmenter, embedder and clusterer besides", ModelSettings, ServiceSettings),
+    ("Segmenter and embedder besides", NetworkSettings, ModelSettings),
     ("The gateway", GatewaySettings, Settings),
 )
 

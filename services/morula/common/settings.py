@@ -107,3 +107,10 @@ class ServiceSettings(Settings):
             cache_dir=self.cache_dir,
             cache_bytes=self.cache_bytes,
         )
+
+
+class ModelSettings(ServiceSettings):
+    """Settings of services that know models."""
+
+    weights_dir: Path | None = None
+    """Folder of an operator's weights, as `morula models add` fills it."""

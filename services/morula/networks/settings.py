@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
-from morula.common.settings import ServiceSettings
+from morula.common.settings import ModelSettings
 
 
-class NetworkSettings(ServiceSettings):
-    """Where networks lie and what they run on; models without weights need none of it."""
+class NetworkSettings(ModelSettings):
+    """What networks run on; models without weights need none of it."""
 
-    weights_dir: Path | None = None
-    """Folder of an operator's weights, as `morula models add` fills it."""
     device: str = ""
     """`cpu`, `cuda`, `cuda:1`; the accelerator where there is one, if empty."""
     batch: int = Field(default=0, ge=0)
