@@ -122,12 +122,14 @@ async def test_a_second_database_over_the_same_store_finds_everything_made(slide
     async with services(tmp_path) as running:
         async with gateway(running, tmp_path) as client:
             first = await client.run((await client.upload(slide))["id"])
+            made = await pieces(client, first["id"])
         async with gateway(running, other) as client:
             second = await client.run((await client.upload(slide))["id"])
             done = await pieces(client, second["id"])
     assert second["result_digest"] == first["result_digest"]
     found = [piece for piece in done if piece["stage"] != "tables"]
     assert all((piece["write_count"], piece["attempt_count"]) == (0, 0) for piece in found)
+    assert [piece["result"] for piece in done] == [piece["result"] for piece in made]
 
 
 @pytest.mark.parametrize(("name", "stage"), [("segmenter", "segment"), ("labeller", "tables")])

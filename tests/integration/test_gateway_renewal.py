@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
+from morula.common.formats import CLUSTERING_ARTIFACTS
+from morula.common.refs import ref_of
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store
 from morula.common.testing import write_slide
 from morula.gateway.ledger import clusterings, jobs
 from morula.gateway.ledger.tables import clustering, clustering_slide, job
-from morula.gateway.refs import from_json, object_ref, to_json
+from morula.gateway.refs import from_json, to_json
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
 from tests.servers.gateway import gateway, services
-
-ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")
 
 
 def moved(store: Store, ref: ObjectRef) -> ObjectRef:
     """The same bytes under another key, as of another revision."""
     folder, _, name = ref.key.rpartition("/")
-    other = object_ref(store.put(f"{folder}/{'0' * 12}{name[12:]}", store.get(ref.key)))
+    other = ref_of(store.put(f"{folder}/{'0' * 12}{name[12:]}", store.get(ref.key)))
     store.delete(ref.key)
     return other
 
@@ -39,7 +39,7 @@ def as_before(store: Store, tx: Connection, job_id: str, state: str) -> None:
     settled.ClearField("vectors_digest")
     settled.outlines.CopyFrom(moved(store, settled.outlines))
     artifacts = from_json(clusterings.get_clustering(tx, row["clustering_id"])["artifacts"], Clustering)
-    for name in ARTIFACTS:
+    for name in CLUSTERING_ARTIFACTS:
         getattr(artifacts, name).CopyFrom(moved(store, getattr(artifacts, name)))
     tx.execute(update(job).values(settled=to_json(settled), state=state, finished_at=None))
     tx.execute(update(clustering).values(artifacts=to_json(artifacts)))

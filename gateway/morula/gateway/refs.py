@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
-from morula.common.store import Stored
 from morula.v1.artifact_pb2 import ObjectRef, SlideFile, SlideRef
 
 M = TypeVar("M", bound=Message)
@@ -25,9 +24,9 @@ def from_json(stored: Mapping[str, Any], kind: type[M]) -> M:
     return message
 
 
-def object_ref(stored: Stored) -> ObjectRef:
-    """The reference that proves which bytes are meant."""
-    return ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+def row_ref(row: Mapping[str, Any]) -> ObjectRef:
+    """The object that a row of the ledger names."""
+    return ObjectRef(key=row["key"], sha256=row["sha256"], size_bytes=row["size_bytes"])
 
 
 def slide_ref(slide: Mapping[str, Any], files: Sequence[Mapping[str, Any]], mpp: float | None = None) -> SlideRef:
@@ -35,12 +34,6 @@ def slide_ref(slide: Mapping[str, Any], files: Sequence[Mapping[str, Any]], mpp:
     return SlideRef(
         digest=slide["digest"],
         entry=slide["entry"],
-        files=[
-            SlideFile(
-                name=file["name"],
-                object=ObjectRef(key=file["key"], sha256=file["sha256"], size_bytes=file["size_bytes"]),
-            )
-            for file in files
-        ],
+        files=[SlideFile(name=file["name"], object=row_ref(file)) for file in files],
         mpp=mpp or 0.0,
     )

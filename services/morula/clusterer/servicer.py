@@ -11,12 +11,13 @@ from morula.clusterer import core, features, leaves, settle, tables, tree
 from morula.clusterer.arrays import NOISE, Halves, Leaves
 from morula.clusterer.core import Clustered, Report
 from morula.clusterer.progress import with_progress
-from morula.clusterer.refs import key_of, ref_of
 from morula.clusterer.splitting import split
+from morula.common import answers
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ModelMismatch, of_artifact
-from morula.common.formats import read_array, write_array
+from morula.common.formats import CLUSTERING_ARTIFACTS, read_array, write_array
 from morula.common.models import resolve
+from morula.common.refs import key_of, ref_of
 from morula.common.shard_lists import read_shard_list, shards_of
 from morula.common.store import Store, Stored
 from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc
@@ -81,15 +82,8 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         index, outlines = self._store.stat(request.index_key), self._store.stat(request.outlines_key)
         if index is None or outlines is None:
             index, outlines = self._settled(request, checkpoint, report)
-        counts = tables.settled_counts(self._store, (index.key, index.sha256))
-        settled = artifact_pb2.SettledSlide(
-            slide_digest=request.identity.slide_digest,
-            index=ref_of(index),
-            outlines=ref_of(outlines),
-            shard_list=request.shard_list,
-            cell_count=counts.pop("cell_count"),
-        )
-        return clusterer_pb2.SettleCellsResult(settled=settled, **counts)
+        digest = request.identity.slide_digest
+        return answers.settled(self._store, digest, ref_of(index), ref_of(outlines), request.shard_list)
 
     def _settled(
         self, request: clusterer_pb2.SettleCellsRequest, checkpoint: Checkpoint, report: Report
@@ -119,7 +113,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
     ) -> clusterer_pb2.ClusterCellsResult:
         scale = _scale(request.embedder)
         keys = request.keys
-        names = (keys.leaf_key, keys.tree_key, keys.features_key, keys.confidence_key, keys.layout_key)
+        names = [getattr(keys, f"{name}_key") for name in CLUSTERING_ARTIFACTS]
         stored = [self._store.stat(name) for name in names]
         if any(found is None for found in stored):
             slides = [self._vectors(slide) for slide in request.slides]
@@ -129,25 +123,9 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
             checkpoint()
             contents = _contents(clustered, made)
             stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
-        return self._cluster_result([found for found in stored if found is not None])
-
-    def _cluster_result(self, stored: list[Stored]) -> clusterer_pb2.ClusterCellsResult:
-        """Numbers are those of the artifacts in the store, whoever wrote them."""
-        leaf, grown, matrix, confidence, layout = map(ref_of, stored)
-        with self._store.local_path(*key_of(leaf)) as path, of_artifact(leaf.key):
-            cell_count = len(read_array(path, mmap=True))
-        with of_artifact(grown.key):
-            facts = tree.from_json(self._store.get(*key_of(grown)))
-        return clusterer_pb2.ClusterCellsResult(
-            clustering=clusterer_pb2.Clustering(
-                leaf=leaf, tree=grown, features=matrix, confidence=confidence, layout=layout
-            ),
-            cell_count=cell_count,
-            leaf_count=facts.leaf_count,
-            noise_count=facts.noise_count,
-            cluster_count=facts.cluster_count,
-            structure_found=facts.structure.found,
-        )
+        refs = [ref_of(found) for found in stored if found is not None]
+        clustering = clusterer_pb2.Clustering(**dict(zip(CLUSTERING_ARTIFACTS, refs, strict=True)))
+        return answers.clustered(self._store, clustering)
 
     def _split(self, request: clusterer_pb2.SplitClusterRequest) -> clusterer_pb2.SplitClusterResponse:
         old = self._tree(request.clustering)
@@ -215,6 +193,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
 
 
 def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:
+    """The bytes of CLUSTERING_ARTIFACTS."""
     return (
         write_array(clustered.leaf),
         tree.to_json(clustered.tree),

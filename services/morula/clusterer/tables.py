@@ -87,17 +87,6 @@ def outline_bytes(settled: Settled) -> bytes:
     return write_outlines(cells.x, cells.y, *outlines(cells.polygon, cells.x, cells.y))
 
 
-def settled_counts(store: Store, ref: Ref) -> dict[str, int]:
-    """Counts of an index that lies in the store, by the contract's names."""
-    with of_artifact(ref[0]):
-        said = read_metadata(read_index(store.get(*ref), ["shard"]))
-    return {
-        "cell_count": int(said["cell_count"]),
-        "dropped_cell_count": int(said["dropped"]),
-        "truncated_cell_count": int(said["truncated_cell_count"]),
-    }
-
-
 def slide_vectors(store: Store, index: Ref, vectors: Sequence[Ref]) -> SlideVectors:
     """Vectors of a settled slide in row order, and where its cells lie in microns."""
     with of_artifact(index[0]):

@@ -23,7 +23,7 @@ def reading(what: str) -> Iterator[None]:
     """Whatever a library says about a damaged file, it is ArtifactInvalid."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, ValueError, OverflowError, KeyError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError, OverflowError, KeyError, TypeError) as error:
         raise ArtifactInvalid(f"{what} cannot be read: {str(error)[:200]}") from error
 
 

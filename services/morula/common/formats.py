@@ -8,6 +8,7 @@ from morula.common.arrays import Source, read_array, read_json, write_array, wri
 from morula.common.outlines import decode_outline, encode_outline, read_outlines, write_outlines
 from morula.common.tables import (
     CELLS_SCHEMA,
+    CLUSTERING_ARTIFACTS,
     INDEX_SCHEMA,
     NOISE_LEAF,
     OUTLINES_SCHEMA,
@@ -34,6 +35,7 @@ from morula.common.tables import (
 
 __all__ = [
     "CELLS_SCHEMA",
+    "CLUSTERING_ARTIFACTS",
     "INDEX_SCHEMA",
     "NOISE_LEAF",
     "OUTLINES_SCHEMA",

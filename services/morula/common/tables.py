@@ -26,6 +26,9 @@ STATES = ("whole", "truncated", "slide_edge")
 TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "poor", "unreadable", "excluded", "unsampled")
 SLIDE_VERDICTS = ("tissue", "no_tissue")
 NOISE_LEAF = 65535
+"""Leaf of a row that lies too far from every leaf."""
+CLUSTERING_ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")
+"""What a clustering leaves, by the names of the contract's fields and of the stages in keys."""
 
 QUALITY_METRICS = (
     "mean_intensity",

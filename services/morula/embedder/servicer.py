@@ -9,16 +9,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from morula.common import answers
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactInvalid, Internal, ModelUnavailable, of_artifact
-from morula.common.formats import read_array, read_cells, write_array, write_morphology
+from morula.common.formats import read_cells, write_array, write_morphology
 from morula.common.models import ModelSpec, resolve
 from morula.common.pixels import read_regions
+from morula.common.refs import ref_of
 from morula.common.store import Store, Stored
 from morula.embedder import core
 from morula.embedder.backends import MODELS, MORPHOLOGY
 from morula.embedder.instances import Columns, Embedder, RegionCells, Vectors
-from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
+from morula.v1 import embedder_pb2, embedder_pb2_grpc
 
 
 class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
@@ -41,23 +43,13 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         stored = [item for item in found if item]
         if len(stored) < len(found):
             stored = await self._slot.run(lambda checkpoint: self._embed(request, spec, checkpoint))
-        return await asyncio.to_thread(self._response, *stored)
+        return await asyncio.to_thread(answers.embedded, self._store, *map(ref_of, stored))
 
     def _embed(self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint) -> list[Stored]:
         vectors, columns = self._vectors_and_columns(request, spec, checkpoint)
         metadata = {"model": {"name": spec.name, "revision": spec.revision}}
         morphology = self._store.put(request.morphology_key, write_morphology(columns, metadata))
         return [self._store.put(request.vectors_key, write_array(vectors)), morphology]
-
-    def _response(self, vectors: Stored, morphology: Stored) -> embedder_pb2.EmbedCellsResponse:
-        with of_artifact(vectors.key):
-            shape = read_array(self._store.get(vectors.key, vectors.sha256)).shape
-        return embedder_pb2.EmbedCellsResponse(
-            vectors=_reference(vectors),
-            morphology=_reference(morphology),
-            cell_count=shape[0],
-            dimension_count=shape[1],
-        )
 
     def _vectors_and_columns(
         self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint
@@ -95,7 +87,3 @@ def _checked(vectors: Vectors, cells: RegionCells, spec: ModelSpec) -> Vectors:
     if vectors.shape != expected:
         raise Internal(f"{spec.name} says {vectors.shape} numbers where its row says {expected}")
     return vectors
-
-
-def _reference(stored: Stored) -> artifact_pb2.ObjectRef:
-    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)

@@ -11,12 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from morula.common import answers
 from morula.common.compute import Checkpoint, Cores, Slot, in_order
 from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable, of_artifact
-from morula.common.formats import Metadata, read_cells, read_metadata, read_tiles, write_cells
+from morula.common.formats import Metadata, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
 from morula.common.models import resolve
 from morula.common.pixels import Region, read_pixels_metadata, read_regions
+from morula.common.refs import ref_of
 from morula.common.store import Store, Stored
 from morula.networks.dtypes import Dtype
 from morula.segmenter import core
@@ -62,7 +64,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         stored = await asyncio.to_thread(self._store.stat, request.cells_key)
         if stored is None:
             stored = await self._slot.run(lambda checkpoint: self._segment(request, name, checkpoint))
-        return await asyncio.to_thread(self._response, stored)
+        return await asyncio.to_thread(answers.segmented, self._store, ref_of(stored))
 
     def _name(self, wanted: artifact_pb2.ModelRef) -> str:
         """The name of a model that is here. Whoever computes with it takes it: it may have to be read first."""
@@ -111,17 +113,6 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         checkpoint()
         cells = write_cells(core.join(list(parts.values())), _cells_metadata(metadata, request.model, parts))
         return self._store.put(request.cells_key, cells)
-
-    def _response(self, stored: Stored) -> segmenter_pb2.SegmentShardResponse:
-        """Counts are those of the table that lies in the store, whoever wrote it."""
-        with of_artifact(stored.key):
-            metadata = read_metadata(read_cells(self._store.get(stored.key, stored.sha256), columns=["tile"]))
-        return segmenter_pb2.SegmentShardResponse(
-            cells=artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes),
-            cell_count=metadata["cell_count"],
-            truncated_cell_count=metadata["truncated_cell_count"],
-            truncated_regions=metadata["truncated_regions"],
-        )
 
 
 def _layout(tiles: pa.Table, *, keeps_rejected: bool) -> core.Layout:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from morula.common import formats
+from morula.common import answers, formats
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactMissing, InvalidArgument, of_artifact
+from morula.common.refs import ref_of
 from morula.common.store import Store, Stored
 from morula.tiler.cutting import Plan, SecondCut, cut_again, cut_shard
 from morula.tiler.gates import GATES, Gate
@@ -69,8 +70,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
                 return self._store.put(request.plan_key, content)
 
             stored = await self._on_slide(self._work, source, plan)
-        content = await asyncio.to_thread(self._store.get, stored.key, stored.sha256)
-        return _planned(stored, formats.read_metadata(formats.read_plan(content)))
+        return await asyncio.to_thread(answers.planned, self._store, ref_of(stored))
 
     async def CutShard(self, request: tiler_pb2.CutShardRequest, _context: Any) -> tiler_pb2.CutShardResponse:  # noqa: N802
         source, gate = _source(request.slide), _gate(request.filter)
@@ -92,16 +92,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
                     return self._store.put(request.tiles_key, table), pixels
 
             held = await self._on_slide(self._work, source, cut)
-        tiles, pixels = held
-        table = formats.read_tiles(await asyncio.to_thread(self._store.get, tiles.key, tiles.sha256))
-        counts = formats.read_metadata(table)
-        return tiler_pb2.CutShardResponse(
-            tiles=_ref(tiles),
-            pixels=_ref(pixels),
-            kept_tile_count=counts["kept"],
-            rejected_tile_count=counts["rejected"],
-            failed_tile_count=counts["failed"],
-        )
+        return await asyncio.to_thread(answers.cut, self._store, *map(ref_of, held))
 
     async def RenderRegion(  # noqa: N802
         self, request: tiler_pb2.RenderRegionRequest, _context: Any
@@ -186,10 +177,6 @@ def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
     return gate
 
 
-def _ref(stored: Stored) -> artifact_pb2.ObjectRef:
-    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
-
-
 def _described(opened: OpenSlide, source: SlideSource) -> tiler_pb2.InspectSlideResponse:
     found, scale = opened.description, opened.description.scale
     return tiler_pb2.InspectSlideResponse(
@@ -203,16 +190,4 @@ def _described(opened: OpenSlide, source: SlideSource) -> tiler_pb2.InspectSlide
             tiler_pb2.SlideLevel(width_px=level.width_px, height_px=level.height_px, downsample=level.downsample)
             for level in found.levels
         ],
-    )
-
-
-def _planned(stored: Stored, metadata: formats.Metadata) -> tiler_pb2.PlanSlideResponse:
-    return tiler_pb2.PlanSlideResponse(
-        plan=_ref(stored),
-        shard_count=metadata["shard_count"],
-        tile_count=metadata["columns"] * metadata["rows"],
-        candidate_tile_count=metadata["candidate_tile_count"],
-        mpp=metadata["mpp"],
-        calibration=artifact_pb2.Calibration(**metadata["calibration"]),
-        core_count=len(metadata["cores"]),
     )

@@ -15,9 +15,10 @@ import shapely
 from morula.clusterer import settle, tables
 from morula.common.folder import FolderStore
 from morula.common.outlines import HOLES, read_outlines
+from morula.common.refs import ref_of
 from morula.common.store import Stored
 from morula.gateway.exports.geojson import feature_collection
-from morula.gateway.refs import object_ref, to_json
+from morula.gateway.refs import to_json
 from morula.gateway.views import SlideRows
 from morula.v1.artifact_pb2 import SettledSlide
 from tests.unit.clusterer.test_settle import IDENTITY, cells
@@ -33,7 +34,7 @@ def settled() -> settle.Settled:
 
 
 def features(store: FolderStore, index: Stored, outlines: Stored) -> list[dict[str, Any]]:
-    slide = SettledSlide(index=object_ref(index), outlines=object_ref(outlines))
+    slide = SettledSlide(index=ref_of(index), outlines=ref_of(outlines))
     place = {"row_start": 0, "row_stop": 2, "slide_mpp": 0.5}
     row = {"slide_id": "s", "job_id": "j", "digest": "d", "name": "n", "settled": to_json(slide), **place}
     chunks = feature_collection(SlideRows(row, store), lambda row: (None, {}))

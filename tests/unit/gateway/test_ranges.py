@@ -10,8 +10,8 @@ from fastapi import Request
 
 from morula.common.errors import ArtifactInvalid
 from morula.common.folder import FolderStore
+from morula.common.refs import ref_of
 from morula.gateway.ranges import array_begin, send_object
-from morula.gateway.refs import object_ref
 
 
 async def test_an_object_that_does_not_begin_as_it_should_is_closed(folder_store: FolderStore) -> None:
@@ -21,7 +21,7 @@ async def test_an_object_that_does_not_begin_as_it_should_is_closed(folder_store
         opened.append(stream)
         return array_begin(stream)
 
-    ref = object_ref(folder_store.put("default/x/leaf/a.npy", os.urandom(64)))
+    ref = ref_of(folder_store.put("default/x/leaf/a.npy", os.urandom(64)))
     request = Request({"type": "http", "headers": []})
     with pytest.raises(ArtifactInvalid):
         await send_object(request, folder_store, ref, "application/octet-stream", begin=begin)

@@ -16,8 +16,8 @@ from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
 from morula.gateway.pipeline.results import reopen
 from morula.gateway.ranges import send_object
+from morula.gateway.refs import row_ref
 from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, StageProgress
-from morula.v1.artifact_pb2 import ObjectRef
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -103,8 +103,7 @@ async def list_files(job_id: str, here: Here) -> JobFiles:
 async def get_file(job_id: str, name: str, request: Request, here: Here) -> Response:
     """One file that the job left."""
     row = await here.ledger.read(jobs.get_file, job_id, name)
-    ref = ObjectRef(key=row["key"], sha256=row["sha256"], size_bytes=row["size_bytes"])
-    return await send_object(request, here.store, ref, media_type_of(row["name"]), filename=row["name"])
+    return await send_object(request, here.store, row_ref(row), media_type_of(row["name"]), filename=row["name"])
 
 
 def job_answer(tx: Connection, job_id: str) -> Job:

@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from morula.common.arrays import read_array, read_json
-from morula.common.errors import FailedPrecondition, of_artifact
+from morula.common import answers
+from morula.common.arrays import read_json
+from morula.common.errors import FailedPrecondition
+from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.keys import digest
 from morula.common.store import Store
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels
@@ -49,22 +51,21 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
     """The clustering of these slides' cells, rows slide after slide."""
     bench = Workbench(tools.ledger, tools.store, job_id)
     request = cluster_request(project, params, [member.settled for member in members])
-    keys = request.keys
+    keys = {name: getattr(request.keys, f"{name}_key") for name in CLUSTERING_ARTIFACTS}
 
     async def report(done_count: int, total_count: int) -> None:
         # The last unit is done when its result is written down.
         await bench.report("cluster", min(done_count, total_count - 1), total_count)
 
-    async def call() -> Json:
-        return to_json(await tools.workers.cluster_cells(request, report))
+    async def call() -> ClusterCellsResult:
+        return await tools.workers.cluster_cells(request, report)
 
-    def find(found: Refs) -> Json:
-        return to_json(_found(tools, {name: found[getattr(keys, f"{name}_key")] for name in ARTIFACTS}))
+    def find(found: Refs) -> ClusterCellsResult:
+        return answers.clustered(tools.store, Clustering(**{name: found[key] for name, key in keys.items()}))
 
     await bench.lay("cluster", 1)
     made_of = [ref for slide in request.slides for ref in (slide.index, *_shard_refs(slide))]
-    piece = Piece("cluster", 0, [getattr(keys, f"{name}_key") for name in ARTIFACTS], made_of)
-    result = await bench.make(piece, find, call)
+    result = await bench.make(Piece("cluster", 0, [*keys.values()], made_of), find, call, to_json)
     await bench.report("cluster", 1, 1)
     return result
 
@@ -75,26 +76,6 @@ def _vectors_digest(slide: SettledSlide) -> str:
 
 def _shard_refs(slide: SettledSlide) -> list[ObjectRef]:
     return [slide.shard_list] if slide.HasField("shard_list") else [shard.vectors for shard in slide.shards]
-
-
-ARTIFACTS = ("leaf", "tree", "features", "confidence", "layout")
-
-
-def _found(tools: Tools, found: Refs) -> ClusterCellsResult:
-    clustering = Clustering(**found)
-    grown, leaf = clustering.tree, clustering.leaf
-    with of_artifact(grown.key):
-        tree = read_json(tools.store.get(grown.key, grown.sha256))
-    with tools.store.local_path(leaf.key, leaf.sha256) as path, of_artifact(leaf.key):
-        cell_count = len(read_array(path, mmap=True))
-    return ClusterCellsResult(
-        clustering=clustering,
-        cell_count=cell_count,
-        leaf_count=tree["leaf_count"],
-        noise_count=tree["noise_count"],
-        cluster_count=tree["cluster_count"],
-        structure_found=tree["structure"]["found"],
-    )
 
 
 def feature_names(store: Store, result: Json) -> list[str]:

@@ -13,6 +13,7 @@ from morula.common.errors import (
     Gone,
     MorulaError,
 )
+from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway.ledger import artifacts, jobs, slides
@@ -21,7 +22,6 @@ from morula.gateway.pipeline.work import drop
 
 REPAIR_LIMIT = 3
 """So often an attempt of a job has one artifact made again; what is damaged each time is not damaged by chance."""
-CLUSTER_STAGES = ("leaf", "tree", "features", "confidence", "layout")
 
 
 async def repair(ledger: Transactions, store: Store, job_id: str, error: MorulaError) -> bool:
@@ -55,5 +55,5 @@ async def _check_own(ledger: Transactions, job: Mapping[str, Any], key: str) -> 
     """Only what this job makes is dropped: its slide and other jobs' results cannot be made again by it."""
     if await ledger.read(slides.object_in_use, key):
         raise Gone("A file of the slide is gone from the store or damaged there: upload the slide again.", key=key)
-    if job["kind"] == "cohort" and key.split("/")[2] not in CLUSTER_STAGES:
+    if job["kind"] == "cohort" and key.split("/")[2] not in CLUSTERING_ARTIFACTS:
         raise Gone("What the job of a slide left is gone or damaged: retry that job first, then this one.", key=key)

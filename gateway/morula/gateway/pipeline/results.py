@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from morula.common.errors import ArtifactChanged, ArtifactMissing, Gone
+from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store, check_sha256
 from morula.common.telemetry import log
@@ -16,8 +17,7 @@ from morula.gateway.ledger import artifacts, clusterings, jobs, slides
 from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.holds import Hold, JobLost, beat, check, let_go, take_up
 from morula.gateway.ledger.rows import Row
-from morula.gateway.pipeline.clustering import ARTIFACTS
-from morula.gateway.refs import from_json
+from morula.gateway.refs import from_json, row_ref
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
 
@@ -74,11 +74,11 @@ def _note_lost(tx: Connection, hold: Hold, key: str) -> None:
 
 
 async def _damaged(ledger: Transactions, store: Store, job: Row, *, thoroughly: bool) -> list[ObjectRef]:
-    left = [_ref(file) for file in await ledger.read(jobs.job_files, job["id"])]
+    left = [row_ref(file) for file in await ledger.read(jobs.job_files, job["id"])]
     if job["clustering_id"] is not None:
         row = await ledger.read(clusterings.get_clustering, job["clustering_id"])
         clustering = from_json(row["artifacts"], Clustering)
-        left += [getattr(clustering, name) for name in ARTIFACTS]
+        left += [getattr(clustering, name) for name in CLUSTERING_ARTIFACTS]
     if job["settled"] is not None:
         settled = from_json(job["settled"], SettledSlide)
         left += [settled.index, settled.outlines]
@@ -90,7 +90,7 @@ async def _damaged(ledger: Transactions, store: Store, job: Row, *, thoroughly: 
             left += [ref for shard in shards for ref in (shard.cells, shard.vectors, shard.morphology)]
     # Jobs of before the ledger knew what is made have only what was read above.
     named = {ref.key for ref in left}
-    left += [_ref(row) for row in await ledger.read(artifacts.made_by, job["id"]) if row["key"] not in named]
+    left += [row_ref(row) for row in await ledger.read(artifacts.made_by, job["id"]) if row["key"] not in named]
     return await asyncio.to_thread(_those_damaged, left, _verifying(store) if thoroughly else _glancing(store))
 
 
@@ -126,7 +126,3 @@ def _glancing(store: Store) -> Check:
         check_sha256(ref.key, stored.sha256, ref.sha256)
 
     return glance
-
-
-def _ref(row: Mapping[str, Any]) -> ObjectRef:
-    return ObjectRef(key=row["key"], sha256=row["sha256"], size_bytes=row["size_bytes"])

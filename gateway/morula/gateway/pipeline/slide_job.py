@@ -7,25 +7,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from morula.common.arrays import reading
-from morula.common.errors import ArtifactMissing, SlideUnreadable, of_artifact
+from morula.common import answers
+from morula.common.errors import ArtifactMissing, SlideUnreadable
+from morula.common.refs import ref_of
 from morula.common.shard_lists import write_shard_list
 from morula.common.store import Store, put_exactly
-from morula.common.tables import read_metadata
 from morula.gateway.ledger import jobs
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.pipeline.keys import Shard, SlideKeys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.work import Json, Piece, Refs, Workbench
-from morula.gateway.refs import from_json, object_ref, to_json
+from morula.gateway.refs import from_json, to_json
 from morula.gateway.workers import Workers
-from morula.v1.artifact_pb2 import Calibration, ObjectRef, ShardCells, SlideRef
+from morula.v1.artifact_pb2 import ObjectRef, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsRequest
-from morula.v1.segmenter_pb2 import MeasureObjectsRequest, Numerics, SegmentParams, SegmentShardRequest
-from morula.v1.tiler_pb2 import CutShardRequest, PlanSlideRequest, PlanSlideResponse, SecondCut, TileGrid
+from morula.v1.segmenter_pb2 import (
+    MeasureObjectsRequest,
+    Numerics,
+    SegmentParams,
+    SegmentShardRequest,
+    SegmentShardResponse,
+)
+from morula.v1.tiler_pb2 import (
+    CutShardRequest,
+    CutShardResponse,
+    PlanSlideRequest,
+    PlanSlideResponse,
+    SecondCut,
+    TileGrid,
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,11 @@ class SlideJob:
             selection=params.selection,
         )
 
-        async def call() -> Json:
-            return to_json(await self._workers.plan_slide(request))
+        def find(found: Refs) -> PlanSlideResponse:
+            return answers.planned(self._store, found[self.keys.plan])
 
-        plan = await self._bench.make(Piece("plan", 0, [self.keys.plan]), self._find_plan, call)
+        piece = Piece("plan", 0, [self.keys.plan])
+        plan = await self._bench.make(piece, find, lambda: self._workers.plan_slide(request), to_json)
         await self.lay_shards(plan.get("shard_count", 0))
         await self._tools.ledger.write(jobs.note_job, self.job_id, tile_count=int(plan.get("tile_count", 0)))
         return plan
@@ -84,18 +96,6 @@ class SlideJob:
         """Write down that there are so many shards."""
         for stage in ("cut", "segment", "embed"):
             await self._bench.lay(stage, count)
-
-    def _find_plan(self, found: Refs) -> Json:
-        said = self._metadata(found[self.keys.plan])
-        plan = PlanSlideResponse(
-            plan=found[self.keys.plan],
-            shard_count=said["shard_count"],
-            tile_count=said["columns"] * said["rows"],
-            candidate_tile_count=said["candidate_tile_count"],
-            mpp=said["mpp"],
-            calibration=from_json(said["calibration"], Calibration),
-        )
-        return to_json(plan)
 
     async def is_embedded(self, shard: Shard) -> bool:
         """Whether the shard is done, so that its pixels are needed no more."""
@@ -126,11 +126,10 @@ class SlideJob:
         """Decode the shard's tiles, judge them, keep the pixels; or some regions' once more, as they were judged."""
         tiles_key, pixels_key = self.keys.tiles(shard), self._pixels(shard)
 
-        def find(found: Refs) -> Json:
-            said = self._metadata(found[tiles_key])
-            return {name: said[name] for name in ("kept", "rejected", "failed")}
+        def find(found: Refs) -> CutShardResponse:
+            return answers.cut(self._store, found[tiles_key], None)
 
-        async def call() -> Json:
+        async def call() -> CutShardResponse:
             parsed = from_json(plan, PlanSlideResponse)
             request = CutShardRequest(
                 slide=self.slide,
@@ -143,12 +142,10 @@ class SlideJob:
             if shard.regions:
                 again = SecondCut(regions=shard.regions, halo_px=self.params.second_halo_px)
                 request.second_cut.CopyFrom(again)
-            done = await self._workers.cut_shard(request)
-            counts = (done.kept_tile_count, done.rejected_tile_count, done.failed_tile_count)
-            return dict(zip(("kept", "rejected", "failed"), counts, strict=True))
+            return await self._workers.cut_shard(request)
 
         piece = await self._cut_piece(shard, [pixels_key] if pixels_needed else [])
-        return await self._bench.make(piece, find, call)
+        return await self._bench.make(piece, find, call, _tile_counts)
 
     async def measure(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> float:
         """Diameter of the slide's objects, by its middle shard, where the model measures it; 0 is the model's own."""
@@ -176,11 +173,10 @@ class SlideJob:
         """Find the shard's cells, and the regions in which the halo cuts some."""
         cells_key = self.keys.cells(shard)
 
-        def find(found: Refs) -> Json:
-            said = self._metadata(found[cells_key])
-            return {"cells": said["cell_count"], "truncated_regions": said["truncated_regions"]}
+        def find(found: Refs) -> SegmentShardResponse:
+            return answers.segmented(self._store, found[cells_key])
 
-        async def call() -> Json:
+        async def call() -> SegmentShardResponse:
             calibration = from_json(plan, PlanSlideResponse).calibration
             request = SegmentShardRequest(
                 pixels=await self._ref(self._pixels(shard)),
@@ -194,15 +190,14 @@ class SlideJob:
                 ),
                 cells_key=cells_key,
             )
-            done = await self._workers.segment_shard(request)
-            return {"cells": done.cell_count, "truncated_regions": list(done.truncated_regions)}
+            return await self._workers.segment_shard(request)
 
-        return await self._bench.make(await self._segment_piece(shard), find, call)
+        return await self._bench.make(await self._segment_piece(shard), find, call, _cell_counts)
 
     async def embed(self, plan: Mapping[str, Any], shard: Shard) -> Json:
         """Describe the shard's cells by numbers; its pixels are deleted once that is durable."""
 
-        async def call() -> Json:
+        async def call() -> None:
             request = EmbedCellsRequest(
                 pixels=await self._ref(self._pixels(shard)),
                 cells=await self._ref(self.keys.cells(shard)),
@@ -212,9 +207,9 @@ class SlideJob:
                 morphology_key=self.keys.morphology(shard),
             )
             await self._workers.embed_cells(request)
-            return {}
 
-        done = await self._bench.make(await self._embed_piece(shard), lambda _found: {}, call)
+        # Nothing of the answer is needed, so that what lies there is not read.
+        done = await self._bench.make(await self._embed_piece(shard), lambda _found: None, call, lambda _answer: {})
         await self._bench.reach(lambda: self._store.delete(self._pixels(shard)))
         return done
 
@@ -238,7 +233,7 @@ class SlideJob:
         listed = [ShardCells(cells=one, vectors=two, morphology=three) for one, two, three in columns]
         shard_list = await self._keep_list(shards, listed)
 
-        async def call() -> Json:
+        async def call() -> SettleCellsResult:
             request = SettleCellsRequest(
                 identity=CellIdentity(
                     slide_digest=self.slide.digest,
@@ -251,22 +246,14 @@ class SlideJob:
                 index_key=index_key,
                 outlines_key=outlines_key,
             )
-            return to_json(await self._workers.settle_cells(request, lambda _done, _total: asyncio.sleep(0)))
+            return await self._workers.settle_cells(request, lambda _done, _total: asyncio.sleep(0))
 
-        def find(found: Refs) -> Json:
-            result = SettleCellsResult()
-            result.settled.slide_digest = self.slide.digest
-            result.settled.index.CopyFrom(found[index_key])
-            result.settled.outlines.CopyFrom(found[outlines_key])
-            result.settled.shard_list.CopyFrom(shard_list)
-            said = self._metadata(found[index_key])
-            result.settled.cell_count = said["cell_count"]
-            result.dropped_cell_count = said["dropped"]
-            result.truncated_cell_count = said["truncated_cell_count"]
-            return to_json(result)
+        def find(found: Refs) -> SettleCellsResult:
+            index, outlines = found[index_key], found[outlines_key]
+            return answers.settled(self._store, self.slide.digest, index, outlines, shard_list)
 
         piece = Piece("settle", 0, [index_key, outlines_key], cells)
-        result = await self._bench.make(piece, find, call)
+        result = await self._bench.make(piece, find, call, to_json)
         parsed = from_json(result, SettleCellsResult)
         parsed.settled.vectors_digest = self.keys.vectors_digest(shards)
         settled = to_json(parsed.settled)
@@ -280,7 +267,7 @@ class SlideJob:
         sha256 = hashlib.sha256(content).hexdigest()
         key = self.keys.shard_list(shards, sha256)
         await self._bench.claim([key])
-        return object_ref(await self._bench.reach(lambda: put_exactly(self._store, key, content, sha256)))
+        return ref_of(await self._bench.reach(lambda: put_exactly(self._store, key, content, sha256)))
 
     def _pixels(self, shard: Shard) -> str:
         return self.keys.own_pixels(self.job_id, shard)
@@ -289,6 +276,11 @@ class SlideJob:
         (found,) = await self._bench.refs([key])
         return found
 
-    def _metadata(self, ref: ObjectRef) -> Json:
-        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key), reading("the table"):
-            return read_metadata(pq.read_schema(path))
+
+def _tile_counts(answer: CutShardResponse) -> Json:
+    counts = (answer.kept_tile_count, answer.rejected_tile_count, answer.failed_tile_count)
+    return dict(zip(("kept", "rejected", "failed"), counts, strict=True))
+
+
+def _cell_counts(answer: SegmentShardResponse) -> Json:
+    return {"cells": answer.cell_count, "truncated_regions": list(answer.truncated_regions)}

@@ -16,13 +16,14 @@ from morula.common.errors import (
     Unavailable,
 )
 from morula.common.keys import digest
+from morula.common.refs import ref_of
 from morula.common.store import Store, Stored
 from morula.common.telemetry import log
 from morula.gateway.ledger import artifacts, jobs, objects, shards
 from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.rows import Row
-from morula.gateway.refs import object_ref
+from morula.gateway.refs import row_ref
 from morula.gateway.workers import ServiceDied
 from morula.v1.artifact_pb2 import ObjectRef
 
@@ -76,17 +77,28 @@ class Workbench:
         self._job_id = job_id
         self._waiting_for: str | None = None
 
-    async def make(self, piece: Piece, find: Callable[[Refs], Json], call: Callable[[], Awaitable[Json]]) -> Json:
-        """What the piece came to: by `find` where all its artifacts are there and right, else by `call`."""
+    async def make(
+        self,
+        piece: Piece,
+        find: Callable[[Refs], T],
+        call: Callable[[], Awaitable[T]],
+        keep: Callable[[T], Json],
+    ) -> Json:
+        """What is kept of a service's answer: `find` reads it where all artifacts are there and right, else `call`
+        asks for it."""
         await self.claim([*piece.keys, *piece.besides])
         found = await self._find(piece)
         if found is not None:
-            result = await self.reach(lambda: find(found))
+            result = keep(await self.reach(lambda: find(found)))
             await self._note(shards.finish_shard, piece, result, written=False)
             return result
         if await self._ledger.read(shards.is_done, self._job_id, piece.stage, piece.number):
             await self._note(shards.reopen_shard, piece)
-        return await self.do(piece, call)
+
+        async def kept() -> Json:
+            return keep(await call())
+
+        return await self.do(piece, kept)
 
     async def do(self, piece: Piece, call: Callable[[], Awaitable[Json]]) -> Json:
         """What the piece came to, made now."""
@@ -109,8 +121,8 @@ class Workbench:
         known = await self._ledger.read(artifacts.find_made, keys)
         wanted = [key for key in keys if not _is_known(known.get(key))]
         stored = await self.reach(lambda: self._lying(wanted))
-        asked = {one.key: object_ref(one) for one in stored}
-        return [asked.get(key) or ObjectRef(key=key, **_facts(known[key])) for key in keys]
+        asked = {one.key: ref_of(one) for one in stored}
+        return [asked.get(key) or row_ref(known[key]) for key in keys]
 
     async def exists(self, piece: Piece) -> bool:
         """Whether the piece is done, with all that it leaves."""
@@ -133,7 +145,7 @@ class Workbench:
                 log.warning("artifact gives way", key=key, detail=wrong)
                 await self.outlast(partial(drop, self._ledger, self._store, key))
             elif stored is not None:
-                found[key] = object_ref(stored)
+                found[key] = ref_of(stored)
         if len(found) < len(piece.keys):
             return None
         if any(key not in known for key in piece.keys):
@@ -238,10 +250,6 @@ async def drop(ledger: Transactions, store: Store, key: str) -> None:
 
 def _is_known(row: Row | None) -> bool:
     return row is not None and row["sha256"] != artifacts.UNKNOWN
-
-
-def _facts(row: Row) -> dict[str, Any]:
-    return {"sha256": row["sha256"], "size_bytes": row["size_bytes"]}
 
 
 def _what_is_wrong(stored: Stored, known: Row | None, made_of: str, *, unsure: bool) -> str | None:

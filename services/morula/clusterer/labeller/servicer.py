@@ -14,10 +14,10 @@ from morula.clusterer.labeller import learn, logistic, pages
 from morula.clusterer.labeller.cache import Cache
 from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board, Learnt
 from morula.clusterer.labeller.names import Seen
-from morula.clusterer.refs import key_of, ref_of
 from morula.common.compute import Slot
 from morula.common.errors import ArtifactInvalid, InvalidArgument, of_artifact
 from morula.common.formats import read_array, write_json
+from morula.common.refs import key_of, ref_of
 from morula.common.store import Store
 from morula.v1 import artifact_pb2, clusterer_pb2, labeller_pb2, labeller_pb2_grpc
 

@@ -1,0 +1,110 @@
+"""What a stage answers, read from the artifacts that it leaves in the store, whoever wrote them.
+
+A service answers so whether it made them or found them there, and the gateway where it finds them and asks no service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from morula.common.arrays import read_array, read_json, reading
+from morula.common.errors import of_artifact
+from morula.common.refs import key_of
+from morula.common.store import Store
+from morula.common.tables import read_cells, read_index, read_metadata, read_plan, read_tiles
+from morula.v1.artifact_pb2 import Calibration, ObjectRef, SettledSlide
+from morula.v1.clusterer_pb2 import ClusterCellsResult, Clustering, SettleCellsResult
+from morula.v1.embedder_pb2 import EmbedCellsResponse
+from morula.v1.segmenter_pb2 import SegmentShardResponse
+from morula.v1.tiler_pb2 import CutShardResponse, PlanSlideResponse
+
+
+@contextmanager
+def _opened(store: Store, ref: ObjectRef) -> Iterator[Path]:
+    with store.local_path(*key_of(ref)) as path, of_artifact(ref.key), reading("the artifact"):
+        yield path
+
+
+def planned(store: Store, plan: ObjectRef) -> PlanSlideResponse:
+    """Of PlanSlide."""
+    with _opened(store, plan) as path:
+        facts = read_metadata(read_plan(path))
+        return PlanSlideResponse(
+            plan=plan,
+            shard_count=facts["shard_count"],
+            tile_count=facts["columns"] * facts["rows"],
+            candidate_tile_count=facts["candidate_tile_count"],
+            mpp=facts["mpp"],
+            calibration=Calibration(**facts["calibration"]),
+            core_count=len(facts["cores"]),
+        )
+
+
+def cut(store: Store, tiles: ObjectRef, pixels: ObjectRef | None) -> CutShardResponse:
+    """Of CutShard; without pixels where they were used and deleted."""
+    with _opened(store, tiles) as path:
+        facts = read_metadata(read_tiles(path))
+        return CutShardResponse(
+            tiles=tiles,
+            pixels=pixels,
+            kept_tile_count=facts["kept"],
+            rejected_tile_count=facts["rejected"],
+            failed_tile_count=facts["failed"],
+        )
+
+
+def segmented(store: Store, cells: ObjectRef) -> SegmentShardResponse:
+    """Of SegmentShard."""
+    with _opened(store, cells) as path:
+        facts = read_metadata(read_cells(path, ["tile"]))
+        return SegmentShardResponse(
+            cells=cells,
+            cell_count=facts["cell_count"],
+            truncated_cell_count=facts["truncated_cell_count"],
+            truncated_regions=facts["truncated_regions"],
+        )
+
+
+def embedded(store: Store, vectors: ObjectRef, morphology: ObjectRef) -> EmbedCellsResponse:
+    """Of EmbedCells."""
+    with _opened(store, vectors) as path:
+        cell_count, dimension_count = read_array(path, mmap=True).shape
+        return EmbedCellsResponse(
+            vectors=vectors, morphology=morphology, cell_count=cell_count, dimension_count=dimension_count
+        )
+
+
+def settled(
+    store: Store, slide_digest: str, index: ObjectRef, outlines: ObjectRef, shard_list: ObjectRef
+) -> SettleCellsResult:
+    """The result of SettleCells."""
+    with _opened(store, index) as path:
+        facts = read_metadata(read_index(path, ["shard"]))
+        slide = SettledSlide(
+            slide_digest=slide_digest,
+            index=index,
+            outlines=outlines,
+            shard_list=shard_list,
+            cell_count=facts["cell_count"],
+        )
+        return SettleCellsResult(
+            settled=slide, dropped_cell_count=facts["dropped"], truncated_cell_count=facts["truncated_cell_count"]
+        )
+
+
+def clustered(store: Store, clustering: Clustering) -> ClusterCellsResult:
+    """The result of ClusterCells."""
+    with _opened(store, clustering.leaf) as path:
+        cell_count = len(read_array(path, mmap=True))
+    with _opened(store, clustering.tree) as path:
+        facts = read_json(path)
+        return ClusterCellsResult(
+            clustering=clustering,
+            cell_count=cell_count,
+            leaf_count=facts["leaf_count"],
+            noise_count=facts["noise_count"],
+            cluster_count=facts["cluster_count"],
+            structure_found=facts["structure"]["found"],
+        )
