@@ -249,18 +249,6 @@ async def test_assigns_its_own_cells_and_abstains_from_strangers(folder_store: F
         assert not bench.array(strangers.confidence).any()
 
 
-async def test_lays_out_the_cells_below_a_node(folder_store: FolderStore) -> None:
-    async with clusterer(folder_store) as bench:
-        made = await bench.cluster((await bench.settle()).settled)
-        wanted = clusterer_pb2.LayoutCellsRequest(
-            clustering=made.clustering, node_id=2, layout_key="p/c/layout/below.npy"
-        )
-        places = bench.array((await bench.stub.LayoutCells(wanted)).layout)
-        inside = bench.array(made.clustering.leaf) == 1
-        assert np.isfinite(places[inside]).all()
-        assert np.isnan(places[~inside]).all()
-
-
 async def test_refuses_an_unknown_model_and_missing_fields(folder_store: FolderStore) -> None:
     async with clusterer(folder_store) as bench:
         wanted = request_for((await bench.settle()).settled)

@@ -287,7 +287,6 @@ class Cluster(Answer):
     node_id: int
     cell_count: int
     supported: bool
-    name_class: int | None
     sentence: str
     representatives: list[CellPicture]
 

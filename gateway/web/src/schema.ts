@@ -86,7 +86,6 @@ export interface ClassCount {
 /** A cluster of a cut. */
 export interface Cluster {
   cell_count: number;
-  name_class: number | null;
   node_id: number;
   representatives: CellPicture[];
   sentence: string;

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from morula.clusterer import leaves, null_test
@@ -89,20 +88,6 @@ def leaf_model(matrix: Halves, leaf: Leaves, tree: Tree) -> LeafModel:
     with threadpool_limits(1):
         centres, _ = leaves.means(matrix, leaf, tree.leaf_count)
     return LeafModel(centres, tree.leaf_radii(), tree.variance)
-
-
-def layout_below(matrix: Halves, leaf: Leaves, tree: Tree, node_id: int, seed: int) -> Halves:
-    """Layout of the cells below a node; rows outside are NaN."""
-    below = tree.leaves_below(node_id or tree.root)
-    inside = np.isin(leaf, np.asarray(below, np.uint16))
-    if (node_id or tree.root) == tree.root:
-        inside |= leaf == NOISE
-    result = np.full((len(leaf), 2), np.nan, np.float16)
-    with threadpool_limits(1):
-        centres, _ = leaves.means(matrix, leaf, tree.leaf_count)
-        if inside.any():
-            result[inside] = layout(np.asarray(matrix[inside]), centres[below], seed)
-    return result
 
 
 def _grown(features: Features, model: LeafModel, leaf: Leaves, seed: int) -> Tree:

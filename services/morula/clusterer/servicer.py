@@ -69,13 +69,6 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
     ) -> clusterer_pb2.AssignCellsResponse:
         return await self._slot.run(lambda checkpoint: self._assign(request, checkpoint))
 
-    async def LayoutCells(  # noqa: N802 - the contract's name
-        self,
-        request: clusterer_pb2.LayoutCellsRequest,
-        context: object,  # noqa: ARG002 - gRPC's signature
-    ) -> clusterer_pb2.LayoutCellsResponse:
-        return await self._slot.run(lambda _: self._layout(request))
-
     def _settle(
         self, request: clusterer_pb2.SettleCellsRequest, checkpoint: Checkpoint, report: Report
     ) -> clusterer_pb2.SettleCellsResult:
@@ -165,15 +158,6 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         return clusterer_pb2.AssignCellsResponse(
             leaf=ref_of(leaf), confidence=ref_of(confidence), abstained_count=abstained
         )
-
-    def _layout(self, request: clusterer_pb2.LayoutCellsRequest) -> clusterer_pb2.LayoutCellsResponse:
-        stored = self._store.stat(request.layout_key)
-        if stored is None:
-            clustering = request.clustering
-            matrix, leaf, grown = self._features(clustering), self._leaf(clustering), self._tree(clustering)
-            places = core.layout_below(matrix, leaf, grown, request.node_id or grown.root, request.seed)
-            stored = self._store.put(request.layout_key, write_array(places))
-        return clusterer_pb2.LayoutCellsResponse(layout=ref_of(stored))
 
     def _vectors(self, slide: artifact_pb2.SettledSlide) -> features.SlideVectors:
         vectors = [key_of(shard.vectors) for shard in shards_of(self._store, slide)]

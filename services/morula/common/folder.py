@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from morula.common.errors import ArtifactMissing, KeyInvalid, Unavailable, Unimplemented
+from morula.common.errors import ArtifactMissing, KeyInvalid, Unavailable
 from morula.common.keys import key_problem, validate_key
 from morula.common.records import FileState, Record, Records
 from morula.common.room import is_unwritable, telling_full
@@ -120,10 +120,6 @@ class FolderStore:
                     path.unlink(missing_ok=True)
                     self._records.forget(key)
         self._check_here()
-
-    def presign_get(self, key: str, expires_s: int) -> str:
-        why = "a folder has no server that could answer a link"
-        raise Unimplemented(f"{why} to {key} for {expires_s} s; read the object through the gateway")
 
     @contextmanager
     def local_path(self, key: str, sha256: str | None = None) -> Iterator[Path]:

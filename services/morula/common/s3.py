@@ -11,7 +11,6 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -50,7 +49,6 @@ from morula.common.store import (
 
 PART_BYTES = 64 << 20
 SPOOL_BYTES = 8 << 20
-MAX_LINK_S = 7 * 24 * 3600
 CONFLICT_ATTEMPTS = 4
 
 
@@ -189,11 +187,6 @@ class S3Store:
             check()
         with _answers(key):
             self._reader.remove_object(self._bucket, validate_key(key))
-
-    def presign_get(self, key: str, expires_s: int) -> str:
-        if not 1 <= expires_s <= MAX_LINK_S:
-            raise InvalidArgument(f"a link lasts 1 to {MAX_LINK_S} s")
-        return self._reader.presigned_get_object(self._bucket, validate_key(key), timedelta(seconds=expires_s))
 
     @contextmanager
     def local_path(self, key: str, sha256: str | None = None) -> Iterator[Path]:

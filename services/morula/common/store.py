@@ -77,9 +77,6 @@ class Store(Protocol):
         Between the call and that moment this process may be frozen for long.
         """
 
-    def presign_get(self, key: str, expires_s: int) -> str:
-        """A URL that anyone may read for a while; Unimplemented where there is no server to read from."""
-
     def local_path(self, key: str, sha256: str | None = None) -> AbstractContextManager[Path]:
         """The object as a file to read, while the context lasts."""
 

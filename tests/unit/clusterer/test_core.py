@@ -101,14 +101,6 @@ def test_assignment_gives_back_own_rows_and_abstains_far_away(clustered: Cluster
     assert not assigned.confidence.any()
 
 
-def test_a_part_of_the_tree_can_be_laid_out(clustered: Clustered) -> None:
-    rows = features(kinds(1200)[0]).matrix
-    node = clustered.tree.cut_nodes(4)[0]
-    places = core.layout_below(rows, clustered.leaf, clustered.tree, node, 0)
-    inside = np.isin(clustered.leaf, clustered.tree.leaves_below(node))
-    assert np.array_equal(np.isfinite(places).all(axis=1), inside)
-
-
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
 def test_few_or_equal_rows_are_clustered_too(count: int) -> None:
     for rows in (np.zeros((count, 3)), kinds(count, 2, 3)[0]):

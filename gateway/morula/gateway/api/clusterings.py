@@ -121,7 +121,6 @@ def _clusters(view: ClusteringView, cut: Cut, count: int) -> Clusters:
                 node_id=cluster["node_id"],
                 cell_count=cluster["cell_count"],
                 supported=cluster["supported"],
-                name_class=None,
                 sentence=describe(view, rows_of_place(view, cut, cluster["node_id"], NOISE))[1],
                 representatives=[pictures[row] for row in shown[cluster["node_id"]]],
             )

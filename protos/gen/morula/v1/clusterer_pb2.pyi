@@ -175,21 +175,3 @@ class AssignCellsResponse(_message.Message):
     confidence: _artifact_pb2.ObjectRef
     abstained_count: int
     def __init__(self, leaf: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., abstained_count: _Optional[int] = ...) -> None: ...
-
-class LayoutCellsRequest(_message.Message):
-    __slots__ = ("clustering", "node_id", "seed", "layout_key")
-    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
-    NODE_ID_FIELD_NUMBER: _ClassVar[int]
-    SEED_FIELD_NUMBER: _ClassVar[int]
-    LAYOUT_KEY_FIELD_NUMBER: _ClassVar[int]
-    clustering: Clustering
-    node_id: int
-    seed: int
-    layout_key: str
-    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., node_id: _Optional[int] = ..., seed: _Optional[int] = ..., layout_key: _Optional[str] = ...) -> None: ...
-
-class LayoutCellsResponse(_message.Message):
-    __slots__ = ("layout",)
-    LAYOUT_FIELD_NUMBER: _ClassVar[int]
-    layout: _artifact_pb2.ObjectRef
-    def __init__(self, layout: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...

@@ -55,11 +55,6 @@ class ClustererServiceStub:
                 request_serializer=morula_dot_v1_dot_clusterer__pb2.AssignCellsRequest.SerializeToString,
                 response_deserializer=morula_dot_v1_dot_clusterer__pb2.AssignCellsResponse.FromString,
                 _registered_method=True)
-        self.LayoutCells = channel.unary_unary(
-                '/morula.v1.ClustererService/LayoutCells',
-                request_serializer=morula_dot_v1_dot_clusterer__pb2.LayoutCellsRequest.SerializeToString,
-                response_deserializer=morula_dot_v1_dot_clusterer__pb2.LayoutCellsResponse.FromString,
-                _registered_method=True)
 
 
 class ClustererServiceServicer:
@@ -94,13 +89,6 @@ class ClustererServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def LayoutCells(self, request, context):
-        """Lays the cells below a node of the tree out in two dimensions, for display only.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_ClustererServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -123,11 +111,6 @@ def add_ClustererServiceServicer_to_server(servicer, server):
                     servicer.AssignCells,
                     request_deserializer=morula_dot_v1_dot_clusterer__pb2.AssignCellsRequest.FromString,
                     response_serializer=morula_dot_v1_dot_clusterer__pb2.AssignCellsResponse.SerializeToString,
-            ),
-            'LayoutCells': grpc.unary_unary_rpc_method_handler(
-                    servicer.LayoutCells,
-                    request_deserializer=morula_dot_v1_dot_clusterer__pb2.LayoutCellsRequest.FromString,
-                    response_serializer=morula_dot_v1_dot_clusterer__pb2.LayoutCellsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -239,33 +222,6 @@ class ClustererService:
             '/morula.v1.ClustererService/AssignCells',
             morula_dot_v1_dot_clusterer__pb2.AssignCellsRequest.SerializeToString,
             morula_dot_v1_dot_clusterer__pb2.AssignCellsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def LayoutCells(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/morula.v1.ClustererService/LayoutCells',
-            morula_dot_v1_dot_clusterer__pb2.LayoutCellsRequest.SerializeToString,
-            morula_dot_v1_dot_clusterer__pb2.LayoutCellsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,12 +81,11 @@ class ClusterName(_message.Message):
     def __init__(self, node_id: _Optional[int] = ..., class_number: _Optional[int] = ...) -> None: ...
 
 class LearnLabelsRequest(_message.Message):
-    __slots__ = ("clustering", "node_of_leaf", "seen", "names", "sure_confidence", "abstain_confidence", "class_key", "confidence_key", "model_key")
+    __slots__ = ("clustering", "node_of_leaf", "seen", "names", "abstain_confidence", "class_key", "confidence_key", "model_key")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     NODE_OF_LEAF_FIELD_NUMBER: _ClassVar[int]
     SEEN_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
-    SURE_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     ABSTAIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CLASS_KEY_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -95,12 +94,11 @@ class LearnLabelsRequest(_message.Message):
     node_of_leaf: _containers.RepeatedScalarFieldContainer[int]
     seen: _containers.RepeatedCompositeFieldContainer[SeenCell]
     names: _containers.RepeatedCompositeFieldContainer[ClusterName]
-    sure_confidence: float
     abstain_confidence: float
     class_key: str
     confidence_key: str
     model_key: str
-    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., seen: _Optional[_Iterable[_Union[SeenCell, _Mapping]]] = ..., names: _Optional[_Iterable[_Union[ClusterName, _Mapping]]] = ..., sure_confidence: _Optional[float] = ..., abstain_confidence: _Optional[float] = ..., class_key: _Optional[str] = ..., confidence_key: _Optional[str] = ..., model_key: _Optional[str] = ...) -> None: ...
+    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., seen: _Optional[_Iterable[_Union[SeenCell, _Mapping]]] = ..., names: _Optional[_Iterable[_Union[ClusterName, _Mapping]]] = ..., abstain_confidence: _Optional[float] = ..., class_key: _Optional[str] = ..., confidence_key: _Optional[str] = ..., model_key: _Optional[str] = ...) -> None: ...
 
 class LearnLabelsResponse(_message.Message):
     __slots__ = ("class_layer", "confidence_layer", "model", "held_out", "spread", "effective_names", "sure_count", "class_counts")
@@ -155,7 +153,7 @@ class ClassCount(_message.Message):
     def __init__(self, class_number: _Optional[int] = ..., cell_count: _Optional[int] = ...) -> None: ...
 
 class NextPageRequest(_message.Message):
-    __slots__ = ("clustering", "node_of_leaf", "class_layer", "confidence_layer", "seen_rows", "past", "cell_count", "node_id", "sure_confidence", "seed")
+    __slots__ = ("clustering", "node_of_leaf", "class_layer", "confidence_layer", "seen_rows", "past", "cell_count", "node_id", "seed")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     NODE_OF_LEAF_FIELD_NUMBER: _ClassVar[int]
     CLASS_LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -164,7 +162,6 @@ class NextPageRequest(_message.Message):
     PAST_FIELD_NUMBER: _ClassVar[int]
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
-    SURE_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     clustering: _clusterer_pb2.Clustering
     node_of_leaf: _containers.RepeatedScalarFieldContainer[int]
@@ -174,9 +171,8 @@ class NextPageRequest(_message.Message):
     past: _containers.RepeatedCompositeFieldContainer[PagePlace]
     cell_count: int
     node_id: int
-    sure_confidence: float
     seed: int
-    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., class_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., seen_rows: _Optional[_Iterable[int]] = ..., past: _Optional[_Iterable[_Union[PagePlace, _Mapping]]] = ..., cell_count: _Optional[int] = ..., node_id: _Optional[int] = ..., sure_confidence: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., class_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., seen_rows: _Optional[_Iterable[int]] = ..., past: _Optional[_Iterable[_Union[PagePlace, _Mapping]]] = ..., cell_count: _Optional[int] = ..., node_id: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class PagePlace(_message.Message):
     __slots__ = ("node_id", "leaf")

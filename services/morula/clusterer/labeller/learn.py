@@ -51,7 +51,6 @@ def learn(
     board: Board,
     seen: Seen,
     named: Mapping[int, int],
-    sure_confidence: float = SURE_CONFIDENCE,
     abstain_confidence: float = 0.0,
 ) -> Learnt:
     """Fits the model to what was seen, applies it to every row, and lets held-out pages choose what spreads."""
@@ -71,7 +70,7 @@ def learn(
         held_out, spread = measured.held_out, measured.spread
         model = replace(logistic.fit(rows[trained], seen.classes[trained]), temperature=measured.temperature)
     classes, confidence = logistic.layers(model, board.matrix, abstain_confidence) if model else (None, None)
-    sure = 0 if confidence is None else int(np.count_nonzero(confidence >= round(sure_confidence * 255)))
+    sure = 0 if confidence is None else int(np.count_nonzero(confidence >= round(SURE_CONFIDENCE * 255)))
     counts = class_counts(board, spread, classes, names)
     return Learnt(model, classes, confidence, held_out, spread, names, sure, counts)
 

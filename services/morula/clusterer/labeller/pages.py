@@ -40,7 +40,6 @@ class Wish:
 
     cell_count: int = PAGE_CELLS
     node_id: int = 0
-    sure_confidence: float = SURE_CONFIDENCE
     seed: int = 0
 
 
@@ -60,7 +59,7 @@ def next_page(board: Board, layers: Layers | None, seen_rows: Rows, past: Sequen
     """The page that is worth most now; None where nothing is left to show."""
     unseen = np.ones(len(board.leaf), bool)
     unseen[seen_rows] = False
-    chosen = _requested(board, unseen, wish) if wish.node_id else _chosen(board, layers, unseen, past, wish)
+    chosen = _requested(board, unseen, wish) if wish.node_id else _chosen(board, layers, unseen, past)
     if chosen is None:
         return None
     place, reason = chosen
@@ -73,20 +72,20 @@ def next_page(board: Board, layers: Layers | None, seen_rows: Rows, past: Sequen
         classes=np.zeros(len(rows), np.int64) if layers is None else _known(layers.classes[rows]),
         confidence=np.zeros(len(rows)) if layers is None else layers.confidence[rows] / 255.0,
         place=place,
-        worth=worth(board, layers, unseen, place, wish.sure_confidence),
+        worth=worth(board, layers, unseen, place),
         reason=reason,
     )
 
 
-def worth(board: Board, layers: Layers | None, unseen: NDArray[np.bool_], place: Place, sure: float) -> float:
+def worth(board: Board, layers: Layers | None, unseen: NDArray[np.bool_], place: Place) -> float:
     """Share of all cells that lie in the page's cluster and are not sure."""
     if not len(board.leaf):
         return 0.0
-    return float(np.count_nonzero(_inside(board, place) & unseen & _unsure(board, layers, sure))) / len(board.leaf)
+    return float(np.count_nonzero(_inside(board, place) & unseen & _unsure(board, layers))) / len(board.leaf)
 
 
 def _chosen(
-    board: Board, layers: Layers | None, unseen: NDArray[np.bool_], past: Sequence[Place], wish: Wish
+    board: Board, layers: Layers | None, unseen: NDArray[np.bool_], past: Sequence[Place]
 ) -> tuple[Place, Reason] | None:
     left = np.bincount(board.leaf[unseen], minlength=NOISE + 1)[: len(board.node_of_leaf)]
     if not left.any():
@@ -94,7 +93,7 @@ def _chosen(
     node = _largest_unvisited(board, left, unseen, past)
     if node is not None and (len(past) < FIRST_PAGES or layers is None):
         return (node, WHOLE_CLUSTER), "largest_cluster"
-    leaf = _least_sure(board, layers, unseen, left, past, wish.sure_confidence)
+    leaf = _least_sure(board, layers, unseen, left, past)
     return (int(board.node_of_leaf[leaf]), leaf), "least_sure"
 
 
@@ -115,10 +114,9 @@ def _least_sure(
     unseen: NDArray[np.bool_],
     left: Rows,
     past: Sequence[Place],
-    sure: float,
 ) -> int:
     """The small cluster with most cells that are not sure; one that was shown draws less, the last one never again."""
-    unsure = np.bincount(board.leaf[unseen & _unsure(board, layers, sure)], minlength=NOISE + 1)[: len(left)]
+    unsure = np.bincount(board.leaf[unseen & _unsure(board, layers)], minlength=NOISE + 1)[: len(left)]
     # Among equals, and where all are sure, the one with most cells left.
     draw = unsure + left / (2.0 * left.sum())
     for _, leaf in past:
@@ -144,10 +142,10 @@ def _inside(board: Board, place: Place) -> NDArray[np.bool_]:
     return np.asarray(wanted[board.leaf])
 
 
-def _unsure(board: Board, layers: Layers | None, sure: float) -> NDArray[np.bool_]:
+def _unsure(board: Board, layers: Layers | None) -> NDArray[np.bool_]:
     if layers is None:
         return np.ones(len(board.leaf), bool)
-    return np.asarray(layers.confidence < round(sure * 255))
+    return np.asarray(layers.confidence < round(SURE_CONFIDENCE * 255))
 
 
 def _known(classes: Bytes) -> Rows:

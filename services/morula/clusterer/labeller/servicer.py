@@ -12,7 +12,7 @@ from morula.clusterer import tree
 from morula.clusterer.arrays import Bytes, Halves, Leaves, Rows
 from morula.clusterer.labeller import learn, logistic, pages
 from morula.clusterer.labeller.cache import Cache
-from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board, Learnt
+from morula.clusterer.labeller.learn import Board, Learnt
 from morula.clusterer.labeller.names import Seen
 from morula.common.compute import Slot
 from morula.common.errors import ArtifactInvalid, InvalidArgument, of_artifact
@@ -94,12 +94,11 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
 
     def _learn(self, request: labeller_pb2.LearnLabelsRequest) -> labeller_pb2.LearnLabelsResponse:
         named = {name.node_id: name.class_number for name in request.names}
-        sure = _confidence(request.sure_confidence or SURE_CONFIDENCE)
         with self._board(request.clustering, request.node_of_leaf) as board:
             seen = _seen(request.seen, len(board.leaf))
             for node_id in named:
                 board.tree.node(node_id)
-            learnt = learn.learn(board, seen, named, sure, _confidence(request.abstain_confidence))
+            learnt = learn.learn(board, seen, named, _confidence(request.abstain_confidence))
         response = labeller_pb2.LearnLabelsResponse(
             held_out=labeller_pb2.HeldOut(**vars(learnt.held_out)),
             spread=_SPREADS[learnt.spread],
@@ -134,7 +133,6 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
         wish = pages.Wish(
             cell_count=request.cell_count or pages.PAGE_CELLS,
             node_id=request.node_id,
-            sure_confidence=_confidence(request.sure_confidence or SURE_CONFIDENCE),
             seed=request.seed,
         )
         past = [(place.node_id, place.leaf) for place in request.past]
