@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from morula.gateway.labels.effective import NOISE
+from morula.common.formats import NOISE_LEAF
 from tests.contract.rest_world import World, check_problem, name_page, page_body, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,7 +69,7 @@ async def check_exports(world: World, labelling: str) -> None:
     node_of_leaf = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
     for feature, leaf, confidence in zip(features, leaves, table["confidence"].to_pylist(), strict=True):
         told = {} if confidence is None else {"Confidence": round(confidence, 3)}
-        if leaf != NOISE:
+        if leaf != NOISE_LEAF:
             told |= {"Leaf": leaf, "Cluster": node_of_leaf[leaf]}
         assert feature["properties"]["measurements"] == told
 
@@ -83,7 +83,7 @@ async def test_one_named_page_labels_no_cell_of_a_cluster_that_nobody_saw(world:
     leaves = np.frombuffer((await world.http.get(f"{world.clustering}/layers/leaf")).content, "<u2").tolist()
     node_of_leaf = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
     for cell, leaf in zip(table, leaves, strict=True):
-        inside = leaf != NOISE and node_of_leaf[leaf] in named
+        inside = leaf != NOISE_LEAF and node_of_leaf[leaf] in named
         if cell["source"] == "mark":
             assert (cell["class_number"], cell["confidence"]) == (1, 1.0)
         else:

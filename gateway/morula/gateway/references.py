@@ -1,11 +1,11 @@
 """Slides by reference: files below a folder that the operator named, copied into the store from where they lie."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from morula.common.errors import Conflict, InvalidArgument
+from morula.common.hashing import sha256_of
 from morula.common.slide_sets import SlideFiles, files_around
 from morula.gateway.uploads import FILE_COUNT_LIMIT, Part, safe_name
 
@@ -55,7 +55,7 @@ def _inside(root: Path, path: Path) -> Path | None:
 def _hashed(name: str, path: Path) -> Part:
     with path.open("rb") as stream:
         state = _state(os.fstat(stream.fileno()))
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        sha256 = sha256_of(stream)
         if _state(os.fstat(stream.fileno())) != state:
             raise _changed(name)
     return Part(name, path, sha256, state[1], state)

@@ -14,6 +14,7 @@ from morula.clusterer.labeller import learn, logistic, pages
 from morula.clusterer.labeller.learn import Board
 from morula.clusterer.labeller.names import Seen
 from morula.clusterer.leaves import assign
+from morula.common.scores import macro_f1
 
 Rows = NDArray[np.int64]
 
@@ -49,7 +50,7 @@ class Task:
     def score(self, said: Rows) -> float:
         """Macro-F1 over the others' cells that have a class."""
         known = self.other_truth > 0
-        return logistic.macro_f1(self.other_truth[known], said[known])
+        return macro_f1(self.other_truth[known], said[known])
 
     def score_of_model(self, rows: Rows) -> float:
         """Of a model of these cells."""

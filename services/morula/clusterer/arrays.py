@@ -14,9 +14,6 @@ Rows = NDArray[np.int64]
 Leaves = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]
 
-NOISE = 65535
-"""Leaf of a row that lies too far from every leaf."""
-
 CHUNK_ROWS = 1 << 16
 
 Checkpoint = Callable[[], None]

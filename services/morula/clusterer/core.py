@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from threadpoolctl import threadpool_limits
 
 from morula.clusterer import leaves, null_test
-from morula.clusterer.arrays import NOISE, Bytes, Checkpoint, Halves, Leaves, go_on
+from morula.clusterer.arrays import Bytes, Checkpoint, Halves, Leaves, go_on
 from morula.clusterer.describe import described
 from morula.clusterer.features import Features, Projection
 from morula.clusterer.layout import layout
 from morula.clusterer.leaves import LeafModel
 from morula.clusterer.tree import PROPOSED_CLUSTERS, Structure, Tree, ward, whole
 from morula.common.errors import InvalidArgument
+from morula.common.formats import NOISE_LEAF
 
 STAGES = ("leaves", "assignment", "tree", "structure", "layout")
 
@@ -99,7 +100,7 @@ def _grown(features: Features, model: LeafModel, leaf: Leaves, seed: int) -> Tre
         nodes=nodes,
         root=whole(nodes),
         leaf_count=len(sizes),
-        noise_count=int((leaf == NOISE).sum()),
+        noise_count=int((leaf == NOISE_LEAF).sum()),
         cluster_count=min(PROPOSED_CLUSTERS, len(sizes)),
         structure=Structure(False, 1.0, 0.0),
         feature_names=features.names,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from morula.clusterer.arrays import (
-    NOISE,
     Bytes,
     Checkpoint,
     Doubles,
@@ -22,6 +21,7 @@ from morula.clusterer.arrays import (
     sample_rows,
     squared_distances,
 )
+from morula.common.formats import NOISE_LEAF
 
 ROWS_PER_LEAF = 40
 FEWEST_LEAVES = 8
@@ -105,7 +105,7 @@ def assign(matrix: Halves, model: LeafModel, checkpoint: Checkpoint = go_on) -> 
         share = 1.0 / np.exp((best[:, None] - squares) / (2.0 * model.variance)).sum(axis=1)
         distance[rows] = np.sqrt(best)
         far = distance[rows] > model.radii[nearest]
-        leaf[rows] = np.where(far, NOISE, nearest)
+        leaf[rows] = np.where(far, NOISE_LEAF, nearest)
         confidence[rows] = np.where(far, 0, np.round(share * 255))
     return Assigned(leaf, confidence, distance)
 

@@ -8,14 +8,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from morula.clusterer import core, features, leaves, settle, tables, tree
-from morula.clusterer.arrays import NOISE, Halves, Leaves
+from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
 from morula.clusterer.progress import with_progress
 from morula.clusterer.splitting import split
 from morula.common import answers
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ModelMismatch, of_artifact
-from morula.common.formats import CLUSTERING_ARTIFACTS, read_array, write_array
+from morula.common.formats import CLUSTERING_ARTIFACTS, NOISE_LEAF, read_array, write_array
 from morula.common.models import resolve
 from morula.common.refs import key_of, ref_of
 from morula.common.shard_lists import read_shard_list, shards_of
@@ -154,7 +154,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
                 assigned = leaves.assign(rows, model, checkpoint)
             leaf = self._store.put(request.leaf_key, write_array(assigned.leaf))
             confidence = self._store.put(request.confidence_key, write_array(assigned.confidence))
-        abstained = int(np.count_nonzero(read_array(self._store.get(leaf.key, leaf.sha256)) == NOISE))
+        abstained = int(np.count_nonzero(read_array(self._store.get(leaf.key, leaf.sha256)) == NOISE_LEAF))
         return clusterer_pb2.AssignCellsResponse(
             leaf=ref_of(leaf), confidence=ref_of(confidence), abstained_count=abstained
         )

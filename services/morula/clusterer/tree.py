@@ -82,12 +82,10 @@ class Tree:
         """Numbers of the leaves of a node, ascending."""
         return sorted(node.leaf for node in self._below(node_id) if node.leaf is not None)
 
-    def ancestors(self, node_id: int) -> Iterator[Node]:
-        """The node itself, its parent and so on to the root."""
-        node: Node | None = self.node(node_id)
-        while node is not None:
-            yield node
-            node = self.by_id[node.parent] if node.parent is not None else None
+    @property
+    def parents(self) -> dict[int, int | None]:
+        """Parent of each node."""
+        return {node.id: node.parent for node in self.nodes}
 
     def cut_nodes(self, cluster_count: int) -> list[int]:
         """Nodes of the cut with at most so many clusters: from the root, the highest node is opened first.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from morula.common.errors import ArtifactMissing, KeyInvalid, Unavailable
+from morula.common.hashing import sha256_of
 from morula.common.keys import key_problem, validate_key
 from morula.common.records import FileState, Record, Records
 from morula.common.room import is_unwritable, telling_full
@@ -220,7 +221,7 @@ class FolderStore:
     def _proved_now(self, key: str, stream: BufferedReader) -> Stored:
         began_ns = self._clock_ns()
         state = FileState.of(os.fstat(stream.fileno()))
-        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        actual = sha256_of(stream)
         record = self._records.read(key)
         if record is not None and actual != record.sha256:
             if self._replaced(key, state):

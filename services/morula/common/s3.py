@@ -35,9 +35,9 @@ from morula.common.errors import (
     TooLarge,
     Unavailable,
 )
+from morula.common.hashing import sha256_of
 from morula.common.keys import validate_key
 from morula.common.store import (
-    CHUNK_BYTES,
     MAX_ARTIFACT_BYTES,
     Seen,
     Source,
@@ -207,11 +207,8 @@ class S3Store:
         return stored
 
     def _hash(self, key: str) -> str:
-        digest = hashlib.sha256()
         with self._response(key) as stream:
-            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return sha256_of(stream)
 
     @contextmanager
     def _response(self, key: str) -> Iterator[Any]:
@@ -229,7 +226,7 @@ def _spooled(source: Source) -> Iterator[tuple[BinaryIO, str, int]]:
     """The source as a stream to send and, if need be, to send again; with sha256 and size, which go first."""
     if isinstance(source, Path):
         with source.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = sha256_of(stream)
             size_bytes = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             yield stream, sha256, size_bytes

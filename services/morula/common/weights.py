@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from morula.common.errors import ModelUnavailable
+from morula.common.hashing import sha256_of
 from morula.common.models import OF_THE_CODE, ModelSpec, families
 
 Files = Sequence[tuple[str, Path]]
-_CHUNK_BYTES = 1 << 20
 _ROW = TypeAdapter(ModelSpec)
 
 
@@ -37,13 +36,13 @@ class WeightsFolder:
         found = sorted(self._path.glob(f"{sha256}*"))
         if not found:
             raise ModelUnavailable(f"{spec.name}: its {role} file {sha256[:12]} is not in {self._path}")
-        if file_sha256(found[0]) != sha256:
+        if sha256_of(found[0]) != sha256:
             raise ModelUnavailable(f"{spec.name}: its {role} file {found[0].name[:12]} has been changed or damaged")
         return found[0]
 
     def add(self, row: ModelSpec, files: Files) -> ModelSpec:
         """Copies files in and writes the row; what is written last makes the model known."""
-        named = tuple((role, file_sha256(path)) for role, path in files)
+        named = tuple((role, sha256_of(path)) for role, path in files)
         spec = replace(row, files=named)
         self._path.mkdir(parents=True, exist_ok=True)
         for (_, sha256), (_, path) in zip(named, files, strict=True):
@@ -52,14 +51,6 @@ class WeightsFolder:
         unfinished.write_text(json.dumps(_stored(spec), indent=2), encoding="utf-8")
         unfinished.rename(self._path / f"{spec.name}.json")
         return spec
-
-
-def file_sha256(path: Path) -> str:
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            state.update(chunk)
-    return state.hexdigest()
 
 
 def _place(source: Path, target: Path) -> None:

@@ -15,14 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from morula.common.formats import NOISE_LEAF
+from morula.common.scores import constant, macro_f1
 from morula.demo.person import Person
-from morula.demo.scores import Names, constant, macro_f1
 from morula.demo.truth import NOBODY, Match, Points, Truth, match
 from morula.onebox.client import Client, Json, Part, problem_error
 from morula.onebox.failures import Failure
 
 PAGE_COUNT = 10
-NOISE = 65535
+Names = NDArray[np.str_]
 Follow = Callable[[Iterable[Json]], Json]
 
 
@@ -139,7 +140,7 @@ def _cluster_names(client: Client, labelling: Json) -> Names:
     class_names = {entry["number"]: entry["name"] for entry in labelling["label_set"]["classes"]}
     name_of_node = {entry["node_id"]: class_names[entry["class_number"]] for entry in labelling["cluster_names"]}
     name_of_leaf = np.array([*(name_of_node.get(node, "") for node in node_of_leaf), ""])
-    return name_of_leaf[np.where(leaf == NOISE, len(node_of_leaf), leaf)]
+    return name_of_leaf[np.where(leaf == NOISE_LEAF, len(node_of_leaf), leaf)]
 
 
 def _layer(client: Client, clustering_id: str) -> NDArray[np.uint16]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from morula.common.hashing import sha256_of
 from morula.common.keys import STAGE_REVISIONS, slide_digest
 from morula.common.models import ModelSpec
 from morula.common.slide_sets import SlideFiles, entry_of, files_around, files_below
@@ -21,7 +21,6 @@ from morula.onebox.failures import Failure, Unreadable, WrongUse
 from morula.onebox.house import numerics
 
 MANIFEST = "manifest.json"
-BLOCK_BYTES = 1 << 20
 
 
 def find_slides(path: Path) -> tuple[list[list[Part]], list[Path]]:
@@ -167,11 +166,7 @@ def _is_whole(path: Path, sha256: str) -> bool:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
+        return sha256_of(path)
     except OSError as error:
         raise Unreadable(f"cannot read {path}: {error.strerror}") from error
-    return digest.hexdigest()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from morula.clusterer import core, leaves, tree
-from morula.clusterer.arrays import NOISE
 from morula.clusterer.core import Clustered
 from morula.clusterer.splitting import split
 from morula.common.errors import ArtifactInvalid, InvalidArgument, NodeAlreadySplit, NotFound
+from morula.common.formats import NOISE_LEAF
 from tests.unit.clusterer.clouds import features, kinds
 
 
@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_bytes(clustered: Clustered) -> None:
 def test_kinds_that_lie_apart_are_found_whole(clustered: Clustered) -> None:
     kind = kinds(1200)[1]
     node_of_leaf = np.asarray(clustered.tree.node_of_leaf(4))
-    inside = clustered.leaf != NOISE
+    inside = clustered.leaf != NOISE_LEAF
     cluster = node_of_leaf[clustered.leaf[inside]]
     assert len(set(zip(cluster, kind[inside], strict=True))) == 4
     assert clustered.tree.structure.found
@@ -38,12 +38,12 @@ def test_kinds_that_lie_apart_are_found_whole(clustered: Clustered) -> None:
 
 def test_every_row_has_a_leaf_a_node_and_a_place(clustered: Clustered) -> None:
     grown = clustered.tree
-    sizes = np.bincount(clustered.leaf[clustered.leaf != NOISE], minlength=grown.leaf_count)
+    sizes = np.bincount(clustered.leaf[clustered.leaf != NOISE_LEAF], minlength=grown.leaf_count)
     assert sizes.min() > 0
     assert {node.leaf: node.cell_count for node in grown.nodes if node.leaf is not None} == dict(enumerate(sizes))
     assert grown.node(grown.root).cell_count + grown.noise_count == 1200
     assert np.abs(clustered.layout).max() <= 1
-    assert clustered.confidence[clustered.leaf == NOISE].sum() == 0
+    assert clustered.confidence[clustered.leaf == NOISE_LEAF].sum() == 0
 
 
 def test_cuts_are_nested(clustered: Clustered) -> None:
@@ -97,7 +97,7 @@ def test_assignment_gives_back_own_rows_and_abstains_far_away(clustered: Cluster
     assert np.mean(leaves.assign(rows, model).leaf == clustered.leaf) > 0.98
     stranger = np.full((3, rows.shape[1]), -30, np.float16)
     assigned = leaves.assign(stranger, model)
-    assert assigned.leaf.tolist() == [NOISE] * 3
+    assert assigned.leaf.tolist() == [NOISE_LEAF] * 3
     assert not assigned.confidence.any()
 
 

@@ -10,8 +10,8 @@ import pytest
 from morula.clusterer import core
 from morula.clusterer.labeller import learn, logistic
 from morula.clusterer.labeller.learn import Board
-from morula.clusterer.labeller.names import Seen, effective_names, explicit_names
-from morula.clusterer.tree import Tree
+from morula.clusterer.labeller.names import Seen, effective_names
+from morula.common.scores import macro_f1
 from tests.unit.clusterer.clouds import features, kinds
 
 ROWS = 1500
@@ -39,7 +39,7 @@ def test_separate_kinds_are_learnt_and_the_held_out_score_is_near_the_truth(boar
     assert learnt.classes is not None
     assert learnt.confidence is not None
     unseen = np.setdiff1d(np.arange(ROWS), rows)
-    real = logistic.macro_f1(truth()[unseen], learnt.classes[unseen].astype(np.int64))
+    real = macro_f1(truth()[unseen], learnt.classes[unseen].astype(np.int64))
     assert real > 0.93
     assert abs(learnt.held_out.model_macro_f1 - real) < 0.05
     right = learnt.classes[unseen] == truth()[unseen]
@@ -106,14 +106,6 @@ def test_one_page_names_the_cells_of_its_own_cluster_alone(board: Board) -> None
     assert learnt.names == {node: 2}
     assert learnt.class_counts == {2: len(inside)}
     assert len(inside) < ROWS / 2
-
-
-def test_a_finer_cluster_inherits_the_name_of_its_nearest_named_ancestor(board: Board) -> None:
-    grown: Tree = board.tree
-    parent = grown.node(grown.node(grown.root).children[0])
-    child = grown.node(parent.children[0])
-    names = explicit_names(grown, [parent.id, child.id, *child.children], {parent.id: 1, child.id: 2})
-    assert names == {parent.id: 1, child.id: 2, **dict.fromkeys(child.children, 2)}
 
 
 def test_what_did_better_on_held_out_pages_spreads(board: Board) -> None:

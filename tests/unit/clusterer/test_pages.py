@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from morula.clusterer import core
-from morula.clusterer.arrays import NOISE
 from morula.clusterer.labeller import pages
 from morula.clusterer.labeller.learn import Board
 from morula.clusterer.labeller.pages import Layers, Wish, next_page
+from morula.common.formats import NOISE_LEAF
 from tests.unit.clusterer.clouds import features, kinds
 
 ROWS = 1500
@@ -33,7 +33,7 @@ def test_the_biggest_clusters_come_first_each_once(board: Board) -> None:
     for _ in range(pages.FIRST_PAGES):
         page = next_page(board, None, NOTHING, past, Wish())
         assert page is not None
-        assert (page.reason, page.place[1]) == ("largest_cluster", NOISE)
+        assert (page.reason, page.place[1]) == ("largest_cluster", NOISE_LEAF)
         sizes.append(board.tree.node(page.place[0]).cell_count)
         past.append(page.place)
     assert sizes == sorted(sizes, reverse=True)
@@ -41,7 +41,7 @@ def test_the_biggest_clusters_come_first_each_once(board: Board) -> None:
 
 
 def test_then_where_most_cells_are_least_sure(board: Board) -> None:
-    past = [(0, NOISE)] * pages.FIRST_PAGES
+    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
     confidence = np.where(board.leaf == 5, 10, 250)
     page = next_page(board, layers(confidence), NOTHING, past, Wish())
     assert page is not None
@@ -65,7 +65,7 @@ def test_no_row_is_shown_twice_until_all_were_seen(board: Board) -> None:
         assert not np.isin(page.rows, shown).any()
         assert len(past) < 2 or page.place != past[-1] or len(shown) > 0.9 * ROWS
         shown, past = np.concatenate([shown, page.rows]), [*past, page.place]
-    assert len(shown) == np.count_nonzero(board.leaf != NOISE)
+    assert len(shown) == np.count_nonzero(board.leaf != NOISE_LEAF)
 
 
 def test_the_same_call_gives_the_same_page(board: Board) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from morula.gateway.labels.effective import SOURCES, effective, inherit_names, spread_classes
+from morula.gateway.labels.effective import SOURCES, effective, spread_classes
 
 CASES = json.loads((Path(__file__).parents[2] / "fixtures" / "effective_labels.json").read_text())["cases"]
 
@@ -25,12 +25,3 @@ def test_shared_cases(case: dict[str, Any]) -> None:
         [number, SOURCES[source]] for number, source in zip(found.classes.tolist(), found.sources.tolist(), strict=True)
     ]
     assert told == case["expected"]
-
-
-def test_a_finer_cluster_inherits_the_nearest_name_above() -> None:
-    parents = {1: None, 2: 1, 3: 1, 4: 2, 5: 2}
-    assert inherit_names({1: 7, 2: 8}, [3, 4, 5], parents) == {3: 7, 4: 8, 5: 8}
-
-
-def test_a_coarser_cluster_takes_no_name_from_below() -> None:
-    assert inherit_names({4: 8}, [1], {1: None, 2: 1, 4: 2}) == {}

@@ -21,8 +21,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from morula.common.scores import macro_f1
 from morula.common.stain import FIXED_STAIN_MATRIX
-from morula.demo.scores import macro_f1
 from morula.demo.slide import SEED as DEMO_SEED
 from morula.embedder.morphology import measure
 from morula.synth import SPLITS, Truth, make_slide, split_of

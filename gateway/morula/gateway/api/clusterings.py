@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
 from morula.common.errors import FailedPrecondition, InvalidArgument
+from morula.common.formats import NOISE_LEAF
 from morula.common.geometry import BLOCK_PX
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.house import Here
-from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.learning import Cut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs
@@ -121,7 +121,7 @@ def _clusters(view: ClusteringView, cut: Cut, count: int) -> Clusters:
                 node_id=cluster["node_id"],
                 cell_count=cluster["cell_count"],
                 supported=cluster["supported"],
-                sentence=describe(view, rows_of_place(view, cut, cluster["node_id"], NOISE))[1],
+                sentence=describe(view, rows_of_place(view, cut, cluster["node_id"], NOISE_LEAF))[1],
                 representatives=[pictures[row] for row in shown[cluster["node_id"]]],
             )
             for cluster in cut.clusters

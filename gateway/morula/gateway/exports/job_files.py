@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from morula.common import models
 from morula.common.arrays import read_array, write_json
 from morula.common.errors import of_artifact
+from morula.common.hashing import sha256_of
 from morula.common.keys import STAGE_REVISIONS
 from morula.common.store import Store, put_exactly
 from morula.gateway.exports.formats import Format, streamed
@@ -161,8 +162,7 @@ def write_files(source: Source, folder: Path) -> Written:
 
 def _row(source: Source, path: Path) -> FileRow:
     # The key holds the bytes' digest: what a library of another version writes differently lies elsewhere.
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     key = table_key(source.project, source.scope, path.name, [sha256])
     return {"name": path.name, "key": key, "sha256": sha256, "size_bytes": path.stat().st_size}
 

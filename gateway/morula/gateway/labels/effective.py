@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-NOISE = 65535
 NOT_SURE = 255
 Spread = Literal["none", "model", "clusters"]
 SOURCES = ("none", "model", "cluster", "mark")
@@ -57,15 +56,3 @@ def effective(
         classes[row] = number
         sources[row] = SOURCES.index("mark")
     return Effective(classes, sources)
-
-
-def inherit_names(names: Mapping[int, int], nodes: Sequence[int], parent: Mapping[int, int | None]) -> dict[int, int]:
-    """Name of each of these nodes: its own, else its nearest named ancestor's."""
-    inherited = {}
-    for node in nodes:
-        above: int | None = node
-        while above is not None and above not in names:
-            above = parent[above]
-        if above is not None:
-            inherited[node] = names[above]
-    return inherited

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, RootModel, model_validator
 
+from morula.common.formats import NOISE_LEAF
 from morula.gateway.labels.said import Labels, Word
 from morula.gateway.schemas import ClassNumber, Name, NodeId, Number, Request, Row
 
@@ -54,7 +55,7 @@ class Said(Kind, ABC):
 
 class PlaceBody(Request):
     node_id: NodeId
-    leaf: Annotated[int, Field(ge=0, le=65535, strict=True)]
+    leaf: Annotated[int, Field(ge=0, le=NOISE_LEAF, strict=True)]
     cell_count: Row = 0
 
 

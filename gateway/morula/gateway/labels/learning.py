@@ -9,10 +9,10 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
+from morula.common.cluster_names import inherit_names
 from morula.common.errors import MorulaError, NotFound
 from morula.common.keys import artifact_key
 from morula.common.telemetry import log
-from morula.gateway.labels.effective import inherit_names
 from morula.gateway.labels.fold import fold
 from morula.gateway.labels.said import LabelEvent, Labels
 from morula.gateway.ledger import clusterings, labels, objects

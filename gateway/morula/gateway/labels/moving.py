@@ -13,8 +13,8 @@ import numpy as np
 from sqlalchemy import Connection
 
 from morula.common.errors import Conflict, MorulaError
+from morula.common.formats import NOISE_LEAF
 from morula.common.telemetry import log
-from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.fold import counting, rows_of
 from morula.gateway.labels.kinds import RULES
 from morula.gateway.labels.learning import Learning
@@ -135,5 +135,7 @@ def _place(after: ClusteringView, rows: Sequence[int]) -> dict[str, int]:
     """The small cluster in which most of the page's cells lie now: where the next pages need not look first."""
     leaves, counts = np.unique(after.leaf[list(rows)], return_counts=True)
     leaf = int(leaves[counts.argmax()])
-    node = next(node for node in after.nodes.values() if (node.parent is None if leaf == NOISE else node.leaf == leaf))
+    node = next(
+        node for node in after.nodes.values() if (node.parent is None if leaf == NOISE_LEAF else node.leaf == leaf)
+    )
     return {"node_id": node.id, "leaf": leaf, "cell_count": node.cell_count}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from morula.common.errors import NotFound
+from morula.common.formats import NOISE_LEAF
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
-from morula.gateway.labels.effective import NOISE
 from morula.gateway.labels.facts import facts, sentence, standings
 from morula.gateway.labels.fold import counting
 from morula.gateway.labels.learning import Cut, Learning, Snapshot
@@ -112,7 +112,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
 
 def rows_of_place(view: ClusteringView, cut: Cut, node_id: int, leaf: int) -> Rows:
     """Rows of a leaf, or of the whole cluster where the place names none."""
-    if leaf != NOISE:
+    if leaf != NOISE_LEAF:
         return view.rows_in([leaf])
     return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node == node_id])
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from morula.common.cluster_names import inherit_names
 from morula.common.store import Store
 from morula.gateway.label_schemas import ClassCount, Cut, HeldOut, LabelClass, LabelSet, LastEvent, NamedCluster, State
-from morula.gateway.labels.effective import NOT_SURE, Effective, Spread, effective, inherit_names, spread_classes
+from morula.gateway.labels.effective import NOT_SURE, Effective, Spread, effective, spread_classes
 from morula.gateway.labels.kinds import RULES
 from morula.gateway.labels.learning import Learning, Learnt, Snapshot
 from morula.gateway.labels.said import LabelEvent

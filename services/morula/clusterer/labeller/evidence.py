@@ -18,8 +18,8 @@ from scipy.stats import t as student
 
 from morula.clusterer.arrays import Doubles, Floats, Rows
 from morula.clusterer.labeller import logistic
-from morula.clusterer.labeller.logistic import macro_f1
 from morula.clusterer.labeller.names import ODD, Seen, effective_names
+from morula.common.scores import macro_f1
 
 PAGE_FOLDS = 8
 GROUP_FOLDS = 4

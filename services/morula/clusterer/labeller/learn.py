@@ -13,8 +13,9 @@ from morula.clusterer.arrays import Bytes, Floats, Halves, Leaves, Rows, sample_
 from morula.clusterer.labeller import evidence, logistic
 from morula.clusterer.labeller.evidence import HeldOut, Spread
 from morula.clusterer.labeller.logistic import Model
-from morula.clusterer.labeller.names import ODD, Seen, class_of_leaf, effective_names, explicit_names, node_of_rows
+from morula.clusterer.labeller.names import ODD, Seen, class_of_leaf, effective_names, node_of_rows
 from morula.clusterer.tree import Tree
+from morula.common.cluster_names import inherit_names
 
 PAGES_FOR_A_MODEL = 3
 SURE_CONFIDENCE = 0.8
@@ -55,7 +56,7 @@ def learn(
 ) -> Learnt:
     """Fits the model to what was seen, applies it to every row, and lets held-out pages choose what spreads."""
     nodes = sorted({int(node) for node in board.node_of_leaf})
-    explicit = explicit_names(board.tree, nodes, named)
+    explicit = inherit_names(named, nodes, board.tree.parents)
     node_of_seen = node_of_rows(board.leaf, board.node_of_leaf, seen.rows)
     names = effective_names(nodes, explicit, node_of_seen, seen.classes)
     trained = np.flatnonzero(seen.classes != ODD)

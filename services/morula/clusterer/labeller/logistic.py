@@ -76,15 +76,6 @@ def layers(model: Model, matrix: Halves, abstain_confidence: float) -> tuple[Byt
     return classes, confidence
 
 
-def macro_f1(truth: Rows, said: Rows) -> float:
-    """Mean F1 over the classes of the truth."""
-    scores = []
-    for number in np.unique(truth):
-        hits = float(((truth == number) & (said == number)).sum())
-        scores.append(2.0 * hits / float((truth == number).sum() + (said == number).sum()))
-    return float(np.mean(scores)) if scores else 0.0
-
-
 def as_json(model: Model) -> dict[str, object]:
     """What is stored of a model: all that applying it again needs."""
     fields: dict[str, Doubles | Floats] = {"coefficients": model.coefficients, "intercepts": model.intercepts}

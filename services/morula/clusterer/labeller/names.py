@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from morula.clusterer.arrays import NOISE, Leaves, Rows
-from morula.clusterer.tree import Tree
+from morula.clusterer.arrays import Leaves, Rows
+from morula.common.formats import NOISE_LEAF
 
 ODD = 0
 """Class of a cell that was seen and does not belong: counts against its cluster's name."""
@@ -32,17 +32,6 @@ class Seen:
         return Seen(*(values[places] for values in vars(self).values()))
 
 
-def explicit_names(tree: Tree, nodes: Sequence[int], named: Mapping[int, int]) -> dict[int, int]:
-    """Names that a person gave to these clusters; a finer cluster inherits that of its nearest named ancestor."""
-    names = {}
-    for node_id in nodes:
-        for ancestor in tree.ancestors(node_id):
-            if ancestor.id in named:
-                names[node_id] = named[ancestor.id]
-                break
-    return names
-
-
 def effective_names(
     nodes: Sequence[int], explicit: Mapping[int, int], node_of_seen: Rows, seen_classes: Rows
 ) -> dict[int, int]:
@@ -64,7 +53,7 @@ def effective_names(
 
 def node_of_rows(leaf: Leaves, node_of_leaf: Rows, rows: Rows) -> Rows:
     """Cluster of each of these rows; 0 for noise."""
-    table = np.zeros(NOISE + 1, np.int64)
+    table = np.zeros(NOISE_LEAF + 1, np.int64)
     table[: len(node_of_leaf)] = node_of_leaf
     found: Rows = table[np.asarray(leaf[rows], np.int64)]
     return found

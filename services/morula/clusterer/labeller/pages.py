@@ -9,14 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.clusterer.arrays import NOISE, Bytes, Rows, sample_rows
+from morula.clusterer.arrays import Bytes, Rows, sample_rows
 from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board
 from morula.clusterer.labeller.names import node_of_rows
 from morula.clusterer.spread import CANDIDATES, spread
+from morula.common.formats import NOISE_LEAF
 
 FIRST_PAGES = 12
 PAGE_CELLS = 12
-WHOLE_CLUSTER = NOISE
+WHOLE_CLUSTER = NOISE_LEAF
 """Leaf of a page that spread over all of its cluster."""
 FATIGUE = 1.0
 """How much less a small cluster draws with each page that came from it."""
@@ -87,7 +88,7 @@ def worth(board: Board, layers: Layers | None, unseen: NDArray[np.bool_], place:
 def _chosen(
     board: Board, layers: Layers | None, unseen: NDArray[np.bool_], past: Sequence[Place]
 ) -> tuple[Place, Reason] | None:
-    left = np.bincount(board.leaf[unseen], minlength=NOISE + 1)[: len(board.node_of_leaf)]
+    left = np.bincount(board.leaf[unseen], minlength=NOISE_LEAF + 1)[: len(board.node_of_leaf)]
     if not left.any():
         return None
     node = _largest_unvisited(board, left, unseen, past)
@@ -116,7 +117,7 @@ def _least_sure(
     past: Sequence[Place],
 ) -> int:
     """The small cluster with most cells that are not sure; one that was shown draws less, the last one never again."""
-    unsure = np.bincount(board.leaf[unseen & _unsure(board, layers)], minlength=NOISE + 1)[: len(left)]
+    unsure = np.bincount(board.leaf[unseen & _unsure(board, layers)], minlength=NOISE_LEAF + 1)[: len(left)]
     # Among equals, and where all are sure, the one with most cells left.
     draw = unsure + left / (2.0 * left.sum())
     for _, leaf in past:
@@ -137,7 +138,7 @@ def _inside(board: Board, place: Place) -> NDArray[np.bool_]:
     node, leaf = place
     if leaf != WHOLE_CLUSTER:
         return np.asarray(board.leaf == leaf)
-    wanted = np.zeros(NOISE + 1, bool)
+    wanted = np.zeros(NOISE_LEAF + 1, bool)
     wanted[board.tree.leaves_below(node)] = True
     return np.asarray(wanted[board.leaf])
 

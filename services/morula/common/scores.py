@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Names = NDArray[np.str_]
+Classes = NDArray[Any]
+"""Class of each cell, by number or by name."""
 
 
-def macro_f1(truth: Names, predicted: Names) -> float:
+def macro_f1(truth: Classes, predicted: Classes) -> float:
     """Mean F1 over the classes of the truth; no label counts as wrong."""
-    scores = [_f1(truth == name, predicted == name) for name in np.unique(truth)]
+    scores = [_f1(truth == one, predicted == one) for one in np.unique(truth)]
     return float(np.mean(scores)) if scores else 0.0
 
 
-def constant(truth: Names) -> Names:
+def constant(truth: Classes) -> Classes:
     """What calling every cell the commonest class gives."""
-    names, counts = np.unique(truth, return_counts=True)
-    return np.full(len(truth), names[np.argmax(counts)] if len(names) else "")
+    classes, counts = np.unique(truth, return_counts=True)
+    return np.full(len(truth), classes[np.argmax(counts)] if len(classes) else "")
 
 
 def _f1(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
