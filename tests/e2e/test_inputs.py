@@ -8,7 +8,7 @@ import pytest
 
 from morula.common.errors import MorulaError, SlideScaleUnknown
 from morula.demo.flow import last_state, run_slide
-from morula.onebox.client import Client, Part
+from morula.onebox.client import Client
 from morula.onebox.house import House
 from morula.onebox.results import find_slides
 from tests.e2e.conftest import write_blank
@@ -29,7 +29,7 @@ def files(house: House) -> set[Path]:
 def test_a_broken_slide_is_refused(house: House, client: Client, data_dir: Path, name: str) -> None:
     before = slides(client), files(house)
     with pytest.raises(MorulaError) as refused:
-        client.upload([Part(name, data_dir / "slides" / "broken" / name)])
+        client.upload({name: data_dir / "slides" / "broken" / name})
     assert refused.value.reason == "SLIDE_UNREADABLE"
     assert (slides(client), files(house)) == before
 
@@ -42,7 +42,7 @@ def test_a_tiny_valid_slide_is_accepted(client: Client, data_dir: Path, name: st
 
 
 def test_a_job_without_a_scale_says_how_to_pass_it(client: Client, tmp_path: Path) -> None:
-    slide = client.upload([Part("no-scale.tiff", write_blank(tmp_path / "no-scale.tiff", 512, mpp=None))])
+    slide = client.upload({"no-scale.tiff": write_blank(tmp_path / "no-scale.tiff", 512, mpp=None)})
     with pytest.raises(SlideScaleUnknown, match="slide_mpp"):
         client.post("/v1/jobs", {"slide_id": slide["id"]})
     job = client.post("/v1/jobs", {"slide_id": slide["id"], "slide_mpp": 0.5})

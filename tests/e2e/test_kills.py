@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from morula.demo.flow import last_state
-from morula.onebox.client import Client, Json, Part
+from morula.onebox.client import Client, Json
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import House, any_port, open_house
 from tests.e2e.conftest import Paint, write_mosaic
@@ -30,7 +30,7 @@ def running(folder: DataFolder) -> Iterator[tuple[House, Client, list[str]]]:
 
 
 def submit(client: Client, slide: Path) -> Json:
-    stored = client.upload([Part(slide.name, slide)])
+    stored = client.upload({slide.name: slide})
     return client.post("/v1/jobs", {"slide_id": stored["id"]})
 
 

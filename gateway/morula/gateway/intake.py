@@ -31,7 +31,7 @@ from morula.gateway.ledger.ids import new_id
 from morula.gateway.ledger.rows import Row
 from morula.gateway.references import check_unchanged
 from morula.gateway.refs import slide_ref
-from morula.gateway.uploads import Part
+from morula.gateway.uploads import IncomingFile
 from morula.gateway.workers import Workers
 from morula.v1.tiler_pb2 import InspectSlideRequest, InspectSlideResponse
 
@@ -61,7 +61,7 @@ class Intake:
         self._burial = Burial(ledger, store)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def take_files(self, parts: Sequence[Part], said: Description) -> tuple[Row, bool]:
+    async def take_files(self, parts: Sequence[IncomingFile], said: Description) -> tuple[Row, bool]:
         """A slide of these files, which are copied to the store; False where it is there already."""
         names = [part.name for part in parts]
         if len(set(names)) != len(names):
@@ -111,16 +111,16 @@ class Intake:
             await self._mend(known, [row], None)
             return known, False
 
-    async def _put(self, row: FileRow, part: Part, parts: Sequence[Part]) -> Stored:
+    async def _put(self, row: FileRow, part: IncomingFile, parts: Sequence[IncomingFile]) -> Stored:
         try:
             return await asyncio.to_thread(put_exactly, self._store, row["key"], part.path, part.sha256)
         except ArtifactChanged:
             await asyncio.to_thread(check_unchanged, parts)
             raise
 
-    async def _mend(self, known: Row, rows: Sequence[FileRow], parts: Sequence[Part] | None) -> None:
+    async def _mend(self, known: Row, rows: Sequence[FileRow], parts: Sequence[IncomingFile] | None) -> None:
         """Whoever brings a slide again brings what may be gone or damaged of it."""
-        files: Sequence[Part | None] = parts or [None] * len(rows)
+        files: Sequence[IncomingFile | None] = parts or [None] * len(rows)
         brought = {row["name"]: (row, part) for row, part in zip(rows, files, strict=True)}
         for file in await self._ledger.read(slides.slide_files, known["id"]):
             try:
@@ -146,7 +146,7 @@ class Intake:
             return known
         return await self._ledger.write(slides.describe_slide, known["id"], stated)
 
-    def _row(self, digest: str, part: Part) -> FileRow:
+    def _row(self, digest: str, part: IncomingFile) -> FileRow:
         ext = PurePosixPath(part.name).suffix.removeprefix(".").lower()
         ext = ext if ext.isascii() and ext.isalnum() else "bin"
         inputs = {"name": part.name, "sha256": part.sha256}

@@ -7,10 +7,10 @@ from pathlib import Path
 from morula.common.errors import Conflict, InvalidArgument
 from morula.common.hashing import sha256_of
 from morula.common.slide_sets import SlideFiles, files_around
-from morula.gateway.uploads import FILE_COUNT_LIMIT, Part, safe_name
+from morula.gateway.uploads import FILE_COUNT_LIMIT, IncomingFile, safe_name
 
 
-def refer(folders: dict[str, Path], reference: str) -> list[Part]:
+def refer(folders: dict[str, Path], reference: str) -> list[IncomingFile]:
     """The files of the slide that a reference names; nothing outside its folder is reached, by no link either."""
     folder_name, _, relative = reference.partition("/")
     if folder_name not in folders:
@@ -26,7 +26,7 @@ def refer(folders: dict[str, Path], reference: str) -> list[Part]:
         raise InvalidArgument(f"{relative[:200]!r} cannot be read: {error.strerror}.") from error
 
 
-def _parts(root: Path, path: Path) -> list[Part]:
+def _parts(root: Path, path: Path) -> list[IncomingFile]:
     around = files_around(path)
     names = SlideFiles(around).set_of(path.name)
     if len(names) > FILE_COUNT_LIMIT:
@@ -36,7 +36,7 @@ def _parts(root: Path, path: Path) -> list[Part]:
     return [_hashed(safe_name(name), around[name]) for name in names]
 
 
-def check_unchanged(parts: Sequence[Part]) -> None:
+def check_unchanged(parts: Sequence[IncomingFile]) -> None:
     """Raises where a file is not as it was when it was hashed: what was copied meanwhile may be of two slides."""
     for part in parts:
         if part.state and not (part.path.is_file() and _state(part.path.stat()) == part.state):
@@ -52,13 +52,13 @@ def _inside(root: Path, path: Path) -> Path | None:
     return real if real.is_relative_to(root) else None
 
 
-def _hashed(name: str, path: Path) -> Part:
+def _hashed(name: str, path: Path) -> IncomingFile:
     with path.open("rb") as stream:
         state = _state(os.fstat(stream.fileno()))
         sha256 = sha256_of(stream)
         if _state(os.fstat(stream.fileno())) != state:
             raise _changed(name)
-    return Part(name, path, sha256, state[1], state)
+    return IncomingFile(name, path, sha256, state[1], state)
 
 
 def _state(found: os.stat_result) -> tuple[int, ...]:

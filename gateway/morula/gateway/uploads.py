@@ -30,7 +30,7 @@ REMEDY = "make room there, or name another folder as MORULA_SCRATCH"
 
 
 @dataclass
-class Part:
+class IncomingFile:
     """One file of a slide that lies in a temporary file, or by reference where it is: then with the state it had."""
 
     name: str
@@ -45,7 +45,7 @@ class Upload:
     """What a form brought."""
 
     folder: Path
-    parts: list[Part] = field(default_factory=list)
+    parts: list[IncomingFile] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -108,7 +108,7 @@ class _Form:
         if len(parts) >= FILE_COUNT_LIMIT:
             raise TooLarge(f"The slide has more than {FILE_COUNT_LIMIT} files.")
         path = self._upload.folder / str(len(parts))
-        parts.append(Part(name, path))
+        parts.append(IncomingFile(name, path))
         self._hash = hashlib.sha256()
         self._sink = path.open("xb")
 

@@ -7,7 +7,6 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from morula.common.errors import InvalidArgument, KeyInvalid
 
@@ -43,14 +42,6 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://morula.dev/cell")
 _EXTENSION = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-
-
-class SlidePart(NamedTuple):
-    """One file of a slide."""
-
-    name: str
-    sha256: str
-    size_bytes: int
 
 
 def canonical_json(value: object) -> str:
@@ -139,13 +130,13 @@ def _segment_problem(segments: list[str]) -> str | None:
 
 def slide_digest(files: Iterable[tuple[str, str, int]], entry: str) -> str:
     """sha256 of the canonical manifest: names, digests and sizes of all files in name order, and the entry."""
-    parts = sorted(SlidePart(*part) for part in files)
-    names = [part.name for part in parts]
+    listed = [{"name": name, "sha256": sha256, "size_bytes": size} for name, sha256, size in sorted(files)]
+    names = [file["name"] for file in listed]
     if len(set(names)) != len(names):
         raise InvalidArgument("two files of the slide have the same name")
     if entry not in names:
         raise InvalidArgument(f"the entry {entry!r} is not among the slide's files")
-    return digest({"entry": entry, "files": [part._asdict() for part in parts]})
+    return digest({"entry": entry, "files": listed})
 
 
 def cell_namespace(slide_digest: str, object_kind: str, model: tuple[str, str], mpp: float) -> uuid.UUID:

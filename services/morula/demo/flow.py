@@ -19,7 +19,7 @@ from morula.common.formats import NOISE_LEAF
 from morula.common.scores import constant, macro_f1
 from morula.demo.person import Person
 from morula.demo.truth import NOBODY, Match, Points, Truth, match
-from morula.onebox.client import Client, Json, Part, problem_error
+from morula.onebox.client import Client, Json, problem_error
 from morula.onebox.failures import Failure
 
 PAGE_COUNT = 10
@@ -34,7 +34,7 @@ def last_state(states: Iterable[Json]) -> Json:
 
 def run_slide(client: Client, slide: Path, follow: Follow = last_state) -> Json:
     """Uploads a slide and runs it; the job as it ended."""
-    stored = client.upload([Part(slide.name, slide)])
+    stored = client.upload({slide.name: slide})
     job = follow(client.watch(client.post("/v1/jobs", {"slide_id": stored["id"]})["id"]))
     if job["state"] != "succeeded":
         raise problem_error(job["error"] or {"detail": f"the job ended {job['state']}"})

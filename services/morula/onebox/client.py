@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
@@ -17,13 +17,6 @@ from morula.onebox.failures import Failure
 Json = dict[str, Any]
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 RECONNECT_S = 0.2
-
-
-class Part(NamedTuple):
-    """One file of a slide to upload, under the name the slide knows it by."""
-
-    name: str
-    path: Path
 
 
 class Client:
@@ -56,10 +49,10 @@ class Client:
         response = _checked(self._http.get(f"/v1/labellings/{labelling_id}/page", params={"cell_count": cell_count}))
         return None if response.status_code == httpx.codes.NO_CONTENT else dict(response.json())
 
-    def upload(self, parts: Sequence[Part], fields: Mapping[str, str] | None = None) -> Json:
-        """Uploads a slide; a known one is found by its digest."""
+    def upload(self, slide: Mapping[str, Path], fields: Mapping[str, str] | None = None) -> Json:
+        """Uploads a slide, its files under the names it knows them by; a known one is found by its digest."""
         with ExitStack() as opened:
-            files = [("file", (part.name, opened.enter_context(part.path.open("rb")))) for part in parts]
+            files = [("file", (name, opened.enter_context(path.open("rb")))) for name, path in slide.items()]
             return self._json("POST", "/v1/slides", files=files, data=dict(fields or {}))
 
     def download(self, path: str, target: Path) -> None:

@@ -16,14 +16,14 @@ from morula.common.keys import STAGE_REVISIONS, slide_digest
 from morula.common.models import ModelSpec
 from morula.common.slide_sets import SlideFiles, entry_of, files_around, files_below
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
-from morula.onebox.client import Client, Json, Part
+from morula.onebox.client import Client, Json
 from morula.onebox.failures import Failure, Unreadable, WrongUse
 from morula.onebox.house import numerics
 
 MANIFEST = "manifest.json"
 
 
-def find_slides(path: Path) -> tuple[list[list[Part]], list[Path]]:
+def find_slides(path: Path) -> tuple[list[dict[str, Path]], list[Path]]:
     """The slides at a path, each as its files, and the files of a folder that belong to none.
 
     A folder may hold many; a file is one slide, with all others that its format needs.
@@ -44,16 +44,16 @@ def find_slides(path: Path) -> tuple[list[list[Part]], list[Path]]:
         raise Unreadable(f"cannot read {error.filename or path}: {error.strerror}") from error
     if not sets:
         raise Unreadable(f"there is no slide in {path}")
-    return [_parts(files, names) for names in sets], [files[name] for name in rest]
+    return [_named(files, names) for names in sets], [files[name] for name in rest]
 
 
-def _parts(files: Mapping[str, Path], names: Sequence[str]) -> list[Part]:
+def _named(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, Path]:
     """Files of one slide, named from the folder in which its entry lies."""
     base = files[entry_of(names)].parent
-    return [Part(files[name].relative_to(base).as_posix(), files[name]) for name in names]
+    return {files[name].relative_to(base).as_posix(): files[name] for name in names}
 
 
-def only_slide(slide: Path) -> list[Part]:
+def only_slide(slide: Path) -> dict[str, Path]:
     """The files of the one slide at a path."""
     slides, _ = find_slides(slide)
     if len(slides) > 1:
@@ -61,16 +61,15 @@ def only_slide(slide: Path) -> list[Part]:
     return slides[0]
 
 
-def entry_of_parts(parts: Sequence[Part]) -> Path:
+def entry_path(slide: Mapping[str, Path]) -> Path:
     """The file of a slide that a reader opens."""
-    entry = entry_of([part.name for part in parts])
-    return next(part.path for part in parts if part.name == entry)
+    return slide[entry_of(slide)]
 
 
-def digest_of(parts: list[Part]) -> str:
+def digest_of(slide: Mapping[str, Path]) -> str:
     """The slide's digest, as the gateway will compute it."""
-    files = [(part.name, _sha256(part.path), part.path.stat().st_size) for part in parts]
-    return slide_digest(files, entry_of([part.name for part in parts]))
+    files = [(name, _sha256(path), path.stat().st_size) for name, path in slide.items()]
+    return slide_digest(files, entry_of(slide))
 
 
 def is_finished(out: Path, digest: str, params: Mapping[str, Any], known: Sequence[ModelSpec]) -> bool:

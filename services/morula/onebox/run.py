@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -15,7 +15,7 @@ from rich.console import Console
 from morula.common.errors import MorulaError, SlideScaleUnknown, TooLarge
 from morula.common.models import ModelSpec, find
 from morula.gateway.pipeline.params import Choices
-from morula.onebox.client import Client, Json, Part, problem_error
+from morula.onebox.client import Client, Json, problem_error
 from morula.onebox.failures import Failure, WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.house import any_port, open_house
@@ -24,7 +24,7 @@ from morula.onebox.progress import follow
 from morula.onebox.results import (
     check_out,
     digest_of,
-    entry_of_parts,
+    entry_path,
     fetch,
     find_slides,
     is_finished,
@@ -62,12 +62,12 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
         if len(slides) == 1:
             return _run_one(request, slides[0], folder, known, door, console)
         summaries, failed = [], []
-        for parts in slides:
-            path = entry_of_parts(parts)
+        for files in slides:
+            path = entry_path(files)
             one = replace(request, slide=path, out=request.out / path.relative_to(request.slide))
             console.print(f"{path}:")
             try:
-                summaries.append({"slide": str(path)} | _run_one(one, parts, folder, known, door, console))
+                summaries.append({"slide": str(path)} | _run_one(one, files, folder, known, door, console))
             except (Failure, MorulaError) as error:
                 failed.append({"slide": str(path), "error": one_line(error)})
                 console.print(f"{path}: {one_line(error)}", style="red")
@@ -76,13 +76,13 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
 
 def _run_one(
     request: Request,
-    parts: list[Part],
+    slide: Mapping[str, Path],
     folder: DataFolder,
     known: list[ModelSpec],
     door: Callable[[], Client],
     console: Console,
 ) -> Json:
-    digest = digest_of(parts)
+    digest = digest_of(slide)
     if is_finished(request.out, digest, request.params, known):
         kept = folder.kept_run(digest, result_digest_in(request.out))
         if kept is not None:
@@ -92,7 +92,7 @@ def _run_one(
     check_out(request.out)
     began = time.monotonic()
     client = door()
-    job = _finish(client, _submit(client, parts, request, folder), console)
+    job = _finish(client, _submit(client, slide, request, folder), console)
     files = fetch(client, job["id"], request.out, {"slide_digest": digest, **request.params})
     return {
         "state": job["state"],
@@ -143,10 +143,10 @@ def _gateway(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Clie
         yield client
 
 
-def _submit(client: Client, parts: list[Part], request: Request, folder: DataFolder) -> Json:
+def _submit(client: Client, files: Mapping[str, Path], request: Request, folder: DataFolder) -> Json:
     """The job of an uploaded slide; what the gateway misses is asked for in words of the command."""
     try:
-        slide = client.upload(parts)
+        slide = client.upload(files)
         return client.post("/v1/jobs", {"slide_id": slide["id"], **request.params})
     except TooLarge as error:
         raise Failure(f"{error} It would lie in {folder.root}; --data names another folder") from error

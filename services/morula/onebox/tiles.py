@@ -20,7 +20,7 @@ from morula.common.regions import read_polygons
 from morula.onebox.failures import WrongUse
 from morula.onebox.preview import Marked, Marks, Ring, check_preview, draw, rings
 from morula.onebox.regions import region_text
-from morula.onebox.results import entry_of_parts, only_slide
+from morula.onebox.results import entry_path, only_slide
 from morula.tiler.artefacts import pen_mask
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.gates import GATES, Gate
@@ -73,9 +73,9 @@ def examine(request: Request, preview: Path | None, table: Path | None, progress
     """Judges every tile at every scale; draws and writes one file per scale where that is asked for."""
     _check_files(preview, table)
     selection = request.selection()
-    parts = only_slide(request.slide)
-    path = entry_of_parts(parts)
-    mates = {part.name for part in parts} - {path.name}
+    files = only_slide(request.slide)
+    path = entry_path(files)
+    mates = files.keys() - {path.name}
     probe(path, mates)
     with open_slide(path, mates) as slide:
         slide_mpp = request.slide_mpp or slide.scale.mpp

@@ -16,8 +16,9 @@ from morula.tiler.gates import GATES, Gate
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.rendering import render_cells, render_region
 from morula.tiler.selection import Selection
-from morula.tiler.shelf import OpenSlide, Shelf, SlideFile, SlideSource, slide_mpp
-from morula.v1 import artifact_pb2, tiler_pb2, tiler_pb2_grpc
+from morula.tiler.shelf import OpenSlide, Shelf, slide_mpp
+from morula.v1 import tiler_pb2, tiler_pb2_grpc
+from morula.v1.artifact_pb2 import SlideRef
 
 T = TypeVar("T")
 INSPECT_ADMIT = 16
@@ -54,33 +55,32 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
     async def InspectSlide(  # noqa: N802
         self, request: tiler_pb2.InspectSlideRequest, _context: Any
     ) -> tiler_pb2.InspectSlideResponse:
-        source = _source(request.slide)
-        return await self._on_slide(self._inspect, source, lambda opened, _: _described(opened, source))
+        return await self._on_slide(self._inspect, request.slide, lambda opened, _: _described(opened, request.slide))
 
     async def PlanSlide(  # noqa: N802
         self, request: tiler_pb2.PlanSlideRequest, _context: Any
     ) -> tiler_pb2.PlanSlideResponse:
-        source, wanted, selection = _source(request.slide), _grid(request), _selection(request.selection)
+        wanted, selection = _grid(request), _selection(request.selection)
         stored = await asyncio.to_thread(self._store.stat, request.plan_key)
         if stored is None:
 
             def plan(opened: OpenSlide, checkpoint: Checkpoint) -> Stored:
-                mpp = slide_mpp(source, opened.description)
-                content = plan_slide(opened.slide, mpp, source.digest, wanted, selection, checkpoint)
+                mpp = slide_mpp(request.slide, opened.description)
+                content = plan_slide(opened.slide, mpp, request.slide.digest, wanted, selection, checkpoint)
                 return self._store.put(request.plan_key, content)
 
-            stored = await self._on_slide(self._work, source, plan)
+            stored = await self._on_slide(self._work, request.slide, plan)
         return await asyncio.to_thread(answers.planned, self._store, ref_of(stored))
 
     async def CutShard(self, request: tiler_pb2.CutShardRequest, _context: Any) -> tiler_pb2.CutShardResponse:  # noqa: N802
-        source, gate = _source(request.slide), _gate(request.filter)
+        gate = _gate(request.filter)
         held = await asyncio.to_thread(self._held, request)
         if held is None:
 
             def cut(opened: OpenSlide, checkpoint: Checkpoint) -> tuple[Stored, Stored]:
                 with of_artifact(request.plan.key):
                     content = self._store.get(request.plan.key, request.plan.sha256)
-                    plan = Plan.read(content, opened.slide, source.digest)
+                    plan = Plan.read(content, opened.slide, request.slide.digest)
                 with tempfile.TemporaryDirectory(prefix="morula-shard-") as folder:
                     path = Path(folder) / "pixels.arrow"
                     if request.HasField("second_cut"):
@@ -91,7 +91,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
                     pixels = self._store.put(request.pixels_key, path)
                     return self._store.put(request.tiles_key, table), pixels
 
-            held = await self._on_slide(self._work, source, cut)
+            held = await self._on_slide(self._work, request.slide, cut)
         return await asyncio.to_thread(answers.cut, self._store, *map(ref_of, held))
 
     async def RenderRegion(  # noqa: N802
@@ -101,27 +101,26 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
             box = (request.x_px, request.y_px, request.width_px, request.height_px)
             return render_region(opened.slide, *box, request.downsample, checkpoint)
 
-        return tiler_pb2.RenderRegionResponse(jpeg=await self._on_slide(self._render, _source(request.slide), render))
+        return tiler_pb2.RenderRegionResponse(jpeg=await self._on_slide(self._render, request.slide, render))
 
     async def RenderCells(  # noqa: N802
         self, request: tiler_pb2.RenderCellsRequest, _context: Any
     ) -> tiler_pb2.RenderCellsResponse:
-        source = _source(request.slide)
 
         def render(opened: OpenSlide, checkpoint: Checkpoint) -> tuple[bytes, int]:
             centres = [(centre.x_px, centre.y_px) for centre in request.centres]
-            mpp = slide_mpp(source, opened.description)
+            mpp = slide_mpp(request.slide, opened.description)
             return render_cells(opened.slide, mpp, centres, request.window_um, request.cell_px, checkpoint)
 
-        jpeg, column_count = await self._on_slide(self._render, source, render)
+        jpeg, column_count = await self._on_slide(self._render, request.slide, render)
         return tiler_pb2.RenderCellsResponse(jpeg=jpeg, column_count=column_count)
 
-    async def _on_slide(self, slot: Slot, source: SlideSource, work: Callable[[OpenSlide, Checkpoint], T]) -> T:
+    async def _on_slide(self, slot: Slot, slide: SlideRef, work: Callable[[OpenSlide, Checkpoint], T]) -> T:
         def run(checkpoint: Checkpoint) -> T:
-            with self._shelf.open(source, checkpoint) as opened:
+            with self._shelf.open(slide, checkpoint) as opened:
                 return work(opened, checkpoint)
 
-        return await slot.run(run, source.digest)
+        return await slot.run(run, slide.digest)
 
     def _held(self, request: tiler_pb2.CutShardRequest) -> tuple[Stored, Stored] | None:
         """What was cut before. Pixels are deleted once they are used, and are then cut again."""
@@ -135,13 +134,6 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
         with of_artifact(tiles.key):
             table = formats.read_tiles(self._store.get(tiles.key, tiles.sha256))
         return tiles, SecondCut(tuple(request.second_cut.regions), request.second_cut.halo_px, table)
-
-
-def _source(slide: artifact_pb2.SlideRef) -> SlideSource:
-    files = tuple(
-        SlideFile(file.name, file.object.key, file.object.sha256, file.object.size_bytes) for file in slide.files
-    )
-    return SlideSource(slide.digest, slide.entry, files, slide.mpp)
 
 
 def _grid(request: tiler_pb2.PlanSlideRequest) -> GridRequest:
@@ -177,14 +169,14 @@ def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
     return gate
 
 
-def _described(opened: OpenSlide, source: SlideSource) -> tiler_pb2.InspectSlideResponse:
+def _described(opened: OpenSlide, slide: SlideRef) -> tiler_pb2.InspectSlideResponse:
     found, scale = opened.description, opened.description.scale
     return tiler_pb2.InspectSlideResponse(
         width_px=found.levels[0].width_px,
         height_px=found.levels[0].height_px,
-        mpp=source.stated_mpp or scale.mpp,
+        mpp=slide.mpp or scale.mpp,
         objective_power=scale.objective_power,
-        mpp_assumed=scale.assumed and not source.stated_mpp,
+        mpp_assumed=scale.assumed and not slide.mpp,
         vendor=found.vendor,
         levels=[
             tiler_pb2.SlideLevel(width_px=level.width_px, height_px=level.height_px, downsample=level.downsample)

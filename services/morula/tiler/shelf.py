@@ -12,35 +12,17 @@ from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.keys import slide_digest
+from morula.common.refs import key_of
 from morula.common.store import Store
 from morula.tiler.probe import Description, probe
 from morula.tiler.readers import open_slide
 from morula.tiler.slide import Slide, plausible_mpp
+from morula.v1.artifact_pb2 import SlideRef
 
 MAX_OPEN = 4
 MAX_VETTED = 1000
 MAX_FILES = 20_000
 NAME_BYTES, PART_BYTES = 512, 255  # The second is what a file system takes.
-
-
-@dataclass(frozen=True)
-class SlideFile:
-    """One file of a slide and the object that holds its bytes."""
-
-    name: str
-    key: str
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True)
-class SlideSource:
-    """A slide as a manifest; `stated_mpp` is what its user says, 0 leaves it to the file."""
-
-    digest: str
-    entry: str
-    files: tuple[SlideFile, ...]
-    stated_mpp: float = 0.0
 
 
 @dataclass
@@ -72,14 +54,14 @@ class Shelf:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def open(self, source: SlideSource, checkpoint: Checkpoint = lambda: None) -> Iterator[OpenSlide]:
+    def open(self, manifest: SlideRef, checkpoint: Checkpoint = lambda: None) -> Iterator[OpenSlide]:
         """The slide, open. A slide that this process has not seen is first opened in a child."""
-        _check(source)
-        place = self._take(source.digest)
+        _check(manifest)
+        place = self._take(manifest.digest)
         try:
             with place.lock:
                 if place.opened is None:
-                    place.opened = self._fetch(source, place.closing, checkpoint)
+                    place.opened = self._fetch(manifest, place.closing, checkpoint)
             yield place.opened
         finally:
             self._give_back(place)
@@ -109,17 +91,17 @@ class Shelf:
         for old in dropped:
             old.closing.close()
 
-    def _fetch(self, source: SlideSource, closing: contextlib.ExitStack, checkpoint: Checkpoint) -> OpenSlide:
+    def _fetch(self, manifest: SlideRef, closing: contextlib.ExitStack, checkpoint: Checkpoint) -> OpenSlide:
         with contextlib.ExitStack() as fetched:
             folder = Path(fetched.enter_context(tempfile.TemporaryDirectory(prefix="morula-slide-")))
-            for file in source.files:
-                held = fetched.enter_context(self._store.local_path(file.key, file.sha256))
+            for file in manifest.files:
+                held = fetched.enter_context(self._store.local_path(*key_of(file.object)))
                 link = folder / file.name
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(held)
-            entry = folder / source.entry
-            mates = _mates(source)
-            description = self._vet(source.digest, entry, mates, checkpoint)
+            entry = folder / manifest.entry
+            mates = _mates(manifest)
+            description = self._vet(manifest.digest, entry, mates, checkpoint)
             slide = fetched.enter_context(open_slide(entry, mates))
             closing.enter_context(fetched.pop_all())
         return OpenSlide(slide, description)
@@ -137,35 +119,37 @@ class Shelf:
         return description
 
 
-def slide_mpp(source: SlideSource, description: Description) -> float:
+def slide_mpp(manifest: SlideRef, description: Description) -> float:
     """Microns per level-0 pixel as the user states it, else as the file does; raises where neither says."""
-    mpp = source.stated_mpp or description.scale.mpp
+    mpp = manifest.mpp or description.scale.mpp
     if not mpp:
         raise SlideScaleUnknown(
-            f"{source.entry} does not say how large its pixels are; pass microns per pixel with the slide",
-            digest=source.digest,
+            f"{manifest.entry} does not say how large its pixels are; pass microns per pixel with the slide",
+            digest=manifest.digest,
         )
     return mpp
 
 
-def _mates(source: SlideSource) -> frozenset[str]:
+def _mates(manifest: SlideRef) -> frozenset[str]:
     """The slide's other files, by their names as seen from its entry."""
-    folder, names = PurePosixPath(source.entry).parent, (PurePosixPath(file.name) for file in source.files)
+    folder, names = PurePosixPath(manifest.entry).parent, (PurePosixPath(file.name) for file in manifest.files)
     below = {name.relative_to(folder).as_posix() for name in names if name.is_relative_to(folder)}
-    return frozenset(below - {PurePosixPath(source.entry).name})
+    return frozenset(below - {PurePosixPath(manifest.entry).name})
 
 
-def _check(source: SlideSource) -> None:
-    if not 1 <= len(source.files) <= MAX_FILES:
-        raise InvalidArgument(f"a slide has 1 to {MAX_FILES} files, not {len(source.files)}")
-    for file in source.files:
+def _check(manifest: SlideRef) -> None:
+    if not 1 <= len(manifest.files) <= MAX_FILES:
+        raise InvalidArgument(f"a slide has 1 to {MAX_FILES} files, not {len(manifest.files)}")
+    for file in manifest.files:
         _check_name(file.name)
-    _check_places([PurePosixPath(file.name) for file in source.files])
-    if source.stated_mpp and not plausible_mpp(source.stated_mpp):
-        raise InvalidArgument(f"{source.stated_mpp} is no scale: microns per pixel lie in {SCALE_RANGE_UM}")
-    expected = slide_digest([(file.name, file.sha256, file.size_bytes) for file in source.files], source.entry)
-    if expected != source.digest:
-        raise InvalidArgument(f"the slide's digest is {expected[:12]}, not {source.digest[:12]}")
+    _check_places([PurePosixPath(file.name) for file in manifest.files])
+    if manifest.mpp and not plausible_mpp(manifest.mpp):
+        raise InvalidArgument(f"{manifest.mpp} is no scale: microns per pixel lie in {SCALE_RANGE_UM}")
+    expected = slide_digest(
+        [(file.name, file.object.sha256, file.object.size_bytes) for file in manifest.files], manifest.entry
+    )
+    if expected != manifest.digest:
+        raise InvalidArgument(f"the slide's digest is {expected[:12]}, not {manifest.digest[:12]}")
 
 
 def _check_name(name: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from morula.common.errors import Busy, InvalidArgument, StorageFull, TooLarge, Unavailable
 from morula.gateway import uploads
-from morula.gateway.uploads import FILE_COUNT_LIMIT, Part, Uploads, safe_name
+from morula.gateway.uploads import FILE_COUNT_LIMIT, IncomingFile, Uploads, safe_name
 from tests.servers.disks import filled, read_only, small_disk
 
 BOUNDARY = "b0undary"
@@ -31,7 +31,7 @@ async def in_pieces(body: bytes, size: int = 7) -> AsyncIterator[bytes]:
         yield body[start : start + size]
 
 
-def content_of(part: Part) -> bytes:
+def content_of(part: IncomingFile) -> bytes:
     return part.path.read_bytes()
 
 

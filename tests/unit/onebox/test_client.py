@@ -13,7 +13,7 @@ import pytest
 
 from morula.common.errors import NotFound, SlideUnreadable
 from morula.demo.flow import last_state
-from morula.onebox.client import Client, Part
+from morula.onebox.client import Client
 from morula.onebox.failures import Failure
 from morula.onebox.house import is_ready
 
@@ -78,7 +78,7 @@ def test_a_problem_is_the_error_it_was(client: Client, tmp_path: Path) -> None:
         client.get("/v1/jobs/2")
     (tmp_path / "a.svs").write_text("text")
     with pytest.raises(SlideUnreadable, match="It is a text"):
-        client.upload([Part("a.svs", tmp_path / "a.svs")])
+        client.upload({"a.svs": tmp_path / "a.svs"})
 
 
 def test_a_proxy_of_the_surroundings_is_not_asked(

@@ -13,13 +13,12 @@ import pytest
 from morula.common.keys import STAGE_REVISIONS, slide_digest
 from morula.common.models import REGISTRY
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
-from morula.onebox.client import Part
 from morula.onebox.failures import Failure, Unreadable, WrongUse
 from morula.onebox.results import (
     MANIFEST,
     check_out,
     digest_of,
-    entry_of_parts,
+    entry_path,
     fetch,
     find_slides,
     is_finished,
@@ -128,7 +127,7 @@ def test_a_model_of_the_operators_own_is_known_to_a_second_run(tmp_path: Path) -
 
 
 def names(slide: Path) -> list[list[str]]:
-    return [[part.name for part in parts] for parts in find_slides(slide)[0]]
+    return [list(slide) for slide in find_slides(slide)[0]]
 
 
 def test_parts_of_a_slide(tmp_path: Path) -> None:
@@ -139,11 +138,11 @@ def test_parts_of_a_slide(tmp_path: Path) -> None:
     assert names(tmp_path / "b.mrxs") == [["b.mrxs", "b/Slidedat.ini"]]
     assert names(tmp_path) == [["a.svs"], ["b.mrxs", "b/Slidedat.ini"], ["c.svs"]]
     assert find_slides(tmp_path)[1] == [tmp_path / "notes.txt"]
-    assert entry_of_parts(only_slide(tmp_path / "deep")) == tmp_path / "deep" / "c.svs"
+    assert entry_path(only_slide(tmp_path / "deep")) == tmp_path / "deep" / "c.svs"
     with pytest.raises(WrongUse, match="3 slides"):
         only_slide(tmp_path)
     sha256 = hashlib.sha256(b"a").hexdigest()
-    assert digest_of([Part("a.svs", tmp_path / "a.svs")]) == slide_digest([("a.svs", sha256, 1)], "a.svs")
+    assert digest_of({"a.svs": tmp_path / "a.svs"}) == slide_digest([("a.svs", sha256, 1)], "a.svs")
 
 
 def test_no_slide_says_so(tmp_path: Path) -> None:

@@ -10,12 +10,17 @@ from morula.common.compute import Checkpoint
 from morula.common.errors import ArtifactMissing, InvalidArgument, SlideScaleUnknown, SlideUnreadable
 from morula.common.folder import FolderStore
 from morula.common.keys import slide_digest
+from morula.common.refs import ref_of
+from morula.common.store import Stored
 from morula.common.testing import write_slide
 from morula.tiler import shelf as module
 from morula.tiler.probe import Description, describe
 from morula.tiler.readers import open_slide
-from morula.tiler.shelf import Shelf, SlideFile, SlideSource, slide_mpp
+from morula.tiler.shelf import Shelf, slide_mpp
 from morula.tiler.slide import Level, Scale, Slide
+from morula.v1.artifact_pb2 import SlideFile, SlideRef
+
+NOWHERE = Stored("k", "0" * 64, 1)
 
 
 @pytest.fixture
@@ -45,11 +50,16 @@ def opened_at(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return seen
 
 
-def shelved(store: FolderStore, folder: Path, name: str, seed: int = 0) -> SlideSource:
+def manifest(names: list[str], stored: Stored = NOWHERE, mpp: float = 0.0) -> SlideRef:
+    """A slide of files that all have the same bytes."""
+    digest = slide_digest([(name, stored.sha256, stored.size_bytes) for name in names], names[0])
+    files = [SlideFile(name=name, object=ref_of(stored)) for name in names]
+    return SlideRef(digest=digest, entry=names[0], files=files, mpp=mpp)
+
+
+def shelved(store: FolderStore, folder: Path, name: str, seed: int = 0) -> SlideRef:
     write_slide(folder / name, 300, 300, seed=seed)
-    stored = store.put(f"files/{name}", folder / name)
-    files = (SlideFile(name, stored.key, stored.sha256, stored.size_bytes),)
-    return SlideSource(slide_digest([(name, stored.sha256, stored.size_bytes)], name), name, files)
+    return manifest([name], store.put(f"files/{name}", folder / name))
 
 
 def test_a_slide_is_vetted_once_and_closed_when_others_are_used(
@@ -99,30 +109,27 @@ def test_many_who_want_a_slide_at_once_fetch_it_once(tmp_path: Path, probed: lis
 def test_a_slide_that_failed_leaves_nothing_and_can_be_tried_again(tmp_path: Path, probed: list[Path]) -> None:
     store = FolderStore(tmp_path / "store")
     stored = store.put("files/words.svs", b"no slide")
-    digest = slide_digest([("words.svs", stored.sha256, stored.size_bytes)], "words.svs")
-    files = (SlideFile("words.svs", stored.key, stored.sha256, stored.size_bytes),)
+    words = manifest(["words.svs"], stored)
     shelf = Shelf(store)
     for _ in range(2):
-        with pytest.raises(SlideUnreadable), shelf.open(SlideSource(digest, "words.svs", files)):
+        with pytest.raises(SlideUnreadable), shelf.open(words):
             pass
     assert len(probed) == 2
     assert not any(path.parent.exists() for path in probed)
     store.delete("files/words.svs")
-    with pytest.raises(ArtifactMissing), shelf.open(SlideSource(digest, "words.svs", files)):
+    with pytest.raises(ArtifactMissing), shelf.open(words):
         pass
 
 
 def test_a_stated_scale_goes_before_the_files_own(tmp_path: Path) -> None:
     level = (Level(10, 10, 1.0),)
-    file = SlideFile("a.svs", "k", "0" * 64, 1)
-    stated = SlideSource("d", "a.svs", (file,), stated_mpp=0.3)
-    silent = SlideSource("d", "a.svs", (file,))
+    stated, silent = manifest(["a.svs"], mpp=0.3), manifest(["a.svs"])
     assert slide_mpp(stated, Description("x", Scale(0.25), level)) == 0.3
     assert slide_mpp(silent, Description("x", Scale(0.25), level)) == 0.25
     with pytest.raises(SlideScaleUnknown, match="pass microns per pixel"):
         slide_mpp(silent, Description("x", Scale(), level))
     with pytest.raises(InvalidArgument, match="no scale"):
-        module._check(SlideSource("d", "a.svs", (file,), stated_mpp=1000.0))
+        module._check(manifest(["a.svs"], mpp=1000.0))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,5 @@ def test_a_stated_scale_goes_before_the_files_own(tmp_path: Path) -> None:
     ],
 )
 def test_files_that_have_no_place_each_are_refused(names: list[str], words: str) -> None:
-    digest = slide_digest([(name, "0" * 64, 1) for name in names], "a.vms")
-    files = tuple(SlideFile(name, "k", "0" * 64, 1) for name in names)
     with pytest.raises(InvalidArgument, match=words):
-        module._check(SlideSource(digest, "a.vms", files))
+        module._check(manifest(names))
