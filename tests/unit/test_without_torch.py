@@ -5,7 +5,13 @@ import sys
 
 PROGRAM = """
 import importlib, sys
-sys.modules.update(dict.fromkeys(("torch", "torchvision", "cellpose", "safetensors")))  # None: cannot be imported
+
+class Absent:
+    def find_spec(self, name, *_):
+        if name in ("torch", "torchvision", "cellpose", "safetensors"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
 for name in ("cli.main", "demo.__main__", "onebox.serve", "onebox.run", "onebox.models", "gateway.__main__"):
     importlib.import_module(f"morula.{name}")
 for name in ("tiler", "segmenter", "embedder", "clusterer", "clusterer.labeller"):
