@@ -1,0 +1,56 @@
+"""What the papers show is what happens: their commands and programs are run against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from morula.common.testing import write_slide
+from tests.contract.rest_world import World
+from tests.servers.require import program, require
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of code of a page that are in this language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+async def run(folder: Path, url: str, *command: str) -> str:
+    """Runs a command as a reader would, in a folder; its output."""
+    surroundings = {**os.environ, "MORULA": url, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=surroundings, stdout=pipe, stderr=pipe)
+    output, errors = (part.decode() for part in await process.communicate())
+    assert process.returncode == 0, f"{output[-1000:]}\n{errors[-2000:]}"
+    return output
+
+
+async def test_the_commands_of_the_api_guide(world: World, url: str, tmp_path: Path) -> None:
+    for name in ("curl", "jq"):
+        require(program(name), name, f"apt-get install {name}")
+    write_slide(tmp_path / "slide.tiff", 1024, 700, seed=4)
+    output = await run(tmp_path, url, "bash", "-euxo", "pipefail", "-c", "\n".join(blocks("api.md", "sh")))
+    assert '"reason": "NOT_FOUND"' in output
+    assert "event: job" in (tmp_path / "events.txt").read_text()
+    assert "event: " in (tmp_path / "changes.txt").read_text()
+
+
+async def test_the_program_of_the_api_guide(world: World, url: str, tmp_path: Path) -> None:
+    (program_text,) = blocks("api.md", "python")
+    (tmp_path / "send.py").write_text(program_text, encoding="utf-8")
+    shutil.copy(str(world.client.house.settings.folders["scans"] / "tiny.tiff"), tmp_path / "slide.tiff")
+    output = await run(tmp_path, url, "python", "send.py", "slide.tiff", str(tmp_path))
+    assert f"cells, {world.job['cell_count']} cells, 0 tiles failed" in output
+    assert (tmp_path / "cells.parquet").stat().st_size > 0
