@@ -25,7 +25,8 @@ CELL_PX = 160
 def cell_pictures(
     view: ClusteringView, rows: Sequence[int], window_um: float = WINDOW_UM, cell_px: int = CELL_PX
 ) -> list[CellPicture]:
-    """Where the picture of each of these cells lies; cells of one slide share sheets."""
+    """Where the picture of each of these cells lies on a sheet; cells of one slide share sheets. Centroids are level-0
+    px, outlines are px of the picture."""
     placed: dict[int, CellPicture] = {}
     for slide in view.slides:
         mine = [row for row in rows if slide.row_start <= row < slide.row_stop]

@@ -86,13 +86,13 @@ class SlideRows:
             return self._outlines[1]
 
     def rings(self, rows: npt.ArrayLike) -> list[Ring]:
-        """Outlines at level 0, by rows of this slide."""
+        """Outlines in level-0 px, by rows of this slide."""
         found = self.outlines.take(np.asarray(rows, np.int64))
         columns = (found["outline"].to_pylist(), found["x_px"].to_pylist(), found["y_px"].to_pylist())
         return [_points(*one) for one in zip(*columns, strict=True)]
 
     def polygons(self, rows: npt.ArrayLike) -> list[list[Ring]]:
-        """Outlines at level 0 with their holes, by rows of this slide."""
+        """Outlines in level-0 px with their holes, by rows of this slide."""
         found = self.outlines.take(np.asarray(rows, np.int64))
         outlines = [[outline] for outline in found["outline"].to_pylist()]
         if HOLES.name in found.column_names:

@@ -20,7 +20,7 @@ Rings = list[NDArray[np.int16]]
 
 def outlines(polygons: NDArray[np.object_], x: Doubles, y: Doubles) -> tuple[Rings, dict[int, Rings]]:
     """Exterior ring of each polygon, as light as it can be at an IoU of 0.98 or more, and the holes of those that have
-    some."""
+    some. Polygons and centroids are level-0 px; rings are quarters of them, from the rounded centroid."""
     full, owner = shapely.get_rings(polygons, return_index=True)
     own = shapely.area(shapely.polygons(full))
     # What may change of a polygon is shared out among its rings.
@@ -47,7 +47,8 @@ def _apart(rings: list[Doubles], polygon: shapely.Polygon) -> list[Doubles]:
 
 
 def simplified(rings: NDArray[np.object_], left: Doubles) -> tuple[Doubles, Rows]:
-    """Vertices of all rings, not closed, and the ring that each belongs to; `left` is the area that each may change by.
+    """Vertices of all rings, not closed, in the rings' frame, and the ring that each belongs to; `left` is the area
+    that each may change by.
 
     In rounds, all rings at once: a vertex goes if the triangle that goes with it is the smallest around, and while
     all triangles of its ring together stay within the budget.

@@ -105,22 +105,22 @@ class Grid:
         return self.columns * self.rows
 
     def core(self, tile: int) -> Box:
-        """The tile's core, clipped to the slide."""
+        """The tile's core in level-0 px, clipped to the slide."""
         row, column = divmod(self._checked(tile), self.columns)
         return self._box(column, column + 1, row, row + 1)
 
     def cores(self) -> NDArray[np.int64]:
-        """x, y, width, height of all cores, in tile order."""
+        """x, y, width, height of all cores in level-0 px, in tile order."""
         x, y = np.meshgrid(self.x_edges[:-1], self.y_edges[:-1])
         width, height = np.meshgrid(np.diff(self.x_edges), np.diff(self.y_edges))
         return np.stack([x.ravel(), y.ravel(), width.ravel(), height.ravel()], axis=1)
 
     def tile_at(self, x_px: float, y_px: float) -> int:
-        """The tile whose core contains the point; -1 beyond the slide."""
+        """The tile whose core contains the level-0 point; -1 beyond the slide."""
         return int(self.tiles_at([x_px], [y_px])[0])
 
     def tiles_at(self, x_px: ArrayLike, y_px: ArrayLike) -> NDArray[np.int64]:
-        """The tile of each point; -1 beyond the slide."""
+        """The tile of each level-0 point; -1 beyond the slide."""
         x, y = np.asarray(x_px, np.float64), np.asarray(y_px, np.float64)
         column = np.searchsorted(self.x_edges, x, side="right") - 1
         row = np.searchsorted(self.y_edges, y, side="right") - 1
@@ -149,12 +149,12 @@ class Grid:
         return (rows[:, None] * self.columns + columns[None, :]).ravel()
 
     def bounds(self, tiles: Sequence[int] | NDArray[np.int64]) -> Box:
-        """The smallest box that covers the cores of these tiles."""
+        """The smallest box, in level-0 px, that covers the cores of these tiles."""
         row, column = np.divmod(np.asarray(tiles, np.int64), self.columns)
         return self._box(int(column.min()), int(column.max()) + 1, int(row.min()), int(row.max()) + 1)
 
     def window(self, box: Box, halo_px: int = 0) -> Window:
-        """The working pixels that cover a box, and `halo_px` more of them on every side."""
+        """The working pixels that cover a level-0 box, and `halo_px` more of them on every side."""
         return Window(
             x_px=box.x_px - halo_px * self.downsample,
             y_px=box.y_px - halo_px * self.downsample,
@@ -187,7 +187,7 @@ def _edges(origin: int, side: float, length: int) -> NDArray[np.int64]:
 
 
 def blocks_of(x_px: ArrayLike, y_px: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The 2048-px block of each point."""
+    """Column and row of the block of 2048 level-0 px that each level-0 point lies in."""
     x, y = np.asarray(x_px, np.float64), np.asarray(y_px, np.float64)
     return np.floor(x / BLOCK_PX).astype(np.int64), np.floor(y / BLOCK_PX).astype(np.int64)
 

@@ -70,7 +70,8 @@ def outline(instances: Instances) -> Outlines:
 def segment_region(
     region: Region, layout: Layout, model: Model, wanted: Wanted, checkpoint: Checkpoint = unstoppable
 ) -> Columns:
-    """Columns of the table of cells: the cells that this region's kept tiles own, and candidates at its seams."""
+    """Columns of the table of cells, places in level-0 px: the cells that this region's kept tiles own, and candidates
+    at its seams."""
     cells = outline(model(region.pixels, region.mpp, replace(wanted, is_part=True), checkpoint))
     origin = np.array([region.x_px, region.y_px])
     x, y = (origin + cells.centroids * region.downsample).T

@@ -23,7 +23,7 @@ SOURCE_BLOCK_PX = 4096  # Source pixels along what is read at once: 48 MiB.
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Lines = Sequence[int]
-Place = tuple[int, int, int, int]  # x, y, width, height
+Place = tuple[int, int, int, int]  # x, y, width, height in working pixels, from a window's corner
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ class SourceWindow:
 
     @property
     def y_px(self) -> float:
+        """Level-0 y of the upper edge."""
         return (self.origin_y + self.v * self.scale.step) * self.scale.level_downsample
 
     def inner(self, u: int, v: int, width: int, height: int) -> "SourceWindow":
@@ -161,7 +162,7 @@ class SourceWindow:
         return self.inner(columns.start, rows.start, width, height)
 
     def place(self, box: Box) -> tuple[slice, slice]:
-        """Rows and columns of a level-0 box inside the window's pixels."""
+        """Rows and columns of a level-0 box, in working pixels from the window's corner."""
         downsample = self.scale.downsample
         left, right = ((edge - self.x_px) / downsample for edge in (box.x_px, box.x_stop_px))
         top, bottom = ((edge - self.y_px) / downsample for edge in (box.y_px, box.y_stop_px))
@@ -225,7 +226,7 @@ def _ceil(position: float) -> int:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels, and the parts of them (x, y, width, height) that could not be read and are white."""
+    """Working pixels, and the parts of them, from their own corner, that could not be read and are white."""
 
     pixels: Pixels
     unreadable: tuple[Place, ...]
@@ -269,7 +270,7 @@ def salvage(
 
 
 def blocks(size: tuple[int, int], block_px: int) -> list[Place]:
-    """An area in squares, so that what is read at once stays small."""
+    """An area in squares, from its own corner, so that what is read at once stays small."""
     return _parts((0, 0, *size), range(0, size[0], block_px), range(0, size[1], block_px))
 
 

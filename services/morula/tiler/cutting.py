@@ -196,7 +196,7 @@ def _as_decoded(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Regi
 
 
 def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.Place]:
-    """What of a region is read: all of it, or only its tiles with their halo where they are few."""
+    """What of a region is read, in working px from its corner: all, or only its tiles with their halo where few."""
     bounds = plan.grid.bounds([tile.number for tile in tiles])
     boxes = [tile.core for tile in tiles]
     if sum(box.width_px * box.height_px for box in boxes) >= DENSE * bounds.width_px * bounds.height_px:

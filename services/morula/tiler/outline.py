@@ -10,7 +10,8 @@ Floats = npt.NDArray[np.float64]
 
 
 def lattice_inside(polygons: list[Polygon], x: Floats, y: Floats, checkpoint: Checkpoint) -> npt.NDArray[np.bool_]:
-    """Which points (x[i], y[j]) lie in any of the polygons, row by row; `x` and `y` ascend."""
+    """Which points (x[i], y[j]) lie in any of the polygons, row by row; `x` and `y` ascend. All
+    of them are level-0 px."""
     inside = np.zeros((len(y), len(x)), bool)
     for rings in polygons:
         checkpoint()

@@ -70,7 +70,7 @@ class Area(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Pixels of a rectangle's part, and where in it they lie."""
+    """Pixels of a rectangle's part, and where they lie: pixels of the level from the rectangle's corner."""
 
     x: int
     y: int

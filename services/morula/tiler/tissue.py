@@ -111,7 +111,7 @@ def tissue_mask(overview: Pixels, rule: TissueRule) -> Mask:
 
 
 def window_around(mask: Mask, reach_px: int) -> Window:
-    """Rows and columns of all that is set and so much around it: most of a slide is glass."""
+    """Rows and columns, in the mask's px, of all that is set and so much around it: most of a slide is glass."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     rows = slice(max(0, top - reach_px), top + height + reach_px)
     return rows, slice(max(0, left - reach_px), left + width + reach_px)

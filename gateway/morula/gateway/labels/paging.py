@@ -124,6 +124,7 @@ def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:
 
 
 def _where(view: ClusteringView, members: Rows, shown_row: int) -> Where:
+    """Where on their slide some of these cells lie, in level-0 px."""
     slide = view.slide_of(shown_row)
     mine = members[(members >= slide.row_start) & (members < slide.row_stop)] - slide.row_start
     chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), POINT_LIMIT)).astype(np.int64)]

@@ -13,7 +13,7 @@ export interface CellBlock {
   block: Block;
   /** x, y of each cell's middle, level-0 pixels. */
   middles: Float32Array;
-  /** Closed outlines, x, y, or null where only middles were asked for. */
+  /** Closed outlines, x, y in level-0 pixels, or null where only middles were asked for. */
   outlines: Float32Array | null;
   /** Where each outline starts, in points; one more at the end. */
   starts: Uint32Array | null;
@@ -34,7 +34,7 @@ export function readBlock(block: Block, raw: Uint8Array): CellBlock {
   return { block, middles, ...readOutlines(view, at, middles) };
 }
 
-/** Vertices are quarter pixels from the rounded middle; each outline is closed by repeating its first point. */
+/** Level-0 pixels from quarters of them, counted from the rounded middle; each outline is closed by repeating its first point. */
 function readOutlines(
   view: DataView,
   at: number,
@@ -61,7 +61,7 @@ function readOutlines(
   return { outlines: outlines.subarray(0, 2 * point), starts };
 }
 
-/** Row of the cell under a point: the one whose outline holds it, else the nearest middle within reach. */
+/** Row of the cell under a point in level-0 pixels: the one whose outline holds it, else the nearest middle within reach. */
 export function cellAt(blocks: readonly CellBlock[], x: number, y: number, reach_px: number): number | null {
   let best: { row: number; distance: number } | null = null;
   for (const one of blocks) {
@@ -86,6 +86,7 @@ function isInside({ outlines, starts }: CellBlock, cell: number, x: number, y: n
   return inside;
 }
 
+/** x, y of its outline in level-0 pixels, where it is there. */
 export function outlineOf(one: CellBlock, row: number): Float32Array | null {
   const cell = row - one.block.row_start;
   if (!one.outlines || !one.starts || cell < 0 || row >= one.block.row_stop) return null;

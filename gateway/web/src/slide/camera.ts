@@ -21,6 +21,7 @@ export function scaleOf(camera: Camera): number {
   return 2 ** camera.zoom;
 }
 
+/** Shows all of the slide; level-0 px. */
 export function wholeSlide(slide: Slide, view: Size): Camera {
   const scale = 0.92 * Math.min(view.width / slide.width_px, view.height / slide.height_px);
   return { x_px: slide.width_px / 2, y_px: slide.height_px / 2, zoom: Math.log2(Math.max(scale, 1e-6)) };
@@ -36,11 +37,13 @@ export function bounded(camera: Camera, slide: Slide, view: Size): Camera {
   };
 }
 
+/** What is in view, in level-0 pixels. */
 export function boxOf(camera: Camera, view: Size): Box {
   const [half_x, half_y] = [view.width / 2 / scaleOf(camera), view.height / 2 / scaleOf(camera)];
   return [camera.x_px - half_x, camera.y_px - half_y, camera.x_px + half_x, camera.y_px + half_y];
 }
 
+/** The level-0 pixel under a pixel of the screen. */
 export function onSlide(camera: Camera, view: Size, screen_x: number, screen_y: number): [number, number] {
   const scale = scaleOf(camera);
   return [camera.x_px + (screen_x - view.width / 2) / scale, camera.y_px + (screen_y - view.height / 2) / scale];

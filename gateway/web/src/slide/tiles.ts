@@ -16,6 +16,7 @@ export interface TileAt {
 
 export interface Tile extends TileAt {
   image: ImageBitmap;
+  /** In level-0 pixels. */
   bounds: Box;
 }
 
@@ -29,7 +30,7 @@ export function tileZoom(camera: Camera, slide: Slide, pixel_ratio: number): num
   return Math.min(coarsestZoom(slide), Math.max(0, wanted));
 }
 
-/** Tiles of one zoom that touch the box, nearest to its middle first. */
+/** Tiles of one zoom that touch the box (level-0 pixels), nearest to its middle first. */
 export function tilesIn(box: Box, zoom: number, slide: Slide): TileAt[] {
   const step = TILE_PX * 2 ** zoom;
   const last = (size: number) => Math.ceil(size / step) - 1;
