@@ -51,13 +51,13 @@ async def test_a_full_disk_of_the_store(tmp_path: Path, left_bytes: int) -> None
             with filled(disk):
                 failure = await refusal(tiler.plan())
                 assert isinstance(failure, errors.StorageFull)
-                assert "no room to write p/s/plan" in str(failure)
+                assert "not enough disk space to write p/s/plan" in str(failure)
             plan = await tiler.plan()
             before = sorted(stored.key for stored in tiler.store.list("p/"))
             with filled(disk, left_bytes):
                 failure = await refusal(tiler.stub.CutShard(tiler.cut_request(plan, 0)))
                 assert isinstance(failure, errors.StorageFull)
-                assert "no room to write p/s/pixels" in str(failure)
+                assert "not enough disk space to write p/s/pixels" in str(failure)
                 assert sorted(stored.key for stored in tiler.store.list("p/")) == before
                 assert not list((disk / "store" / ".morula" / "temporary").iterdir())
                 assert await still_serves(tiler)
@@ -143,7 +143,7 @@ async def fill_and_carry_on(disk: Path, root: Path) -> None:
         with filled(disk):
             job = await client.run(slide["id"])
             assert (job["state"], job["error"]["reason"]) == ("failed", "STORAGE_FULL")
-            assert "no room to write" in job["error"]["detail"]
+            assert "not enough disk space to write" in job["error"]["detail"]
             assert client.ok(await client.http.get(f"/v1/slides/{slide['id']}"))["width_px"] == 1100
         client.ok(await client.http.post(f"/v1/jobs/{job['id']}/retry"))
         done = await client.ended(job["id"])

@@ -134,7 +134,7 @@ def test_without_a_line_words_are_kept_over_a_reload_and_sent_once(board: Page, 
 
     board.route(SAYING, lose)
     board.keyboard.press("1")
-    expect(board.get_by_text("1 word not sent")).to_be_visible()
+    expect(board.get_by_text("1 answer not sent")).to_be_visible()
     expect(board.get_by_text("Morula does not answer")).to_be_visible()
     expect(board.get_by_text("Saved", exact=True)).to_have_count(0)
     board.unroute(SAYING)
@@ -156,7 +156,7 @@ def test_offline_is_shown_and_what_was_said_goes_on_by_itself(board: Page, addre
 
     board.context.set_offline(True)
     board.keyboard.press("1")
-    expect(board.get_by_text("1 word not sent")).to_be_visible()
+    expect(board.get_by_text("1 answer not sent")).to_be_visible()
     expect(heading(board)).to_have_text("Page 1")
     assert events(address, labelling) == []
     board.context.set_offline(False)
@@ -190,7 +190,7 @@ def test_what_was_said_offline_and_is_refused_is_told_until_somebody_has_read_it
     page = httpx.get(f"{url}/page", timeout=60).raise_for_status().json()
     board.context.set_offline(True)
     board.keyboard.press("2")
-    expect(board.get_by_text("1 word not sent")).to_be_visible()
+    expect(board.get_by_text("1 answer not sent")).to_be_visible()
     cells = [{"row": cell["row"], "class_number": 1, "shown_class_number": None} for cell in page["cells"]]
     body = {"place": page["place"], "cells": cells, "class_number": 1, "version": 0, "page_seq": page["seq"]}
     httpx.post(f"{url}/events", json={"kind": "page_named", "body": body}, timeout=60).raise_for_status()

@@ -10,7 +10,7 @@ from morula.gateway.views import ClusteringView, SlideRows
 
 
 def cells_in_box(view: ClusteringView, slide: SlideRows, bbox: str, limit: int) -> Cells:
-    """Cells whose centroid lies in the box, in row order, no more than `limit`."""
+    """Cells whose centroid lies in the box, in row order, no more than `limit`; all places are level-0 px."""
     x_start, y_start, x_stop, y_stop = parse_box(bbox)
     inside = (slide.x_px >= x_start) & (slide.x_px < x_stop) & (slide.y_px >= y_start) & (slide.y_px < y_stop)
     found = np.flatnonzero(inside)
@@ -31,13 +31,13 @@ def cells_in_box(view: ClusteringView, slide: SlideRows, bbox: str, limit: int) 
 
 
 def parse_box(bbox: str) -> tuple[float, float, float, float]:
-    """A box `x0,y0,x1,y1`, half-open."""
+    """A box `x0,y0,x1,y1` in level-0 px, half-open."""
     try:
         x_start, y_start, x_stop, y_stop = (float(part) for part in bbox.split(","))
     except ValueError as error:
-        raise InvalidArgument("A box is four numbers x0,y0,x1,y1.") from error
+        raise InvalidArgument("bbox must be four numbers: x0,y0,x1,y1.") from error
     if not np.isfinite([x_start, y_start, x_stop, y_stop]).all() or x_start >= x_stop or y_start >= y_stop:
-        raise InvalidArgument("The box has no inside: x0 < x1 and y0 < y1 have to hold.")
+        raise InvalidArgument("The box is empty: x0 must be less than x1, and y0 less than y1.")
     return x_start, y_start, x_stop, y_stop
 
 
@@ -45,7 +45,8 @@ def block_bytes(slide: SlideRows, number: int) -> bytes:
     """Cells of a block: row_start, row_count, vertex_count and 0 (uint32), centroids (float32), where each outline
     begins (uint32, one more than rows), vertices (int16).
 
-    Vertices are quarter pixels from the centroid rounded to whole pixels; all numbers are little-endian.
+    Centroids are level-0 px; vertices are quarters of them, from the centroid rounded to whole ones.
+    All numbers are little-endian.
     """
     if not 0 <= number < len(slide.blocks):
         raise NotFound("The slide has no block of this number.", number=str(number))

@@ -55,7 +55,7 @@ class Connection(H11Protocol):
             self._patience = None
 
     def _give_up(self) -> None:
-        self._refuse(TooSlow(f"No whole header came in {HEADER_S:g} s."))
+        self._refuse(TooSlow(f"The request's header did not arrive within {HEADER_S:g} s."))
 
     def _refuse(self, error: MorulaError) -> None:
         if self.transport.is_closing():

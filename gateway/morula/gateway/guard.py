@@ -71,16 +71,20 @@ class Guard:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         host = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if host is None or host["name"].lower() not in self._allowed_hosts:
-            raise PermissionDenied("This server answers only under the names of the machine it runs on.")
+            raise PermissionDenied(
+                "The Host header names another machine: this server answers only as itself, for example as 127.0.0.1."
+            )
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
-            raise PermissionDenied("Only pages of this server may speak to it.")
+            raise PermissionDenied(
+                "The Origin header names another site: only pages of this server may use it from a browser."
+            )
 
 
 def _check_address(scope: Scope) -> None:
     """No name has a NUL in it, and PostgreSQL's text cannot hold one; bodies are checked where they are read."""
     if "\0" in scope["path"]:
-        raise NotFound("No name has a NUL character in it.")
+        raise NotFound("The address has a NUL character in it, which no name has.")
     if b"%00" in scope["query_string"]:
         raise InvalidArgument("The query has a NUL character in it.")
 

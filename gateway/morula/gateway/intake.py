@@ -98,9 +98,11 @@ class Intake:
         try:
             stored = await asyncio.to_thread(self._store.stat, key)
         except ArtifactChanged as error:
-            raise Conflict("The object is no longer what it was when it was first read here.", key=key) from error
+            raise Conflict(
+                "The object has changed since it was first read here: store it under a new key.", key=key
+            ) from error
         if stored is None:
-            raise NotFound("There is no such object in the store.", key=key)
+            raise NotFound("The store has no object with this key.", key=key)
         name = PurePosixPath(key).name
         digest = slide_digest([(name, stored.sha256, stored.size_bytes)], name)
         row = {"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes}

@@ -58,7 +58,9 @@ class NewLabelling(Request):
     @model_validator(mode="after")
     def _one_label_set(self) -> "NewLabelling":
         if self.label_set_id is not None and self.from_labelling_id is not None:
-            raise ValueError("labels that move keep their own label set")
+            raise ValueError(
+                "give label_set_id or from_labelling_id, not both: labels that are taken along keep their label set"
+            )
         return self
 
 
@@ -193,6 +195,8 @@ class Fact(Answer):
 
 
 class Where(Answer):
+    """Cells of a page's cluster on the slide: centroids in level-0 px."""
+
     slide_id: str
     points: list[tuple[float, float]]
     thumbnail: str

@@ -12,7 +12,7 @@ from morula.gateway.ledger.rows import Part, Slice
 DEFAULT_LIMIT = 100
 LIMIT = 1000
 MARK_BYTES = 64
-NO_CURSOR = "This is no cursor: it is the next_cursor of an answer, or left out."
+NO_CURSOR = "This is not a valid cursor: send the next_cursor of the answer before, or leave it out."
 
 
 def _wanted(

@@ -69,9 +69,9 @@ def _gone(error: MorulaError) -> Gone:
     """Whoever asks here knows nothing of artifacts, but of slides and of jobs, which can be had again."""
     key = error.metadata.get("key", "")
     log.warning("an artifact is damaged", key=key, reason=error.reason, detail=str(error))
-    what = "Files of the slide are" if "/slide/" in key else "What the job left is"
+    what = "Files of the slide are" if "/slide/" in key else "Files of the job are"
     how = "upload the slide again" if "/slide/" in key else "retry the job to have it made again"
-    return Gone(f"{what} gone from the store or damaged there: {how}.", key=key)
+    return Gone(f"{what} missing from the store or damaged: {how}.", key=key)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -109,7 +109,9 @@ def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
     told = as_storage_error(error, "on a disk of the gateway; the log has it under the trace id")
     if told is not None:
         return respond(problem_of(told, found_by))
-    return respond(problem_of(Internal("Something went wrong inside; the log has it under the trace id."), found_by))
+    return respond(
+        problem_of(Internal("Something went wrong in Morula. The log says what, under the trace id."), found_by)
+    )
 
 
 def trace_id(scope: Scope) -> str:

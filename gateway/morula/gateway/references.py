@@ -32,7 +32,7 @@ def _parts(root: Path, path: Path) -> list[IncomingFile]:
     if len(names) > FILE_COUNT_LIMIT:
         raise InvalidArgument(f"The slide has {len(names)} files, more than {FILE_COUNT_LIMIT}.")
     if any(_inside(root, around[name]) is None for name in names):
-        raise InvalidArgument("A file of the slide lies outside the folder.")
+        raise InvalidArgument("A file of the slide lies outside the folder: links out of it are not followed.")
     return [_hashed(safe_name(name), around[name]) for name in names]
 
 
@@ -67,4 +67,4 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
 
 
 def _changed(name: str) -> Conflict:
-    return Conflict(f"{name[:80]} changed while it was read: take the slide in once it is complete.")
+    return Conflict(f"{name[:80]} changed while it was read: try again once it is complete.")

@@ -265,7 +265,7 @@ class Clusterings(Listed):
 
 
 class CellPicture(Answer):
-    """Where a cell's picture lies on a sheet, and the cell's outline in the picture's own pixels."""
+    """A cell's centroid in level-0 px, where its picture lies on a sheet, and its outline in px of the picture."""
 
     row: int
     slide_id: str
@@ -298,7 +298,7 @@ class Clusters(Answer):
 
 
 class Cell(Answer):
-    """A cell with its outline at level 0."""
+    """A cell with its centroid and outline in level-0 px."""
 
     row: int
     cell_id: str
@@ -315,7 +315,7 @@ class Cells(Answer):
 
 
 class Block(Answer):
-    """A square of the slide whose cells are a range of rows."""
+    """A square of the slide, its corner in level-0 px, whose cells are a range of rows."""
 
     number: int
     x_px: int

@@ -26,7 +26,7 @@ CHECK_BYTES = 64 * 1024**2
 COPIES = 2
 """An upload lies in the temporary folder and then, before that goes, in the store as well."""
 BUSY_S = 10.0
-REMEDY = "make room there, or name another folder as MORULA_SCRATCH"
+REMEDY = "free some there, or set MORULA_SCRATCH to another folder"
 
 
 @dataclass
@@ -185,9 +185,9 @@ class Uploads:
         """Refuses for good what the disk does not hold, and for now what it would hold without the others."""
         free = shutil.disk_usage(self._scratch).free - SPARE_BYTES
         if free < wanted:
-            raise StorageFull(f"There is not enough room for this slide in {self._scratch}; {REMEDY}.")
+            raise StorageFull(f"There is not enough disk space for this slide in {self._scratch}; {REMEDY}.")
         if free < wanted + sum(left for other, left in self._promised.items() if other != folder):
-            raise Busy("Other uploads need the room that there is; try again soon.", retry_after_s=BUSY_S)
+            raise Busy("Other uploads need the free disk space; try again soon.", retry_after_s=BUSY_S)
 
 
 def _check(upload: Upload) -> None:
@@ -201,7 +201,7 @@ def safe_name(name: str) -> str:
     """A file's name or relative path inside the slide, if it stays inside."""
     parts = name.replace("\\", "/").split("/")
     if len(name) > NAME_LIMIT or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
-        raise InvalidArgument(f"{name[:80]!r} is no name for a slide's file.")
+        raise InvalidArgument(f"{name[:80]!r} is not a valid name for a slide's file.")
     if any(ord(letter) < 32 or letter == "\x7f" for letter in name):
         raise InvalidArgument("A file's name has letters in it that cannot be shown.")
     return "/".join(parts)

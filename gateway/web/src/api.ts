@@ -35,6 +35,11 @@ export function asProblem(error: unknown): Problem {
   };
 }
 
+/** A problem's title without its full stop, for headings and for sentences that go on. */
+export function titleOf(problem: Problem): string {
+  return problem.title.replace(/\.$/, "");
+}
+
 /** A refusal that is about the way and not about what was asked: the same may be asked again. */
 export function isAway(problem: Problem): boolean {
   return problem.status === 0 || problem.status === 429 || problem.status >= 500;

@@ -151,7 +151,7 @@ class _Call:
             if self.cancelled.is_set():
                 raise Cancelled("the caller no longer waits")
             if time.thread_time() > until_cpu_s:
-                raise TooLarge(f"it takes more than {self._limit_cpu_s:.0f} s of work; ask for less at once")
+                raise TooLarge(f"this takes more than {self._limit_cpu_s:.0f} s of work: ask for less at once")
 
         try:
             return partial(self.future.set_result, self._context.run(self._work, checkpoint))

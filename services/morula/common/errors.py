@@ -73,7 +73,7 @@ class MorulaError(Exception):
 
 
 class InvalidArgument(MorulaError):
-    """The request makes no sense."""
+    """Something in the request is not valid."""
 
     code, reason = Code.INVALID_ARGUMENT, "INVALID_ARGUMENT"
 
@@ -85,49 +85,49 @@ class MissingField(MorulaError):
 
 
 class KeyInvalid(MorulaError):
-    """The key is no address inside the store."""
+    """This is not a valid key of the store."""
 
     code, reason = Code.INVALID_ARGUMENT, "KEY_INVALID"
 
 
 class SlideUnreadable(MorulaError):
-    """The file is no slide that can be read."""
+    """The file cannot be read as a slide."""
 
     code, reason = Code.INVALID_ARGUMENT, "SLIDE_UNREADABLE"
 
 
 class SlideScaleUnknown(MorulaError):
-    """Nothing says how large a pixel of the slide is."""
+    """The size of the slide's pixels is not known."""
 
     code, reason, http_status = Code.INVALID_ARGUMENT, "SLIDE_SCALE_UNKNOWN", 422
 
 
 class ArtifactInvalid(MorulaError):
-    """The artifact is damaged or not of the expected format."""
+    """A stored file is damaged or has an unexpected format."""
 
     code, reason = Code.FAILED_PRECONDITION, "ARTIFACT_INVALID"
 
 
 class NotFound(MorulaError):
-    """There is no such thing."""
+    """It does not exist, or was deleted."""
 
     code, reason = Code.NOT_FOUND, "NOT_FOUND"
 
 
 class ArtifactMissing(MorulaError):
-    """The object is not in the store."""
+    """A stored file is missing."""
 
     code, reason = Code.NOT_FOUND, "ARTIFACT_MISSING"
 
 
 class ArtifactChanged(MorulaError):
-    """The object's bytes are not those it was named with."""
+    """A stored file has changed."""
 
     code, reason = Code.FAILED_PRECONDITION, "ARTIFACT_CHANGED"
 
 
 class Gone(MorulaError):
-    """What was made is gone or damaged, and has to be made again."""
+    """Stored results are missing or damaged, and have to be made again."""
 
     code, reason, http_status = Code.NOT_FOUND, "GONE", 410
 
@@ -139,25 +139,25 @@ class AlreadyExists(MorulaError):
 
 
 class FailedPrecondition(MorulaError):
-    """The state of things does not allow this now."""
+    """This is not possible now."""
 
     code, reason = Code.FAILED_PRECONDITION, "FAILED_PRECONDITION"
 
 
 class InUse(MorulaError):
-    """Something else rests on it."""
+    """Something else still uses it."""
 
     code, reason, http_status = Code.FAILED_PRECONDITION, "IN_USE", 409
 
 
 class ModelUnavailable(MorulaError):
-    """The model or the revision asked for is not here."""
+    """The model, or this revision of it, is not installed here."""
 
     code, reason = Code.FAILED_PRECONDITION, "MODEL_UNAVAILABLE"
 
 
 class ModelMismatch(MorulaError):
-    """The inputs were made with another model."""
+    """The inputs were made with a different model."""
 
     code, reason = Code.FAILED_PRECONDITION, "MODEL_MISMATCH"
 
@@ -169,7 +169,7 @@ class NodeAlreadySplit(MorulaError):
 
 
 class Busy(MorulaError):
-    """All places are taken; try again soon."""
+    """Too much is asked for at once; try again soon."""
 
     code, reason = Code.RESOURCE_EXHAUSTED, "BUSY"
 
@@ -179,13 +179,13 @@ class Busy(MorulaError):
 
 
 class TooLarge(MorulaError):
-    """It is larger than what is accepted."""
+    """It is larger than the limit."""
 
     code, reason, http_status = Code.RESOURCE_EXHAUSTED, "TOO_LARGE", 413
 
 
 class StorageFull(MorulaError):
-    """There is no room left where it has to be written."""
+    """There is no disk space left."""
 
     code, reason, http_status = Code.RESOURCE_EXHAUSTED, "STORAGE_FULL", 507
 
@@ -197,25 +197,25 @@ class Unauthenticated(MorulaError):
 
 
 class PermissionDenied(MorulaError):
-    """The caller may not do this."""
+    """This is not allowed."""
 
     code, reason = Code.PERMISSION_DENIED, "PERMISSION_DENIED"
 
 
 class Conflict(MorulaError):
-    """Somebody else was faster."""
+    """It conflicts with another change."""
 
     code, reason = Code.ABORTED, "CONFLICT"
 
 
 class Stale(MorulaError):
-    """What the caller expected is no longer so."""
+    """It has changed since you looked."""
 
     code, reason, http_status = Code.ABORTED, "STALE", 412
 
 
 class DeadlineExceeded(MorulaError):
-    """It took longer than the caller would wait."""
+    """It took too long and was stopped."""
 
     code, reason = Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
 
@@ -233,7 +233,7 @@ class Cancelled(MorulaError):
 
 
 class Unavailable(MorulaError):
-    """Something that is needed cannot be reached or used now."""
+    """Something that is needed does not answer now; try again soon."""
 
     code, reason = Code.UNAVAILABLE, "UNAVAILABLE"
 

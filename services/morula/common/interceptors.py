@@ -128,7 +128,9 @@ def _as_morula_error(error: Exception, trace_id: str) -> MorulaError:
     if isinstance(error, grpc.RpcError):
         return from_rpc_error(error)
     if is_full(error):  # The store and the cache tell of theirs themselves.
-        return StorageFull("no room for temporary files of the service; make room in its TMPDIR or name a larger one")
+        return StorageFull(
+            "no disk space for temporary files of the service: free some in its TMPDIR, or set it to a larger folder"
+        )
     # Its text may hold paths or secrets: the log has it, the caller has the id to find it.
     return Internal("internal error", trace_id=trace_id)
 

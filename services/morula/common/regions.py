@@ -22,7 +22,7 @@ FARTHEST_PX = 10**9  # From level 0's corner: beyond it no slide reaches, and su
 def read_polygons(text: str) -> list[Polygon]:
     """All polygons of a GeoJSON text, each as its outer ring and its holes; InvalidArgument where it is none."""
     if len(text) > MAX_TEXT_LENGTH:
-        raise InvalidArgument(f"regions of {len(text)} characters are too many; {MAX_TEXT_LENGTH} are read")
+        raise InvalidArgument(f"regions have {len(text)} characters; at most {MAX_TEXT_LENGTH} are accepted")
     try:
         polygons = [_polygon(rings) for rings in _rings_of(json.loads(text))]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:

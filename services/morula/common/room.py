@@ -31,7 +31,9 @@ def telling_full(folder: Path, wanted: str, remedy: str) -> Iterator[None]:
     except OSError as error:
         if is_full(error):
             free_bytes = shutil.disk_usage(folder).free
-            raise StorageFull(f"no room to {wanted}: {free_bytes >> 20} MiB are free in {folder}; {remedy}") from error
+            raise StorageFull(
+                f"not enough disk space to {wanted}: {free_bytes >> 20} MiB are free in {folder}; {remedy}"
+            ) from error
         if is_unwritable(error):
             raise Unavailable(f"cannot {wanted} in {folder}: {error.strerror}; {remedy}") from error
         raise
@@ -40,5 +42,5 @@ def telling_full(folder: Path, wanted: str, remedy: str) -> Iterator[None]:
 def as_storage_error(error: Exception, where: str) -> MorulaError | None:
     """What an error of the system says about the disk, if it does."""
     if is_full(error):
-        return StorageFull(f"no room {where}")
+        return StorageFull(f"no disk space left {where}")
     return Unavailable(f"nothing can be written {where}") if is_unwritable(error) else None

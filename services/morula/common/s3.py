@@ -68,7 +68,7 @@ class S3Store:
     ) -> None:
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise InvalidArgument(f"{endpoint!r} is no endpoint: say http://host:port or https://host")
+            raise InvalidArgument(f"{endpoint!r} is not an endpoint: use http://host:port or https://host")
         self._bucket = bucket
         pool = urllib3.PoolManager(
             maxsize=16,

@@ -111,7 +111,7 @@ def open_store(
             cache_dir=cache_dir,
             cache_bytes=cache_bytes,
         )
-    raise InvalidArgument(f"{url!r} is no store: say file:///absolute/path or s3://bucket?endpoint=http://host:port")
+    raise InvalidArgument(f"{url!r} is not a store: use file:///absolute/path or s3://bucket?endpoint=http://host:port")
 
 
 def put_exactly(store: Store, key: str, source: bytes | Path, sha256: str) -> Stored:

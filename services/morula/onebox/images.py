@@ -48,9 +48,11 @@ def read_image(path: Path) -> NDArray[Any]:
         pixels = np.moveaxis(pixels, 0, -1)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
-        raise WrongUse(f"{path} is no image of one plane: its shape is {pixels.shape}")
+        raise WrongUse(f"{path} is not a single picture in grey or colour: its shape is {pixels.shape}")
     if max(pixels.shape[:2]) > MAX_SIDE_PX:
-        raise WrongUse(f"{path} has {pixels.shape[1]} x {pixels.shape[0]} px: morula run takes images of that size")
+        raise WrongUse(
+            f"{path} has {pixels.shape[1]} x {pixels.shape[0]} px: that is too large for morula segment, use morula run"
+        )
     if pixels.shape[2] in (1, 2):
         return np.repeat(pixels[..., :1], 3, axis=2)
     return np.ascontiguousarray(pixels[..., :3])
@@ -60,7 +62,7 @@ def read_labels(path: Path) -> NDArray[np.int64]:
     """A label image."""
     labels = _read(path)
     if labels.ndim != 2 or labels.dtype.kind not in "uib":
-        raise WrongUse(f"{path} is no label image: {labels.dtype} of shape {labels.shape}")
+        raise WrongUse(f"{path} is not a label image: {labels.dtype} of shape {labels.shape}")
     return labels.astype(np.int64)
 
 
@@ -69,13 +71,15 @@ def _read(path: Path) -> NDArray[Any]:
         try:
             content = np.asarray(tifffile.imread(path))
         except (OSError, ValueError, RuntimeError) as error:
-            raise WrongUse(f"{path} cannot be read as TIFF: {error}") from error
+            raise WrongUse(
+                f"{path} cannot be read as a TIFF: save it again, uncompressed or as PNG ({error})"
+            ) from error
         if not content.size:
-            raise WrongUse(f"{path} is no image that can be read")
+            raise WrongUse(f"{path} cannot be read as an image")
         return content
     decoded = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
-        raise WrongUse(f"{path} is no image that can be read")
+        raise WrongUse(f"{path} cannot be read as an image")
     pixels = np.asarray(decoded)
     if pixels.ndim == 2:
         return pixels

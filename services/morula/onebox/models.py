@@ -43,7 +43,9 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
     if row.name in {spec.name for spec in REGISTRY}:
         raise WrongUse(f"{row.name} is always there; choose another name with --as")
     if not row.name or set(row.name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-") or row.name.startswith("."):
-        raise WrongUse(f"{row.name!r} is no name for a model: small letters, digits, dots, dashes and underscores are")
+        raise WrongUse(
+            f"{row.name!r} is not a valid name for a model: use small letters, digits, dots, dashes and underscores"
+        )
     files = [("network", path) for path in networks] + ([("size", size)] if size else [])
     missing = [str(path) for _, path in files if not path.is_file()]
     if missing:

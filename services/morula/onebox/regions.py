@@ -19,6 +19,6 @@ def region_text(path: Path | None) -> str:
     except OSError as error:
         raise WrongUse(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise WrongUse(f"{path} is no text: name a GeoJSON file") from error
+        raise WrongUse(f"{path} is not a text file: name a GeoJSON file") from error
     except InvalidArgument as error:
         raise WrongUse(f"{path}: {error}") from error

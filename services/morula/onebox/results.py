@@ -84,7 +84,7 @@ def is_finished(out: Path, digest: str, params: Mapping[str, Any], known: Sequen
         manifest: Json = json.loads(manifest_path.read_bytes())
         ours: Json = manifest["request"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Failure(f"{manifest_path} is not one of ours; choose another folder with --out") from error
+        raise Failure(f"{manifest_path} was not written by Morula; choose another folder with --out") from error
     files: Json = manifest.get("files_sha256", {})
     if ours != {"slide_digest": digest, **params} or not files or not _is_current(manifest, params, known):
         return False
@@ -156,7 +156,7 @@ def _staging(out: Path) -> Iterator[Path]:
 
 def _unwritable(out: Path, error: OSError) -> Failure:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure(f"no room left in {out}: free some and run again, or choose another folder with --out")
+        return Failure(f"no disk space left in {out}: free some and run again, or choose another folder with --out")
     return WrongUse(f"cannot write to {out}: {error.strerror}; choose another folder with --out")
 
 

@@ -95,7 +95,9 @@ def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, FolderStore, str]]:
     try:
         with ledger.reading() as tx:
             if not is_laid(tx):
-                raise Failure(f"the database in {folder.root} is of another version; start morula serve once")
+                raise Failure(
+                    f"the database in {folder.root} is of another version: start morula serve once, which updates it"
+                )
             project = default_project(tx)
         yield ledger, folder.open_store(), project
     finally:

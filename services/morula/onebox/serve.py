@@ -30,7 +30,7 @@ def named_folders(words: Sequence[str]) -> dict[str, Path]:
         if name in folders:
             raise WrongUse(f"--folder {word}: there is a folder {name} already")
         if not os.access(path, os.R_OK | os.X_OK) or not Path(path).is_dir():
-            raise WrongUse(f"--folder {word}: {path} is no folder that can be read")
+            raise WrongUse(f"--folder {word}: {path} cannot be read as a folder")
         folders[name] = Path(path).absolute()
     return folders
 

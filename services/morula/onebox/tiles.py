@@ -145,7 +145,7 @@ def _judged(slide: Slide, plan: Plan, gate: Gate, progress: Progress) -> pa.Tabl
 
 
 def _outlines(survey: Survey, selection: Selection) -> dict[str, list[Ring]]:
-    """What was found on the slide and what was asked for, where it lies."""
+    """Outlines of what was found on the slide and of what was asked for, in level-0 px."""
     ink = pen_mask(survey.overview) if survey.rule.illumination == "bright" else np.zeros_like(survey.folds)
     found = {"pen found": rings(ink, survey.downsample), "fold found": rings(survey.folds, survey.downsample)}
     asked = {"included region": selection.include, "excluded region": selection.exclude}

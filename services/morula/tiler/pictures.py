@@ -72,12 +72,16 @@ def _check_jpeg(content: bytes) -> None:
     _check_size(width, height)
     scans = scan_count(content)
     if scans > SCAN_LIMIT or scans * width * height > SCANNED_LIMIT_PX:
-        raise SlideUnreadable(f"the picture is drawn {scans} times over itself, which takes too long")
+        raise SlideUnreadable(
+            f"its JPEG is stored in {scans} passes, which take too long to decode: save it again without 'progressive'"
+        )
 
 
 def _check_size(width: int, height: int) -> None:
     if not width or not height or width * height > PICTURE_LIMIT_PX:
-        raise SlideUnreadable(f"it claims {width} x {height} px; a picture has 1 to {PICTURE_LIMIT_PX} of them")
+        raise SlideUnreadable(
+            f"it says that it is {width} x {height} px; a picture may have 1 to {PICTURE_LIMIT_PX} pixels"
+        )
 
 
 def _upright(pixels: Pixels, path: Path) -> Pixels:

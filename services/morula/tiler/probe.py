@@ -57,7 +57,7 @@ def probe(
         try:
             answer = _answer(child, json.dumps(sorted(mates)).encode(), checkpoint, wall_s)
         except subprocess.TimeoutExpired as error:
-            raise SlideUnreadable(f"{path.name} was not readable within {wall_s:.0f} s", name=path.name) from error
+            raise SlideUnreadable(f"{path.name} could not be read within {wall_s:.0f} s", name=path.name) from error
         finally:
             child.kill()
     try:

@@ -53,11 +53,11 @@ def problem_of_levels(slide: Slide) -> str:
     """What is wrong with the sizes that a file claims; empty where they make sense."""
     base = (slide.width_px, slide.height_px)
     if max(base) > MAX_SIDE_PX or base[0] * base[1] > MAX_AREA_PX:
-        return f"it claims {base[0]} x {base[1]} px"
+        return f"it says that it is {base[0]} x {base[1]} px, more than any slide has"
     if len(slide.levels) > MAX_LEVELS:
-        return f"it claims {len(slide.levels)} levels"
+        return f"it says that it has {len(slide.levels)} levels, more than any slide has"
     odd = [n for n, level in enumerate(slide.levels) if not is_smaller(base, (level.width_px, level.height_px))]
-    return f"level {odd[0]} is no smaller picture of the same" if odd else ""
+    return f"level {odd[0]} is not a smaller picture of the same" if odd else ""
 
 
 def _without_openslide(path: Path, mates: Collection[str], refusal: str) -> Slide:
@@ -71,7 +71,7 @@ def _without_openslide(path: Path, mates: Collection[str], refusal: str) -> Slid
         raise
     except Exception as error:
         # A damaged TIFF makes tifffile raise anything at all; what OpenSlide said of the file tells more.
-        detail = f"{path.name} is not a slide that can be read: {refusal}"
+        detail = f"{path.name} cannot be read as a slide: {refusal}"
         raise SlideUnreadable(detail, name=path.name) from error
 
 

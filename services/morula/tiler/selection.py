@@ -32,7 +32,9 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.sample_tile_count < 0:
-            raise InvalidArgument(f"a sample of {self.sample_tile_count} tiles is none", field="sample_tile_count")
+            raise InvalidArgument(
+                f"sample_tile_count is 0 or more, not {self.sample_tile_count}", field="sample_tile_count"
+            )
         if self.seed < 0:
             raise InvalidArgument(f"a seed is 0 or more, not {self.seed}", field="seed")
 

@@ -35,7 +35,7 @@ def main_series(tiff: tifffile.TiffFile) -> Any:
     is_aperio = any(one.keyframe.description.startswith("Aperio") for one in every)
     shown = [one for one in every if not _is_beside(one, is_aperio)]
     if not shown:
-        raise SlideUnreadable("it holds no picture but such as show the slide's label or the whole glass")
+        raise SlideUnreadable("its only pictures show the slide's label or the whole glass")
     largest = max(shown, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
     if not is_smaller(_size(largest), _size(shown[0])):
         raise SlideUnreadable("it holds several pictures and does not say which of them is the slide")

@@ -64,7 +64,7 @@ class Storage:
         return 0 <= x <= self.width_px - width and 0 <= y <= self.height_px - height
 
     def touched(self, area: Area) -> Iterator[tuple[int, int, int]]:
-        """Number, left and top of the pieces that a rectangle touches."""
+        """Number, left and top, in px of the level, of the pieces that a rectangle of the level touches."""
         x, y, width, height = area
         columns = range(max(0, x) // self.wide, -(-min(x + width, self.width_px) // self.wide))
         for row in range(max(0, y) // self.tall, -(-min(y + height, self.height_px) // self.tall)):
@@ -92,7 +92,7 @@ def problem_of(series: Any) -> str:
     if orientation > 1:
         return f"it is stored turned or mirrored (orientation {int(orientation)}); save it upright"
     if page.imagedepth != 1:
-        return "it is a volume, not a slide"
+        return "it is a volume, not a flat picture"
     stacked = {axis: size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS"}
     stacked = {axis: size for axis, size in stacked.items() if size > 1}
     if stacked and (stacked != {"C": COLOURS} or page.samplesperpixel != 1):
@@ -106,20 +106,29 @@ def check_readable(page: Any) -> None:
     readable = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR, tifffile.PHOTOMETRIC.MINISBLACK}
     readable.add(tifffile.PHOTOMETRIC.MINISWHITE)
     if page.photometric not in readable or page.samplesperpixel not in (1, COLOURS, COLOURS + 1):
-        raise SlideUnreadable(f"{page.samplesperpixel} samples of {page.photometric!r} are neither RGB nor grey")
+        raise SlideUnreadable(
+            f"its pixels ({page.samplesperpixel} x {_name(page.photometric)}) are neither grey nor RGB"
+        )
     if page.compression not in PACKINGS:
-        raise SlideUnreadable(f"it is packed as {page.compression!r}, which is not read here")
+        raise SlideUnreadable(f"its compression ({_name(page.compression)}) is not supported")
     is_stored = page.compression == tifffile.COMPRESSION.NONE
     limit = SEGMENT_LIMIT_BYTES if is_stored else PACKED_LIMIT_BYTES
     if page.chunks[0] * page.chunks[1] * page.samplesperpixel > limit:
-        raise SlideUnreadable("it is stored in one piece that is too large; save it as a tiled TIFF")
+        raise SlideUnreadable("it is stored in one piece that is too large: save it as a tiled TIFF")
     width, height = page.imagewidth, page.imagelength
     if max(width, height) > MAX_SIDE_PX or width * height > MAX_AREA_PX:
-        raise SlideUnreadable(f"it claims {width} x {height} px")
+        raise SlideUnreadable(f"it says that it is {width} x {height} px, more than any slide has")
     planes = page.samplesperpixel if page.planarconfig != tifffile.PLANARCONFIG.CONTIG else 1
     needed = -(-width // page.chunks[1]) * -(-height // page.chunks[0]) * planes
     if min(len(page.dataoffsets), len(page.databytecounts)) < needed:
-        raise SlideUnreadable(f"it claims {width} x {height} px and has not the pieces for that")
+        raise SlideUnreadable(
+            f"it says that it is {width} x {height} px and holds fewer pixels: was it copied completely?"
+        )
+
+
+def _name(tag: Any) -> str:
+    """A tag's value by its name, where it has one."""
+    return str(getattr(tag, "name", tag))
 
 
 def check_piece(page: Any, encoded: bytes, tall: int, wide: int) -> None:
@@ -127,9 +136,11 @@ def check_piece(page: Any, encoded: bytes, tall: int, wide: int) -> None:
     measure = MEASURES.get(page.compression)
     size = measure(encoded) if measure else None
     if size and not (size[0] <= wide + PADDING_PX and size[1] <= tall + PADDING_PX):
-        raise SlideUnreadable(f"it claims {size[0]} x {size[1]} px in a place of {wide} x {tall}")
+        raise SlideUnreadable(
+            f"one of its pieces says that it is {size[0]} x {size[1]} px, where {wide} x {tall} are expected"
+        )
     if measure is jpeg_size and encoded.count(SCAN_BEGINS) > SCAN_LIMIT:
-        raise SlideUnreadable("it is drawn too often over itself")
+        raise SlideUnreadable("one of its JPEG tiles is stored in too many passes")
 
 
 def _jpeg2000_size(encoded: bytes) -> tuple[int, int] | None:

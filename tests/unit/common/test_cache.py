@@ -72,7 +72,7 @@ def test_many_readers_at_once_fetch_once_and_a_failed_one_leaves_its_place(tmp_p
 def test_a_disk_that_is_really_full_is_told_and_can_be_used_again(tmp_path: Path) -> None:
     with small_disk(tmp_path, 64 << 10):
         cache = FileCache(tmp_path, 1 << 20)
-        full = pytest.raises(StorageFull, match="no room to fetch")
+        full = pytest.raises(StorageFull, match="not enough disk space to fetch")
         with cache.file("a", writing(bytes(40 << 10))), full, cache.file("b", writing(bytes(40 << 10))):
             pass
         with cache.file("b", writing(bytes(40 << 10))) as path:  # What nobody reads any more gives way.
@@ -89,7 +89,7 @@ def test_a_full_disk_takes_what_nobody_reads_and_is_then_told(tmp_path: Path) ->
         with Path("/dev/full").open("wb", buffering=0) as full:
             return full.write(b"x")
 
-    with pytest.raises(StorageFull, match="no room to fetch"), cache.file("new", no_room):
+    with pytest.raises(StorageFull, match="not enough disk space to fetch"), cache.file("new", no_room):
         pass
     assert not old.exists()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

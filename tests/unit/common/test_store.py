@@ -241,7 +241,7 @@ def test_a_full_disk_is_told_leaves_nothing_and_can_be_read(tmp_path: Path) -> N
         shutil.rmtree(disk / ".morula" / "sha256")
         (disk / ".morula" / "sha256").mkdir()
         with filled(disk):
-            with pytest.raises(StorageFull, match=r"no room to write p/new: 0 MiB are free"):
+            with pytest.raises(StorageFull, match=r"not enough disk space to write p/new: 0 MiB are free"):
                 store.put("p/new", bytes(5000))
             assert store.stat("p/new") is None
             assert store.stat("p/old") == put

@@ -93,7 +93,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     gateway = Folder(FILES)
     monkeypatch.setattr(gateway, "download", write)
-    with pytest.raises(Failure, match=f"no room left in {tmp_path}/out: free some"):
+    with pytest.raises(Failure, match=f"no disk space left in {tmp_path}/out: free some"):
         fetch(gateway, "1", tmp_path / "out", REQUEST)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
@@ -113,7 +113,7 @@ def test_a_damaged_file_leaves_an_earlier_result_as_it_was(tmp_path: Path) -> No
 
 def test_a_foreign_manifest_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(json.dumps({"name": "an app"}))
-    with pytest.raises(Failure, match="not one of ours"):
+    with pytest.raises(Failure, match="not written by Morula"):
         is_finished(tmp_path, "d", {}, REGISTRY)
 
 

@@ -33,7 +33,7 @@ def test_regions_are_read_before_anything_is_started(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"[]", "must be GeoJSON"), (b"\xfe\xff\x00", "is no text"), (None, "No such file")]
+    ("content", "says"), [(b"[]", "must be GeoJSON"), (b"\xfe\xff\x00", "is not a text file"), (None, "No such file")]
 )
 def test_a_file_of_no_regions_is_named(content: bytes | None, says: str, tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"

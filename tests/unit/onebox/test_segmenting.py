@@ -52,8 +52,8 @@ def test_one_that_cannot_be_read_does_not_keep_the_others(images: Path, tmp_path
     tifffile.imwrite(images / "nan.tif", nan, photometric="rgb")
     done = segment([images], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, Wanted(), lambda _: None)
     errors = {one.image.name: one.error for one in done}
-    assert "no image that can be read" in errors["broken.png"]
-    assert "no image that can be read" in errors["headless.tif"]
+    assert "cannot be read as an image" in errors["broken.png"]
+    assert "cannot be read as an image" in errors["headless.tif"]
     assert "not finite" in errors["nan.tif"]
     assert all(name in error for name, error in errors.items() if error), "each says which image it is about"
     assert errors["a.png"] == errors["b.tif"] == ""

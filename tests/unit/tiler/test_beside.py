@@ -97,7 +97,7 @@ def test_a_macro_among_the_levels_is_found_by_its_shape(tmp_path: Path) -> None:
         tiff.write(SCAN, **shared)
         tiff.write(SECRET[:150, :390], subfiletype=1, **shared)
     assert openslide.OpenSlide(tmp_path / "a.tif").level_count == 2
-    with pytest.raises(SlideUnreadable, match="level 1 is no smaller picture of the same"):
+    with pytest.raises(SlideUnreadable, match="level 1 is not a smaller picture of the same"):
         open_slide(tmp_path / "a.tif")
 
 

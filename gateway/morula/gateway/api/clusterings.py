@@ -56,12 +56,12 @@ def _create_cohort(tx: Connection, project: str, body: CohortRequest) -> tuple[s
     sources = jobs.sources_of_cohort(tx, body.job_ids)
     for source in sources:
         if source["kind"] != "slide" or source["verdict"] != "cells":
-            raise FailedPrecondition("A cohort is of jobs that found cells on a slide.", job_id=source["id"])
+            raise FailedPrecondition("A cohort takes only jobs of single slides that found cells.", job_id=source["id"])
     if len({source["slide_id"] for source in sources}) != len(sources):
-        raise InvalidArgument("A slide is in the cohort twice.")
+        raise InvalidArgument("Two of these jobs are of the same slide: name one job for each slide.")
     params = Params(**sources[0]["params"])
     if any(Params(**source["params"]).embedder_ref != params.embedder_ref for source in sources):
-        raise FailedPrecondition("The jobs were embedded by different models.")
+        raise FailedPrecondition("The jobs used different embedders: a cohort needs the same one for all.")
     values = {
         "project_id": project,
         "kind": "cohort",
@@ -155,7 +155,7 @@ async def list_cells(
 
 @router.get("/{clustering_id}/blocks", response_model=Blocks)
 async def list_blocks(clustering_id: str, here: Here, slide_id: str | None = None) -> Blocks:
-    """Squares of the slide that hold cells, in the order of their rows."""
+    """Squares of the slide that hold cells, in the order of their rows; corners in level-0 px."""
     slide = (await here.views.get(clustering_id)).slide(slide_id)
     found = []
     for number, (block_x, block_y, start, stop) in enumerate(slide.blocks):

@@ -77,7 +77,9 @@ async def retry_job(job_id: str, here: Here) -> Job:
     if row["state"] != "succeeded":
         await here.ledger.write(jobs.retry_job, job_id)
     elif not await reopen(here.ledger, here.store, job_id, thoroughly=True):
-        raise Conflict("The job succeeded, and all that it left is there as it was.", job_id=job_id)
+        raise Conflict(
+            "There is nothing to retry: the job succeeded, and its results are there, undamaged.", job_id=job_id
+        )
     return await here.ledger.read(job_answer, job_id)
 
 

@@ -176,7 +176,7 @@ async def set_cut(labelling_id: str, body: CutRequest, here: Here) -> Cut:
     snapshot = await here.labelling.learning.snapshot(labelling_id)
     view = await here.views.get(snapshot.row["clustering_id"])
     if body.cluster_count > view.leaf_count:
-        raise InvalidArgument(f"The clustering has {view.leaf_count} leaves, so no more clusters.")
+        raise InvalidArgument(f"cluster_count is at most {view.leaf_count} for this clustering.")
     await here.labelling.learning.cut(view, body.cluster_count)
     await here.ledger.write(labels.set_cut, labelling_id, body.cluster_count)
     await here.labelling.learning.learn(labelling_id)
@@ -192,5 +192,5 @@ async def get_label_layer(
     learnt = from_json(row["learnt"], LearnLabelsResponse)
     ref = learnt.class_layer if layer == "class" else learnt.confidence_layer
     if not ref.key:
-        raise NotFound("Nothing was learnt yet: the model needs cells of two classes.", version=str(version))
+        raise NotFound("There is no model yet: it needs named cells of two classes.", version=str(version))
     return await send_object(request, here.store, ref, BYTES)

@@ -87,7 +87,7 @@ async def _by_reference(request: Request, here: House) -> tuple[Row, bool]:
         raise RequestValidationError(error.errors()) from error
     said = Description(**reference.model_dump(exclude={"path", "key"}))
     if (reference.path is None) == (reference.key is None):
-        raise InvalidArgument("Name the slide by its path below a named folder, or by its key in the store.")
+        raise InvalidArgument("Name the slide either by its path below a named folder or by its key in the store.")
     if reference.path is not None:
         parts = await asyncio.to_thread(references.refer, here.settings.folders, reference.path)
         row, created = await here.intake.take_files(parts, said)
@@ -155,7 +155,7 @@ async def get_tile(slide_id: str, zoom: int, column: int, row: int, request: Req
 async def get_thumbnail(slide_id: str, request: Request, here: Here, max_px: int = 512) -> Response:
     """The whole slide in one small picture."""
     if not 16 <= max_px <= THUMBNAIL_LIMIT_PX:
-        raise InvalidArgument(f"max_px is 16 to {THUMBNAIL_LIMIT_PX}, not {max_px}.")
+        raise InvalidArgument(f"max_px must be 16 to {THUMBNAIL_LIMIT_PX}, not {max_px}.")
     slide = await here.ledger.read(slides.get_slide, slide_id)
     downsample = max(1.0, max(slide["width_px"], slide["height_px"]) / max_px)
     place = RenderRegionRequest(

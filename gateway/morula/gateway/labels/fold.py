@@ -67,6 +67,6 @@ def check_undo(log: Sequence[LabelEvent], seq: int) -> None:
     undone = {event.body["seq"] for event in log if event.kind == "undone"}
     target = next((event for event in log if event.seq == seq), None)
     if target is None or target.kind == "undone":
-        raise InvalidArgument(f"Event {seq} is nothing that can be undone.", seq=str(seq))
+        raise InvalidArgument(f"Event {seq} cannot be undone.", seq=str(seq))
     if seq in undone:
         raise InvalidArgument(f"Event {seq} is undone already.", seq=str(seq))

@@ -55,7 +55,7 @@ class Moving:
         source, moved = await self._moved(clustering_id, source_id)
         if not moved.is_of_the_same_cells:
             raise Conflict(
-                "The labelling is of other cells: too few of those it speaks of are in this clustering.",
+                "The labels cannot be taken along: too few of their cells are in this clustering.",
                 from_labelling_id=source_id,
                 cell_count=str(moved.cell_count),
                 dropped_cell_count=str(moved.dropped_cell_count),

@@ -99,7 +99,7 @@ def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
     using = [row for row in cohorts if row["id"] not in job_ids and set(row["source_job_ids"]) & set(job_ids)]
     if using:
         names = ", ".join(f"{row['name']} ({row['id']})" for row in using)
-        raise InUse(f"Cohorts rest on it; delete them first: {names}.", job_ids=",".join(row["id"] for row in using))
+        raise InUse(f"These cohorts use it: {names}. Delete them first.", job_ids=",".join(row["id"] for row in using))
 
 
 def _delete_job(tx: Connection, row: Row) -> list[Gone]:

@@ -81,14 +81,14 @@ class Waiting:
                 done = await loop.run_in_executor(self._threads, work)
             except Exception as error:
                 if tells_of_deletion(error):
-                    raise Conflict("What this rests on was deleted meanwhile.") from error
+                    raise Conflict("Something that this needs was deleted meanwhile.") from error
                 if not passes(error) and not isinstance(error, _Undecided | Busy):
                     raise
                 waited_s = time.monotonic() - started
                 if self._patience_s is not None and waited_s >= self._patience_s:
                     if isinstance(error, Busy):
                         raise
-                    raise Unavailable("The database is away; try again soon.") from error
+                    raise Unavailable("The database does not answer; try again soon.") from error
                 pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
                 failures += 1
                 if pause_s == PAUSES_S[-1]:

@@ -145,7 +145,9 @@ def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) 
         with tx.begin_nested():
             retried = tx.execute(change.values(**values)).rowcount
     except IntegrityError as error:
-        raise Conflict("Another job does the same by now, or did.", job_id=job_id) from error
+        raise Conflict(
+            "Another job with the same parameters has taken its place: use that one.", job_id=job_id
+        ) from error
     if not retried:
         raise Conflict(f"Only a job that failed or was cancelled can be retried; it is {row['state']}.", job_id=job_id)
     forget_repairs(tx, job_id)

@@ -45,7 +45,7 @@ def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None
         return
     held = _hold(tx, ordered)
     if any(held.values()):
-        raise Busy("What lay here is just being deleted; try again soon.")
+        raise Busy("An earlier object of the same name is just being deleted; try again soon.")
     tx.execute(delete(doomed_object).where(doomed_object.c.key.in_(ordered)))
     uses = [{"key": key, "owner_id": owner_id, "owner_kind": kind, "since": since} for key in ordered]
     insert = _insert(tx, object_use)

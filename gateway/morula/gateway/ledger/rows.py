@@ -61,7 +61,7 @@ def _typed(mark: ColumnElement[Any], text: str) -> str | int:
     if mark.type.python_type is str:
         return text
     if not (text.isdecimal() and len(text) < 10):
-        raise InvalidArgument("This is a cursor of another list.")
+        raise InvalidArgument("This cursor belongs to another list.")
     return int(text)
 
 

@@ -125,9 +125,9 @@ def _is_as_published(tx: Connection, clustering_id: str, values: Json, rows: Seq
     known, slides = clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
     if _bound_to(known, slides) != _bound_to(values, rows):
         raise FailedPrecondition(
-            "Made again, the cells or their clusters came out otherwise than those that were published and may be "
-            "labelled, as can happen on another kind of machine. The published ones are lost; delete the job and start "
-            "another to have new ones.",
+            "Lost results were made again, and the cells or their clusters came out differently from those that were "
+            "published and may be labelled, as can happen on another kind of machine. The published ones are lost; "
+            "delete the job and start another to have new ones.",
             clustering_id=clustering_id,
         )
     same = known["artifacts"] == values["artifacts"]

@@ -54,6 +54,6 @@ async def is_damaged(ledger: Transactions, store: Store, key: str) -> bool:
 async def _check_own(ledger: Transactions, job: Mapping[str, Any], key: str) -> None:
     """Only what this job makes is dropped: its slide and other jobs' results cannot be made again by it."""
     if await ledger.read(slides.object_in_use, key):
-        raise Gone("A file of the slide is gone from the store or damaged there: upload the slide again.", key=key)
+        raise Gone("A file of the slide is missing from the store or damaged: upload the slide again.", key=key)
     if job["kind"] == "cohort" and key.split("/")[2] not in CLUSTERING_ARTIFACTS:
-        raise Gone("What the job of a slide left is gone or damaged: retry that job first, then this one.", key=key)
+        raise Gone("Results of a slide's job are missing or damaged: retry that job first, then this one.", key=key)

@@ -99,7 +99,9 @@ async def _check_slide(ledger: Transactions, store: Store, job: Mapping[str, Any
         try:
             await asyncio.to_thread(store.verify, file["key"], file["sha256"])
         except (ArtifactMissing, ArtifactChanged) as error:
-            raise Gone("The slide itself is gone or damaged too: upload it again first.", key=file["key"]) from error
+            raise Gone(
+                "The slide itself is missing or damaged, too: upload it again first.", key=file["key"]
+            ) from error
 
 
 def _those_damaged(left: Sequence[ObjectRef], check: Check) -> list[ObjectRef]:

@@ -124,7 +124,7 @@ class Pipeline:
         log.error("job crashed", exc_info=error)
         if await self._tools.ledger.write(jobs.note_crash, job_id) < CRASH_LIMIT:
             return "interrupted"
-        told = Internal("Something went wrong inside; the log has it under the job's id.", job_id=job_id)
+        told = Internal("Something went wrong in Morula. The log says what, under the job's id.", job_id=job_id)
         return await self._end(job_id, "failed", error=problem_of(told))
 
     async def _end(self, job_id: str, state: str, **values: object) -> str:

@@ -1,6 +1,6 @@
 // The board's state: what the gateway said last, the page in focus, and what the person is about to say about it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import { api, asProblem, isAway } from "../api";
+import { api, asProblem, isAway, titleOf } from "../api";
 import { outboxOf, takenOver } from "../outboxes";
 import type { Clustering, Clusters, Klass, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
@@ -120,7 +120,7 @@ export class Board {
   }
 
   private tell(problem: Problem): void {
-    const text = [problem.title.replace(/\.$/, ""), problem.detail].filter(Boolean).join(". ");
+    const text = [titleOf(problem), problem.detail].filter(Boolean).join(". ");
     const stands = this.turn.value?.state === "open";
     this.notice.value = stands ? { text } : { text, action: { label: "Try again", act: () => void this.resume() } };
     if (!stands) this.resumeLater(problem);

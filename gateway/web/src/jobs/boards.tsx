@@ -6,7 +6,8 @@ import { Menu } from "../ui/menu";
 
 export function boardName(board: BoardOf): string {
   const of = board.slide_count > 1 ? `cohort of ${board.slide_count} slides` : (board.segmenter ?? "cells");
-  const said = board.page_count > 0 ? countOf(board.page_count, "page") : board.word_count > 0 ? "some words" : "empty";
+  const said =
+    board.page_count > 0 ? countOf(board.page_count, "page") : board.word_count > 0 ? "some answers" : "empty";
   return `${of} · ${said} · ${when(board.created_at)}`;
 }
 
@@ -69,5 +70,5 @@ function saidSoFar(slide: Slide): string {
   if (!first || first.word_count === 0) return "";
   return first.page_count > 0
     ? `${countOf(first.page_count, "page")} named`
-    : `${countOf(first.word_count, "word")} said`;
+    : `${countOf(first.word_count, "answer")} given`;
 }

@@ -1,5 +1,6 @@
 // Home: slides and their jobs. A slide is dropped, its cells are found, the board opens.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { titleOf } from "../api";
 import { useEvents } from "../events";
 import { bytes, countOf, percent } from "../format";
 import { useKeys } from "../keys";
@@ -154,7 +155,7 @@ function UploadRow({ upload, again }: { upload: Upload; again: () => void }) {
       </div>
       {problem ? (
         <p>
-          <b class="strong">{problem.title.replace(/\.$/, "")}.</b> <span class="muted">{problem.detail}</span>
+          <b class="strong">{titleOf(problem)}.</b> <span class="muted">{problem.detail}</span>
         </p>
       ) : (
         <div class="meter-line">

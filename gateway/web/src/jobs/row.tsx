@@ -1,5 +1,5 @@
 // One slide and what is being done with it.
-import { api } from "../api";
+import { api, titleOf } from "../api";
 import { bytes, count } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
@@ -119,7 +119,7 @@ function Outcome({ slide, job, refusal }: Row) {
 function Refused({ problem, hint }: { problem: Problem; hint: string }) {
   return (
     <p role="alert">
-      <b class="strong">{problem.title}.</b>{" "}
+      <b class="strong">{titleOf(problem)}.</b>{" "}
       <span class="muted">{[problem.detail, hint].filter(Boolean).join(" ")}</span>
     </p>
   );

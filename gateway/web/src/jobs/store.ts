@@ -1,6 +1,6 @@
 // Slides, their newest jobs, and what is being uploaded now.
 import { computed, effect, signal } from "@preact/signals";
-import { api, asProblem, upload } from "../api";
+import { api, asProblem, titleOf, upload } from "../api";
 import type { Gone } from "../events";
 import type { Job, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
@@ -55,7 +55,7 @@ export class Home {
       this.problem.value = null;
     } catch (error) {
       // What is shown stays.
-      if (this.slides.value) this.note.value = { text: asProblem(error).title };
+      if (this.slides.value) this.note.value = { text: titleOf(asProblem(error)) };
       else this.problem.value = asProblem(error);
     }
   }
@@ -74,7 +74,7 @@ export class Home {
     } catch (error) {
       const problem = asProblem(error);
       if (problem.status === 404) this.hearDeleted({ kind: "slide", id });
-      else this.note.value = { text: problem.title };
+      else this.note.value = { text: titleOf(problem) };
     }
   }
 

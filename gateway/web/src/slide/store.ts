@@ -1,6 +1,6 @@
 // One slide, and if it is labelled: the classes of its cells, counted and coloured, corrected one by one.
 import { computed, signal } from "@preact/signals";
-import { api, asProblem, ProblemError } from "../api";
+import { api, asProblem, ProblemError, titleOf } from "../api";
 import { classOfNode, effectiveClasses, effectiveLabel, type Said, type Source } from "../labels";
 import type { Outbox } from "../outbox";
 import { outboxOf } from "../outboxes";
@@ -177,7 +177,7 @@ export class SlideScene {
     try {
       await this.follow(await api.labelling(before.id));
     } catch (error) {
-      this.notice.value = { text: asProblem(error).title };
+      this.notice.value = { text: titleOf(asProblem(error)) };
     }
   }
 

@@ -1,4 +1,5 @@
 // Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
+import { titleOf } from "../api";
 import { countOf } from "../format";
 import { cut } from "../line";
 import { refusals, told, tryNow, unsent } from "../outboxes";
@@ -37,10 +38,10 @@ function Away() {
   const { count, isKept } = unsent.value;
   const away = unsent.value.away ?? cut.value;
   if (!away) return null;
-  const why = away.status === 0 ? "Morula does not answer" : away.title;
+  const why = away.status === 0 ? "Morula does not answer" : titleOf(away);
   if (count === 0) return <Line quiet note={{ text: `${why}. The page goes on by itself when it does.` }} />;
   const where = isKept ? "kept here and sent" : "kept by this page, which has to stay open, and sent";
-  const text = `${why}. ${countOf(count, "word")} of yours ${count === 1 ? "is" : "are"} ${where} when it does.`;
+  const text = `${why}. ${countOf(count, "answer")} of yours ${count === 1 ? "is" : "are"} ${where} when it does.`;
   return <Line quiet note={{ text, action: { label: "Try now", act: tryNow } }} />;
 }
 
@@ -59,6 +60,6 @@ function NotTaken() {
 export function Saved({ busy }: { busy: boolean }) {
   const { away, count } = unsent.value;
   if (cut.value && count === 0) return <span class="chip wrong">not connected</span>;
-  if (away) return <span class="chip wrong">{countOf(count, "word")} not sent</span>;
+  if (away) return <span class="chip wrong">{countOf(count, "answer")} not sent</span>;
   return <span>{busy || count > 0 ? "Saving…" : "Saved"}</span>;
 }

@@ -1,5 +1,6 @@
 // Small parts that every room uses.
 import type { ComponentChildren } from "preact";
+import { titleOf } from "../api";
 import type { Klass, Problem } from "../types";
 
 export function Mark() {
@@ -76,7 +77,7 @@ export function Failed({ problem, again, instead }: FailedProps) {
   const action = problem.status === 404 && instead ? instead : { label: "Try again", act: again };
   return (
     <div role="alert" class="state-holder">
-      <State title={problem.title} action={action}>
+      <State title={titleOf(problem)} action={action}>
         {problem.detail ?? "Nothing was lost: everything said so far is stored."}
       </State>
     </div>
