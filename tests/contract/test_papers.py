@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from morula.common.testing import write_slide
-from tests.contract.rest_world import World
+from tests.contract.rest_world import World, name_page
 from tests.servers.require import program, require
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,7 +43,9 @@ async def test_the_commands_of_the_api_guide(world: World, url: str, tmp_path: P
         require(program(name), name, f"apt-get install {name}")
     write_slide(tmp_path / "slide.tiff", 1024, 700, seed=4)
     output = await run(tmp_path, url, "bash", "-euxo", "pipefail", "-c", "\n".join(blocks("api.md", "sh")))
-    assert '"reason": "NOT_FOUND"' in output
+    (shown,) = (json.loads(block) for block in blocks("api.md", "json"))
+    answered = json.loads(output[output.index('{\n  "type"') :].partition("\n}")[0] + "\n}")
+    assert answered | {"trace_id": ""} == shown | {"trace_id": ""}
     assert "event: job" in (tmp_path / "events.txt").read_text()
     assert "event: " in (tmp_path / "changes.txt").read_text()
 
@@ -54,3 +57,14 @@ async def test_the_program_of_the_api_guide(world: World, url: str, tmp_path: Pa
     output = await run(tmp_path, url, "python", "send.py", "slide.tiff", str(tmp_path))
     assert f"cells, {world.job['cell_count']} cells, 0 tiles failed" in output
     assert (tmp_path / "cells.parquet").stat().st_size > 0
+
+
+async def test_the_snippets_of_the_guide(world: World, url: str, tmp_path: Path) -> None:
+    labelling = await world.labelling()
+    for number in (1, 2):
+        await name_page(world, labelling, number)
+    for path in (f"/v1/jobs/{world.job['id']}/files/cells.parquet", f"{labelling}/labels.parquet"):
+        (tmp_path / path.rpartition("/")[2]).write_bytes((await world.http.get(path)).content)
+    areas, sure = [await run(tmp_path, url, "python", "-c", text) for text in blocks("guide.md", "python")]
+    assert "area_um2_mean" in areas
+    assert f"of {world.job['cell_count']} cells" in sure
