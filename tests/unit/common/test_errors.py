@@ -56,7 +56,7 @@ def test_busy_says_when_to_come_again() -> None:
 
 
 def test_without_a_detail_the_title_speaks() -> None:
-    assert str(Busy()) == "All places are taken; try again soon."
+    assert str(Busy()) == "Too much is asked for at once; try again soon."
     assert str(Busy("slot full")) == "slot full"
 
 
