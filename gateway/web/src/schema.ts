@@ -1,6 +1,6 @@
 // Written by scripts/openapi from docs/openapi.json. Not by hand.
 
-/** A square of the slide whose cells are a range of rows. */
+/** A square of the slide, its corner in level-0 px, whose cells are a range of rows. */
 export interface Block {
   number: number;
   row_start: number;
@@ -28,7 +28,7 @@ export interface Board {
   word_count: number;
 }
 
-/** A cell with its outline at level 0. */
+/** A cell with its centroid and outline in level-0 px. */
 export interface Cell {
   cell_id: string;
   leaf: number;
@@ -43,7 +43,7 @@ export interface CellBody {
   row: number;
 }
 
-/** Where a cell's picture lies on a sheet, and the cell's outline in the picture's own pixels. */
+/** A cell's centroid in level-0 px, where its picture lies on a sheet, and its outline in px of the picture. */
 export interface CellPicture {
   cell_px: number;
   column: number;
@@ -477,6 +477,7 @@ export interface UndoneBody {
   seq: number;
 }
 
+/** Cells of a page's cluster on the slide: centroids in level-0 px. */
 export interface Where {
   points: [number, number][];
   slide_id: string;
