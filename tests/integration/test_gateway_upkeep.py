@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from dbos import DBOS
 from sqlalchemy import create_engine, insert, update
 
-from morula.common.errors import PermissionDenied
+from morula.common.errors import PermissionDenied, Unavailable
 from morula.common.folder import FolderStore
 from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
@@ -28,12 +28,15 @@ from morula.gateway.settings import GatewaySettings
 from morula.gateway.sweep import delete_orphans, take_stock
 from tests.integration.test_gateway_ledger import add_labelling
 from tests.servers.ceph import S3Server
-from tests.servers.gateway import gateway, services
+from tests.servers.gateway import MAKERS, as_part, gateway, services
+from tests.servers.rows import add_slide
 
 LATER = time.time() + 3600.0
 NO_GRACE_S = -3600.0
 STAGES = ("class", "label_confidence", "model")
 PROJECT = "default"
+KEY = "default/s/cells/a"
+SERVICES = tuple(MAKERS)
 
 
 async def nothing(_before: float) -> int:
@@ -189,6 +192,69 @@ async def test_no_object_goes_while_another_database_may_use_it(ground_here: Gro
     await again.leave_mark()
     assert await again.bury() == 1
     assert ground_here.lying() == []
+
+
+def test_a_store_without_the_mark_of_a_database_that_has_objects_is_away(ground_here: Ground) -> None:
+    """A mount point whose disk is away; the bucket of somebody else."""
+    ledger, store = ground_here.ledger, ground_here.store
+    with ledger.writing() as tx:
+        mark = ground.mark_of(tx, PROJECT)
+    own = ground.OwnStore(store, ledger, mark)
+    own.put(KEY, b"a slide")
+    assert ground_here.lying("databases/") == [mark], "a database without objects takes the store that it finds"
+    with ledger.writing() as tx:
+        slide_id = add_slide(tx, PROJECT)
+        objects.claim(tx, "slide", slide_id, [KEY])
+    store.delete(mark)
+    assert ground.OwnStore(store, ledger, mark).get(KEY) == b"a slide"
+    assert ground.OwnStore(store, ledger, mark).stat("default/s/slide/none") is None
+    assert ground_here.lying("databases/") == [mark], "a store from before there were marks has the objects"
+    for key in (mark, KEY):
+        store.delete(key)
+    asks: list[Callable[[Store], object]] = [
+        lambda other: other.stat(KEY),
+        lambda other: other.get(KEY),
+        lambda other: other.local_path(KEY).__enter__(),
+        lambda other: other.open(KEY).__enter__(),
+        lambda other: other.verify(KEY, "0" * 64),
+        lambda other: other.put(KEY, b"new"),
+        lambda other: other.put_large(KEY, b"new"),
+        lambda other: other.delete(KEY),
+        lambda other: list(other.list("")),
+        lambda other: list(other.survey("")),
+    ]
+    for ask in asks:
+        with pytest.raises(Unavailable, match="is its disk mounted"):
+            ask(ground.OwnStore(store, ledger, mark))
+    assert [*ground_here.lying(), *ground_here.lying("databases/")] == []
+    ground.leave_mark(store, mark)
+    assert ground.OwnStore(store, ledger, mark).put(KEY, b"new").created, "so it is taken for an empty one"
+
+
+async def test_nothing_is_taken_in_or_deleted_while_another_store_lies_there(tmp_path: Path) -> None:
+    write_slide(tmp_path / "tiny.tiff", 512, 512)
+    async with services(tmp_path, without=SERVICES) as running:
+        async with gateway(running, tmp_path) as client:
+            own = client.house.store
+            own.put(KEY, b"cells")
+            with client.ledger.writing() as tx:
+                add_slide(tx, PROJECT)
+        objects_here = tmp_path / "objects"
+        elsewhere = objects_here.rename(tmp_path / "elsewhere")
+    async with services(tmp_path, without=SERVICES) as running, gateway(running, tmp_path) as client:
+        with client.ledger.writing() as tx:
+            objects.doom(tx, [KEY])
+        assert (await client.http.get("/readyz")).json()["writable"] == {"scratch": True, "store": False}
+        answer = await client.http.post("/v1/slides", files=as_part(tmp_path / "tiny.tiff"))
+        assert (answer.status_code, answer.json()["reason"]) == (503, "UNAVAILABLE")
+        assert "is its disk mounted" in answer.json()["detail"]
+        await asyncio.sleep(1.5)
+        with client.ledger.reading() as tx:
+            assert objects.doomed_keys(tx, 10, LATER) == [KEY]
+        objects_here.rename(tmp_path / "bare")
+        elsewhere.rename(objects_here)
+        await asyncio.to_thread(client.house.store.delete, KEY)
+        assert client.house.store.stat(KEY) is None
 
 
 async def test_the_engine_forgets_what_has_ended(tmp_path: Path) -> None:

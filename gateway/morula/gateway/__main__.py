@@ -10,7 +10,7 @@ from socket import socket
 import uvicorn
 from fastapi import FastAPI
 
-from morula.common.errors import FailedPrecondition
+from morula.common.errors import MorulaError
 from morula.common.models import add_rows
 from morula.common.settings import Tls
 from morula.common.store import Store, open_store
@@ -18,6 +18,7 @@ from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
 from morula.gateway.connection import Connection
+from morula.gateway.ground import OwnStore, mark_of
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
 from morula.gateway.settings import GatewaySettings
@@ -78,8 +79,9 @@ def clear(settings: GatewaySettings, *, delete: bool, alone: bool) -> None:
     try:
         with ledger.reading() as tx:
             project = default_project(tx)
-        sys.stdout.write(f"{sweep(ledger, connect_store(settings), project, delete=delete, alone=alone)}\n")
-    except FailedPrecondition as error:
+            store = OwnStore(connect_store(settings), ledger, mark_of(tx, project))
+        sys.stdout.write(f"{sweep(ledger, store, project, delete=delete, alone=alone)}\n")
+    except MorulaError as error:
         sys.exit(str(error))
     finally:
         ledger.close()

@@ -13,6 +13,7 @@ from morula.gateway import contract, problems
 from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
 from morula.gateway.caretaker import Caretaker
 from morula.gateway.conductor import Conductor
+from morula.gateway.ground import OwnStore, mark_of
 from morula.gateway.guard import Guard
 from morula.gateway.house import House
 from morula.gateway.intake import Intake
@@ -72,11 +73,12 @@ async def _live(
 ) -> AsyncIterator[None]:
     """Everything that lives as long as the application; closed in the opposite order."""
     workers = connect()
+    project = await ledger.patient.read(default_project)
+    store = OwnStore(store, ledger, await ledger.patient.read(mark_of, project))
     views = Views(ledger, store)
     learning = Learning(ledger, workers, views)
     moving = Moving(ledger, views, learning)
     listeners = Listeners(ledger)
-    project = await ledger.patient.read(default_project)
     app.state.house = House(
         settings=settings,
         project=project,

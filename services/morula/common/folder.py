@@ -34,20 +34,17 @@ class FolderStore:
     an object that was laid here by hand is taken as it is found, once. Temporary files, locks and digests lie below
     `.morula`, which no key can reach.
 
-    A folder without `.morula` is that of a disk which is not mounted now: away, not empty. Who knows that the store was
-    laid before must not lay it: that would be another one, on the wrong disk, which has lost everything.
+    A folder without `.morula` is that of a disk which is not mounted now: away, not empty. A store that is opened there
+    meanwhile is another one; whose objects lie elsewhere knows it by its mark.
     """
 
-    def __init__(self, root: Path, *, lay: bool = True) -> None:
-        if lay:
-            (root / ".morula").mkdir(parents=True, exist_ok=True)
+    def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._own = self._root / ".morula"
         self._records = Records(self._own / "sha256", self._own / "locks", self._own / "temporary")
         self._proved: dict[str, Record] = {}
-        if self._own.is_dir():
-            self._records.lay()
-            _sweep(self._own / "temporary")
+        self._records.lay()
+        _sweep(self._own / "temporary")
 
     def put(self, key: str, source: Source) -> Stored:
         path = self._path(key)

@@ -44,9 +44,9 @@ class Records:
         self._temporary = temporary
 
     def lay(self) -> None:
-        """Make what there is not yet of the folders, in theirs."""
+        """Make what there is not yet of the folders."""
         for needed in (self._folder, self._locks, self._temporary):
-            needed.mkdir(exist_ok=True)
+            needed.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def locked(self, key: str) -> Iterator[None]:

@@ -89,12 +89,12 @@ def open_store(
     cache_dir: Path | None = None,
     cache_bytes: int = DEFAULT_CACHE_BYTES,
 ) -> Store:
-    """`file:///absolute/path` or `s3://bucket?endpoint=http://host:port`; `file:///path?laid` was laid before."""
+    """`file:///absolute/path` or `s3://bucket?endpoint=http://host:port`."""
     parts = urlsplit(url)
-    if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc and parts.query in ("", "laid"):
+    if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc and not parts.query:
         from morula.common.folder import FolderStore
 
-        return FolderStore(Path(unquote(parts.path)), lay=not parts.query)
+        return FolderStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         # Imported here: the two S3 clients cost every laptop process half a second otherwise.
         from morula.common.s3 import S3Store

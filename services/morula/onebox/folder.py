@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-from morula.common.folder import FolderStore
 from morula.onebox.failures import Failure
 
 Verb = Literal["serve", "run", "demo"]
@@ -66,20 +65,6 @@ class DataFolder:
             raise Failure(
                 f"cannot make {error.filename}: {error.strerror}; choose another folder with --data"
             ) from error
-
-    def open_store(self) -> FolderStore:
-        """The store, laid where none can have been before: where a database knows slides, it is there or away."""
-        return FolderStore(self.objects, lay=not self._knows_slides())
-
-    def _knows_slides(self) -> bool:
-        if not self.database.is_file():
-            return False
-        try:
-            with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True, timeout=GLANCE_S)) as database:
-                tables = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'slide'").fetchone()
-                return bool(tables and database.execute("SELECT 1 FROM slide LIMIT 1").fetchone())
-        except sqlite3.Error:
-            return True  # Nobody knows: nothing is laid, and who opens the database says what is wrong with it.
 
     def clear(self) -> None:
         """Removes everything in the folder, unless somebody uses it."""

@@ -68,7 +68,6 @@ def open_house(
     Slides below `folders` may be taken in by reference, by the names given.
     """
     with folder.locked(verb), _socket_folder(folder) as sockets, ExitStack() as channels:
-        folder.open_store()  # laid here, if at all: a child may start while its disk is away
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
         add_rows(WeightsFolder(folder.weights).rows())
@@ -149,7 +148,7 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
         plain
         | {f"MORULA_{name}": value for name, value in settings.items()}
         | {
-            "MORULA_STORE_URL": f"{folder.objects.as_uri()}?laid",
+            "MORULA_STORE_URL": folder.objects.as_uri(),
             "MORULA_WEIGHTS_DIR": str(folder.weights),
             # What a killed child leaves here goes when the folder is opened next.
             "TMPDIR": str(folder.scratch),

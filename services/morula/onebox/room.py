@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from morula.common.folder import FolderStore
+from morula.common.store import Store
 from morula.gateway import ground
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project, is_laid
@@ -90,7 +91,7 @@ def sweep(folder: DataFolder, grace_s: float, *, delete: bool, alone: bool) -> S
 
 
 @contextmanager
-def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, FolderStore, str]]:
+def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, Store, str]]:
     ledger = Ledger(f"sqlite:///{folder.database}")
     try:
         with ledger.reading() as tx:
@@ -99,7 +100,8 @@ def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, FolderStore, str]]:
                     f"the database in {folder.root} is of another version: start morula serve once, which updates it"
                 )
             project = default_project(tx)
-        yield ledger, folder.open_store(), project
+            mark = ground.mark_of(tx, project)
+        yield ledger, ground.OwnStore(FolderStore(folder.objects), ledger, mark), project
     finally:
         ledger.close()
 

@@ -221,7 +221,7 @@ def test_writing_leaves_no_temporary_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "objects", "file://host/objects", "file:objects", "s3://", "http://h/x", "s3://b?endpoint=h", "file:///x?lay"],
+    ["", "objects", "file://host/objects", "file:objects", "s3://", "http://h/x", "s3://b?endpoint=h", "file:///x?y"],
 )
 def test_odd_store_urls_are_refused(url: str) -> None:
     with pytest.raises(InvalidArgument):
@@ -264,7 +264,6 @@ def test_a_folder_whose_disk_is_not_mounted_is_away_and_not_empty(tmp_path: Path
     store = FolderStore(root)
     store.put(KEY, b"kept")
     root.rename(elsewhere)
-    opened_meanwhile = open_store(f"{root.as_uri()}?laid")
     asks: list[Callable[[], object]] = [
         lambda: store.stat(KEY),
         lambda: store.get(KEY),
@@ -274,16 +273,10 @@ def test_a_folder_whose_disk_is_not_mounted_is_away_and_not_empty(tmp_path: Path
         lambda: store.local_path(KEY).__enter__(),
     ]
     root.mkdir()  # as a mount point is
-    opened_on_the_bare_mount_point = open_store(f"{root.as_uri()}?laid")
-    late = (opened_meanwhile, opened_on_the_bare_mount_point)
-    asks += [functools.partial(one.stat, KEY) for one in late] + [
-        functools.partial(one.put, OTHER, b"new") for one in late
-    ]
     for ask in asks:
         with pytest.raises(Unavailable):
             ask()
     assert list(root.iterdir()) == []
     root.rmdir()
     elsewhere.rename(root)
-    assert [one.get(KEY) for one in (store, *late)] == [b"kept"] * 3
-    assert all(one.put(OTHER, b"new") for one in late)
+    assert store.get(KEY) == b"kept"

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from morula.common.errors import Unavailable
 from morula.gateway.ledger import deletion, jobs
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import FIRST_PROJECT, migrate
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder, Holder, KeptRun, default_data_dir
-from tests.servers.rows import add_job, add_slide
+from tests.servers.rows import add_job
 
-KEY = "default/s/leaf/a.npy"
 HOLD = """
 import sys
 from pathlib import Path
@@ -116,24 +114,3 @@ def test_a_run_is_kept_until_it_is_deleted(tmp_path: Path) -> None:
         deletion.delete_job(tx, job_id)
     assert folder.kept_run(digest, "r") is None
     ledger.close()
-
-
-def test_a_store_of_a_database_that_knows_slides_is_away_and_never_laid_anew(tmp_path: Path) -> None:
-    folder = DataFolder(tmp_path / "data")
-    folder.make()
-    url = f"sqlite:///{folder.database}"
-    migrate(url)
-    folder.open_store().put(KEY, b"kept")
-    ledger = Ledger(url)
-    with ledger.writing() as tx:
-        add_slide(tx, FIRST_PROJECT)
-    ledger.close()
-    elsewhere = folder.objects.rename(tmp_path / "elsewhere")
-    folder.make()  # a mount point
-    store = folder.open_store()
-    with pytest.raises(Unavailable, match="is its disk mounted"):
-        store.stat(KEY)
-    assert list(folder.objects.iterdir()) == []
-    folder.objects.rmdir()
-    elsewhere.rename(folder.objects)
-    assert store.get(KEY) == b"kept"

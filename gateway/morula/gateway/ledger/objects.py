@@ -170,6 +170,16 @@ def is_used(tx: Connection, key: str) -> bool:
     return tx.execute(used.union_all(named).limit(1)).first() is not None
 
 
+def sample(tx: Connection, limit: int) -> list[str]:
+    """Some objects that lie in the store as far as the rows say: slides before others, doomed ones last."""
+    made = select(object_use.c.key).where(object_use.c.owner_kind != UPLOAD)
+    found: list[str] = []
+    for query in (select(slide_file.c.key), made, select(doomed_object.c.key)):
+        if len(found) < limit:
+            found += tx.execute(query.limit(limit - len(found))).scalars()
+    return found
+
+
 def _taken(key: str, taker: str) -> tuple[ColumnElement[bool], ...]:
     return doomed_object.c.key == key, doomed_object.c.taker == taker
 
