@@ -339,7 +339,12 @@ def test_wrong_keys_and_buckets_are_told(s3_server: S3Server, s3_url: str) -> No
     nowhere = open_store(
         s3_server.url("no-such-bucket"), access_key=s3_server.access_key, secret_key=s3_server.secret_key
     )
-    for use in (lambda: nowhere.get(KEY), lambda: nowhere.put(KEY, b""), lambda: list(nowhere.list(""))):
+    for use in (
+        lambda: nowhere.get(KEY),
+        lambda: nowhere.stat(KEY),
+        lambda: list(nowhere.list("")),
+        lambda: nowhere.put(KEY, b""),
+    ):
         with pytest.raises(FailedPrecondition, match="NoSuchBucket"):
             use()
 

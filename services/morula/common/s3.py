@@ -162,6 +162,7 @@ class S3Store:
             with _answers(key):
                 found = self._reader.stat_object(self._bucket, validate_key(key))
         except ArtifactMissing:
+            self._check_here(key)
             return None
         sha256 = (found.metadata or {}).get("x-amz-meta-sha256") or self._hash(key)
         return Stored(key, sha256, found.size or 0)
@@ -205,6 +206,12 @@ class S3Store:
         if stored is None:
             raise ArtifactMissing(f"{key} is not in the store", key=key)
         return stored
+
+    def _check_here(self, key: str) -> None:
+        """A question about an object is answered alike where it is missing and where its whole bucket is."""
+        with _answers(key):
+            if not self._reader.bucket_exists(self._bucket):
+                raise _translated("NoSuchBucket", key, 404)
 
     def _hash(self, key: str) -> str:
         with self._response(key) as stream:
