@@ -38,6 +38,11 @@ class World:
         assert answer.status_code == 201, answer.text
         return str(answer.headers["location"])
 
+    @property
+    def objects_folder(self) -> Path:
+        """Where the store's objects lie."""
+        return Path(str(self.client.house.settings.scratch)) / "objects"
+
     def uploads(self) -> list[Path]:
         """What uploads left on the disk."""
         return list(Path(str(self.client.house.settings.scratch)).glob("morula-upload-*"))

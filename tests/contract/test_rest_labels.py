@@ -6,13 +6,17 @@ import asyncio
 import gzip
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from morula.common.formats import NOISE_LEAF
+from morula.gateway.ledger import labels
 from tests.contract.rest_world import World, check_problem, name_page, page_body, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -327,3 +331,63 @@ async def test_labels_do_not_move_to_other_cells(world: World) -> None:
     offered = (await world.http.get(f"/v1/slides/{world.slide['id']}")).json()["labellings"]
     assert offered[0]["page_count"] > 0
     assert state["id"] in {one["id"] for one in offered}
+
+
+async def caught_up(world: World, labelling: str) -> dict[str, Any]:
+    """The labelling once the labeller, which may be slow, has learnt from all that was said."""
+    async with asyncio.timeout(60):
+        while True:
+            state: dict[str, Any] = (await world.http.get(labelling)).json()
+            if state["learned_seq"] == state["seq"]:
+                return state
+            await asyncio.sleep(0.1)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip, Path.unlink])
+async def test_what_was_learnt_and_is_lost_is_learnt_again(world: World, damage: Callable[[Path], Any]) -> None:
+    labelling = await world.labelling()
+    for number in (1, 2, 1, 2):
+        await name_page(world, labelling, number)
+    state = await caught_up(world, labelling)
+    learnt = await world.client.ledger.read(labels.get_layer, state["id"], state["version"])
+    for layer, places in {
+        "class_layer": ("", "/page", "/labels.parquet", f"/layers/{state['version']}/class"),
+        "confidence_layer": ("/cells.geojson.gz", f"/layers/{state['version']}/confidence"),
+    }.items():
+        ref = learnt["learnt"][layer]
+        was = world.running.store.get(ref["key"], ref["sha256"])
+        for place in places:
+            damage(world.objects_folder / ref["key"])
+            assert (await world.http.get(f"{labelling}{place}")).status_code != 410
+            await caught_up(world, labelling)
+            answer = await world.http.get(f"{labelling}{place}")
+            assert answer.status_code == 200, (place, answer.text)
+            assert world.running.store.get(ref["key"], ref["sha256"]) == was
+    assert await caught_up(world, labelling) == state | {"learned_s": ANY}
+    # Nobody reads it before the same is learnt again.
+    await say(world, labelling, "cell_set", {"row": 5, "class_number": 2})
+    damage(world.objects_folder / learnt["learnt"]["class_layer"]["key"])
+    await say(world, labelling, "undone", {"seq": state["seq"] + 1})
+    assert (await caught_up(world, labelling))["class_counts"] == state["class_counts"]
+
+
+async def test_layers_that_are_lost_while_the_labeller_is_away_are_learnt_once_it_is_back(world: World) -> None:
+    labelling = await world.labelling()
+    for number in (2, 1, 2, 1):
+        await name_page(world, labelling, number)
+    state = await caught_up(world, labelling)
+    learnt = await world.client.ledger.read(labels.get_layer, state["id"], state["version"])
+    flip(world.objects_folder / learnt["learnt"]["class_layer"]["key"])
+    await world.running.stop("labeller")
+    try:
+        meanwhile = (await world.http.get(labelling)).json()
+        assert (meanwhile["seq"], meanwhile["learned_seq"] < state["seq"]) == (state["seq"], True)
+    finally:
+        await world.running.start("labeller")
+    assert await caught_up(world, labelling) == state | {"learned_s": ANY}

@@ -76,7 +76,7 @@ async def _live(
     project = await ledger.patient.read(default_project)
     store = OwnStore(store, ledger, await ledger.patient.read(mark_of, project))
     views = Views(ledger, store)
-    learning = Learning(ledger, workers, views)
+    learning = Learning(ledger, workers, store, views)
     moving = Moving(ledger, views, learning)
     listeners = Listeners(ledger)
     app.state.house = House(

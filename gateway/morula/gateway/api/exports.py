@@ -63,6 +63,10 @@ for of_all in LABEL_FILES:
 
 
 async def _labelled(here: House, labelling_id: str) -> Labelled:
+    return await here.labelling.learning.reading(labelling_id, lambda: _read(here, labelling_id))
+
+
+async def _read(here: House, labelling_id: str) -> Labelled:
     snapshot, view, found = await here.labelling.effective(labelling_id)
     return Labelled(
         view=view,

@@ -188,9 +188,13 @@ async def get_label_layer(
     labelling_id: str, version: Number, layer: Literal["class", "confidence"], request: Request, here: Here
 ) -> Response:
     """One byte for each row: its class by the model (0 none, 255 not sure), or the model's confidence in it."""
-    row = await here.ledger.read(labels.get_layer, labelling_id, version)
-    learnt = from_json(row["learnt"], LearnLabelsResponse)
-    ref = learnt.class_layer if layer == "class" else learnt.confidence_layer
-    if not ref.key:
-        raise NotFound("There is no model yet: it needs named cells of two classes.", version=str(version))
-    return await send_object(request, here.store, ref, BYTES)
+
+    async def send() -> Response:
+        row = await here.ledger.read(labels.get_layer, labelling_id, version)
+        learnt = from_json(row["learnt"], LearnLabelsResponse)
+        ref = learnt.class_layer if layer == "class" else learnt.confidence_layer
+        if not ref.key:
+            raise NotFound("There is no model yet: it needs named cells of two classes.", version=str(version))
+        return await send_object(request, here.store, ref, BYTES)
+
+    return await here.labelling.learning.reading(labelling_id, send)

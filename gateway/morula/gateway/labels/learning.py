@@ -1,30 +1,42 @@
-"""Has the labeller learn from a labelling's events, keeps what it learnt, and tries again where it was away."""
+"""Has the labeller learn from a labelling's events, keeps what it learnt, and tries again where it was away.
+
+What was learnt and is gone or damaged is learnt again, when whoever reads it or learns the same finds that out.
+"""
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
 from morula.common.cluster_names import inherit_names
-from morula.common.errors import MorulaError, NotFound
-from morula.common.keys import artifact_key
+from morula.common.errors import DAMAGED, ArtifactInvalid, MorulaError, NotFound, Unavailable
+from morula.common.keys import artifact_key, digest
+from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway.labels.fold import fold
 from morula.gateway.labels.said import LabelEvent, Labels
-from morula.gateway.ledger import clusterings, labels, objects
+from morula.gateway.ledger import artifacts, clusterings, labels, objects
+from morula.gateway.ledger.artifacts import Made
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
+from morula.gateway.pipeline.repair import is_damaged
+from morula.gateway.pipeline.work import drop, what_is_wrong
 from morula.gateway.refs import from_json, to_json
 from morula.gateway.tasks import keep_running
 from morula.gateway.views import ClusteringView, Views
 from morula.gateway.workers import Workers
 from morula.v1.labeller_pb2 import ClusterName, CutTreeRequest, LearnLabelsRequest, LearnLabelsResponse, SeenCell
 
+T = TypeVar("T")
+
 CATCH_UP_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+LAYER_STAGES = ("class", "label_confidence", "model")
+MEND_LIMIT = 5
+"""So often one reading has something learnt again; what is damaged each time is not damaged by chance."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,9 @@ class Cut:
 class Learning:
     """The labeller's side of labellings."""
 
-    def __init__(self, ledger: Ledger, workers: Workers, views: Views) -> None:
+    def __init__(self, ledger: Ledger, workers: Workers, store: Store, views: Views) -> None:
         self._ledger = ledger
+        self._store = store
         self._workers = workers
         self._views = views
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -116,6 +129,31 @@ class Learning:
             log.warning("labeller behind", labelling_id=labelling_id, reason=error.reason, detail=str(error))
             self.catch_up(labelling_id)
 
+    async def reading(self, labelling_id: str, read: Callable[[], Awaitable[T]]) -> T:
+        """What reading comes to; what it finds gone or damaged of what was learnt is learnt again before."""
+        for _ in range(MEND_LIMIT):
+            try:
+                return await read()
+            except DAMAGED as error:
+                key = error.metadata.get("key", "")
+                if not is_layer(key):
+                    raise
+                log.warning("learnt again", labelling_id=labelling_id, reason=error.reason, detail=str(error))
+                await self._lose(labelling_id, key, certainly=isinstance(error, ArtifactInvalid))
+                await self.learn(labelling_id)
+        raise Unavailable("What was learnt is damaged whenever it is read: is the store's disk sound?")
+
+    async def _lose(self, labelling_id: str, key: str, *, certainly: bool) -> None:
+        """Forget what was learnt as far as it is not there as it was, and delete what lies in its place."""
+        async with self._lock(labelling_id):
+            if certainly or await is_damaged(self._ledger, self._store, key):
+                await drop(self._ledger, self._store, key)
+                sound = None
+            else:  # Learnt again by now: for this labelling, or for another one in which the same was said.
+                known = (await self._ledger.read(artifacts.find_made, [key])).get(key)
+                sound = known["sha256"] if known is not None else None
+            await self._ledger.write(labels.lose_layers, labelling_id, key, sound)
+
     def catch_up(self, labelling_id: str) -> None:
         """Keep trying in the background until the labeller has learnt from every event."""
         if labelling_id not in self._catching_up:
@@ -132,12 +170,14 @@ class Learning:
                 return
             except NotFound:
                 return  # The labelling was deleted.
+            except DAMAGED as error:  # What the job left: whoever looks again after its retry starts this again.
+                log.warning("labeller stays behind", labelling_id=labelling_id, reason=error.reason, detail=str(error))
+                return
             except MorulaError as error:
                 log.warning("labeller still behind", labelling_id=labelling_id, reason=error.reason)
 
     async def _learn(self, labelling_id: str) -> None:
-        lock = self._locks.setdefault(labelling_id, asyncio.Lock())
-        async with lock:
+        async with self._lock(labelling_id):
             snapshot = await self.snapshot(labelling_id)
             cluster_count = snapshot.row["cluster_count"]
             if not snapshot.labels.seq or await self._is_learnt(labelling_id, snapshot.labels.seq, cluster_count):
@@ -146,13 +186,39 @@ class Learning:
             cut = await self.cut(view, cluster_count)
             started = time.monotonic()
             request = _request(view, cut, snapshot.labels)
-            keys = [request.class_key, request.confidence_key, request.model_key]
-            await self._ledger.write(objects.claim, "labelling", labelling_id, keys)
-            answer = await self._workers.learn_labels(request)
+            await self._ledger.write(objects.claim, "labelling", labelling_id, _keys(request))
+            answer = await self._learnt(request)
             learned_s = time.monotonic() - started
-            await self._ledger.write(
-                labels.keep_layer, labelling_id, snapshot.labels.seq, cluster_count, to_json(answer), learned_s
-            )
+            address = (labelling_id, snapshot.labels.seq, cluster_count)
+            await self._ledger.write(_keep, address, request, answer, learned_s)
+
+    def _lock(self, labelling_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(labelling_id, asyncio.Lock())
+
+    async def _learnt(self, request: LearnLabelsRequest) -> LearnLabelsResponse:
+        """What the labeller learns; what lies in the place of it and is something else gives way."""
+        for _ in _keys(request):
+            try:
+                answer = await self._workers.learn_labels(request)
+                break
+            except DAMAGED as error:
+                key = error.metadata.get("key", "")
+                if key not in _keys(request):
+                    raise
+                await self._give_way(key, str(error))
+        else:
+            return await self._workers.learn_labels(request)
+        found = _made(request, answer)
+        known = await self._ledger.read(artifacts.find_made, [one.key for one in found])
+        wrong = {one.key: what_is_wrong(one, known.get(one.key), one.made_of) for one in found}
+        for key, why in wrong.items():
+            if why is not None:
+                await self._give_way(key, why)
+        return await self._workers.learn_labels(request) if any(wrong.values()) else answer
+
+    async def _give_way(self, key: str, why: str) -> None:
+        log.warning("artifact gives way", key=key, detail=why)
+        await drop(self._ledger, self._store, key)
 
     async def _is_learnt(self, labelling_id: str, seq: int, cluster_count: int) -> bool:
         newest = await self._ledger.read(labels.newest_layer, labelling_id, cluster_count)
@@ -168,6 +234,34 @@ def snapshot_of(tx: Connection, labelling_id: str) -> Snapshot:
     if newest is not None:
         learnt = Learnt(newest["seq"], from_json(newest["learnt"], LearnLabelsResponse), newest["learned_s"])
     return Snapshot(row, log_of_events, fold(log_of_events), learnt)
+
+
+def is_layer(key: str) -> bool:
+    """Whether an object is something that was learnt, which can be learnt again."""
+    return key.count("/") > 2 and key.split("/")[2] in LAYER_STAGES
+
+
+def _keys(request: LearnLabelsRequest) -> list[str]:
+    return [request.class_key, request.confidence_key, request.model_key]
+
+
+def _made(request: LearnLabelsRequest, answer: LearnLabelsResponse) -> list[Made]:
+    """What the labeller wrote, or found there."""
+    inputs = (request.clustering.features, request.clustering.leaf, request.clustering.tree)
+    made_of = digest([[ref.key, ref.sha256] for ref in inputs])
+    written = [ref for ref in (answer.class_layer, answer.confidence_layer, answer.model) if ref.key]
+    return [Made(ref.key, ref.sha256, ref.size_bytes, made_of) for ref in written]
+
+
+def _keep(
+    tx: Connection,
+    address: tuple[str, int, int],
+    request: LearnLabelsRequest,
+    answer: LearnLabelsResponse,
+    learned_s: float,
+) -> None:
+    artifacts.note_made(tx, _made(request, answer))
+    labels.keep_layer(tx, *address, to_json(answer), learned_s)
 
 
 def _request(view: ClusteringView, cut: Cut, said: Labels) -> LearnLabelsRequest:

@@ -39,6 +39,9 @@ class Paging:
 
     async def next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
         """The page that is worth most, or the best of one cluster; None where everything was seen."""
+        return await self._learning.reading(labelling_id, lambda: self._next_page(labelling_id, node_id, cell_count))
+
+    async def _next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
         snapshot = await self._learning.snapshot(labelling_id)
         view = await self._views.get(snapshot.row["clustering_id"])
         cut = await self._learning.cut(view, snapshot.row["cluster_count"])

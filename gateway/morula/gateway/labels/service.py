@@ -34,6 +34,9 @@ class Labelling:
 
     async def state(self, labelling_id: str) -> State:
         """The labelling as it is now; where the labeller is behind it says so and is caught up."""
+        return await self.learning.reading(labelling_id, lambda: self._state(labelling_id))
+
+    async def _state(self, labelling_id: str) -> State:
         snapshot = await self.learning.snapshot(labelling_id)
         if snapshot.is_behind:
             self.learning.catch_up(labelling_id)

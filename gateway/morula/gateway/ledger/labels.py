@@ -10,7 +10,7 @@ from morula.gateway.labels.said import LabelEvent
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, first, insert_if_absent, part_of
+from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 LAYER_OBJECT_COUNT = 3
@@ -117,8 +117,23 @@ def prune_layers(tx: Connection, keep_count: int, before: float) -> None:
         objects.release(tx, labelling_id, but=[key for row in kept for key in _keys(row.learnt)], before=before)
 
 
+def lose_layers(tx: Connection, labelling_id: str, key: str, sound: str | None) -> None:
+    """Forget what was learnt that names this object, but with the digest that it has."""
+    by_id(tx, labelling, labelling_id, lock=True)
+    mine = label_layer.c.labelling_id == labelling_id
+    for row in every(tx, select(label_layer).where(mine)):
+        named = [ref for ref in _refs(row["learnt"]) if ref["key"] == key and ref["sha256"] != sound]
+        if named:
+            same = (label_layer.c.seq == row["seq"]) & (label_layer.c.cluster_count == row["cluster_count"])
+            tx.execute(delete(label_layer).where(mine, same))
+
+
 def _keys(learnt: Mapping[str, Any]) -> list[str]:
-    return [ref["key"] for ref in learnt.values() if isinstance(ref, dict) and ref.get("key")]
+    return [ref["key"] for ref in _refs(learnt)]
+
+
+def _refs(learnt: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [ref for ref in learnt.values() if isinstance(ref, dict) and ref.get("key")]
 
 
 def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> Row | None:

@@ -138,7 +138,7 @@ class Workbench:
                 if stored is None:
                     continue
                 unsure = key not in known and await self._ledger.read(artifacts.any_remade, piece.folders)
-                wrong = _what_is_wrong(stored, known.get(key), piece.made_of, unsure=unsure)
+                wrong = what_is_wrong(stored, known.get(key), piece.made_of, unsure=unsure)
             except ArtifactChanged as error:
                 wrong = str(error)
             if wrong:
@@ -252,7 +252,10 @@ def _is_known(row: Row | None) -> bool:
     return row is not None and row["sha256"] != artifacts.UNKNOWN
 
 
-def _what_is_wrong(stored: Stored, known: Row | None, made_of: str, *, unsure: bool) -> str | None:
+def what_is_wrong(
+    stored: Stored | artifacts.Made, known: Row | None, made_of: str, *, unsure: bool = False
+) -> str | None:
+    """Why something that was found is not what was made of what there is now; None where it is."""
     if known is None:
         return (
             "nobody wrote down what it was made of, and something it may be made of was made again" if unsure else None
