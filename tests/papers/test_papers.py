@@ -24,6 +24,15 @@ LINK = re.compile(r"\]\(([^)\s#]+)[^)\s]*\)")
 NAMED = re.compile(r"`([\w./-]+\.(?:py|ts|proto|toml|yaml|svg))`")
 
 
+IDENTIFIER = re.compile(r"`([A-Za-z]\w+)`")
+
+
+def listed(*endings: str) -> list[str]:
+    """Files of the repository."""
+    command = ["git", "ls-files", *(f"*{ending}" for ending in endings)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def name(paper: Path) -> str:
     return str(paper.relative_to(ROOT))
 
@@ -36,13 +45,20 @@ def test_links_lead_to_files(paper: Path) -> None:
 
 @pytest.mark.parametrize("paper", OF_THE_HOUSE, ids=name)
 def test_files_that_are_named_exist(paper: Path) -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    paths = listed()
     gone = {
         named
         for named in NAMED.findall(paper.read_text())
-        if not any(f"/{path}".endswith(f"/{named}") for path in listed)
+        if not any(f"/{path}".endswith(f"/{named}") for path in paths)
     }
     assert not gone
+
+
+@pytest.mark.parametrize("paper", [DOCS / "glossary.md", DOCS / "architecture.md"], ids=name)
+def test_words_of_the_code_are_those_of_the_code(paper: Path) -> None:
+    code = "\n".join((ROOT / path).read_text() for path in listed(".py", ".proto", ".ts", ".toml"))
+    known = set(re.findall(r"\w+", code)) | set(IDENTIFIER.findall(PAGE.read_text()))
+    assert not set(IDENTIFIER.findall(paper.read_text())) - known
 
 
 def test_every_setting_is_on_its_page_as_the_code_has_it() -> None:
