@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from morula.common.errors import Unavailable
 from morula.common.testing import write_slide
+from morula.gateway import conductor
 from tests.contract.rest_world import World, check_problem
 from tests.servers.gateway import as_part, gateway, services
 
@@ -141,3 +144,30 @@ async def test_a_job_that_many_ask_for_at_once_is_made_whole_once(world: World) 
     files = (await world.http.get(place)).json()["files"]
     assert files
     assert [(await world.http.get(f"{place}/{file['name']}")).status_code for file in files] == [200] * len(files)
+
+
+async def test_what_is_damaged_is_out_of_the_way_before_the_job_is_run(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, retry = world.running.store, f"/v1/jobs/{world.job['id']}/retry"
+    (index,) = [one for one in store.list("default/") if "/index/" in one.key]
+    delete = store.delete
+
+    def slowly(key: str, check: Callable[[], None] | None = None) -> None:
+        if key == index.key:
+            time.sleep(3.0)
+        delete(key, check)
+
+    def away(key: str, check: Callable[[], None] | None = None) -> None:
+        raise Unavailable("the disk can only be read")
+
+    monkeypatch.setattr(conductor, "LOST_S", 1.0)
+    monkeypatch.setattr(store, "delete", slowly)
+    zero(tmp_path / "objects" / index.key)
+    assert (await world.http.post(retry)).status_code == 202
+    ended = await world.client.ended(world.job["id"])
+    assert (ended["state"], ended["attempt"], store.stat(index.key)) == ("succeeded", 2, index)
+    monkeypatch.setattr(store, "delete", away)
+    zero(tmp_path / "objects" / index.key)
+    check_problem(await world.http.post(retry), 503, "UNAVAILABLE")
+    assert (await world.client.job(world.job["id"]))["state"] == "succeeded"

@@ -16,6 +16,7 @@ from morula.common.compute import Slot
 from morula.common.errors import Unavailable
 from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
+from morula.gateway import burial
 from morula.gateway.api.events import follow_all
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.tables import metadata
@@ -153,6 +154,7 @@ async def test_a_crash_between_rows_and_objects_leaves_nothing(
     async with house(ground, tmp_path) as (client, running):
         taken = await client.upload(slide)
         await client.run(taken["id"])
+        monkeypatch.setattr(burial, "LOST_S", 3.0)
         kind = type(running.store)
         with monkeypatch.context() as patch:
             patch.setattr(kind, "delete", lambda *_: (_ for _ in ()).throw(Unavailable("pulled out")))

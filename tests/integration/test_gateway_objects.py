@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from sqlalchemy import Connection, select, text
 from morula.common.errors import Busy, NotFound, Unavailable
 from morula.common.folder import FolderStore
 from morula.gateway import burial
-from morula.gateway.burial import Burial
-from morula.gateway.ledger import objects
+from morula.gateway.burial import Burial, Deserted
+from morula.gateway.ledger import artifacts, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
 from morula.gateway.ledger.tables import object_use
@@ -44,7 +45,7 @@ def keep(tx: Connection, owner: str, *keys: str) -> None:
 def bury(ledger: Ledger, store: FolderStore) -> None:
     async def all_of_them() -> None:
         burial = Burial(ledger, store)
-        for key in await burial.due(10):
+        for key in await ledger.read(objects.keys_to_bury, 10):
             await burial.bury(key)
 
     asyncio.run(all_of_them())
@@ -58,14 +59,14 @@ class Slow(FolderStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.asked, self.told = threading.Event(), threading.Event()
-        self.away = False
+        self.error: Exception | None = None
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
         self.asked.set()
         assert self.told.wait(30)
-        if self.away:
-            raise Unavailable("the store is away")
-        super().delete(key)
+        if self.error is not None:
+            raise self.error
+        super().delete(key, check)
 
 
 @pytest.fixture
@@ -181,41 +182,87 @@ async def test_no_transaction_waits_for_a_store_that_deletes_slowly(ledger: Ledg
     assert await burying
 
 
-async def test_what_somebody_was_deleting_who_is_lost_is_deleted_once_more(
-    ledger: Ledger, slow_store: Slow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(burial, "BEAT_S", 0.05)
-    monkeypatch.setattr(burial, "LOST_S", 0.5)
-    dying, other = Burial(ledger, slow_store), Burial(ledger, slow_store)
-    burying = asyncio.create_task(dying.bury(KEY))
+    monkeypatch.setattr(burial, "LOST_S", 1.0)
+
+
+async def free(ledger: Ledger, deserted: Deserted) -> None:
+    """Look after the key until it is free; it was not at first."""
+    with pytest.raises(Busy), ledger.writing() as tx:
+        keep(tx, "a", KEY)
+    async with asyncio.timeout(10):
+        while not await ledger.read(objects.keys_to_bury, 10):
+            await deserted.free()
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_froze_while_deleting_leaves_the_key_and_deletes_nothing_later(
+    ledger: Ledger, slow_store: Slow, tmp_path: Path
+) -> None:
+    deserted = Deserted(ledger)
+    burying = asyncio.create_task(Burial(ledger, slow_store).bury(KEY))
     await asyncio.to_thread(slow_store.asked.wait, 10)
     until = time.monotonic() + 1.0
     while time.monotonic() < until:
-        assert await other.due(10) == [], "its beat is heard"
-        assert not await other.bury(KEY)
+        await deserted.free()
+        assert await ledger.read(objects.keys_to_bury, 10) == [], "its beat is heard"
+        assert not await Burial(ledger, slow_store).bury(KEY)
         await asyncio.sleep(0.05)
     burying.cancel()
-    while not await other.due(10):
-        with pytest.raises(Busy), ledger.writing() as tx:
-            keep(tx, "a", KEY)
-        await asyncio.sleep(0.1)
+    await free(ledger, deserted)
+    other = FolderStore(tmp_path / "slow")
+    assert await Burial(ledger, other).bury(KEY)
+    await ledger.write(keep, "a", KEY)
+    other.put(KEY, b"made anew")
     slow_store.told.set()
-    assert await other.bury(KEY)
-    assert slow_store.stat(KEY) is None
+    await asyncio.sleep(0.2)
+    assert other.get(KEY) == b"made anew"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_a_store_that_is_away_may_have_heard_stays_taken_for_a_while(
+    ledger: Ledger, slow_store: Slow
+) -> None:
+    slow_store.error = Unavailable("the store is away")
+    slow_store.told.set()
+    with pytest.raises(Unavailable):
+        await Burial(ledger, slow_store).bury(KEY)
+    await free(ledger, Deserted(ledger))
+    slow_store.error = None
+    assert await Burial(ledger, slow_store).bury(KEY)
+
+
+async def test_a_key_is_free_of_which_the_store_said_something_that_nobody_foresaw(
+    ledger: Ledger, slow_store: Slow
+) -> None:
+    slow_store.error = OSError(errno.EBUSY, "busy")
+    slow_store.told.set()
+    assert not await Burial(ledger, slow_store).bury(KEY)
+    assert await ledger.read(objects.keys_to_bury, 10) == [], "it is let be for a while"
     await ledger.write(keep, "a", KEY)
 
 
-async def test_what_a_store_that_is_away_may_have_heard_stays_taken(ledger: Ledger, slow_store: Slow) -> None:
-    slow_store.away = True
-    slow_store.told.set()
-    undertaker = Burial(ledger, slow_store)
-    with pytest.raises(Unavailable):
-        await undertaker.bury(KEY)
-    with pytest.raises(Busy), ledger.writing() as tx:
+async def test_what_is_damaged_is_dropped_though_it_is_used_unless_it_was_made_anew(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    store = FolderStore(tmp_path / "objects")
+    stored = store.put(KEY, b"cells")
+    undertaker = Burial(ledger, store)
+    made = artifacts.Made(KEY, stored.sha256, stored.size_bytes, "plan")
+    with ledger.writing() as tx:
         keep(tx, "a", KEY)
-    slow_store.away = False
-    assert await undertaker.due(10) == [KEY]
-    assert await undertaker.bury(KEY)
+        artifacts.note_made(tx, [made])
+    await undertaker.drop_damaged(KEY)
+    assert store.stat(KEY)
+    (tmp_path / "objects" / KEY).write_bytes(b"other")
+    await undertaker.drop_damaged(KEY)
+    assert store.stat(KEY) is None
+    with ledger.writing() as tx:
+        assert artifacts.find_made(tx, [KEY])[KEY]["sha256"] == stored.sha256, "what it was is known"
+        keep(tx, "b", KEY)
 
 
 def test_nothing_is_kept_for_who_is_gone(ledger: Ledger) -> None:

@@ -17,7 +17,8 @@ from morula.common.errors import PermissionDenied, Unavailable
 from morula.common.folder import FolderStore
 from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
-from morula.gateway import ground
+from morula.gateway import burial, ground
+from morula.gateway import caretaker as care
 from morula.gateway.caretaker import Caretaker, Forget
 from morula.gateway.ledger import labels, objects
 from morula.gateway.ledger.engine import Ledger
@@ -152,10 +153,10 @@ async def test_an_engine_that_is_away_holds_up_nothing_else(
 class Refusing(FolderStore):
     """A folder in which one object cannot be deleted."""
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
         if key.endswith("/stuck"):
             raise PermissionDenied("not this one", key=key)
-        super().delete(key)
+        super().delete(key, check)
 
 
 async def test_what_cannot_be_deleted_holds_up_nothing_else(ground_here: Ground, tmp_path: Path) -> None:
@@ -173,7 +174,11 @@ async def test_what_cannot_be_deleted_holds_up_nothing_else(ground_here: Ground,
         assert objects.doomed_keys(tx, 10, LATER) == ["default/s/cells/stuck"]
 
 
-async def test_no_object_goes_while_another_database_may_use_it(ground_here: Ground) -> None:
+async def test_no_object_goes_while_another_database_may_use_it(
+    ground_here: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(burial, "LOST_S", 3.0)
+    monkeypatch.setattr(care, "POLL_S", 0.05)
     ledger, store = ground_here.ledger, ground_here.store
     store.put("default/s/cells/shared", b"cells")
     with ledger.writing() as tx:
@@ -186,6 +191,14 @@ async def test_no_object_goes_while_another_database_may_use_it(ground_here: Gro
     caretaker = ground_here.caretaker()
     await caretaker.leave_mark()
     assert await caretaker.bury() == 0
+    # Who had begun to delete it before is gone; somebody needs it.
+    await ledger.write(objects.take, "default/s/cells/shared", "killed")
+    running = asyncio.create_task(caretaker.run())
+    async with asyncio.timeout(30):
+        await ledger.patient.write(objects.claim, objects.UPLOAD, "u", ["default/s/cells/shared"])
+    running.cancel()
+    with ledger.writing() as tx:
+        objects.release(tx, "u")
     assert (ground.others(store, mine), ground_here.lying()) == ([theirs], ["default/s/cells/shared"])
     store.delete(theirs)
     again = ground_here.caretaker()

@@ -8,7 +8,7 @@ from morula.common.errors import MorulaError, Unavailable
 from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway import ground
-from morula.gateway.burial import Burial
+from morula.gateway.burial import Burial, Deserted
 from morula.gateway.ledger import deletion, events, labels, objects
 from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.outages import passes
@@ -43,12 +43,18 @@ class Caretaker:
         self._project = project
         self._forget = forget
         self._burial = Burial(ledger, store)
+        self._deserted = Deserted(ledger)
         self._mark = ""
         self._store_away_until = 0.0
 
     async def run(self) -> None:
         """Clear away until cancelled. Each errand goes on whatever becomes of the others."""
-        errands = (("deletions", self._finish_deletions), ("burial", self._bury), ("pruning", self._prune))
+        errands = (
+            ("deletions", self._finish_deletions),
+            ("burial", self._bury),
+            ("deserted deletions", self._free_deserted),
+            ("pruning", self._prune),
+        )
         async with asyncio.TaskGroup() as group:
             for name, errand in errands:
                 group.create_task(keep_running(name, errand), name=name)
@@ -66,6 +72,12 @@ class Caretaker:
                 await self.leave_mark()
             if not await self.bury():
                 await asyncio.sleep(POLL_S)
+
+    async def _free_deserted(self) -> None:
+        # Also where nothing may be deleted: somebody may wait for a key.
+        while True:
+            await self._deserted.free()
+            await asyncio.sleep(POLL_S)
 
     async def _prune(self) -> None:
         while True:
@@ -99,7 +111,7 @@ class Caretaker:
         """Delete some doomed objects; how many there were."""
         if not self._mark or time.monotonic() < self._store_away_until:
             return 0
-        keys = await self._burial.due(BURIED_AT_ONCE)
+        keys = await self._ledger.read(objects.keys_to_bury, BURIED_AT_ONCE)
         if not keys:
             return 0
         try:

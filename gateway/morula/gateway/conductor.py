@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 
 from morula.common.errors import Unavailable
 from morula.common.telemetry import log
+from morula.gateway.beats import Beats
 from morula.gateway.ledger import holds, jobs
 from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, Ledger, enter_wal
 from morula.gateway.ledger.holds import HeldLedger, Hold
@@ -55,7 +56,7 @@ class Conductor:
         self._pipeline = pipeline
         # Told apart from who had the name before, and from who has it too by mistake.
         self._id = f"{settings.executor_id}/{secrets.token_hex(6)}"
-        self._beats = Beats()
+        self._beats = Beats(BLIND_S)
         self._live: dict[str, Hold] = {}
         self._not_before: dict[str, float] = {}
         self._running: set[asyncio.Task[Any]] = set()
@@ -105,7 +106,7 @@ class Conductor:
     async def _feed_engine(self) -> None:
         while True:
             rows = await self._ledger.patient.read(jobs.unfinished_jobs)
-            self._beats.look(rows)
+            self._beats.look({row["id"]: (row["conductor"], row["generation"], row["beat"]) for row in rows})
             self._not_before = {row["id"]: self._not_before.get(row["id"], 0.0) for row in rows}
             for row in rows:
                 try:
@@ -127,7 +128,7 @@ class Conductor:
     async def _look_after(self, row: Row) -> None:
         """See to it that somebody has the job."""
         job_id = row["id"]
-        if job_id in self._live or (row["conductor"] not in (None, self._id) and not self._beats.is_lost(job_id)):
+        if job_id in self._live or (row["conductor"] not in (None, self._id) and self._beats.still_s(job_id) <= LOST_S):
             return
         if row["state"] == "cancelling":
             if await self._ledger.patient.write(holds.end_cancelled, job_id, row["generation"]):
@@ -198,33 +199,6 @@ class Conductor:
             return await self._pipeline(HeldLedger(self._ledger, hold)).run(hold.job_id, _Steps())
         finally:
             self._leave(hold)
-
-
-class Beats:
-    """Which jobs' beats stand still, by this process's clock and nobody else's."""
-
-    def __init__(self) -> None:
-        self._since: dict[str, tuple[tuple[object, ...], float]] = {}
-        self._looked = 0.0
-
-    def look(self, rows: list[dict[str, Any]]) -> None:
-        """Take in how the unfinished jobs stand now."""
-        now = time.monotonic()
-        before = self._since if now - self._looked < BLIND_S else {}
-        self._looked = now
-        self._since = {}
-        for row in rows:
-            mark = (row["conductor"], row["generation"], row["beat"])
-            known = before.get(row["id"])
-            self._since[row["id"]] = known if known is not None and known[0] == mark else (mark, now)
-
-    def still_s(self, job_id: str) -> float:
-        """For how long nothing about who runs the job has changed."""
-        return self._looked - self._since[job_id][1]
-
-    def is_lost(self, job_id: str) -> bool:
-        """Whether nobody can be running the job."""
-        return self.still_s(job_id) > LOST_S
 
 
 class _Steps:

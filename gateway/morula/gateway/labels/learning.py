@@ -17,6 +17,7 @@ from morula.common.errors import DAMAGED, ArtifactInvalid, MorulaError, NotFound
 from morula.common.keys import artifact_key, digest
 from morula.common.store import Store
 from morula.common.telemetry import log
+from morula.gateway.burial import Burial
 from morula.gateway.labels.fold import fold
 from morula.gateway.labels.said import LabelEvent, Labels
 from morula.gateway.ledger import artifacts, clusterings, labels, objects
@@ -24,7 +25,7 @@ from morula.gateway.ledger.artifacts import Made
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
 from morula.gateway.pipeline.repair import is_damaged
-from morula.gateway.pipeline.work import drop, what_is_wrong
+from morula.gateway.pipeline.work import what_is_wrong
 from morula.gateway.refs import from_json, to_json
 from morula.gateway.tasks import keep_running
 from morula.gateway.views import ClusteringView, Views
@@ -147,7 +148,7 @@ class Learning:
         """Forget what was learnt as far as it is not there as it was, and delete what lies in its place."""
         async with self._lock(labelling_id):
             if certainly or await is_damaged(self._ledger, self._store, key):
-                await drop(self._ledger, self._store, key)
+                await Burial(self._ledger, self._store).drop(key)
                 sound = None
             else:  # Learnt again by now: for this labelling, or for another one in which the same was said.
                 known = (await self._ledger.read(artifacts.find_made, [key])).get(key)
@@ -218,7 +219,7 @@ class Learning:
 
     async def _give_way(self, key: str, why: str) -> None:
         log.warning("artifact gives way", key=key, detail=why)
-        await drop(self._ledger, self._store, key)
+        await Burial(self._ledger, self._store).drop(key)
 
     async def _is_learnt(self, labelling_id: str, seq: int, cluster_count: int) -> bool:
         newest = await self._ledger.read(labels.newest_layer, labelling_id, cluster_count)

@@ -7,7 +7,7 @@ an object that is still used, or waits and finds that it is gone, but never one 
 process dies, the rows say what is left to do.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal, select, update
@@ -116,11 +116,11 @@ def doomed_keys(tx: Connection, limit: int, before: float) -> list[str]:
     return list(tx.execute(query.order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)).scalars())
 
 
-def keys_to_bury(tx: Connection, taker: str, lost: Collection[str], limit: int) -> list[str]:
-    """Objects that are to be deleted by now and that nobody else is deleting, but who is lost."""
-    free = doomed_object.c.taker.is_(None) | (doomed_object.c.taker == taker) | doomed_object.c.key.in_(lost)
-    query = select(doomed_object.c.key).where(doomed_object.c.since <= now(), free)
-    return list(tx.execute(query.order_by(doomed_object.c.since, doomed_object.c.key).limit(limit)).scalars())
+def keys_to_bury(tx: Connection, limit: int) -> list[str]:
+    """Objects that are to be deleted by now and that nobody is deleting, the longest doomed first."""
+    row = doomed_object.c
+    query = select(row.key).where(row.since <= now(), row.taker.is_(None))
+    return list(tx.execute(query.order_by(row.since, row.key).limit(limit)).scalars())
 
 
 def going(tx: Connection) -> list[Going]:
@@ -130,36 +130,55 @@ def going(tx: Connection) -> list[Going]:
     return [Going(found.key, found.taker, found.beat) for found in tx.execute(query)]
 
 
-def take(tx: Connection, key: str, taker: str, lost: Going | None = None) -> bool:
-    """Begin to delete a doomed object, or once more what somebody who is lost began; False where it is not to go."""
+def free(tx: Connection, lost: Iterable[Going]) -> None:
+    """Take these objects from who was deleting them, unless their beat goes on."""
+    for one in sorted(lost):
+        still = update(doomed_object).where(*_taken(one.key, one.taker), doomed_object.c.beat == one.beat)
+        tx.execute(still.values(taker=None))
+
+
+def take(tx: Connection, key: str, taker: str) -> bool:
+    """Begin to delete a doomed object; False where it is not to go, or where another is at it."""
     row = doomed_object.c
-    free = row.taker.is_(None) | (row.taker == taker)
-    if lost is not None:
-        free |= (row.taker == lost.taker) & (row.beat == lost.beat)
-    held = select(row.key).where(row.key == key, free).with_for_update(skip_locked=True)
-    if tx.execute(held).first() is None:
+    held = select(row.key).where(row.key == key, row.taker.is_(None) | (row.taker == taker))
+    if tx.execute(held.with_for_update(skip_locked=True)).first() is None:
         return False
     if is_used(tx, key):
         tx.execute(delete(doomed_object).where(row.key == key))
         return False
-    tx.execute(update(doomed_object).where(row.key == key).values(taker=taker, beat=row.beat + 1))
+    _begin(tx, key, taker)
     return True
 
 
-def carry_on(tx: Connection, key: str, taker: str) -> None:
-    """Say that an object is still being deleted."""
-    tx.execute(update(doomed_object).where(*_taken(key, taker)).values(beat=doomed_object.c.beat + 1))
+def take_used(tx: Connection, key: str, taker: str) -> str:
+    """Begin to delete an artifact that is used, to have it made anew; Busy while another is at it.
+
+    Comes back with the digest with which it was made, as far as that is known.
+    """
+    if _hold(tx, [key])[key] not in (None, taker):
+        raise Busy("This is just being deleted; try again soon.")
+    _begin(tx, key, taker)
+    known = artifacts.find_made(tx, [key]).get(key)
+    artifacts.note_lost(tx, key)
+    return artifacts.UNKNOWN if known is None else str(known["sha256"])
 
 
-def put_off(tx: Connection, key: str, taker: str, until: float) -> None:
-    """The store refuses to delete an object: try later, and others first."""
-    tx.execute(update(doomed_object).where(*_taken(key, taker)).values(taker=None, since=until))
+def carry_on(tx: Connection, key: str, taker: str) -> bool:
+    """Say that an object is still being deleted; False where it was taken away."""
+    beat = update(doomed_object).where(*_taken(key, taker)).values(beat=doomed_object.c.beat + 1)
+    return bool(tx.execute(beat).rowcount)
+
+
+def put_off(tx: Connection, key: str, taker: str, until: float, *, keep: bool) -> None:
+    """The store did not delete an object: try later, and others first. Kept, it is not free before its beat is lost."""
+    later = update(doomed_object).where(*_taken(key, taker))
+    tx.execute(later.values(taker=taker if keep else None, since=until))
 
 
 def bury(tx: Connection, key: str, taker: str) -> None:
     """An object is deleted; unless somebody else took it over, who deletes it once more."""
     gone = delete(doomed_object).where(*_taken(key, taker)).returning(doomed_object.c.key)
-    if tx.execute(gone).first() is not None:
+    if tx.execute(gone).first() is not None and not is_used(tx, key):
         artifacts.forget_made(tx, [key])
 
 
@@ -178,6 +197,11 @@ def sample(tx: Connection, limit: int) -> list[str]:
         if len(found) < limit:
             found += tx.execute(query.limit(limit - len(found))).scalars()
     return found
+
+
+def _begin(tx: Connection, key: str, taker: str) -> None:
+    row = doomed_object.c
+    tx.execute(update(doomed_object).where(row.key == key).values(taker=taker, beat=row.beat + 1))
 
 
 def _taken(key: str, taker: str) -> tuple[ColumnElement[bool], ...]:

@@ -5,20 +5,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from morula.common.errors import (
-    DAMAGED,
-    ArtifactChanged,
-    ArtifactInvalid,
-    ArtifactMissing,
-    Gone,
-    MorulaError,
-)
+from morula.common.errors import DAMAGED, ArtifactChanged, ArtifactInvalid, ArtifactMissing, Gone, MorulaError
 from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.store import Store
 from morula.common.telemetry import log
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, jobs, slides
 from morula.gateway.ledger.engine import Transactions
-from morula.gateway.pipeline.work import drop
 
 REPAIR_LIMIT = 3
 """So often an attempt of a job has one artifact made again; what is damaged each time is not damaged by chance."""
@@ -33,9 +26,10 @@ async def repair(ledger: Transactions, store: Store, job_id: str, error: MorulaE
     await _check_own(ledger, job, key)
     if await ledger.write(artifacts.count_repair, job_id, key) > REPAIR_LIMIT:
         return False
-    if isinstance(error, ArtifactInvalid) or await is_damaged(ledger, store, key):
-        log.warning("artifact is made again", key=key, reason=error.reason, detail=str(error))
-        await drop(ledger, store, key)
+    log.warning("artifact is made again", key=key, reason=error.reason, detail=str(error))
+    burial = Burial(ledger, store)
+    # Another job may have made it again by now; what cannot be read though it is as it was made is still wrong.
+    await (burial.drop(key) if isinstance(error, ArtifactInvalid) else burial.drop_damaged(key))
     return True
 
 

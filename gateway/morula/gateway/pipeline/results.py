@@ -1,7 +1,6 @@
 """What a job left in the store, and whether it still lies there as it was."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,9 +12,9 @@ from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store, check_sha256
 from morula.common.telemetry import log
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, clusterings, jobs, slides
 from morula.gateway.ledger.engine import Transactions
-from morula.gateway.ledger.holds import Hold, JobLost, beat, check, let_go, take_up
 from morula.gateway.ledger.rows import Row
 from morula.gateway.refs import from_json, row_ref
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
@@ -31,8 +30,8 @@ Check = Callable[[ObjectRef], object]
 async def reopen(ledger: Transactions, store: Store, job_id: str, *, thoroughly: bool) -> bool:
     """Queue a job that succeeded once more if something of what it left is gone or damaged; False where nothing is.
 
-    Thoroughly, all bytes are read; else those are believed of which the store cannot tell that they changed. Of those
-    who ask at once one queues it, and holds it until what is damaged is out of the way: no run may be at work on it.
+    Thoroughly, all bytes are read; else those are believed of which the store cannot tell that they changed. Before it
+    is queued, what is damaged is out of the way; of those who ask at once one queues it.
     """
     job = await ledger.read(jobs.get_job, job_id)
     damaged = await _damaged(ledger, store, job, thoroughly=thoroughly)
@@ -40,37 +39,19 @@ async def reopen(ledger: Transactions, store: Store, job_id: str, *, thoroughly:
         return False
     if any(ref.key.split("/")[2] in OF_PIXELS for ref in damaged):
         await _check_slide(ledger, store, job)
-    hold = await ledger.write(_queue, job_id, job["attempt"])
-    if hold is not None:
-        await _clear_away(ledger, store, hold, damaged)
+    burial = Burial(ledger, store)
+    for ref in damaged:
+        log.warning("artifact is made again", job_id=job_id, key=ref.key)
+        await burial.drop_damaged(ref.key, ref.sha256)
+    await ledger.write(_queue, job_id, job["attempt"])
     return True
 
 
-def _queue(tx: Connection, job_id: str, attempt: int) -> Hold | None:
-    """The job, queued and kept from conductors; None where it was queued since it was seen in this attempt."""
+def _queue(tx: Connection, job_id: str, attempt: int) -> None:
+    """Queue the job unless it was since it was seen in this attempt."""
     row = jobs.get_job(tx, job_id, lock=True)
-    if (row["state"], row["attempt"]) != ("succeeded", attempt):
-        return None
-    queued = jobs.retry_job(tx, job_id, ("succeeded",))
-    return take_up(tx, job_id, queued["generation"], f"reopening/{secrets.token_hex(6)}")
-
-
-async def _clear_away(ledger: Transactions, store: Store, hold: Hold, damaged: Sequence[ObjectRef]) -> None:
-    try:
-        for ref in damaged:
-            log.warning("artifact is made again", job_id=hold.job_id, key=ref.key)
-            await ledger.write(_note_lost, hold, ref.key)
-            await asyncio.to_thread(store.delete, ref.key)
-    except JobLost as lost:
-        log.warning("the job is run before all that is damaged was cleared away", detail=str(lost))
-    finally:
-        await ledger.write(let_go, hold.conductor)
-
-
-def _note_lost(tx: Connection, hold: Hold, key: str) -> None:
-    check(tx, hold)
-    beat(tx, [hold])
-    artifacts.note_lost(tx, key)
+    if (row["state"], row["attempt"]) == ("succeeded", attempt):
+        jobs.retry_job(tx, job_id, ("succeeded",))
 
 
 async def _damaged(ledger: Transactions, store: Store, job: Row, *, thoroughly: bool) -> list[ObjectRef]:

@@ -19,8 +19,8 @@ from morula.common.keys import digest
 from morula.common.refs import ref_of
 from morula.common.store import Store, Stored
 from morula.common.telemetry import log
+from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, jobs, objects, shards
-from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.rows import Row
 from morula.gateway.refs import row_ref
@@ -74,6 +74,7 @@ class Workbench:
     def __init__(self, ledger: HeldLedger, store: Store, job_id: str) -> None:
         self._ledger = ledger
         self._store = store
+        self._burial = Burial(ledger, store)
         self._job_id = job_id
         self._waiting_for: str | None = None
 
@@ -143,7 +144,7 @@ class Workbench:
                 wrong = str(error)
             if wrong:
                 log.warning("artifact gives way", key=key, detail=wrong)
-                await self.outlast(partial(drop, self._ledger, self._store, key))
+                await self.outlast(partial(self._burial.drop, key))
             elif stored is not None:
                 found[key] = ref_of(stored)
         if len(found) < len(piece.keys):
@@ -240,12 +241,6 @@ class Workbench:
 
     async def _note(self, query: Callable[..., None], piece: Piece, *args: object, **kwargs: object) -> None:
         await self._ledger.write(query, self._job_id, piece.stage, piece.number, *args, **kwargs)
-
-
-async def drop(ledger: Transactions, store: Store, key: str) -> None:
-    """Delete an artifact that is not what it should be, so that it is made anew."""
-    await ledger.write(artifacts.note_lost, key)
-    await asyncio.to_thread(store.delete, key)
 
 
 def _is_known(row: Row | None) -> bool:
