@@ -17,10 +17,11 @@ from morula.common.errors import Busy, NotFound, Unavailable
 from morula.common.folder import FolderStore
 from morula.gateway import burial
 from morula.gateway.burial import Burial, Deserted
-from morula.gateway.ledger import artifacts, objects
+from morula.gateway.ledger import artifacts, holds, objects
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.migrate import migrate
+from morula.gateway.ledger.migrate import default_project, migrate
 from morula.gateway.ledger.tables import object_use
+from tests.servers.rows import add_job
 
 LATER = time.time() + 3600.0
 KEY = "default/slide/cells/1.parquet"
@@ -270,3 +271,16 @@ def test_nothing_is_kept_for_who_is_gone(ledger: Ledger) -> None:
         objects.claim(tx, "job", "nobody", [KEY])
     with ledger.reading() as tx:
         assert tx.execute(select(object_use)).all() == []
+
+
+def test_only_what_the_newest_run_claimed_is_the_jobs_own(ledger: Ledger) -> None:
+    """Its former runs, of an earlier version, may have made other artifacts, which nobody makes again."""
+    newer = "default/slide/cells/2.parquet"
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, default_project(tx))
+        objects.claim(tx, "job", job_id, [KEY, newer])
+        artifacts.note_made(tx, [artifacts.Made(key, "a" * 64, 5, "plan") for key in (KEY, newer)])
+        assert holds.take_up(tx, job_id, 0, "conductor")
+        objects.claim(tx, "job", job_id, [newer])
+        assert [row["key"] for row in artifacts.made_by(tx, job_id)] == [newer]
+        assert objects.is_used(tx, KEY)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.rows import Row, every, insert_if_absent
-from morula.gateway.ledger.tables import artifact, object_use, repair
+from morula.gateway.ledger.tables import artifact, job, object_use, repair
 
 ASKED_AT_ONCE = 500
 UNKNOWN = ""
@@ -35,11 +35,11 @@ def find_made(tx: Connection, keys: Sequence[str]) -> dict[str, Row]:
     return found
 
 
-def made_by(tx: Connection, owner_id: str) -> list[Row]:
-    """What is known of the artifacts that an owner uses."""
-    joined = artifact.join(object_use, object_use.c.key == artifact.c.key)
-    query = select(artifact).select_from(joined)
-    return every(tx, query.where(object_use.c.owner_id == owner_id, artifact.c.sha256 != UNKNOWN))
+def made_by(tx: Connection, job_id: str) -> list[Row]:
+    """What is known of the artifacts that a job's newest run made or found: those of runs before may be others."""
+    joined = artifact.join(object_use, object_use.c.key == artifact.c.key).join(job, object_use.c.owner_id == job.c.id)
+    newest = (job.c.id == job_id) & (object_use.c.generation == job.c.generation)
+    return every(tx, select(artifact).select_from(joined).where(newest, artifact.c.sha256 != UNKNOWN))
 
 
 def note_made(tx: Connection, made: Iterable[Made]) -> None:

@@ -33,23 +33,35 @@ class Going(NamedTuple):
 
 def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None:
     """Have these objects kept for an owner; NotFound where it is gone, Busy while one of them is being deleted."""
-    owner = OWNERS.get(kind)
-    if owner is not None:
-        found = select(owner.c.id).where(owner.c.id == owner_id).with_for_update(read=True, key_share=True)
-        if tx.execute(found).first() is None:
-            raise NotFound(f"There is no {kind} with this id.", **{f"{kind}_id": owner_id})
-    since = now()
+    generation = _hold_owner(tx, kind, owner_id)
     # In one order, so that claims wait for each other and never in a circle.
     ordered = sorted(set(keys))
-    if not ordered:
-        return
+    if ordered:
+        _claim(tx, kind, owner_id, generation, ordered)
+
+
+def _hold_owner(tx: Connection, kind: str, owner_id: str) -> int:
+    """Keep the owner from being deleted; its generation, where it has any."""
+    owner = OWNERS.get(kind)
+    if owner is None:
+        return 0
+    generation = owner.c.generation if owner is job else literal(0)
+    found = select(generation).where(owner.c.id == owner_id).with_for_update(read=True, key_share=True, of=owner)
+    row = tx.execute(found).first()
+    if row is None:
+        raise NotFound(f"There is no {kind} with this id.", **{f"{kind}_id": owner_id})
+    return int(row[0])
+
+
+def _claim(tx: Connection, kind: str, owner_id: str, generation: int, ordered: Sequence[str]) -> None:
     held = _hold(tx, ordered)
     if any(held.values()):
         raise Busy("An earlier object of the same name is just being deleted; try again soon.")
     tx.execute(delete(doomed_object).where(doomed_object.c.key.in_(ordered)))
-    uses = [{"key": key, "owner_id": owner_id, "owner_kind": kind, "since": since} for key in ordered]
+    fixed = {"owner_id": owner_id, "owner_kind": kind, "since": now(), "generation": generation}
     insert = _insert(tx, object_use)
-    renewed = {"since": insert.excluded.since}
+    renewed = {"since": insert.excluded.since, "generation": insert.excluded.generation}
+    uses = [{"key": key, **fixed} for key in ordered]
     tx.execute(insert.on_conflict_do_update(index_elements=["key", "owner_id"], set_=renewed), uses)
 
 

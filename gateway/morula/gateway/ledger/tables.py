@@ -308,6 +308,8 @@ object_use = Table(
     Column("owner_id", String(36), primary_key=True),
     Column("owner_kind", Text, nullable=False),
     Column("since", Double, nullable=False),
+    # Under which generation of its owner, where that is a job, it was claimed last.
+    Column("generation", BigInteger, nullable=False, server_default="0"),
     Index("ix_object_use_owner_id", "owner_id"),
     Index("ix_object_use_owner_kind_since", "owner_kind", "since"),
 )
