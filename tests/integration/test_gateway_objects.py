@@ -284,3 +284,13 @@ def test_only_what_the_newest_run_claimed_is_the_jobs_own(ledger: Ledger) -> Non
         objects.claim(tx, "job", job_id, [newer])
         assert [row["key"] for row in artifacts.made_by(tx, job_id)] == [newer]
         assert objects.is_used(tx, KEY)
+
+
+async def test_more_keys_are_claimed_than_a_statement_takes(postgres_url: str) -> None:
+    url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
+    migrate(url)
+    ledger = Ledger(url)
+    await ledger.write(keep, "a", *(f"default/slide/cells/{number}" for number in range(66_000)))
+    with ledger.reading() as tx:
+        assert objects.owners_of_many(tx, objects.UPLOAD, 65_999) == ["a"]
+    ledger.close()

@@ -53,7 +53,6 @@ def test_what_sqlite_says(statement: str, passing: bool, tmp_path: Path, request
         (psycopg.errors.LockNotAvailable(), True),
         (psycopg.errors.ReadOnlySqlTransaction(), True),
         (psycopg.errors.IdleInTransactionSessionTimeout(), True),
-        (psycopg.OperationalError("connection refused"), True),
         (psycopg.errors.UniqueViolation(), False),
         (psycopg.errors.UndefinedTable(), False),
         (psycopg.errors.QueryCanceled(), False),
@@ -65,3 +64,13 @@ def test_what_postgresql_says(error: psycopg.Error, passing: bool) -> None:
     kind = IntegrityError if isinstance(error, psycopg.IntegrityError) else OperationalError
     assert passes(kind("SELECT 1", {}, error)) is passing
     assert not passes(ValueError("something else"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken", "passing"), [(None, False, True), ("SELECT 1", True, True), ("SELECT 1", False, False)]
+)
+def test_what_comes_of_no_server(statement: str | None, broken: bool, passing: bool) -> None:
+    """Not reached, lost meanwhile, or too long a statement: the driver calls all three by one name."""
+    error = psycopg.OperationalError("sending query and params failed")
+    assert passes(OperationalError(statement, {}, error, connection_invalidated=broken)) is passing
+    assert passes(error), "while a connection is prepared"

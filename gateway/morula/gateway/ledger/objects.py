@@ -23,6 +23,10 @@ UPLOAD = "upload"
 """Owner of what becomes a slide; it has no row, and is forgotten when nobody can still be at work on it."""
 
 
+CLAIMED_AT_ONCE = 500
+"""So many keys are named in one statement, which takes a limited number of parameters."""
+
+
 class Going(NamedTuple):
     """An object that is being deleted: by whom, and a count that grows as long as they are at it."""
 
@@ -36,8 +40,8 @@ def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None
     generation = _hold_owner(tx, kind, owner_id)
     # In one order, so that claims wait for each other and never in a circle.
     ordered = sorted(set(keys))
-    if ordered:
-        _claim(tx, kind, owner_id, generation, ordered)
+    for start in range(0, len(ordered), CLAIMED_AT_ONCE):
+        _claim(tx, kind, owner_id, generation, ordered[start : start + CLAIMED_AT_ONCE])
 
 
 def _hold_owner(tx: Connection, kind: str, owner_id: str) -> int:

@@ -48,8 +48,9 @@ def passes(error: BaseException) -> bool:
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate
         if state is None:
-            # It never reached a server, or the connection broke.
-            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+            # It never reached a server, or the connection broke; where that stands, the statement cannot be said.
+            stands = isinstance(error, DBAPIError) and error.statement is not None and not error.connection_invalidated
+            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not stands
         return state in POSTGRES_PASSING or state.startswith(POSTGRES_PASSING_CLASSES)
     return False
 
