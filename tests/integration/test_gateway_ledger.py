@@ -191,18 +191,19 @@ def test_words_are_counted_where_they_count_and_boards_with_words_are_offered_fi
         row = labels.get_labelling(tx, labelling_id)
         empty = labels.create_labelling(tx, row["clustering_id"], row["label_set_id"], 10)
         for kind, body in (
-            ("page_named", {"class_number": 1}),
-            ("page_named", {"class_number": None}),
-            ("page_named", {"class_number": 2}),
+            ("page_named", {"class_number": 1, "cells": [{"row": 7}]}),
+            ("page_named", {"class_number": None, "cells": [{"row": 8}]}),
+            ("page_named", {"class_number": 2, "cells": [{"row": 9}]}),
             ("cell_set", {"row": 1, "class_number": 2}),
             ("undone", {"seq": 3}),
+            ("page_named", {"class_number": 2, "cells": [{"row": 7}]}),
         ):
             labels.append_event(tx, labelling_id, "a", kind, body, None)
         slide_id = clusterings.clustering_slides(tx, row["clustering_id"])[0]["slide_id"]
         offered = boards.boards_of_slides(tx, [slide_id])[slide_id]
         assert boards.labelled_before(tx, row["clustering_id"]) == []
     told = [(one["id"], one["page_count"], one["word_count"], one["slide_count"]) for one in offered]
-    assert told == [(labelling_id, 1, 2, 1), (empty, 0, 0, 1)]
+    assert told == [(labelling_id, 1, 3, 1), (empty, 0, 0, 1)]
 
 
 async def test_what_rests_on_something_that_is_gone_is_a_conflict(ledger: Ledger, project: str) -> None:

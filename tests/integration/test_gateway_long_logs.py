@@ -26,7 +26,7 @@ STEPS = 100
 
 
 def page(seq: int) -> dict[str, object]:
-    cells = [{"row": row, "class_number": 1, "shown_class_number": None} for row in range(12)]
+    cells = [{"row": row, "class_number": 1, "shown_class_number": None} for row in range(12 * seq, 12 * seq + 12)]
     return {"class_number": 1, "cells": cells, "place": {"node_id": 1, "leaf": 1}, "version": 0, "page_seq": seq - 1}
 
 

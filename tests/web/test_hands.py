@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.web.board import cell_of, events, heading, page_number, settled, state
 from tests.web.conftest import OpenPage
 
+NEXT = re.compile(r"/labellings/[^/]+/page(\?.*)?$")
 SAYING = re.compile(r"/labellings/[^/]+/events$")
 
 
@@ -103,6 +104,43 @@ def test_a_key_before_the_next_page_is_there_is_told_and_an_undo_waits(
     settled(board)
     assert [event["kind"] for event in events(address, labelling)] == ["page_named", "undone"]
     assert page_number(board) == 1
+
+
+def test_a_page_whose_successor_does_not_come_takes_no_more_keys(board: Page, address: str, labelling: str) -> None:
+    away = '{"title": "The labeller is away", "status": 409}'
+    board.route(NEXT, lambda route: route.fulfill(status=409, content_type="application/problem+json", body=away))
+    board.keyboard.press("1")
+    expect(board.locator(".notes")).to_contain_text("The labeller is away")
+    board.keyboard.press("2")
+    expect(board.locator(".notes")).to_contain_text("named nothing")
+    board.unroute(NEXT)
+    board.keyboard.press("ArrowRight")
+    expect(heading(board)).to_have_text("Page 2")
+    assert [event["body"]["class_number"] for event in events(address, labelling)] == [1]
+
+
+def test_a_renaming_taken_back_leaves_the_name_before_which_can_be_changed(
+    board: Page, address: str, labelling: str
+) -> None:
+    board.keyboard.press("1")
+    expect(heading(board)).to_have_text("Page 2")
+    settled(board)
+    board.keyboard.press("ArrowLeft")
+    expect(heading(board)).to_have_text("Page 1")
+    board.keyboard.press("2")
+    expect(heading(board)).to_have_text("Page 2")
+    settled(board)
+    assert state(address, labelling)["page_count"] == 1
+    board.keyboard.press("u")
+    expect(heading(board)).to_have_text("Page 1")
+    settled(board)
+    expect(board.locator(".focus")).to_contain_text("12 Tumour")
+    board.keyboard.press("3")
+    expect(heading(board)).to_have_text("Page 2")
+    settled(board)
+    said = [event["body"].get("class_number") for event in events(address, labelling)]
+    assert said == [1, 2, None, 3]
+    assert set(dict(state(address, labelling)["marks"]).values()) == {3}
 
 
 def test_a_name_that_is_there_already_is_told_beside_its_field(board: Page, address: str, labelling: str) -> None:
@@ -206,7 +244,8 @@ def test_what_was_said_offline_and_is_refused_is_told_until_somebody_has_read_it
     board.keyboard.press("Escape")
     expect(board.locator(".notes")).to_be_empty()
     board.keyboard.press("Enter")
-    expect(heading(board)).to_have_text("Page 3")
+    expect(heading(board)).to_have_text("Page 2")  # Named again it is the same page.
+    settled(board)
     assert [event["body"]["class_number"] for event in events(address, labelling)] == [1, 2]
 
 
@@ -228,7 +267,8 @@ def test_pages_of_a_former_window_are_gone_back_to_and_named_again(board: Page, 
     expect(board.locator(".notes")).to_contain_text("No page was named before this one")
     settled(board)
     board.keyboard.press("3")
-    expect(heading(board)).to_have_text("Page 4")
+    expect(heading(board)).to_have_text("Page 3")  # Named again it is the same page.
+    settled(board)
     first, _, again = [event["body"] for event in events(address, labelling)]
     assert [cell["row"] for cell in again["cells"]] == [cell["row"] for cell in first["cells"]]
     assert (first["class_number"], again["class_number"]) == (1, 3)

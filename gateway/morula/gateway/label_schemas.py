@@ -107,6 +107,10 @@ class HeldOut(Answer):
     model_macro_f1: float
     cluster_macro_f1: float
     constant_macro_f1: float
+    constant_accuracy: float
+    """Of calling every cell by the class that was commonest on the other pages."""
+    named_share: float
+    """Share of the held-out cells to which a cluster's name gave a class without their page."""
 
 
 class ClassCount(Answer):
@@ -151,6 +155,7 @@ class State(Answer):
     sure_count: int
     seen_count: int
     page_count: int
+    """Pages that were looked at: named or put off, each once."""
     mark_count: int
     class_counts: list[ClassCount]
     unlabelled_count: int

@@ -20,6 +20,9 @@ export interface Refusal {
   problem: Problem;
 }
 
+/** As it lies on the shelf: a refused word bears the problem, until the person was told. */
+export type KeptWord = Word & { problem?: Problem };
+
 /** What became of a word: the labelling with it, or why it was not taken. */
 export type Outcome = { labelling: Labelling } | Refusal;
 
@@ -62,13 +65,17 @@ export class Outbox {
   }
 
   /** Words of a window that is gone come before this one's own; whether they were sent nobody knows. */
-  adopt(words: readonly Word[]): void {
-    this.keep([...words.map((word) => ({ ...word, tried: true })), ...this.words.value]);
+  adopt(kept: readonly KeptWord[]): void {
+    const refused = kept.flatMap(({ problem, ...word }) => (problem ? [{ word, problem }] : []));
+    const words = kept.filter((one) => !one.problem).map((word) => ({ ...word, tried: true }));
+    this.refused.value = [...refused, ...this.refused.value];
+    this.keep([...words, ...this.words.value]);
     void this.send();
   }
 
   told(refusals: readonly Refusal[]): void {
     this.refused.value = this.refused.value.filter((one) => !refusals.includes(one));
+    this.keep(this.words.value);
   }
 
   /** Sends at once what waits for its next attempt; until that has failed nothing is in its way. */
@@ -90,7 +97,8 @@ export class Outbox {
 
   private keep(words: readonly Word[]): void {
     this.words.value = words;
-    this.isKept.value = lay(this.place, words.length > 0 ? words : null);
+    const kept: KeptWord[] = [...this.refused.value.map(({ word, problem }) => ({ ...word, problem })), ...words];
+    this.isKept.value = lay(this.place, kept.length > 0 ? kept : null);
   }
 
   private async send(): Promise<void> {

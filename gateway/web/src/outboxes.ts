@@ -1,7 +1,7 @@
 // The outboxes of this window. It takes over the words that an earlier one left behind when it was closed or loaded anew.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { api } from "./api";
-import { Outbox, type Post, type Word } from "./outbox";
+import { type KeptWord, Outbox, type Post } from "./outbox";
 import { find, keysBelow, lay, newName } from "./shelf";
 
 const UNSENT = "morula.unsent/";
@@ -34,6 +34,16 @@ export const unsent = computed(() => {
     isKept: boxes.every((box) => box.isKept.value),
   };
 });
+
+/** Calls `then` whenever the last word of this window has arrived. Answers how to stop that. */
+export function newlySent(then: () => void): () => void {
+  let before = 0;
+  return effect(() => {
+    const { count } = unsent.value;
+    if (before > 0 && count === 0) then();
+    before = count;
+  });
+}
 
 /** Words that were not taken and of which no room has told. */
 export const refusals = computed(() => [...open.value.values()].flatMap((box) => box.refused.value));
@@ -74,6 +84,6 @@ async function adopt(place: string, labelling: string): Promise<void> {
   lay(place, null);
 }
 
-function isWords(value: unknown): value is Word[] {
+function isWords(value: unknown): value is KeptWord[] {
   return Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null && "event" in one);
 }

@@ -187,11 +187,13 @@ export interface HeldOut {
   cell_count: number;
   cluster_accuracy: number;
   cluster_macro_f1: number;
+  constant_accuracy: number;
   constant_macro_f1: number;
   high: number;
   low: number;
   model_accuracy: number;
   model_macro_f1: number;
+  named_share: number;
   page_count: number;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ProblemError } from "../src/api";
 import { Outbox, type Word } from "../src/outbox";
+import { find } from "../src/shelf";
 import type { LabelEvent, Labelling, SaidEvent } from "../src/types";
 
 const cell = (row: number, class_number = 1): LabelEvent => ({ kind: "cell_set", body: { row, class_number } });
@@ -112,6 +113,20 @@ describe("the outbox", () => {
     expect(outbox.refused.value).toMatchObject([{ word: { id: "1" }, problem: { status: 412 } }]);
     outbox.told(outbox.refused.value);
     expect(outbox.refused.value).toEqual([]);
+  });
+
+  test("a refused word outlives its window until the person was told", async () => {
+    const gateway = new Gateway();
+    const place = `morula.unsent/one/${crypto.randomUUID()}`;
+    const outbox = new Outbox("one", place, gateway.post);
+    gateway.refusal = 422;
+    await outbox.say(cell(1), 0);
+    const next = opened(gateway);
+    next.adopt(find(place, Array.isArray) ?? []);
+    expect(next.refused.value).toMatchObject([{ word: { event: cell(1) }, problem: { status: 422 } }]);
+    expect(next.words.value).toEqual([]);
+    outbox.told(outbox.refused.value);
+    expect(find(place, Array.isArray)).toBeNull();
   });
 
   test("words of a window that is gone come first, and are not said again where they had arrived", async () => {

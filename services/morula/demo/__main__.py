@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ SUMMARY = "summary.json"
 
 def main() -> None:
     """Runs the demonstration; `--no-serve` ends it instead of leaving the page open."""
-    serves = "--no-serve" not in sys.argv
+    parser = argparse.ArgumentParser(prog="python -m morula.demo", description=__doc__)
+    parser.add_argument("--no-serve", dest="serves", action="store_false", help="end instead of leaving the page open")
+    serves = parser.parse_args().serves
     console = Console(highlight=False, soft_wrap=True)
     with terminating():
         demo(console, serves=serves)

@@ -31,7 +31,9 @@ class Truth:
     def read(cls, path: Path) -> Truth:
         table = pq.read_table(path, columns=["x_px", "y_px", "class"])
         points = np.column_stack([table["x_px"].to_numpy(), table["y_px"].to_numpy()])
-        return cls(points, np.array(table["class"].to_pylist(), dtype=np.str_))
+        # As people write the names of classes: where a label set has one already, no second one is added.
+        names = [str(name).capitalize() for name in table["class"].to_pylist()]
+        return cls(points, np.array(names, dtype=np.str_))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from morula.common.errors import InvalidArgument, Stale
 from morula.gateway.labels.effective import NOT_SURE
 from morula.gateway.labels.fold import check_unchanged, check_undo, fold
-from morula.gateway.labels.said import LabelEvent, Word
+from morula.gateway.labels.said import LabelEvent, SeenPage, Word
 
 
 def page(seq: int, cells: dict[int, int | None], class_number: int | None, node: int = 5, leaf: int = 2) -> LabelEvent:
@@ -44,15 +44,20 @@ def test_a_page_marks_its_cells_and_odd_ones_are_only_seen() -> None:
     assert labels.words == {10: Word(1, 1, 1), 11: Word(0, 1, 1), 12: Word(None, 1, 1)}
     assert (labels.marks, labels.odd, labels.mark_count) == ({10: 1, 12: NOT_SURE}, {11: 1}, 1)
     assert labels.seen_rows == {10, 11, 12}
-    assert labels.places == [(5, 2)]
-    assert labels.named_page_count == 1
+    assert labels.pages == {10: SeenPage(1, 5, 2)}
 
 
 def test_a_page_put_off_is_seen_and_not_counted_as_named() -> None:
     labels = fold([page(1, {10: None, 11: 0}, class_number=None)])
     assert (labels.marks, labels.odd, labels.mark_count) == ({10: NOT_SURE}, {}, 0)
     assert labels.seen_rows == {10, 11}
-    assert (len(labels.places), labels.named_page_count) == (1, 0)
+    assert labels.pages == {10: SeenPage(1, 5, 2)}
+
+
+def test_a_page_that_is_named_again_is_the_same_page() -> None:
+    labels = fold([page(1, {10: 1, 11: 1}, 1), page(2, {12: 1}, 1), page(3, {10: 2, 11: 2}, 2)])
+    assert [seen.number for seen in labels.pages.values()] == [1, 2]
+    assert [labels.words[row].page for row in (10, 11, 12)] == [1, 1, 2]
 
 
 def test_naming_a_page_names_no_cluster() -> None:
@@ -138,8 +143,8 @@ def test_an_undone_event_is_as_if_never_said(steps: list[tuple[str, Any, Any]]) 
     undone = {event.body["seq"] for event in log if event.kind == "undone"}
     kept = [event for event in log if event.kind != "undone" and event.seq not in undone]
     whole, short = fold(log), fold(kept)
-    assert (whole.words, whole.names, whole.places) == (short.words, short.names, short.places)
-    assert (whole.seen_rows, whole.named_page_count) == (short.seen_rows, short.named_page_count)
+    assert (whole.words, whole.names, whole.pages) == (short.words, short.names, short.pages)
+    assert whole.seen_rows == short.seen_rows
 
 
 @given(st.lists(bodies, max_size=25))

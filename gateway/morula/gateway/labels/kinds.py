@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, RootModel, model_validator
 
 from morula.common.formats import NOISE_LEAF
-from morula.gateway.labels.said import Labels, Word
+from morula.gateway.labels.said import Labels, SeenPage, Word
 from morula.gateway.schemas import ClassNumber, Name, NodeId, Number, Request, Row
 
 SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
@@ -90,13 +90,14 @@ class PageNamed(Said):
 
     @staticmethod
     def apply(labels: Labels, body: Body) -> None:
-        place = body["place"]
-        labels.places.append((place["node_id"], place["leaf"]))
-        labels.named_page_count += body["class_number"] is not None
+        place, first = body["place"], body["cells"][0]["row"]
+        before = labels.pages.get(first)
+        page_number = before.number if before else len(labels.pages) + 1
+        labels.pages[first] = SeenPage(page_number, place["node_id"], place["leaf"])
         for cell in body["cells"]:
             labels.seen_rows.add(cell["row"])
             number, shown = cell["class_number"], cell["shown_class_number"]
-            labels.words[cell["row"]] = Word(number, len(labels.places), body["class_number"], shown)
+            labels.words[cell["row"]] = Word(number, page_number, body["class_number"], shown)
 
     @staticmethod
     def rows(body: Body) -> list[int]:

@@ -9,7 +9,7 @@ from morula.common.errors import NotFound
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
 from morula.gateway.labels.facts import facts, sentence, standings
-from morula.gateway.labels.fold import counting
+from morula.gateway.labels.fold import counting, fold
 from morula.gateway.labels.learning import Cut, Learning, Snapshot
 from morula.gateway.labels.said import LabelEvent
 from morula.gateway.pictures import WINDOW_UM, cell_pictures
@@ -59,7 +59,8 @@ class Paging:
         view = await self._views.get(snapshot.row["clustering_id"])
         cut = await self._learning.cut(view, snapshot.row["cluster_count"])
         page = await asyncio.to_thread(_page, _shown(named[-1]), snapshot, view, cut)
-        return page.model_copy(update={"number": len(named), "seq": seq - 1})
+        number = fold(named).pages[named[-1].body["cells"][0]["row"]].number
+        return page.model_copy(update={"number": number, "seq": seq - 1})
 
 
 def _shown(event: LabelEvent) -> NextPageResponse:
@@ -75,7 +76,7 @@ def _request(snapshot: Snapshot, view: ClusteringView, cut: Cut, node_id: int, c
         clustering=view.artifacts,
         node_of_leaf=cut.node_of_leaf,
         seen_rows=sorted(snapshot.labels.seen_rows),
-        past=[PagePlace(node_id=node, leaf=leaf) for node, leaf in snapshot.labels.places],
+        past=[PagePlace(node_id=page.node_id, leaf=page.leaf) for page in snapshot.labels.pages.values()],
         cell_count=cell_count,
         node_id=node_id,
     )
@@ -92,7 +93,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
     told, text = describe(view, members)
     pictures = cell_pictures(view, [cell.row for cell in answer.cells])
     return Page(
-        number=len(snapshot.labels.places) + 1,
+        number=len(snapshot.labels.pages) + 1,
         seq=snapshot.labels.seq,
         place=Place(node_id=answer.place.node_id, leaf=answer.place.leaf, cell_count=len(members)),
         reason=REASONS.get(answer.reason, "requested"),

@@ -26,11 +26,20 @@ class Word:
 
     class_number: int | None
     page: int
-    """Page it was said on, from 1; 0 for a cell set by itself."""
+    """Number of the page it was said on, from 1; 0 for a cell set by itself."""
     page_class: int | None = None
     """What the page was named, or None where it was put off or the cell was set by itself."""
     shown_class: int | None = None
     """The pre-label that the person saw with it."""
+
+
+@dataclass(frozen=True)
+class SeenPage:
+    """A page that was named or put off, however often."""
+
+    number: int
+    node_id: int
+    leaf: int
 
 
 @dataclass
@@ -41,9 +50,8 @@ class Labels:
     words: dict[int, Word] = field(default_factory=dict)
     seen_rows: set[int] = field(default_factory=set)
     names: dict[int, int] = field(default_factory=dict)
-    places: list[tuple[int, int]] = field(default_factory=list)
-    """Node and leaf of each page so far, pages that were put off among them."""
-    named_page_count: int = 0
+    pages: dict[int, SeenPage] = field(default_factory=dict)
+    """Each page so far by its first cell, pages that were put off among them: named again it is the same page."""
     last: LabelEvent | None = None
     """The newest event that still counts: what an undo would take back."""
 

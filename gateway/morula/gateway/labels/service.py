@@ -115,7 +115,7 @@ def _state(
         cell_count=view.cell_count,
         sure_count=learnt.answer.sure_count,
         seen_count=len(said.seen_rows),
-        page_count=said.named_page_count,
+        page_count=len(said.pages),
         mark_count=said.mark_count,
         class_counts=[
             ClassCount(class_number=one.number, cell_count=int(counts[one.number])) for one in label_set.classes

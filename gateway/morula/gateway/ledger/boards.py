@@ -72,10 +72,11 @@ def _said(clusterings: Select[tuple[str]]) -> Select[tuple[str, int, int, float]
     taken_back = select(label_event.c.labelling_id, label_event.c.body["seq"].as_integer().label("seq")).distinct()
     undone = taken_back.where(of_these, label_event.c.kind == "undone").subquery()
     is_undone = and_(undone.c.labelling_id == label_event.c.labelling_id, undone.c.seq == label_event.c.seq)
+    first_cell = label_event.c.body[("cells", 0, "row")].as_integer()  # A page that is named again is the same page.
     return (
         select(
             label_event.c.labelling_id,
-            func.count().filter(label_event.c.kind == "page_named").label("page_count"),
+            func.count(first_cell.distinct()).filter(label_event.c.kind == "page_named").label("page_count"),
             func.count().label("word_count"),
             func.max(label_event.c.time).label("time"),
         )

@@ -142,6 +142,7 @@ function Content({ board }: { board: Board }) {
           turn={turn}
           section={sight.section}
           labelling={labelling}
+          whole={board.clusters.value?.clusters.find((one) => one.node_id === turn.page.place.node_id)}
           slide={board.slides.value.get(turn.page.where.slide_id)}
           context={context}
           ready={board.ready.value}

@@ -1,7 +1,7 @@
 // The page in focus: one decision at a time.
 
-import { count } from "../format";
-import type { Labelling, Page, Slide } from "../types";
+import { count, countOf } from "../format";
+import type { Cluster, Labelling, Page, Slide } from "../types";
 import { Cells } from "./cells";
 import { type Choice, canAccept, shortSummary, summary, touch } from "./decide";
 import { Facts, Where } from "./facts";
@@ -33,6 +33,8 @@ interface FocusProps {
   section: { current: HTMLElement | null };
   labelling: Labelling;
   slide: Slide | undefined;
+  /** The whole cluster of which the page shows cells, once it is known. */
+  whole: Cluster | undefined;
   context: boolean;
   /** The page can be named. */
   ready: boolean;
@@ -47,10 +49,20 @@ interface FocusProps {
   setContext: (on: boolean) => void;
 }
 
+/** A page is of one leaf, and a cluster may have several: its cells are then a part of it. */
+function isPart(page: Page, whole: Cluster): boolean {
+  return page.place.cell_count < whole.cell_count;
+}
+
+function clusterOf(page: Page, whole: Cluster | undefined): string {
+  const name = `cluster ${page.place.node_id}`;
+  return whole && isPart(page, whole) ? `one part of ${name}` : name;
+}
+
 export function Focus(props: FocusProps) {
   const { labelling, turn } = props;
   const { page, choice } = turn;
-  const cluster = `cluster ${page.place.node_id}`;
+  const cluster = clusterOf(page, props.whole);
   const heading = `Page ${page.number}`;
   return (
     // The pointer takes no focus here: Enter must stay the page's key after a click on a cell.
@@ -64,7 +76,9 @@ export function Focus(props: FocusProps) {
       <header>
         <h1 id="page-title">{heading}</h1>
         <span class="muted">
-          {page.cells.length} of {count(page.place.cell_count)} cells in {cluster} · {standing(props)}
+          {page.cells.length} of {count(page.place.cell_count)} cells in {cluster}
+          {props.whole && isPart(page, props.whole) && ` (${countOf(props.whole.cell_count, "cell")})`} ·{" "}
+          {standing(props)}
         </span>
         <span class="muted push scale">
           {page.window_um} µm wide{" "}

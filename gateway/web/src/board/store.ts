@@ -28,6 +28,8 @@ export interface Turn {
   seq: number | null;
   /** What others said of its cells before it was refused. */
   others?: ReadonlyMap<number, Mark>;
+  /** The turn as it was named before it was named again: what an undo brings back. */
+  before?: Turn | undefined;
 }
 
 const RESUME_MS = 2000;
@@ -53,10 +55,13 @@ export class Board {
   readonly outbox;
   private readonly working = signal(0);
   private readonly arriving = signal(0);
+  /** The page in focus was named just now and the next one has not come: keys are meant for that one. */
+  private readonly isDone = signal(false);
   readonly busy = computed(() => this.working.value > 0 || this.outbox.words.value.length > 0);
   /** The page in focus is on the screen and can be named. */
   readonly ready = computed(
-    () => this.arriving.value === 0 && this.turn.value !== null && this.turn.value.state !== "unsent",
+    () =>
+      this.arriving.value === 0 && !this.isDone.value && this.turn.value !== null && this.turn.value.state !== "unsent",
   );
   private readonly drafts: Drafts;
   private isShown = false;
@@ -92,11 +97,11 @@ export class Board {
       await takenOver;
       this.outbox.tryNow();
       await this.outbox.still();
-      const labelling = await api.labelling(this.id);
+      const labelling = await this.ask();
       this.clustering.value = await api.clustering(labelling.clustering_id);
       this.take(labelling);
     } catch (error) {
-      this.problem.value = asProblem(error);
+      this.problem.value ??= asProblem(error);
       this.resumeLater(this.problem.value);
       return;
     }
@@ -104,6 +109,16 @@ export class Board {
     await this.act(async () => {
       await Promise.all([this.loadSlides(), this.loadClusters()]);
     });
+  }
+
+  /** The labelling as it is now. Where it was deleted, also while nobody listened, the board is gone. */
+  private async ask(): Promise<Labelling> {
+    try {
+      return await api.labelling(this.id);
+    } catch (error) {
+      if (asProblem(error).status === 404) this.gone();
+      throw error;
+    }
   }
 
   /** One after the other. What is refused is told beside what is shown, which stays. */
@@ -120,6 +135,7 @@ export class Board {
   }
 
   private tell(problem: Problem): void {
+    if (this.problem.value) return; // There is no board any more, which says so.
     const text = [titleOf(problem), problem.detail].filter(Boolean).join(". ");
     const stands = this.turn.value?.state === "open";
     this.notice.value = stands ? { text } : { text, action: { label: "Try again", act: () => void this.resume() } };
@@ -165,6 +181,7 @@ export class Board {
   private put(turn: Turn | null): void {
     const said = this.turns.value.filter((one) => one.state !== "open");
     batch(() => {
+      this.isDone.value = false;
       this.finished.value = turn === null;
       this.turns.value = turn ? [...said, turn] : said;
       this.at.value = said.length;
@@ -186,8 +203,15 @@ export class Board {
     const last = this.turns.value.length - (this.finished.value ? 0 : 1);
     const to = this.at.value + step;
     if (to < 0) void this.act(() => this.showEarlier());
-    else if (to <= last) this.at.value = to;
+    else if (to <= last) this.focus(to);
     else if (this.turn.value?.state !== "open") void this.act(() => this.showPage());
+  }
+
+  private focus(at: number): void {
+    batch(() => {
+      this.isDone.value = false;
+      this.at.value = at;
+    });
   }
 
   /** Goes behind the first page that is here: to what an earlier window named, or another one. */
@@ -205,7 +229,7 @@ export class Board {
       const choice = { ...UNDECIDED, said: saidIn(named) };
       batch(() => {
         this.turns.value = [{ page, choice, state: "named", seq: named.seq }, ...this.turns.value];
-        this.at.value = this.at.value === 0 ? 0 : this.at.value + 1;
+        this.focus(this.at.value === 0 ? 0 : this.at.value + 1);
       });
       await painted();
     } finally {
@@ -252,15 +276,18 @@ export class Board {
     const choice = { ...turn.choice, said: saidIn(event) };
     if ("problem" in outcome) return this.refused(turn.page, choice);
     this.drafts.forget(turn.page);
-    this.change(turn.page, { state: "named", seq: outcome.labelling.seq, choice });
-    if (wish === this.wish) await this.act(() => this.showPage());
+    const before = turn.state === "named" ? turn : undefined;
+    this.change(turn.page, { state: "named", seq: outcome.labelling.seq, choice, before });
+    if (wish !== this.wish) return;
+    this.isDone.value = true;
+    await this.act(() => this.showPage());
   }
 
   /** What was said stays to be looked at with the arrow keys, with what others said: that is what a new word would change. */
   private async refused(page: Page, choice: Choice): Promise<void> {
     this.change(page, { state: "refused", choice });
     await this.act(async () => {
-      const now = await api.labelling(this.id);
+      const now = await this.ask();
       this.take(now);
       const others = new Map([...now.odd.map(([row]): [number, Mark] => [row, ODD]), ...now.marks]);
       this.change(page, { page: { ...page, seq: now.seq }, seq: null, others });
@@ -283,12 +310,19 @@ export class Board {
   private async takeBack(before: Labelling, last: { seq: number; kind: string }): Promise<void> {
     const outcome = await this.outbox.say({ kind: "undone", body: { seq: last.seq } }, before.seq);
     if ("problem" in outcome) {
-      this.take(await api.labelling(this.id));
+      this.take(await this.ask());
       return;
     }
     const undone = this.turns.value.find((turn) => turn.seq === last.seq);
-    if (undone) this.reopen(undone);
+    if (undone?.before) this.restore(undone, undone.before);
+    else if (undone) this.reopen(undone);
     else if (last.kind === "page_named") await this.showPage();
+  }
+
+  /** It stands as it was named before; what was open stays. */
+  private restore(undone: Turn, before: Turn): void {
+    this.turns.value = this.turns.value.map((turn) => (turn === undone ? before : turn));
+    this.focus(this.turns.value.indexOf(before));
   }
 
   private reopen(undone: Turn): void {
@@ -314,7 +348,7 @@ export class Board {
   cut(cluster_count: number): void {
     void this.act(async () => {
       await api.setCut(this.id, cluster_count);
-      this.take(await api.labelling(this.id));
+      this.take(await this.ask());
       await Promise.all([this.loadClusters(), this.showPage()]);
     });
   }
@@ -323,7 +357,7 @@ export class Board {
   async changeClasses(change: (set_id: string) => Promise<unknown>): Promise<Problem | null> {
     try {
       await change(this.labelling.value?.label_set.id ?? "");
-      this.take(await api.labelling(this.id));
+      this.take(await this.ask());
       return null;
     } catch (error) {
       return asProblem(error);
@@ -333,7 +367,7 @@ export class Board {
   /** Another window said something, or the labeller caught up. A page that others named is not taken away under a hand. */
   async hear(): Promise<void> {
     if (!this.labelling.value) return;
-    await api.labelling(this.id).then(
+    await this.ask().then(
       (now) => this.heard(now),
       (error: unknown) => this.tell(asProblem(error)),
     );

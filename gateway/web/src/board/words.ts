@@ -23,7 +23,7 @@ export function heldOutSentence(labelling: Labelling): string {
   const { accuracy, low, high, cell_count, page_count } = held_out;
   const about = `About ${right(accuracy)} of 100 labels of cells that nobody saw are right (${right(low)} to ${right(high)})`;
   const basis = `${countOf(cell_count, "cell")} of ${countOf(page_count, "page")} held out`;
-  return `${about}: ${spread === "model" ? byModel(labelling, held_out, basis) : byNames(held_out, basis)}`;
+  return `${about}: ${spread === "model" ? byModel(held_out, basis) : byNames(held_out, basis)}`;
 }
 
 function right(share: number): number {
@@ -31,25 +31,30 @@ function right(share: number): number {
 }
 
 /** The estimate lies halfway between what was measured and the model's own confidence, which is told, too. */
-function byModel({ cluster_names }: Labelling, { accuracy, model_accuracy, cluster_accuracy }: HeldOut, basis: string) {
+function byModel(held_out: HeldOut, basis: string): string {
+  const { accuracy, model_accuracy } = held_out;
   const expected = 2 * accuracy - model_accuracy;
-  const names =
-    cluster_names.length === 0
-      ? "cluster names could not be compared, there are none"
-      : cluster_accuracy === 0
-        ? "cluster names were right for none there, if they reached any"
-        : `cluster names were right for ${right(cluster_accuracy)}`;
   return (
     `halfway between ${right(model_accuracy)}, what the model was right for on ${basis}, ` +
-    `and ${right(expected)}, what it expects. The model spreads; ${names}.`
+    `and ${right(expected)}, what it expects. The model spreads. ${beside(held_out)}`
   );
 }
 
+/** What else was right for the same cells: a number says little without the one that costs nothing. */
+function beside({ constant_accuracy, cluster_accuracy, named_share }: HeldOut): string {
+  const names =
+    named_share === 0
+      ? "cluster names could not be tried: no cluster keeps its name without the page held out"
+      : `cluster names for ${right(cluster_accuracy)}`;
+  return `Calling every cell by the commonest class was right for ${right(constant_accuracy)} of 100, ${names}.`;
+}
+
 /** Measured alone, on the cells to which a name gave a class. */
-function byNames({ model_accuracy, cluster_accuracy }: HeldOut, basis: string): string {
+function byNames({ model_accuracy, cluster_accuracy, constant_accuracy }: HeldOut, basis: string): string {
   return (
     `so many of ${basis} that got a class by a name. Cluster names spread: ` +
-    `they were right for ${right(cluster_accuracy)} of 100 of all cells held out, the model for ${right(model_accuracy)}.`
+    `of all cells held out they were right for ${right(cluster_accuracy)} of 100, the model for ${right(model_accuracy)}, ` +
+    `calling every cell by the commonest class for ${right(constant_accuracy)}.`
   );
 }
 

@@ -4,6 +4,7 @@ import { titleOf } from "../api";
 import { useEvents } from "../events";
 import { bytes, countOf, percent } from "../format";
 import { useKeys } from "../keys";
+import { newlySent } from "../outboxes";
 import { Failed, Keys, State } from "../ui/parts";
 import { Disclaimer, homeTab, type KeyHelp, Shell } from "../ui/shell";
 import { SlideRow } from "./row";
@@ -27,6 +28,13 @@ export function HomeRoom() {
   useEffect(() => {
     void home.load();
   }, []);
+  useEffect(
+    () =>
+      newlySent(() => {
+        void home.load();
+      }),
+    [],
+  );
   useEvents({
     job: (job) => home.hearJob(job),
     slide: (slide) => home.hearSlide(slide),
@@ -178,7 +186,7 @@ function Rest({ home }: { home: Home }) {
     <section class="slide-card uploading" role="status" aria-label="Files that were not sent">
       <div class="slide-head">
         <p>
-          <b class="strong">Not sent: {countOf(names.length, "file")} that no slide needs.</b>{" "}
+          <b class="strong">Not sent: {countOf(names.length, "file")} of no slide.</b>{" "}
           <span class="muted">
             {names.slice(0, NAMED_AT_MOST).join(", ")}
             {more > 0 && ` and ${more} more`}

@@ -141,6 +141,8 @@ export class Home {
     try {
       const slide = await upload(files, (share) => this.change(id, { share }), aborted);
       this.dismiss(id);
+      if (this.slides.value?.some((one) => one.id === slide.id))
+        this.note.value = { text: `${slide.name} is here already` };
       this.hearSlide(slide);
       await this.start(slide.id);
     } catch (error) {

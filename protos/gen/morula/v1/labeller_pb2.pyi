@@ -121,7 +121,7 @@ class LearnLabelsResponse(_message.Message):
     def __init__(self, class_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., held_out: _Optional[_Union[HeldOut, _Mapping]] = ..., spread: _Optional[_Union[Spread, str]] = ..., effective_names: _Optional[_Iterable[_Union[ClusterName, _Mapping]]] = ..., sure_count: _Optional[int] = ..., class_counts: _Optional[_Iterable[_Union[ClassCount, _Mapping]]] = ...) -> None: ...
 
 class HeldOut(_message.Message):
-    __slots__ = ("model_macro_f1", "cluster_macro_f1", "constant_macro_f1", "model_accuracy", "cluster_accuracy", "cell_count", "page_count", "accuracy", "low", "high")
+    __slots__ = ("model_macro_f1", "cluster_macro_f1", "constant_macro_f1", "model_accuracy", "cluster_accuracy", "cell_count", "page_count", "accuracy", "low", "high", "constant_accuracy", "named_share")
     MODEL_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
     CONSTANT_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,8 @@ class HeldOut(_message.Message):
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
     HIGH_FIELD_NUMBER: _ClassVar[int]
+    CONSTANT_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    NAMED_SHARE_FIELD_NUMBER: _ClassVar[int]
     model_macro_f1: float
     cluster_macro_f1: float
     constant_macro_f1: float
@@ -142,7 +144,9 @@ class HeldOut(_message.Message):
     accuracy: float
     low: float
     high: float
-    def __init__(self, model_macro_f1: _Optional[float] = ..., cluster_macro_f1: _Optional[float] = ..., constant_macro_f1: _Optional[float] = ..., model_accuracy: _Optional[float] = ..., cluster_accuracy: _Optional[float] = ..., cell_count: _Optional[int] = ..., page_count: _Optional[int] = ..., accuracy: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+    constant_accuracy: float
+    named_share: float
+    def __init__(self, model_macro_f1: _Optional[float] = ..., cluster_macro_f1: _Optional[float] = ..., constant_macro_f1: _Optional[float] = ..., model_accuracy: _Optional[float] = ..., cluster_accuracy: _Optional[float] = ..., cell_count: _Optional[int] = ..., page_count: _Optional[int] = ..., accuracy: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., constant_accuracy: _Optional[float] = ..., named_share: _Optional[float] = ...) -> None: ...
 
 class ClassCount(_message.Message):
     __slots__ = ("class_number", "cell_count")

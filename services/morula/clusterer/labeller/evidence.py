@@ -53,6 +53,9 @@ class HeldOut:
     constant_macro_f1: float = 0.0
     model_accuracy: float = 0.0
     cluster_accuracy: float = 0.0
+    constant_accuracy: float = 0.0
+    named_share: float = 0.0
+    """Share of the held-out cells to which a name gave a class without their page."""
     cell_count: int = 0
     page_count: int = 0
     accuracy: float = 0.0
@@ -240,6 +243,8 @@ def measure(
         constant_macro_f1=macro_f1(judged.truth, judged.constant),
         model_accuracy=float(weight @ (judged.by_model == judged.truth)),
         cluster_accuracy=float(weight @ (judged.by_names == judged.truth)),
+        constant_accuracy=float(weight @ (judged.constant == judged.truth)),
+        named_share=float(weight @ (judged.by_names != ODD)),
     )
     heat = temperature(judged, weight)
     if spread == "model":
