@@ -16,7 +16,7 @@ import pytest
 
 from morula.demo.flow import last_state
 from morula.onebox.client import Client
-from morula.onebox.house import House
+from morula.onebox.house import SERVICES, House
 from tests.e2e.conftest import Paint, write_blank
 
 FILES = {"tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz", "manifest.json"}
@@ -145,3 +145,14 @@ def _begun(client: Client, slide_name: str) -> str:
                 if job["slide_name"] == slide_name and planned:
                     return str(job["id"])
     pytest.fail("the job never began")
+
+
+def test_numbers_of_every_program_are_where_the_folder_says(house: House) -> None:
+    found = {
+        group["labels"]["service"]: httpx.get(f"http://{group['targets'][0]}/metrics", trust_env=False).text
+        for group in json.loads(house.folder.metrics.read_text())
+    }
+    assert "morula_http_requests_in_flight 1.0" in found.pop("gateway")
+    assert found.keys() == SERVICES.keys()
+    assert all("# TYPE morula_rpc_duration_seconds histogram" in numbers for numbers in found.values())
+    assert "morula_segmenter_crops_total" in found["segmenter"]

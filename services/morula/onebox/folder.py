@@ -54,6 +54,8 @@ class DataFolder:
         self.logs = self.root / "logs"
         self.scratch = self.root / "scratch"
         self.weights = Path(os.environ.get("MORULA_WEIGHTS_DIR") or self.root / "weights")
+        self.metrics = self.root / "metrics.json"
+        """Where the numbers of what runs now are read, in the form of Prometheus's `file_sd_configs`."""
         self._lock = self.root / "lock"
 
     def make(self) -> None:

@@ -71,7 +71,9 @@ def open_house(
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
         add_rows(WeightsFolder(folder.weights).rows())
-        programs = [_service(name, address, folder, channels) for name, address in addresses.items()]
+        ports = {name: any_port() for name in SERVICES}
+        channels.enter_context(_announced_metrics(folder, {"gateway": port, **ports}))
+        programs = [_service(name, address, ports[name], folder, channels) for name, address in addresses.items()]
         gateway = _gateway(addresses, url, port, folder, folders or {})
         with Supervisor([*programs, gateway], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
@@ -133,6 +135,19 @@ def _socket_folder(folder: DataFolder) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+@contextmanager
+def _announced_metrics(folder: DataFolder, ports: Mapping[str, int]) -> Iterator[None]:
+    """Says where numbers are read, as long as they are: on loopback, under ports that are others each time."""
+    targets = [
+        {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "morula", "service": name}} for name, port in ports.items()
+    ]
+    folder.metrics.write_text(json.dumps(targets, indent=2))
+    try:
+        yield
+    finally:
+        folder.metrics.unlink(missing_ok=True)
+
+
 def _socket_base() -> str:
     longest = len("/morula-/") + SOCKET_FOLDER_DIGITS + max(map(len, SERVICES))
     for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 a private folder is made in it
@@ -157,12 +172,12 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
     )
 
 
-def _service(name: str, address: str, folder: DataFolder, channels: ExitStack) -> Program:
+def _service(name: str, address: str, metrics_port: int, folder: DataFolder, channels: ExitStack) -> Program:
     channel = channels.enter_context(grpc.insecure_channel(address, RECONNECT_OPTIONS))
     return Program(
         name=name,
         module=SERVICES[name],
-        environment=_environment(folder, ADDRESS=address, GRACE_S=str(SERVICE_GRACE_S)),
+        environment=_environment(folder, ADDRESS=address, METRICS_PORT=str(metrics_port), GRACE_S=str(SERVICE_GRACE_S)),
         is_healthy=lambda: _is_serving(address, channel),
         stop_s=STOP_S,
     )
