@@ -11,7 +11,7 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.common import errors
+from morula.common import errors, tracing
 from morula.common.rpc import Server, from_rpc_error
 from morula.common.settings import ServiceSettings
 from morula.v1 import artifact_pb2, clusterer_pb2, clusterer_pb2_grpc, tiler_pb2, tiler_pb2_grpc
@@ -33,7 +33,7 @@ class Tiler(tiler_pb2_grpc.TilerServiceServicer):
 
     async def RenderRegion(self, request: Any, context: Any) -> tiler_pb2.RenderRegionResponse:  # noqa: N802 - the generated name
         self.call_count += 1
-        self.seen_ids = dict(structlog.contextvars.get_contextvars())
+        self.seen_ids = {**structlog.contextvars.get_contextvars(), "trace_id": tracing.current_trace_id()}
         if self.raises:
             raise self.raises.pop(0)
         return tiler_pb2.RenderRegionResponse(jpeg=self.jpeg)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-import structlog
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from morula.common import errors
+from morula.common import errors, tracing
 from morula.common.interceptors import CALLS
 from morula.common.rpc import MAX_MESSAGE_BYTES, Server, channel
 from morula.common.settings import ServiceSettings, Tls
@@ -132,8 +131,8 @@ async def test_ids_of_job_and_trace_travel_to_the_service() -> None:
 
     async def call(client: grpc.aio.Channel) -> None:
         bind_job("job-7")
-        structlog.contextvars.bind_contextvars(trace_id=TRACE)
-        await render(client)
+        with tracing.inside(tracing.parse(f"00-{TRACE}-00f067aa0ba902b7-01")):
+            await render(client)
 
     async with running(service) as client:
         await asyncio.create_task(call(client))

@@ -155,4 +155,3 @@ def test_numbers_of_every_program_are_where_the_folder_says(house: House) -> Non
     assert "morula_http_requests_in_flight 1.0" in found.pop("gateway")
     assert found.keys() == SERVICES.keys()
     assert all("# TYPE morula_rpc_duration_seconds histogram" in numbers for numbers in found.values())
-    assert "morula_segmenter_crops_total" in found["segmenter"]

@@ -6,17 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from concurrent import futures
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
 import httpx
 import psycopg
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from morula.common.keys import slide_digest
 from morula.common.settings import ServiceSettings, Settings
@@ -24,6 +21,7 @@ from morula.gateway.settings import GatewaySettings
 from morula.v1.artifact_pb2 import ObjectRef
 from morula.v1.tiler_pb2 import InspectSlideRequest
 from morula.v1.tiler_pb2_grpc import TilerServiceStub
+from tests.servers.collector import Collector, collecting
 from tests.servers.postgres import postgres
 from tests.servers.processes import ServerProcess
 from tests.servers.require import free_ports
@@ -55,17 +53,6 @@ def test_every_setting_that_may_hold_a_secret_is_one(kind: type[Settings]) -> No
             assert "SecretStr" in str(setting.annotation), name
 
 
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Takes traces in, as an operator's collector does."""
-
-    def __init__(self) -> None:
-        self.spans = b""
-
-    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 the generated name
-        self.spans += request.SerializeToString()
-        return trace_service_pb2.ExportTraceServiceResponse()
-
-
 @dataclass
 class Said:
     """All that anybody outside can see."""
@@ -85,18 +72,6 @@ class Said:
 @pytest.fixture
 def said(tmp_path: Path) -> Iterator[Said]:
     return Said(tmp_path, Collector())
-
-
-@contextmanager
-def collecting(collector: Collector) -> Iterator[str]:
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
 
 
 @contextmanager
@@ -142,6 +117,7 @@ def test_no_secret_is_in_any_log_trace_metric_or_answer(said: Said) -> None:
                 MORULA_ENGINE_URL=database.replace("postgresql:", "postgresql+psycopg:"),
                 MORULA_STORE_URL=f"s3://bucket?endpoint=http://127.0.0.1:{closed_port}&secret=canary-of-query",
                 MORULA_TILER_ADDRESS=f"127.0.0.1:{tiler_port}",
+                OTEL_EXPORTER_OTLP_ENDPOINT=otlp,
                 MORULA_SCRATCH=str(said.root),
             )
         )
@@ -163,11 +139,12 @@ def test_no_secret_is_in_any_log_trace_metric_or_answer(said: Said) -> None:
                 said.keep(http.get("/v1/jobs", timeout=5))
             server.start()
             said.keep(httpx.get(f"http://127.0.0.1:{metrics_port}/metrics"))
-    assert said.collector.spans, "the tiler told nothing of its calls"
+    told = {span.service for span in said.collector.spans()}
+    assert told == {"morula-tiler", "morula-gateway"}, "they told nothing of their calls"
     logs = said.logs()
     assert b'"exc_type": "ProgrammingError"' in logs
     assert b'"event": "call failed"' in logs, "the tiler did not fail inside"
-    for name, text in {"logs": logs, "traces": said.collector.spans, "answers": b"".join(said.answers)}.items():
+    for name, text in {"logs": logs, "traces": said.collector.received, "answers": b"".join(said.answers)}.items():
         at = text.find(CANARY.encode())
         assert at < 0, f"in the {name}: {text[max(0, at - 200) : at + 60]!r}"
 

@@ -1,5 +1,6 @@
 """The application: endpoints over a ledger, a store and five services."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -8,8 +9,10 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from morula.common import tracing
 from morula.common.store import Store
 from morula.gateway import contract, problems
+from morula.gateway.access import Access
 from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
 from morula.gateway.caretaker import Caretaker
 from morula.gateway.conductor import Conductor
@@ -43,7 +46,9 @@ ROUTERS = (health, slides, jobs, events, clusterings, label_sets, labellings, ex
 def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
     """The application. `connect` opens the channels to the services on the loop that the application runs on."""
     app = bare_app(lambda app: _live(app, settings, ledger, connect, store))
+    # The last is outermost.
     app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
+    app.add_middleware(Access)
     problems.install(app)
     if STATIC.is_dir():
         app.router.routes.append(Page(app, STATIC))
@@ -101,6 +106,7 @@ async def _live(
         return Pipeline(tools, views, learning, moving, settings.shards_in_flight, settings.max_failed_tile_share)
 
     async with AsyncExitStack() as closing:
+        closing.push_async_callback(asyncio.to_thread, tracing.flush)
         closing.push_async_callback(workers.close)
         closing.push_async_callback(learning.close)
         await closing.enter_async_context(side_task("listeners", listeners.run))

@@ -27,6 +27,7 @@ from morula.gateway.beats import Beats
 from morula.gateway.ledger import holds, jobs
 from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, Ledger, enter_wal
 from morula.gateway.ledger.holds import HeldLedger, Hold
+from morula.gateway.pipeline.ended import tell_of_end
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.pipeline.run import Pipeline, Step
 from morula.gateway.settings import GatewaySettings
@@ -131,8 +132,9 @@ class Conductor:
         if job_id in self._live or (row["conductor"] not in (None, self._id) and self._beats.still_s(job_id) <= LOST_S):
             return
         if row["state"] == "cancelling":
-            if await self._ledger.patient.write(holds.end_cancelled, job_id, row["generation"]):
-                log.info("job cancelled that nobody ran", job_id=job_id)
+            ended = await self._ledger.patient.write(holds.end_cancelled, job_id, row["generation"])
+            if ended is not None:
+                await tell_of_end(self._ledger.patient, ended)
             return
         if len(self._live) >= self._settings.job_concurrency or time.monotonic() < self._not_before[job_id]:
             return
@@ -140,7 +142,7 @@ class Conductor:
             return
         hold = await self._ledger.patient.write(holds.take_up, job_id, row["generation"], self._id)
         if hold is not None:
-            await self._start(hold, row["attempt"])
+            await self._start(hold)
 
     async def _returns(self, row: Row) -> bool:
         """Whether the engine is about to hand this conductor the job's workflow, which it had when it was stopped."""
@@ -154,7 +156,7 @@ class Conductor:
             and known.app_version == PIPELINE_REVISION
         )
 
-    async def _start(self, hold: Hold, attempt: int) -> None:
+    async def _start(self, hold: Hold) -> None:
         self._live[hold.job_id] = hold
         try:
             # Whoever still has it, frozen or lost, learns of it at its next step.
@@ -164,7 +166,6 @@ class Conductor:
         except BaseException:
             self._leave(hold)
             raise
-        log.info("job taken up", job_id=hold.job_id, attempt=attempt, generation=hold.generation)
         follower = asyncio.create_task(self._follow(hold, handle), name=f"run-{hold.job_id}")
         self._runs.add(follower)
         follower.add_done_callback(self._runs.discard)
@@ -194,7 +195,6 @@ class Conductor:
             if hold.job_id in self._live or not await self._ledger.patient.write(holds.carry_on, hold):
                 return "over"
             self._live[hold.job_id] = hold
-            log.info("job carried on with", job_id=hold.job_id, generation=hold.generation)
         try:
             return await self._pipeline(HeldLedger(self._ledger, hold)).run(hold.job_id, _Steps())
         finally:

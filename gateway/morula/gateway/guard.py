@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from morula.common.errors import InvalidArgument, MorulaError, NotFound, PermissionDenied
 from morula.common.telemetry import log
+from morula.common.tracing import current_trace_id
 from morula.gateway.bodies import Body
-from morula.gateway.problems import answer_unexpected, problem_of, respond, trace_id
+from morula.gateway.problems import answer_unexpected, problem_of, respond
 
 MAX_BODY_BYTES = 2 * 1024**2
 UPLOAD_PATH = "/v1/slides"
@@ -55,13 +56,13 @@ class Guard:
             body.check_length()
             await self._app(scope, body.receive, answer.send)
         except ClientDisconnect:
-            log.info("the client went away", path=scope["path"], method=scope["method"])
+            return  # Nobody waits for an answer.
         except MorulaError as error:
             # What the application itself raises it answers itself: this is of the guard or of the body.
             if answer.has_begun:
                 log.info("an answer was broken off", path=scope["path"], reason=error.reason)
                 return
-            await respond(problem_of(error, trace_id(scope)))(scope, body.receive, answer.send)
+            await respond(problem_of(error, current_trace_id()))(scope, body.receive, answer.send)
         except Exception as error:
             if answer.has_begun:
                 raise

@@ -1,7 +1,6 @@
 """Every failure leaves as application/problem+json (RFC 9457): our errors, errors of services, and requests that make
 no sense. What nobody expected is logged in full and told as "internal error" with the id to find it by."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from starlette.types import Scope
 from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError, Unavailable
 from morula.common.room import as_storage_error
 from morula.common.telemetry import log
+from morula.common.tracing import current_trace_id
 from morula.gateway.page import allowed
 
 Problem = dict[str, Any]
@@ -56,7 +56,7 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
         error = _gone(error)
     if isinstance(error, Internal):
         return answer_unexpected(request.scope, error)
-    return respond(problem_of(error, trace_id(request.scope)), _retry_after(error))
+    return respond(problem_of(error, current_trace_id()), _retry_after(error))
 
 
 def _retry_after(error: MorulaError) -> dict[str, str]:
@@ -74,12 +74,12 @@ def _gone(error: MorulaError) -> Gone:
     return Gone(f"{what} missing from the store or damaged: {how}.", key=key)
 
 
-async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("registered for RequestValidationError only")
     errors = [{"pointer": _pointer(item["loc"], error.body), "detail": item["msg"]} for item in error.errors()]
     summary = f"{errors[0]['pointer'] or 'The request'}: {errors[0]['detail']}"
-    problem = problem_of(InvalidArgument(summary), trace_id(request.scope))
+    problem = problem_of(InvalidArgument(summary), current_trace_id())
     return respond({**problem, "status": 422, "errors": errors})
 
 
@@ -95,7 +95,7 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
         "status": error.status_code,
         "detail": f"{request.method} {request.url.path}: {error.detail}",
         "reason": f"HTTP_{error.status_code}",
-        "trace_id": trace_id(request.scope),
+        "trace_id": current_trace_id(),
     }
     methods = allowed(request.app.router.routes, request.scope) if error.status_code == 405 else []
     # The framework names those of the first endpoint that it found at this path.
@@ -104,7 +104,7 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
 
 def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
     """Log what nobody expected, once, and answer with the id to find it by."""
-    found_by = trace_id(scope)
+    found_by = current_trace_id()
     log.error("request failed", trace_id=found_by, path=scope["path"], exc_info=error)
     told = as_storage_error(error, "on a disk of the gateway; the log has it under the trace id")
     if told is not None:
@@ -112,11 +112,6 @@ def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
     return respond(
         problem_of(Internal("Something went wrong in Morula. The log says what, under the trace id."), found_by)
     )
-
-
-def trace_id(scope: Scope) -> str:
-    """The id of this request."""
-    return str(scope.setdefault("morula.trace_id", uuid.uuid4().hex))
 
 
 def _pointer(location: Sequence[Any], body: object) -> str:

@@ -43,6 +43,7 @@ Regions = Annotated[dict[str, Any], AfterValidator(_regions)]
 """GeoJSON with polygons in level-0 pixels."""
 Place = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX, strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
+JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 Asked = Annotated[bool, BeforeValidator(lambda since: since is not None)]
 """Whether there is a time since when something is asked for."""
 
@@ -194,7 +195,7 @@ class Job(Answer):
     slide_id: str | None
     slide_name: str | None
     kind: Literal["slide", "cohort"]
-    state: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+    state: JobState
     verdict: Literal["cells", "no_tissue", "no_cells"] | None
     stage: Stage | None
     stages: list[StageProgress]

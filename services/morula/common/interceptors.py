@@ -11,13 +11,14 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from opentelemetry import propagate, trace
-from prometheus_client import Counter, Histogram
+from opentelemetry import trace
+from prometheus_client import Counter, Gauge, Histogram
 
+from morula.common import tracing
 from morula.common.errors import Internal, MorulaError, StorageFull, Unauthenticated, Unimplemented
 from morula.common.required import check_required
 from morula.common.room import is_full
-from morula.common.telemetry import bind_call, current_ids, log, tracer
+from morula.common.telemetry import bind_call, current_ids, log
 from morula.common.wire import ACCEPTED_HEADER, DETAILS_HEADER, STATUS_CODES, from_rpc_error, to_status
 
 CALLS = Counter("morula_rpc_calls_total", "Calls by method and status code.", ["method", "code"])
@@ -27,6 +28,8 @@ DURATIONS = Histogram(
     ["method", "code"],
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 30, 60, 300, 1200),
 )
+
+IN_FLIGHT = Gauge("morula_rpc_in_flight", "Calls that are being answered, by method.", ["method"])
 
 _HEALTH = "/grpc.health.v1.Health/"
 
@@ -80,13 +83,11 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] #
     async def _around(
         self, method: str, headers: dict[str, str], request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[None]:
-        # A trace tells the reason of a failure, never its text: that has a trace id to be found by in the log.
-        parent = propagate.extract(headers)
-        with tracer.start_as_current_span(
-            method, context=parent, record_exception=False, set_status_on_exception=False
-        ):
-            trace_id = bind_call(headers)
-            async with _errors(method, trace_id, context):
+        service, _, name = method.removeprefix("/").partition("/")
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+        with tracing.answering(method.removeprefix("/"), headers, attributes):
+            bind_call(headers)
+            async with _errors(method, context):
                 with _measured(method):
                     self._check_token(headers)
                     if isinstance(request, Message):
@@ -105,13 +106,13 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] #
 
 
 @asynccontextmanager
-async def _errors(method: str, trace_id: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+async def _errors(method: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
     try:
         yield
     except (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError):
         raise
     except Exception as error:  # noqa: BLE001 - the one place where everything ends up
-        failure = _as_morula_error(error, trace_id)
+        failure = _as_morula_error(error)
         trace.get_current_span().set_status(trace.StatusCode.ERROR, failure.reason)
         if isinstance(failure, Internal):
             log.exception("call failed", method=method)
@@ -120,7 +121,7 @@ async def _errors(method: str, trace_id: str, context: grpc.aio.ServicerContext[
         await _abort(context, failure)
 
 
-def _as_morula_error(error: Exception, trace_id: str) -> MorulaError:
+def _as_morula_error(error: Exception) -> MorulaError:
     if isinstance(error, MorulaError):
         return error
     if isinstance(error, NotImplementedError):  # what generated servicers raise
@@ -132,7 +133,7 @@ def _as_morula_error(error: Exception, trace_id: str) -> MorulaError:
             "no disk space for temporary files of the service: free some in its TMPDIR, or set it to a larger folder"
         )
     # Its text may hold paths or secrets: the log has it, the caller has the id to find it.
-    return Internal("internal error", trace_id=trace_id)
+    return Internal("internal error", trace_id=tracing.current_trace_id())
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: MorulaError) -> None:
@@ -144,6 +145,7 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: MorulaError
 @contextmanager
 def _measured(method: str) -> Iterator[None]:
     start, code = time.perf_counter(), "OK"
+    IN_FLIGHT.labels(method).inc()
     try:
         yield
     except MorulaError as error:
@@ -159,6 +161,7 @@ def _measured(method: str) -> Iterator[None]:
         code = "INTERNAL"
         raise
     finally:
+        IN_FLIGHT.labels(method).dec()
         CALLS.labels(method, code).inc()
         DURATIONS.labels(method, code).observe(time.perf_counter() - start)
 

@@ -1,11 +1,10 @@
-"""JSON logs, traces and metrics. Ids of job and trace travel in context variables, so every line carries them."""
+"""JSON logs and metrics. Ids of job and trace travel in context variables, so every line carries them."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import secrets
 import sys
 import threading
 import traceback
@@ -15,26 +14,24 @@ from typing import Any
 from urllib.parse import unquote
 
 import structlog
-from opentelemetry import propagate, trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import start_http_server
 from structlog.contextvars import bind_contextvars, get_contextvars
 from structlog.tracebacks import ExceptionDictTransformer
 
+from morula.common import tracing
 from morula.common.redaction import keep_secret, redact
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
-tracer = trace.get_tracer("morula")
 
 _to_json = structlog.processors.JSONRenderer()
 _JOB_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 
 def configure(service: str, level: str = "INFO") -> None:
-    """Sets up logs to stderr and traces; spans are exported only where an OTLP endpoint is set."""
+    """Sets up logs to stderr, and traces where the surroundings name a collector."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        lambda _logger, _name, event: _placed(event, service),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # Without the frames' variables: there, tokens and passwords lie about.
@@ -50,15 +47,15 @@ def configure(service: str, level: str = "INFO") -> None:
     _keep_secrets_of_libraries()
     sys.excepthook = _tell_uncaught
     threading.excepthook = _tell_of_thread
-    bind_contextvars(service=service)
-    provider = TracerProvider(resource=Resource.create({"service.name": f"morula-{service}"}))
-    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
-        # Imported here because the exporter costs start-up time that most processes need not pay.
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    tracing.export_as(service)
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
+
+def _placed(event: structlog.typing.EventDict, service: str) -> structlog.typing.EventDict:
+    """Says where: in which program, also on threads that began without our context, and in which trace."""
+    event["service"] = service
+    if tracing.current().is_valid:
+        event["trace_id"] = tracing.current_trace_id()
+    return event
 
 
 def _route_libraries(processors: list[structlog.typing.Processor]) -> None:
@@ -102,15 +99,11 @@ def serve_metrics(port: int, host: str = "127.0.0.1") -> tuple[Any, Thread]:
     return start_http_server(port, addr=host)
 
 
-def bind_call(headers: dict[str, str]) -> str:
-    """Binds job and trace ids of an incoming call to this context; returns the trace id."""
-    span = trace.get_current_span(propagate.extract(headers)).get_span_context()
-    trace_id = f"{span.trace_id:032x}" if span.is_valid else secrets.token_hex(16)
-    bind_contextvars(trace_id=trace_id)
+def bind_call(headers: dict[str, str]) -> None:
+    """From here on, logs and calls to services carry the id of the job that an incoming call is for."""
     job_id = headers.get("x-job-id", "")
     if _JOB_ID.fullmatch(job_id):
-        bind_contextvars(job_id=job_id)
-    return trace_id
+        bind_job(job_id)
 
 
 def bind_job(job_id: str) -> None:
@@ -120,11 +113,6 @@ def bind_job(job_id: str) -> None:
 
 def current_ids() -> dict[str, str]:
     """Headers that an outgoing call carries: `x-job-id` and W3C `traceparent`."""
-    bound = get_contextvars()
-    headers: dict[str, str] = {}
-    propagate.inject(headers)
-    if "traceparent" not in headers and "trace_id" in bound:
-        headers["traceparent"] = f"00-{bound['trace_id']}-{secrets.token_hex(8)}-01"
-    if "job_id" in bound:
-        headers["x-job-id"] = bound["job_id"]
-    return headers
+    headers = tracing.outgoing()
+    job_id = get_contextvars().get("job_id")
+    return headers if job_id is None else headers | {"x-job-id": job_id}

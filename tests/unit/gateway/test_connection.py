@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from morula.common.errors import TooLarge
 from morula.gateway import bodies, connection
+from morula.gateway.access import Access
 from morula.gateway.connection import Connection
 from morula.gateway.guard import Guard
 from tests.servers.require import free_ports
@@ -54,7 +55,7 @@ async def pour(writer: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def serving() -> AsyncIterator[int]:
     (port,) = free_ports(1)
-    guarded = Guard(app, frozenset({"127.0.0.1", "localhost", "[::1]"}), LIMIT)
+    guarded = Access(Guard(app, frozenset({"127.0.0.1", "localhost", "[::1]"}), LIMIT))
     config = uvicorn.Config(guarded, port=port, http=Connection, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
@@ -165,4 +166,5 @@ async def test_a_client_that_goes_away_is_one_short_line() -> None:
                 await writer.drain()
                 await asyncio.sleep(0.2)
             await until(lambda: bool(lines))
-    assert lines == [{"event": "the client went away", "path": "/", "method": "POST", "log_level": "info"}]
+    (gone,) = lines
+    assert (gone["event"], gone["path"], gone["method"], gone["status"]) == ("request", "/", "POST", 499)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from morula.gateway.access import Access
 from morula.gateway.guard import Guard
 
 
@@ -16,7 +17,7 @@ async def broken(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_a_failure_is_answered_and_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
-    guard = Guard(broken, frozenset({"127.0.0.1"}), max_upload_bytes=1000)
+    guard = Access(Guard(broken, frozenset({"127.0.0.1"}), max_upload_bytes=1000))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1") as client:
         answer = await client.get("/v1/slides")
     problem = answer.json()
@@ -29,7 +30,7 @@ async def test_a_failure_is_answered_and_logged_once(capsys: pytest.CaptureFixtu
 
 
 async def test_a_length_without_end_is_refused() -> None:
-    guard = Guard(broken, frozenset({"127.0.0.1"}), max_upload_bytes=1000)
+    guard = Access(Guard(broken, frozenset({"127.0.0.1"}), max_upload_bytes=1000))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1") as client:
         answer = await client.get("/v1/slides", headers={"content-length": "9" * 5000})
     assert (answer.status_code, answer.json()["reason"]) == (413, "TOO_LARGE")

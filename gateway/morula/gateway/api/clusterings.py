@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
+from morula.common import tracing
 from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.formats import NOISE_LEAF
 from morula.common.geometry import BLOCK_PX
@@ -46,13 +47,14 @@ REPRESENTATIVE_COUNT = 9
 @router.post("", status_code=202, response_model=Job, responses=created(202, Job))
 async def create_cohort(body: CohortRequest, response: Response, here: Here) -> Job:
     """Have the cells of several finished jobs clustered together."""
-    row, created = await here.ledger.write(_create_cohort, here.project, body)
+    traceparent = tracing.outgoing().get(tracing.HEADER)
+    row, created = await here.ledger.write(_create_cohort, here.project, body, traceparent)
     response.status_code = 202 if created else 200
     response.headers["Location"] = f"/v1/jobs/{row}"
     return await here.ledger.read(job_answer, row)
 
 
-def _create_cohort(tx: Connection, project: str, body: CohortRequest) -> tuple[str, bool]:
+def _create_cohort(tx: Connection, project: str, body: CohortRequest, traceparent: str | None) -> tuple[str, bool]:
     sources = jobs.sources_of_cohort(tx, body.job_ids)
     for source in sources:
         if source["kind"] != "slide" or source["verdict"] != "cells":
@@ -70,6 +72,7 @@ def _create_cohort(tx: Connection, project: str, body: CohortRequest) -> tuple[s
         "name": body.name or f"{len(sources)} slides",
         "params": params.to_json(),
         "params_digest": params_digest("cohort", body.job_ids, params),
+        "traceparent": traceparent,
     }
     row, created = jobs.create_job(tx, values, COHORT_STAGES)
     return row["id"], created

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
+from morula.common import tracing
 from morula.common.errors import Conflict
 from morula.gateway.contract import created, served
 from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
@@ -37,6 +38,7 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
         "name": slide["name"],
         "params": params.to_json(),
         "params_digest": params_digest("slide", slide["id"], params),
+        "traceparent": tracing.outgoing().get(tracing.HEADER),
     }
     row, created = await here.ledger.write(_create, values)
     if row["state"] == "succeeded":

@@ -14,6 +14,7 @@ from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.rows import Row, by_id
 from morula.gateway.ledger.tables import job
 
 P = ParamSpec("P")
@@ -65,15 +66,15 @@ def let_go(tx: Connection, name: str) -> None:
     tx.execute(update(job).where(job.c.conductor.startswith(name, autoescape=True)).values(conductor=None))
 
 
-def end_cancelled(tx: Connection, job_id: str, seen: int) -> bool:
-    """End a job that is to be cancelled and that nobody runs."""
+def end_cancelled(tx: Connection, job_id: str, seen: int) -> Row | None:
+    """The job that was to be cancelled and that nobody runs, ended; None where somebody was faster."""
     change = update(job).where(job.c.id == job_id, job.c.generation == seen, job.c.state == "cancelling")
     values = {"state": "cancelled", "stage": None, "conductor": None, "generation": seen + 1, "finished_at": now()}
-    ended = bool(tx.execute(change.values(**values)).rowcount)
-    if ended:
-        objects.release(tx, job_id, stage="pixels")
-        announce(tx, "job", job_id)
-    return ended
+    if not tx.execute(change.values(**values)).rowcount:
+        return None
+    objects.release(tx, job_id, stage="pixels")
+    announce(tx, "job", job_id)
+    return by_id(tx, job, job_id)
 
 
 def _is_held(hold: Hold) -> tuple[ColumnElement[bool], ...]:

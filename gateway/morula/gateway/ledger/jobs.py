@@ -28,7 +28,9 @@ def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str])
     """Add a job, or find the one that already did, does or will do the same; True where it is new."""
     same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(COMES_TO_NOTHING))
     job_id = new_id()
-    fixed = {"state": "queued", "attempt": 1, "kept_tile_count": 0, "failed_tile_count": 0, "created_at": now()}
+    zero = {"kept_tile_count": 0, "failed_tile_count": 0}
+    asked_at = now()
+    fixed = {"state": "queued", "attempt": 1, "created_at": asked_at, "queued_at": asked_at, **zero}
     # Inserted before it is looked for: of those who ask at once one makes it, and the others find it.
     while not insert_if_absent(tx, job, {"id": job_id, **fixed, **values}):
         known = first(tx, same)
@@ -80,14 +82,14 @@ def job_state(tx: Connection, job_id: str) -> str:
     return str(tx.execute(select(job.c.state).where(job.c.id == job_id)).scalar_one())
 
 
-def start_job(tx: Connection, job_id: str) -> bool:
-    """Mark a job as running; False where it must not run, because it ended or is to be cancelled."""
+def start_job(tx: Connection, job_id: str) -> Row | None:
+    """The job, marked as running; None where it must not run, because it ended or is to be cancelled."""
     change = update(job).where(job.c.id == job_id, job.c.state.in_(("queued", "running")))
     if tx.execute(change.values(state="running", error=None, waiting_for=None)).rowcount == 0:
-        return False
+        return None
     tx.execute(update(job).where(job.c.id == job_id, job.c.started_at.is_(None)).values(started_at=now()))
     announce(tx, "job", job_id)
-    return True
+    return get_job(tx, job_id)
 
 
 def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
@@ -96,11 +98,11 @@ def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
     announce(tx, "job", job_id)
 
 
-def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> None:
-    """End a job that is under way; one that ended already stays as it is, one that is to be cancelled is cancelled."""
+def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> Row | None:
+    """The job, ended: one that is to be cancelled is cancelled. None where it had ended already and stays as it is."""
     before = by_id(tx, job, job_id, lock=True)["state"]
     if before not in UNFINISHED:
-        return
+        return None
     # Another job may have been started in its place by now.
     ended: dict[str, object] = {"state": "cancelled"} if before == "cancelling" else {"state": state, **values}
     fixed = {"stage": None, "waiting_for": None, "finished_at": now()}
@@ -108,6 +110,7 @@ def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> 
     # Pixels are for who works on them; those of a job that succeeded are gone by now.
     objects.release(tx, job_id, stage="pixels")
     announce(tx, "job", job_id)
+    return get_job(tx, job_id)
 
 
 def note_crash(tx: Connection, job_id: str) -> int:
@@ -138,6 +141,7 @@ def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) 
         "generation": row["generation"] + 1,
         "crash_count": 0,
         "error": None,
+        "queued_at": now(),
         "finished_at": None,
     }
     change = update(job).where(job.c.id == job_id, job.c.state.in_(states))

@@ -109,7 +109,11 @@ job = Table(
     Column("labelling_id", String(36)),
     Column("result_digest", String(64)),
     Column("error", JSON),
+    # Span of the request that made the job (W3C traceparent): whatever is done for the job is of the same trace.
+    Column("traceparent", String(55)),
     Column("created_at", Double, nullable=False),
+    # When this attempt was asked for.
+    Column("queued_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
     # Since when it is to be deleted, once it has ended.

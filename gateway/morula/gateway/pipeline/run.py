@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from morula.common import tracing
 from morula.common.errors import Internal, MorulaError, Unavailable
 from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
@@ -13,7 +14,9 @@ from morula.gateway.labels.moving import Moving
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.ledger.holds import JobLost, watched_state
 from morula.gateway.ledger.outages import passes
+from morula.gateway.ledger.rows import Row
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
+from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.files import Outcome, leave_files
 from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params
@@ -79,9 +82,16 @@ class Pipeline:
             return "interrupted"
 
     async def _run(self, job_id: str, steps: Steps) -> str:
-        if not await self._tools.ledger.write(jobs.start_job, job_id):
+        job = await self._tools.ledger.write(jobs.start_job, job_id)
+        if job is None:
             return await self._end(job_id, "cancelled")
-        work = asyncio.create_task(self._work(job_id, steps), name=f"job-{job_id}")
+        with tracing.inside(job_span(job)):
+            return await self._run_started(job, steps)
+
+    async def _run_started(self, job: Row, steps: Steps) -> str:
+        job_id = job["id"]
+        log.info("job taken up", attempt=job["attempt"], generation=job["generation"])
+        work = asyncio.create_task(self._work(job, steps), name=f"job-{job_id}")
         watch = asyncio.create_task(self._until_cancelled(), name=f"watch-{job_id}")
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
@@ -128,7 +138,10 @@ class Pipeline:
         return await self._end(job_id, "failed", error=problem_of(told))
 
     async def _end(self, job_id: str, state: str, **values: object) -> str:
-        await self._tools.ledger.write(jobs.finish_job, job_id, state, **values)
+        ended = await self._tools.ledger.write(jobs.finish_job, job_id, state, **values)
+        if ended is not None:
+            await tell_of_end(self._tools.ledger, ended)
+            return str(ended["state"])
         return await self._tools.ledger.read(jobs.job_state, job_id)
 
     async def _until_cancelled(self) -> None:
@@ -139,8 +152,7 @@ class Pipeline:
             await asyncio.sleep(CANCEL_POLL_S)
             state = await ledger.read(watched_state, ledger.hold)
 
-    async def _work(self, job_id: str, steps: Steps) -> None:
-        job = await self._tools.ledger.read(jobs.get_job, job_id)
+    async def _work(self, job: Row, steps: Steps) -> None:
         params = Params(**job["params"])
         if job["kind"] == "cohort":
             await self._cohort(job, params, steps)

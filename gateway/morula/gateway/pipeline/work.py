@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from morula.common import tracing
 from morula.common.errors import (
     ArtifactChanged,
     ArtifactMissing,
@@ -23,6 +24,7 @@ from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, jobs, objects, shards
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.rows import Row
+from morula.gateway.pipeline.ended import piece_span
 from morula.gateway.refs import row_ref
 from morula.gateway.workers import ServiceDied
 from morula.v1.artifact_pb2 import ObjectRef
@@ -201,10 +203,12 @@ class Workbench:
 
     async def _call(self, piece: Piece, call: Callable[[], Awaitable[Json]]) -> Json:
         away_count = attempt_count = 0
+        span = piece_span(piece.stage, piece.number)
         while True:
             await self._note(shards.start_shard, piece)
             try:
-                result = await call()
+                with tracing.inside(span):
+                    result = await call()
             except Busy as error:
                 await self._note(shards.requeue_shard, piece)
                 await asyncio.sleep(error.retry_after_s)

@@ -1,0 +1,100 @@
+"""What is told of a job that has ended: a line in the log, its numbers, and its trace.
+
+The trace is drawn from the ledger, which knows when each piece of work was done, whoever did it and however often
+conductors were killed meanwhile. Calls to services hang below pieces whose spans have their ids from their names.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from opentelemetry.trace import SpanContext
+from prometheus_client import Histogram
+
+from morula.common import tracing
+from morula.common.telemetry import log
+from morula.common.tracing import Drawn
+from morula.gateway.ledger import shards
+from morula.gateway.ledger.engine import Transactions
+from morula.gateway.ledger.rows import Row
+from morula.gateway.pipeline.params import PIPELINE_REVISION
+
+DURATIONS = Histogram(
+    "morula_job_duration_seconds",
+    "From the asking for a job to its end, waiting included, by kind, final state and verdict.",
+    ["kind", "state", "verdict"],
+    buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600),
+)
+COUNTS = ("tile_count", "kept_tile_count", "failed_tile_count", "cell_count", "truncated_cell_count")
+
+
+def job_span(job: Row) -> SpanContext:
+    """The span of this attempt of a job: below the request that made it, or below none where that was not traced."""
+    return tracing.named(_above(job) or tracing.root(job["id"]), f"{job['id']}/{job['attempt']}")
+
+
+def piece_span(stage: str, number: int) -> SpanContext:
+    """The span of a piece of the job whose span is the current one."""
+    return tracing.named(tracing.named(tracing.current(), stage), str(number))
+
+
+async def tell_of_end(ledger: Transactions, job: Row) -> None:
+    """Tell of a job that has ended just now."""
+    duration_s = job["finished_at"] - job["queued_at"]
+    DURATIONS.labels(job["kind"], job["state"], job["verdict"] or "none").observe(duration_s)
+    with tracing.inside(job_span(job)):
+        log.info(
+            "job ended",
+            job_id=job["id"],
+            kind=job["kind"],
+            state=job["state"],
+            verdict=job["verdict"],
+            reason=_reason(job),
+            attempt=job["attempt"],
+            generation=job["generation"],
+            duration_s=round(duration_s, 3),
+            result_digest=job["result_digest"],
+            pipeline_revision=PIPELINE_REVISION,
+            **{name: job[name] for name in COUNTS},
+        )
+    if tracing.is_exporting():
+        tracing.draw(_spans(job, await ledger.read(shards.list_shards, job["id"])))
+
+
+def _spans(job: Row, pieces: Sequence[Row]) -> list[Drawn]:
+    """The job, below it each stage, below that each piece on which something was done in this attempt."""
+    span = job_span(job)
+    facts = {"kind": job["kind"], "state": job["state"], "attempt": job["attempt"], "generation": job["generation"]}
+    about = {"morula.job_id": job["id"]} | {f"morula.{name}": value for name, value in facts.items()}
+    drawn = [Drawn("job", span, _above(job), job["queued_at"], job["finished_at"], about, _reason(job))]
+    # Of the first attempt are all that were begun, whatever the clocks of two machines say.
+    since = job["queued_at"] if job["attempt"] > 1 else 0.0
+    begun = [piece for piece in pieces if piece["started_at"] is not None and piece["started_at"] >= since]
+    for stage, rows in groupby(begun, key=lambda piece: str(piece["stage"])):
+        above = tracing.named(span, stage)
+        below = [_piece_span(job, row, above) for row in rows]
+        began_s, ended_s = min(one.began_s for one in below), max(one.ended_s for one in below)
+        drawn += [Drawn(stage, above, span, began_s, ended_s), *below]
+    return drawn
+
+
+def _piece_span(job: Row, piece: Row, stage: SpanContext) -> Drawn:
+    began_s, ended_s = piece["started_at"], piece["finished_at"] or 0.0
+    return Drawn(
+        f"{piece['stage']} {piece['number']}",
+        tracing.named(stage, str(piece["number"])),
+        stage,
+        began_s,
+        ended_s if ended_s >= began_s else job["finished_at"],
+        {f"morula.{name}": piece[name] for name in ("state", "attempt_count", "busy_count")},
+        "PIECE_FAILED" if piece["state"] == "failed" else None,
+    )
+
+
+def _above(job: Row) -> SpanContext | None:
+    return tracing.parse(job["traceparent"]) if job["traceparent"] else None
+
+
+def _reason(job: Row) -> str | None:
+    error: Mapping[str, Any] = job["error"] or {}
+    return error.get("reason")
