@@ -71,8 +71,8 @@ def _touch(tx: Connection) -> None:
 def _counts(tx: Connection) -> list[str]:
     """What only the ledger knows, as Prometheus reads it. No job in a state is a number, too."""
     jobs: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
-    for state, count in tx.execute(select(job.c.state, func.count()).group_by(job.c.state)):
-        jobs[state] = count
+    found = tx.execute(select(job.c.state, func.count()).group_by(job.c.state))
+    jobs |= {str(row.state): int(row[1]) for row in found}
     shards = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
     return [
         "# HELP morula_jobs Jobs by state, of all gateways on this database.",
