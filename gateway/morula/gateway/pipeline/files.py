@@ -12,6 +12,7 @@ from morula.common.keys import digest
 from morula.gateway.exports.job_files import FileRow, Source, put_files, write_files
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
+from morula.gateway.pipeline.clustering import Member
 from morula.gateway.pipeline.keys import Shard
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
@@ -25,59 +26,71 @@ SLIDE_FACTS = ("name", "digest", "width_px", "height_px", "mpp", "mpp_assumed", 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job came to, and with what its files are made."""
+    """What the work on slides came to: what is clustered and written to files."""
 
-    tools: Tools
-    views: Views
-    learning: Learning
-    job: Mapping[str, Any]
-    params: Params
+    verdict: str
+    members: Sequence[Member]
+    """The slides with cells to cluster; none where there are no cells."""
     work: SlideJob | None
     """None for a cohort, which has no tiles and cells of its own."""
     shards: Sequence[Shard]
-    clustering_id: str | None
-    """None where there was nothing to cluster."""
 
 
-async def leave_files(outcome: Outcome) -> str:
-    """Write the job's files; the digest of its result."""
-    tools, job = outcome.tools, outcome.job
-    bench = Workbench(tools.ledger, tools.store, job["id"])
+class Files:
+    """Leaves the files of jobs."""
 
-    async def call() -> Json:
-        source = await _source(outcome, bench)  # Asks the labeller, which may be away as any service may.
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="morula-tables-", dir=tools.scratch))
-        try:
-            written = await asyncio.to_thread(write_files, source, folder)
-            await bench.claim([row["key"] for row in written.rows])
-            await asyncio.to_thread(put_files, tools.store, written)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        return {"files": list(written.rows), "result_digest": written.result_digest}
+    def __init__(self, tools: Tools, views: Views, learning: Learning) -> None:
+        self._tools = tools
+        self._views = views
+        self._learning = learning
 
-    await bench.lay("tables", 1)
-    # The ledger has the names of files, so they are made whenever a job comes here: each is there or the same again.
-    result = await bench.do(Piece("tables", 0, []), call)
-    files: list[FileRow] = result["files"]
-    await tools.ledger.write(jobs.set_files, job["id"], files)
-    return str(result["result_digest"])
+    async def leave(self, job: Mapping[str, Any], params: Params, outcome: Outcome, clustering_id: str | None) -> str:
+        """Write a job's files; the digest of its result. Without a clustering where there was nothing to cluster."""
+        tools = self._tools
+        bench = Workbench(tools.ledger, tools.store, job["id"])
 
+        async def call() -> Json:
+            # Asks the labeller, which may be away as any service may.
+            source = await self._source(bench, job, params, outcome, clustering_id)
+            folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="morula-tables-", dir=tools.scratch))
+            try:
+                written = await asyncio.to_thread(write_files, source, folder)
+                await bench.claim([row["key"] for row in written.rows])
+                await asyncio.to_thread(put_files, tools.store, written)
+            finally:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            return {"files": list(written.rows), "result_digest": written.result_digest}
 
-async def _source(outcome: Outcome, bench: Workbench) -> Source:
-    job, work, ledger = outcome.job, outcome.work, outcome.tools.ledger
-    view = await outcome.views.get(outcome.clustering_id) if outcome.clustering_id is not None else None
-    slide = await ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
-    stored = (await ledger.read(jobs.get_job, job["id"]))["settled"]
-    return Source(
-        store=outcome.tools.store,
-        project=job["project_id"],
-        scope=slide["digest"] if slide is not None else digest(job["source_job_ids"]),
-        params=outcome.params,
-        kind=job["kind"],
-        slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
-        plan=(await bench.refs([work.keys.plan]))[0] if work is not None else None,
-        tiles=await bench.refs([work.keys.tiles(shard) for shard in outcome.shards]) if work is not None else [],
-        settled=from_json(stored, SettledSlide) if stored is not None else None,
-        view=view,
-        cut=await outcome.learning.cut(view, view.cluster_count) if view is not None else None,
-    )
+        await bench.lay("tables", 1)
+        # The ledger has the names of files, so they are made whenever a job comes here: each is there or the same
+        # again.
+        result = await bench.do(Piece("tables", 0, []), call)
+        files: list[FileRow] = result["files"]
+        await tools.ledger.write(jobs.set_files, job["id"], files)
+        return str(result["result_digest"])
+
+    async def _source(
+        self,
+        bench: Workbench,
+        job: Mapping[str, Any],
+        params: Params,
+        outcome: Outcome,
+        clustering_id: str | None,
+    ) -> Source:
+        work, ledger = outcome.work, self._tools.ledger
+        view = await self._views.get(clustering_id) if clustering_id is not None else None
+        slide = await ledger.read(slides.get_slide, job["slide_id"]) if job["slide_id"] is not None else None
+        stored = (await ledger.read(jobs.get_job, job["id"]))["settled"]
+        return Source(
+            store=self._tools.store,
+            project=job["project_id"],
+            scope=slide["digest"] if slide is not None else digest(job["source_job_ids"]),
+            params=params,
+            kind=job["kind"],
+            slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
+            plan=(await bench.refs([work.keys.plan]))[0] if work is not None else None,
+            tiles=await bench.refs([work.keys.tiles(shard) for shard in outcome.shards]) if work is not None else [],
+            settled=from_json(stored, SettledSlide) if stored is not None else None,
+            view=view,
+            cut=await self._learning.cut(view, view.cluster_count) if view is not None else None,
+        )

@@ -17,7 +17,7 @@ from morula.gateway.ledger.outages import passes
 from morula.gateway.ledger.rows import Row
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.ended import job_span, tell_of_end
-from morula.gateway.pipeline.files import Outcome, leave_files
+from morula.gateway.pipeline.files import Files, Outcome
 from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.repair import repair
@@ -57,8 +57,7 @@ class Pipeline:
         max_failed_share: float,
     ) -> None:
         self._tools = tools
-        self._views = views
-        self._learning = learning
+        self._files = Files(tools, views, learning)
         self._moving = moving
         self._in_flight = in_flight
         self._max_failed_share = max_failed_share
@@ -154,12 +153,10 @@ class Pipeline:
 
     async def _work(self, job: Row, steps: Steps) -> None:
         params = Params(**job["params"])
-        if job["kind"] == "cohort":
-            await self._cohort(job, params, steps)
-        else:
-            await self._slide(job, params, steps)
+        work_on = self._cohort if job["kind"] == "cohort" else self._slide
+        await self._finish(job, params, steps, await work_on(job, params, steps))
 
-    async def _slide(self, job: Mapping[str, Any], params: Params, steps: Steps) -> None:
+    async def _slide(self, job: Mapping[str, Any], params: Params, steps: Steps) -> Outcome:
         slide = await self._tools.ledger.read(slides.get_slide, job["slide_id"])
         files = await self._tools.ledger.read(slides.slide_files, job["slide_id"])
         reference = slide_ref(slide, files, params.slide_mpp)
@@ -169,8 +166,7 @@ class Pipeline:
         plan = await steps.draw()("plan", work.plan)
         first = [Shard(index, index) for index in range(plan.get("shard_count", 0))]
         if not first:
-            await self._finish(job, params, steps, work, first, None, "no_tissue")
-            return
+            return Outcome("no_tissue", [], work, first)
 
         await self._enter(job, "cut")
         diameter_um = await steps.draw()("measure", lambda: work.measure(plan, first))
@@ -183,11 +179,10 @@ class Pipeline:
         await self._enter(job, "settle")
         settled = await steps.draw()("settle", lambda: work.settle(plan, [*first, *second]))
         if not int(settled.get("cell_count", 0)):
-            await self._finish(job, params, steps, work, first, None, "no_cells")
-            return
+            return Outcome("no_cells", [], work, first)
 
         member = Member(job["slide_id"], job["id"], params.slide_mpp, settled)
-        await self._finish(job, params, steps, work, first, [member], "cells")
+        return Outcome("cells", [member], work, first)
 
     async def _shards(
         self, work: SlideJob, plan: Json, shards: Sequence[Shard], diameter_um: float, steps: Steps
@@ -213,23 +208,13 @@ class Pipeline:
             raise failed.exceptions[0] from failed
         return [task.result() for task in tasks]
 
-    async def _cohort(self, job: Mapping[str, Any], params: Params, steps: Steps) -> None:
-        members = await self._tools.ledger.read(_members, job["source_job_ids"])
-        await self._finish(job, params, steps, None, (), members, "cells")
+    async def _cohort(self, job: Mapping[str, Any], _params: Params, _steps: Steps) -> Outcome:
+        return Outcome("cells", await self._tools.ledger.read(_members, job["source_job_ids"]), None, [])
 
-    async def _finish(
-        self,
-        job: Mapping[str, Any],
-        params: Params,
-        steps: Steps,
-        work: SlideJob | None,
-        shards: Sequence[Shard],
-        members: Sequence[Member] | None,
-        verdict: str,
-    ) -> None:
+    async def _finish(self, job: Mapping[str, Any], params: Params, steps: Steps, outcome: Outcome) -> None:
         """Cluster what there is, leave the files, end the job."""
         clustering_id = None
-        if members is not None:
+        if members := outcome.members:
             await self._enter(job, "cluster")
             result = await steps.draw()(
                 "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
@@ -239,9 +224,8 @@ class Pipeline:
             clustering_id, labelling_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
             await bench.outlast(lambda: self._moving.bring(clustering_id, labelling_id))
         await self._enter(job, "tables")
-        outcome = Outcome(self._tools, self._views, self._learning, job, params, work, shards, clustering_id)
-        result_digest = await steps.draw()("tables", lambda: leave_files(outcome))
-        await self._end(job["id"], "succeeded", verdict=verdict, result_digest=result_digest)
+        result_digest = await steps.draw()("tables", lambda: self._files.leave(job, params, outcome, clustering_id))
+        await self._end(job["id"], "succeeded", verdict=outcome.verdict, result_digest=result_digest)
 
     async def _enter(self, job: Mapping[str, Any], stage: str) -> None:
         await self._tools.ledger.write(jobs.note_job, job["id"], stage=stage)
