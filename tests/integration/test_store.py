@@ -129,7 +129,7 @@ def damage(store: Store, store_url: str, key: str, *, remembered: bool) -> None:
         return
     metadata = {"sha256": sha256(content)} if remembered else {}
     bucket = store_url.removeprefix("s3://").split("?")[0]
-    store._writer.put_object(Bucket=bucket, Key=key, Body=wrong, Metadata=metadata)  # type: ignore[attr-defined]
+    store._bucket._boto3.put_object(Bucket=bucket, Key=key, Body=wrong, Metadata=metadata)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("remembered", [True, False])
@@ -196,7 +196,7 @@ def test_keys_may_be_any_text(store: Store) -> None:
 
 
 def test_put_large_takes_more_than_one_part(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("morula.common.s3.PART_BYTES", 5 << 20)
+    monkeypatch.setattr("morula.common.bucket.PART_BYTES", 5 << 20)
     content = os.urandom(12 << 20)
     assert store.put_large(KEY, io.BytesIO(content)) == Stored(KEY, sha256(content), len(content))
     assert store.get(KEY, sha256(content)) == content
