@@ -177,7 +177,7 @@ async def test_what_cannot_be_made_again_the_same_is_never_put_under_a_published
         await restart(running, "embedder", OtherEmbedder(running.store, Slot("embedder")))
         job = await retry(client, first["id"])
         assert (job["state"], job["error"]["reason"]) == ("failed", "FAILED_PRECONDITION")
-        assert "came out otherwise" in job["error"]["detail"]
+        assert "came out differently" in job["error"]["detail"]
         answer = await client.http.get(place)
         assert answer.status_code == 410 or answer.content == leaf
 
