@@ -41,11 +41,11 @@ class World:
     @property
     def objects_folder(self) -> Path:
         """Where the store's objects lie."""
-        return Path(str(self.client.house.settings.scratch)) / "objects"
+        return Path(str(self.client.components.settings.scratch)) / "objects"
 
     def uploads(self) -> list[Path]:
         """What uploads left on the disk."""
-        return list(Path(str(self.client.house.settings.scratch)).glob("morula-upload-*"))
+        return list(Path(str(self.client.components.settings.scratch)).glob("morula-upload-*"))
 
     def objects(self) -> set[str]:
         return {stored.key for stored in self.running.store.list("")}

@@ -53,7 +53,7 @@ async def test_the_commands_of_the_api_guide(world: World, url: str, tmp_path: P
 async def test_the_program_of_the_api_guide(world: World, url: str, tmp_path: Path) -> None:
     (program_text,) = blocks("api.md", "python")
     (tmp_path / "send.py").write_text(program_text, encoding="utf-8")
-    shutil.copy(str(world.client.house.settings.folders["scans"] / "tiny.tiff"), tmp_path / "slide.tiff")
+    shutil.copy(str(world.client.components.settings.folders["scans"] / "tiny.tiff"), tmp_path / "slide.tiff")
     output = await run(tmp_path, url, "python", "send.py", "slide.tiff", str(tmp_path))
     assert f"cells, {world.job['cell_count']} cells, 0 tiles failed" in output
     assert (tmp_path / "cells.parquet").stat().st_size > 0

@@ -100,7 +100,7 @@ async def test_an_upload_that_fails_takes_nothing_with_it_that_others_have(world
     other_root = tmp_path / "other"
     other_root.mkdir()
     async with gateway(world.running, other_root) as other:
-        assert other.house.project == world.client.house.project
+        assert other.components.project == world.client.components.project
         await world.running.stop("tiler")
         answer = await other.http.post("/v1/slides", files=as_part(tmp_path / "tiny.tiff"))
         assert answer.status_code == 503

@@ -35,7 +35,7 @@ async def described(app: Any, world: World) -> dict[str, Any]:
     """The description, with ids that are there beside any others."""
     document: dict[str, Any] = httpx.Response(200, json=app.openapi()).json()
     # Of its own, because what is deleted would leave nothing else to ask about.
-    doomed = await world.client.upload(world.client.house.settings.folders["scans"] / "other.tiff")
+    doomed = await world.client.upload(world.client.components.settings.folders["scans"] / "other.tiff")
     add_ids(operations(document, {"delete"}), await world.client.run(doomed["id"]))
     add_ids(operations(document, METHODS - {"delete"}), world.job)
     return document

@@ -128,11 +128,11 @@ async def test_events_of_no_job_are_a_problem(world: World) -> None:
 
 
 async def test_who_comes_back_too_late_reads_everything_anew(world: World) -> None:
-    house = world.client.house
-    newest = await house.listeners.newest()
+    components = world.client.components
+    newest = await components.listeners.newest()
     for unknown in (str(newest + 1), "abc", "-1", "1" * 16, ""):
-        told = await anext(follow_all(house, unknown))
+        told = await anext(follow_all(components, unknown))
         assert (told.event, told.id, told.data) == ("reset", str(newest), {})
-    told = await anext(follow_all(house, str(newest - 1)))
+    told = await anext(follow_all(components, str(newest - 1)))
     assert told.event != "reset"
     assert int(str(told.id)) >= newest

@@ -231,8 +231,8 @@ async def test_labels_are_kept_while_the_labeller_is_away(world: World) -> None:
         assert state["marks"] == [[1, 2]]
     finally:
         await world.running.start("labeller")
-    newest = await world.client.house.listeners.newest()
-    async for _ in world.client.house.listeners.follow(newest - 1, "labelling"):
+    newest = await world.client.components.listeners.newest()
+    async for _ in world.client.components.listeners.follow(newest - 1, "labelling"):
         state = (await world.http.get(labelling)).json()
         if state["learned_seq"] == state["seq"]:
             break

@@ -34,7 +34,7 @@ async def test_a_slide_is_described(world: World) -> None:
 
 
 async def test_the_same_bytes_are_the_same_slide(world: World) -> None:
-    path = world.client.house.settings.folders["scans"] / "tiny.tiff"
+    path = world.client.components.settings.folders["scans"] / "tiny.tiff"
     before = world.objects()
     again = await world.http.post("/v1/slides", files=as_part(path))
     assert (again.status_code, again.json()["id"]) == (200, world.slide["id"])
@@ -69,8 +69,8 @@ async def test_a_key_is_taken_in_once_however_many_ask(world: World, tmp_path: P
 async def test_two_gateways_take_the_same_key_in_once(world: World, tmp_path: Path) -> None:
     write_slide(tmp_path / "b.tiff", 512, 512, seed=22)
     world.running.store.put("default/here/b.tiff", tmp_path / "b.tiff")
-    house = world.client.house
-    intakes = [Intake(house.ledger, house.workers, house.store, house.project) for _ in range(2)]
+    components = world.client.components
+    intakes = [Intake(components.ledger, components.workers, components.store, components.project) for _ in range(2)]
     taken = await asyncio.gather(*(one.take_key("default/here/b.tiff", Description()) for one in intakes))
     assert sorted(created for _, created in taken) == [False, True]
     assert len({row["id"] for row, _ in taken}) == 1
@@ -130,7 +130,7 @@ async def test_forms_that_make_no_sense(world: World) -> None:
 
 async def test_two_slides_in_one_form_are_told_apart(world: World) -> None:
     before = world.objects()
-    path = world.client.house.settings.folders["scans"] / "tiny.tiff"
+    path = world.client.components.settings.folders["scans"] / "tiny.tiff"
     two = [("file", ("a.tiff", path.read_bytes())), ("file", ("b.tiff", b"x"))]
     problem = check_problem(await world.http.post("/v1/slides", files=two), 400, "INVALID_ARGUMENT")
     assert "2 slides (a.tiff, b.tiff)" in problem["detail"]
@@ -144,12 +144,12 @@ async def test_a_slide_by_reference_that_changes_meanwhile_is_refused(world: Wor
     with (tmp_path / "growing.tiff").open("ab") as slide:
         slide.write(b"more")
     with pytest.raises(Conflict, match="changed while it was read"):
-        await world.client.house.intake.take_files(parts, Description())
+        await world.client.components.intake.take_files(parts, Description())
     assert world.objects() == before
 
 
 async def test_what_was_taken_in_stays_as_it_was_whatever_becomes_of_the_folder(world: World) -> None:
-    path = world.client.house.settings.folders["scans"] / "leaving.tiff"
+    path = world.client.components.settings.folders["scans"] / "leaving.tiff"
     write_slide(path, 512, 512, seed=32)
     slide = (await world.http.post("/v1/slides", json={"path": "scans/leaving.tiff"})).json()
     path.write_bytes(b"another")

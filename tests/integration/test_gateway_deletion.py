@@ -43,7 +43,7 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Callabl
 
 
 @asynccontextmanager
-async def house(
+async def gateway_on(
     ground: tuple[str, Callable[[], Store] | None], root: Path, segmenter: type[SegmenterServicer] | None = None
 ) -> AsyncIterator[tuple[Client, Services]]:
     url, open_ground = ground
@@ -94,7 +94,7 @@ async def delete(client: Client, path: str) -> int:
 
 
 async def test_everything_goes_and_what_is_shared_stays(ground: Any, slide: Path, tmp_path: Path) -> None:
-    async with house(ground, tmp_path) as (client, running):
+    async with gateway_on(ground, tmp_path) as (client, running):
         taken = await client.upload(slide)
         first = await client.run(taken["id"])
         assert rows(client) - LAID >= {"slide", "job", "clustering", "labelling", "object_use"}
@@ -116,12 +116,12 @@ async def test_everything_goes_and_what_is_shared_stays(ground: Any, slide: Path
         for path in ("", "/layers/leaf", "/clusters"):
             assert (await client.http.get(f"/v1/clusterings/{ended['clustering_id']}{path}")).status_code == 404
 
-        before = await client.house.listeners.newest()
+        before = await client.components.listeners.newest()
         assert await delete(client, f"/v1/slides/{taken['id']}") == 204
         await settled(client)
         assert keys(running) == set()
         assert rows(client) <= LAID
-        told = follow_all(client.house, str(before))
+        told = follow_all(client.components, str(before))
         heard = [await anext(told) for _ in range(3)]
         assert {one.event for one in heard} == {"deleted"}
         assert {one.data["kind"] for one in heard} == {"slide", "job", "labelling"}
@@ -132,7 +132,7 @@ async def test_everything_goes_and_what_is_shared_stays(ground: Any, slide: Path
 
 
 async def test_what_is_at_work_is_stopped_first(ground: Any, slide: Path, tmp_path: Path) -> None:
-    async with house(ground, tmp_path, BusySegmenter) as (client, running):
+    async with gateway_on(ground, tmp_path, BusySegmenter) as (client, running):
         busy = running.servers["segmenter"][1]
         assert isinstance(busy, BusySegmenter)
         taken = await client.upload(slide)
@@ -151,7 +151,7 @@ async def test_what_is_at_work_is_stopped_first(ground: Any, slide: Path, tmp_pa
 async def test_a_crash_between_rows_and_objects_leaves_nothing(
     ground: Any, slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house(ground, tmp_path) as (client, running):
+    async with gateway_on(ground, tmp_path) as (client, running):
         taken = await client.upload(slide)
         await client.run(taken["id"])
         monkeypatch.setattr(burial, "LOST_S", 3.0)
@@ -169,7 +169,7 @@ async def test_a_crash_between_rows_and_objects_leaves_nothing(
 
 
 async def test_a_slide_that_was_named_by_its_key_leaves_its_object(slide: Path, tmp_path: Path) -> None:
-    async with house(("", None), tmp_path) as (client, running):
+    async with gateway_on(("", None), tmp_path) as (client, running):
         running.store.put("theirs/a.tiff", slide)
         taken = client.ok(await client.http.post("/v1/slides", json={"key": "theirs/a.tiff"}))
         assert await delete(client, f"/v1/slides/{taken['id']}") == 204
@@ -178,7 +178,7 @@ async def test_a_slide_that_was_named_by_its_key_leaves_its_object(slide: Path, 
 
 
 async def test_a_labelling_goes_alone(slide: Path, tmp_path: Path) -> None:
-    async with house(("", None), tmp_path) as (client, running):
+    async with gateway_on(("", None), tmp_path) as (client, running):
         taken = await client.upload(slide)
         job = await client.run(taken["id"])
         body = {"clustering_id": job["clustering_id"]}

@@ -248,7 +248,7 @@ async def test_nothing_is_taken_in_or_deleted_while_another_store_lies_there(tmp
     write_slide(tmp_path / "tiny.tiff", 512, 512)
     async with services(tmp_path, without=SERVICES) as running:
         async with gateway(running, tmp_path) as client:
-            own = client.house.store
+            own = client.components.store
             own.put(KEY, b"cells")
             with client.ledger.writing() as tx:
                 add_slide(tx, PROJECT)
@@ -266,8 +266,8 @@ async def test_nothing_is_taken_in_or_deleted_while_another_store_lies_there(tmp
             assert objects.doomed_keys(tx, 10, LATER) == [KEY]
         objects_here.rename(tmp_path / "bare")
         elsewhere.rename(objects_here)
-        await asyncio.to_thread(client.house.store.delete, KEY)
-        assert client.house.store.stat(KEY) is None
+        await asyncio.to_thread(client.components.store.delete, KEY)
+        assert client.components.store.stat(KEY) is None
 
 
 async def test_the_engine_forgets_what_has_ended(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from morula.common.settings import ServiceSettings
 from morula.common.store import Store, open_store
 from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.app import create_app
-from morula.gateway.house import House
+from morula.gateway.components import Components
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
 from morula.gateway.settings import GatewaySettings
@@ -90,10 +90,10 @@ async def services(root: Path, *, without: tuple[str, ...] = (), store: Store | 
 class Client:
     """Speaks to an application, and waits for jobs."""
 
-    def __init__(self, http: httpx.AsyncClient, house: House) -> None:
+    def __init__(self, http: httpx.AsyncClient, components: Components) -> None:
         self.http = http
-        self.house = house
-        self.ledger = house.ledger
+        self.components = components
+        self.ledger = components.ledger
 
     async def upload(self, path: Path, **fields: str) -> dict[str, Any]:
         return self.ok(await self.http.post("/v1/slides", files=as_part(path), data=fields))
@@ -113,7 +113,7 @@ class Client:
 
     def changes(self, job_id: str) -> AsyncIterator[object]:
         """Whenever something about the job changes."""
-        return self.house.listeners.follow(0, "job", job_id)
+        return self.components.listeners.follow(0, "job", job_id)
 
     @staticmethod
     def ok(response: httpx.Response) -> dict[str, Any]:
@@ -154,6 +154,6 @@ async def gateway(running: Services, root: Path, database_url: str = "", **setti
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as http:
-                yield Client(http, app.state.house)
+                yield Client(http, app.state.components)
     finally:
         ledger.close()

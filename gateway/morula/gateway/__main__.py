@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Let listeners go, who connect again elsewhere, then finish what is in flight."""
-        await self._app.state.house.listeners.close()
+        await self._app.state.components.listeners.close()
         await super().shutdown(sockets)
 
 

@@ -15,10 +15,10 @@ from morula.gateway import contract, problems
 from morula.gateway.access import Access
 from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
 from morula.gateway.caretaker import Caretaker
+from morula.gateway.components import Components
 from morula.gateway.conductor import Conductor
 from morula.gateway.ground import OwnStore, mark_of
 from morula.gateway.guard import Guard
-from morula.gateway.house import House
 from morula.gateway.intake import Intake
 from morula.gateway.labels.learning import Learning
 from morula.gateway.labels.moving import Moving
@@ -84,7 +84,7 @@ async def _live(
     learning = Learning(ledger, workers, store, views)
     moving = Moving(ledger, views, learning)
     listeners = Listeners(ledger)
-    app.state.house = House(
+    app.state.components = Components(
         settings=settings,
         project=project,
         ledger=ledger,

@@ -14,8 +14,8 @@ from morula.common.geometry import BLOCK_PX
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
+from morula.gateway.components import Here
 from morula.gateway.contract import BYTES, created, served
-from morula.gateway.house import Here
 from morula.gateway.labels.learning import Cut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from morula.common.errors import NotFound
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.slides import slide_answer
-from morula.gateway.house import Here, House
+from morula.gateway.components import Components, Here
 from morula.gateway.ledger import events, jobs, labels
 from morula.gateway.schemas import Job
 
@@ -69,14 +69,14 @@ def _told(seq: int, job: Job) -> ServerSentEvent:
     return ServerSentEvent(event="job", id=str(seq), data=job.model_dump(mode="json"))
 
 
-async def _change(here: House, number: int, kind: str, subject_id: str) -> ServerSentEvent:
+async def _change(here: Components, number: int, kind: str, subject_id: str) -> ServerSentEvent:
     try:
         return ServerSentEvent(event=kind, id=str(number), data=await _subject(here, kind, subject_id))
     except NotFound:
         return ServerSentEvent(event="deleted", id=str(number), data={"kind": kind, "id": subject_id})
 
 
-async def _subject(here: House, kind: str, subject_id: str) -> object:
+async def _subject(here: Components, kind: str, subject_id: str) -> object:
     if kind == "job":
         return (await here.ledger.read(job_answer, subject_id)).model_dump(mode="json")
     if kind == "slide":

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from morula.common.room import telling_full
+from morula.gateway.components import Components, Here
 from morula.gateway.contract import exported
 from morula.gateway.exports.formats import Format
 from morula.gateway.exports.label_files import (
@@ -20,7 +21,6 @@ from morula.gateway.exports.label_files import (
     LabelledSlide,
     confidence_of,
 )
-from morula.gateway.house import Here, House
 from morula.gateway.uploads import REMEDY
 
 Material = TypeVar("Material")
@@ -62,11 +62,11 @@ for of_all in LABEL_FILES:
     _add_route(of_all, _of_all(of_all))
 
 
-async def _labelled(here: House, labelling_id: str) -> Labelled:
+async def _labelled(here: Components, labelling_id: str) -> Labelled:
     return await here.labelling.learning.reading(labelling_id, lambda: _read(here, labelling_id))
 
 
-async def _read(here: House, labelling_id: str) -> Labelled:
+async def _read(here: Components, labelling_id: str) -> Labelled:
     snapshot, view, found = await here.labelling.effective(labelling_id)
     return Labelled(
         view=view,

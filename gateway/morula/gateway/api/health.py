@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from morula.common import models
 from morula.common.errors import Unavailable
-from morula.gateway.house import Here, House
+from morula.gateway.components import Components, Here
 from morula.gateway.ledger.tables import job, shard
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.schemas import JobState, Readiness
@@ -39,7 +39,7 @@ async def get_readiness(here: Here) -> JSONResponse:
     return JSONResponse({**answer, "services": serving, "writable": writable}, 200 if ready else 503)
 
 
-async def _database(here: House) -> Literal["ready", "away"]:
+async def _database(here: Components) -> Literal["ready", "away"]:
     try:
         async with asyncio.timeout(PROBE_S):
             await here.ledger.read(_touch)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from morula.common import tracing
 from morula.common.errors import Conflict
+from morula.gateway.components import Here
 from morula.gateway.contract import created, served
 from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
-from morula.gateway.house import Here
 from morula.gateway.ledger import deletion, jobs, shards, slides
 from morula.gateway.ledger.rows import Row, Slice
 from morula.gateway.lists import Wanted, cursor_after

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
+from morula.gateway.components import Here
 from morula.gateway.contract import created
-from morula.gateway.house import Here
 from morula.gateway.label_schemas import ClassChange, LabelSet, LabelSets, NewClass, NewLabelSet
 from morula.gateway.labels.service import label_set_answer
 from morula.gateway.ledger import label_sets

@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
+from morula.gateway.components import Components, Here
 from morula.gateway.contract import BYTES, created, served
-from morula.gateway.house import Here, House
 from morula.gateway.label_schemas import (
     Cut,
     CutRequest,
@@ -126,7 +126,7 @@ def append_checked(tx: Connection, snapshot: Snapshot, said: AnyKind) -> int:
     return seq
 
 
-async def _check(here: House, snapshot: Snapshot, said: AnyKind) -> None:
+async def _check(here: Components, snapshot: Snapshot, said: AnyKind) -> None:
     """Refuses what names a row, class or node that there is not."""
     view = await here.views.get(snapshot.row["clustering_id"])
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway import references
 from morula.gateway.api.waiting import while_waited
+from morula.gateway.components import Components, Here
 from morula.gateway.contract import created, served
-from morula.gateway.house import Here, House
 from morula.gateway.intake import Description
 from morula.gateway.ledger import boards, deletion, slides
 from morula.gateway.ledger.rows import Row, Slice
@@ -68,7 +68,7 @@ def _answers(tx: Connection, rows: Sequence[Row]) -> list[Slide]:
     return [Slide.model_validate({**row, "labellings": labellings[row["id"]]}) for row in rows]
 
 
-async def _by_upload(request: Request, content_type: str, here: House) -> tuple[Row, bool]:
+async def _by_upload(request: Request, content_type: str, here: Components) -> tuple[Row, bool]:
     declared = request.headers.get("content-length", "0")
     length = int(declared) if declared.isdecimal() else 0
     upload = await here.uploads.receive(request.stream(), content_type, length)
@@ -80,7 +80,7 @@ async def _by_upload(request: Request, content_type: str, here: House) -> tuple[
     return row, created
 
 
-async def _by_reference(request: Request, here: House) -> tuple[Row, bool]:
+async def _by_reference(request: Request, here: Components) -> tuple[Row, bool]:
     try:
         reference = SlideReference.model_validate_json(await request.body())
     except ValidationError as error:
@@ -167,7 +167,7 @@ async def get_thumbnail(slide_id: str, request: Request, here: Here, max_px: int
     return send_bytes(request, await while_waited(request, _render(here, slide_id, place)), "image/jpeg", etag)
 
 
-async def _render(here: House, slide_id: str, place: RenderRegionRequest) -> bytes:
+async def _render(here: Components, slide_id: str, place: RenderRegionRequest) -> bytes:
     slide = await here.ledger.read(slides.get_slide, slide_id)
     files = await here.ledger.read(slides.slide_files, slide_id)
     place.slide.CopyFrom(slide_ref(slide, files))

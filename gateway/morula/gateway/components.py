@@ -1,4 +1,4 @@
-"""What an application is made of, and how an endpoint gets at it."""
+"""The parts that a running application is made of, and how an endpoint gets them."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -21,8 +21,8 @@ from morula.gateway.workers import Workers
 
 
 @dataclass(frozen=True)
-class House:
-    """All that endpoints work with."""
+class Components:
+    """The parts of a running application that endpoints work with."""
 
     settings: GatewaySettings
     project: str
@@ -39,8 +39,9 @@ class House:
     listeners: Listeners
 
 
-def _house(connection: HTTPConnection) -> House:
-    return cast(House, connection.app.state.house)
+def _components(connection: HTTPConnection) -> Components:
+    return cast(Components, connection.app.state.components)
 
 
-Here = Annotated[House, Depends(_house)]
+Here = Annotated[Components, Depends(_components)]
+"""What an endpoint declares to be given them."""
