@@ -17,7 +17,7 @@ from morula.common.errors import PermissionDenied, Unavailable
 from morula.common.folder import FolderStore
 from morula.common.store import Store, open_store
 from morula.common.testing import write_slide
-from morula.gateway import burial, ground
+from morula.gateway import burial, own_store
 from morula.gateway import caretaker as care
 from morula.gateway.caretaker import Caretaker, Forget
 from morula.gateway.ledger import labels, objects
@@ -184,10 +184,10 @@ async def test_no_object_goes_while_another_database_may_use_it(
     with ledger.writing() as tx:
         objects.doom(tx, ["default/s/cells/shared"])
         tx.execute(update(project).values(created_at=1.0))
-        theirs = ground.mark_of(tx, PROJECT)
+        theirs = own_store.mark_of(tx, PROJECT)
         tx.execute(update(project).values(created_at=2.0))
-        mine = ground.mark_of(tx, PROJECT)
-    ground.leave_mark(store, theirs)
+        mine = own_store.mark_of(tx, PROJECT)
+    own_store.leave_mark(store, theirs)
     caretaker = ground_here.caretaker()
     await caretaker.leave_mark()
     assert await caretaker.bury() == 0
@@ -199,7 +199,7 @@ async def test_no_object_goes_while_another_database_may_use_it(
     running.cancel()
     with ledger.writing() as tx:
         objects.release(tx, "u")
-    assert (ground.others(store, mine), ground_here.lying()) == ([theirs], ["default/s/cells/shared"])
+    assert (own_store.others(store, mine), ground_here.lying()) == ([theirs], ["default/s/cells/shared"])
     store.delete(theirs)
     again = ground_here.caretaker()
     await again.leave_mark()
@@ -211,16 +211,16 @@ def test_a_store_without_the_mark_of_a_database_that_has_objects_is_away(ground_
     """A mount point whose disk is away; the bucket of somebody else."""
     ledger, store = ground_here.ledger, ground_here.store
     with ledger.writing() as tx:
-        mark = ground.mark_of(tx, PROJECT)
-    own = ground.OwnStore(store, ledger, mark)
+        mark = own_store.mark_of(tx, PROJECT)
+    own = own_store.OwnStore(store, ledger, mark)
     own.put(KEY, b"a slide")
     assert ground_here.lying("databases/") == [mark], "a database without objects takes the store that it finds"
     with ledger.writing() as tx:
         slide_id = add_slide(tx, PROJECT)
         objects.claim(tx, "slide", slide_id, [KEY])
     store.delete(mark)
-    assert ground.OwnStore(store, ledger, mark).get(KEY) == b"a slide"
-    assert ground.OwnStore(store, ledger, mark).stat("default/s/slide/none") is None
+    assert own_store.OwnStore(store, ledger, mark).get(KEY) == b"a slide"
+    assert own_store.OwnStore(store, ledger, mark).stat("default/s/slide/none") is None
     assert ground_here.lying("databases/") == [mark], "a store from before there were marks has the objects"
     for key in (mark, KEY):
         store.delete(key)
@@ -238,10 +238,10 @@ def test_a_store_without_the_mark_of_a_database_that_has_objects_is_away(ground_
     ]
     for ask in asks:
         with pytest.raises(Unavailable, match="is its disk mounted"):
-            ask(ground.OwnStore(store, ledger, mark))
+            ask(own_store.OwnStore(store, ledger, mark))
     assert [*ground_here.lying(), *ground_here.lying("databases/")] == []
-    ground.leave_mark(store, mark)
-    assert ground.OwnStore(store, ledger, mark).put(KEY, b"new").created, "so it is taken for an empty one"
+    own_store.leave_mark(store, mark)
+    assert own_store.OwnStore(store, ledger, mark).put(KEY, b"new").created, "so it is taken for an empty one"
 
 
 async def test_nothing_is_taken_in_or_deleted_while_another_store_lies_there(tmp_path: Path) -> None:

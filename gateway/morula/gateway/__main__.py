@@ -18,9 +18,9 @@ from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
 from morula.gateway.connection import Connection
-from morula.gateway.ground import OwnStore, mark_of
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
+from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.sweep import sweep
 from morula.gateway.workers import Addresses, Workers

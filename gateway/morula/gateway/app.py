@@ -17,7 +17,6 @@ from morula.gateway.api import clusterings, events, exports, health, jobs, label
 from morula.gateway.caretaker import Caretaker
 from morula.gateway.components import Components
 from morula.gateway.conductor import Conductor
-from morula.gateway.ground import OwnStore, mark_of
 from morula.gateway.guard import Guard
 from morula.gateway.intake import Intake
 from morula.gateway.labels.learning import Learning
@@ -29,6 +28,7 @@ from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
 from morula.gateway.memory import forget_ended
+from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.page import Page
 from morula.gateway.pipeline.run import Pipeline
 from morula.gateway.pipeline.slide_job import Tools

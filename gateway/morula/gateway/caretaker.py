@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from morula.common.errors import MorulaError, Unavailable
 from morula.common.store import Store
 from morula.common.telemetry import log
-from morula.gateway import ground
+from morula.gateway import own_store
 from morula.gateway.burial import Burial, Deserted
 from morula.gateway.ledger import deletion, events, labels, objects
 from morula.gateway.ledger.engine import Transactions
@@ -126,9 +126,9 @@ class Caretaker:
 
     async def leave_mark(self) -> None:
         """Before anything is deleted, others are told that this database uses the store."""
-        mark = await self._ledger.read(ground.mark_of, self._project)
+        mark = await self._ledger.read(own_store.mark_of, self._project)
         try:
-            await asyncio.to_thread(ground.leave_mark, self._store, mark)
+            await asyncio.to_thread(own_store.leave_mark, self._store, mark)
         except MorulaError as error:
             log.warning("mark cannot be left in the store", reason=error.reason, detail=str(error))
             self._pause(STORE_PAUSE_S)
@@ -137,7 +137,7 @@ class Caretaker:
 
     async def _is_ours(self) -> bool:
         """Whether no other database uses the store, whose rows would not be seen here."""
-        others = await asyncio.to_thread(ground.others, self._store, self._mark)
+        others = await asyncio.to_thread(own_store.others, self._store, self._mark)
         if others:
             log.warning("another database uses the store, so that no object is deleted", marks=others)
         return not others

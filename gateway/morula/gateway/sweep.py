@@ -12,7 +12,7 @@ from sqlalchemy import select, union
 
 from morula.common.errors import FailedPrecondition
 from morula.common.store import Seen, Store
-from morula.gateway import ground
+from morula.gateway import own_store
 from morula.gateway.burial import Burial
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
@@ -65,8 +65,8 @@ def sweep(
 ) -> Swept:
     """Find what nothing names, and delete it where asked to; gateways may be at work meanwhile."""
     with ledger.reading() as tx:
-        mark = ground.mark_of(tx, project)
-    others = ground.others(store, mark)
+        mark = own_store.mark_of(tx, project)
+    others = own_store.others(store, mark)
     if alone:
         for other in others:
             store.delete(other)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from morula.common.folder import FolderStore
 from morula.common.store import Store
-from morula.gateway import ground
+from morula.gateway import own_store
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project, is_laid
 from morula.gateway.sweep import Swept, take_stock
@@ -79,7 +79,7 @@ def other_databases(folder: DataFolder) -> int:
     if not folder.database.is_file():
         return 0
     with _opened(folder) as (ledger, store, project), ledger.reading() as tx:
-        return len(ground.others(store, ground.mark_of(tx, project)))
+        return len(own_store.others(store, own_store.mark_of(tx, project)))
 
 
 def sweep(folder: DataFolder, grace_s: float, *, delete: bool, alone: bool) -> Swept:
@@ -100,8 +100,8 @@ def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, Store, str]]:
                     f"the database in {folder.root} is of another version: start morula serve once, which updates it"
                 )
             project = default_project(tx)
-            mark = ground.mark_of(tx, project)
-        yield ledger, ground.OwnStore(FolderStore(folder.objects), ledger, mark), project
+            mark = own_store.mark_of(tx, project)
+        yield ledger, own_store.OwnStore(FolderStore(folder.objects), ledger, mark), project
     finally:
         ledger.close()
 

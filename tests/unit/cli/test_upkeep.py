@@ -14,7 +14,7 @@ import pytest
 from morula.cli import main as cli
 from morula.cli.upkeep import in_words
 from morula.common.folder import FolderStore
-from morula.gateway import ground
+from morula.gateway import own_store
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
@@ -75,7 +75,7 @@ def test_a_sweep_shows_first_and_deletes_where_told(
 def test_objects_of_another_database_are_not_swept(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ground.leave_mark(FolderStore(folder.objects), "databases/default/another.json")
+    own_store.leave_mark(FolderStore(folder.objects), "databases/default/another.json")
     _, out, _ = morula(monkeypatch, capsys, "doctor", "--json", "--data", str(folder.root))
     assert "1 other database" in {one["name"]: one["detail"] for one in json.loads(out)["findings"]}["objects"]
     words = ("sweep", "--data", str(folder.root), "--delete")

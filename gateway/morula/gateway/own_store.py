@@ -1,9 +1,10 @@
-"""Whose a store is, and whether it is the one that a database's objects lie in.
+"""Guards that a database uses its own store: which database uses a store, and whether it is the right one.
 
-Every database leaves its mark in the store that it uses. Objects are deleted only while there is no other database's:
-its rows are not seen here. And a store without the mark of a database that has objects is another one: a mount point
-whose disk is away, a bucket of another name. It is away, not empty: what lies there is nothing of this database's, and
-what is written there is lost. A copy of a database has the same mark: it stands for it.
+Every database leaves a mark in the store that it uses. Objects are deleted only while no other database has left one,
+because the rows of the other database cannot be seen here. A store without this database's mark, although the database
+has objects, is the wrong store: a mount point whose disk is away, a bucket of another name. It is treated as away and
+not as empty: nothing in it belongs to this database, and what is written there is lost. A copy of a database has the
+same mark and counts as the same database.
 """
 
 import time
@@ -25,15 +26,15 @@ from morula.gateway.ledger.tables import project
 
 MARKS = "databases"
 FRESH_S = 1.0
-"""How long a store is believed to be the one that it was seen to be."""
+"""How long a check of the store is trusted."""
 SAMPLE_COUNT = 8
-"""Of so many objects one has to be there, where the mark is not."""
+"""Without a mark, one of so many of the database's objects has to be in the store."""
 
 
 def mark_of(tx: Connection, project_id: str) -> str:
-    """Key of this database's mark: the moment at which it was laid is its own."""
-    laid_at: float = tx.execute(select(project.c.created_at).where(project.c.id == project_id)).scalar_one()
-    return f"{MARKS}/{project_id}/{digest(repr(laid_at))[:16]}.json"
+    """Key of this database's mark: no other database was made at the same moment."""
+    made_at: float = tx.execute(select(project.c.created_at).where(project.c.id == project_id)).scalar_one()
+    return f"{MARKS}/{project_id}/{digest(repr(made_at))[:16]}.json"
 
 
 def leave_mark(store: Store, mark: str) -> None:
@@ -47,9 +48,9 @@ def others(store: Store, mark: str) -> list[str]:
 
 
 class OwnStore:
-    """The store of one database, which is away where another one lies in its place.
+    """The store of one database, which raises Unavailable when another store is in its place.
 
-    That is looked at before anything is written, deleted or listed, and wherever something is missing.
+    It checks this before it writes, deletes or lists anything, and whenever an object is missing.
     """
 
     def __init__(self, store: Store, ledger: Ledger, mark: str) -> None:
@@ -59,16 +60,17 @@ class OwnStore:
         self._believed_until = 0.0
 
     def check(self) -> None:
-        """Unavailable where this is not the store that the database's objects lie in; the first is marked as it."""
+        """Raise Unavailable if this is not the store with the database's objects; mark the first one that is."""
         if time.monotonic() < self._believed_until:
             return
-        if not self._lies_there(self._mark):
+        if not self._has(self._mark):
             self._check_unmarked()
             leave_mark(self._store, self._mark)
         self._believed_until = time.monotonic() + FRESH_S
 
     def _check_unmarked(self) -> None:
-        """A database without objects has no store yet; and a store from before there were marks has its objects."""
+        """Accept an unmarked store if the database has no objects yet, or if its objects are there: older versions of
+        Morula left no mark."""
         try:
             with self._ledger.reading() as tx:
                 sample = objects.sample(tx, SAMPLE_COUNT)
@@ -76,18 +78,18 @@ class OwnStore:
             if not passes(error):
                 raise
             raise Unavailable("The database is away; try again soon.") from error
-        if sample and not any(map(self._lies_there, sample)):
+        if sample and not any(map(self._has, sample)):
             raise Unavailable(
                 "The store is not the one that this database's objects lie in: is its disk mounted, is it the right "
-                f"bucket? If all its objects are lost for good, lay an object {self._mark} there."
+                f"bucket? If all its objects are lost for good, put an object {self._mark} there."
             )
 
-    def _lies_there(self, key: str) -> bool:
+    def _has(self, key: str) -> bool:
         return any(seen.key == key for seen in self._store.survey(key))
 
     @contextmanager
     def _missing_here(self) -> Iterator[None]:
-        """What is missing in another store is not missing."""
+        """Before an object counts as missing, check that this is the right store."""
         try:
             yield
         except ArtifactMissing:
