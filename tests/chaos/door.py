@@ -71,14 +71,14 @@ class Door:
         return found
 
     def wait_for(self, job_id: str, share: float) -> None:
-        """Until that share of the job's pieces of work is done, or the job has ended."""
+        """Until that share of the job's units of work is done, or the job has ended."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             job = self.job(job_id)
             known = [stage for stage in job["stages"] if stage["total_count"]]
             shards = max((stage["total_count"] for stage in known), default=0)
             done = sum(stage["done_count"] for stage in known)
-            # Three stages of a piece to each shard, four of one piece.
+            # Three stages of a unit to each shard, four of one unit.
             if job["state"] in ENDED or (shards and done >= share * (3 * shards + 4)):
                 return
             time.sleep(0.05)

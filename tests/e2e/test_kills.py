@@ -1,4 +1,4 @@
-"""kill -9 mid-job changes nothing: the same digest, and no finished piece of work is done again."""
+"""kill -9 mid-job changes nothing: the same digest, and no finished unit of work is done again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.e2e.conftest import Paint, write_mosaic
 
 # Several shards, so that a kill finds some done and some not.
 PIECE_PX, TIMES, SEED = 1024, 5, 770_010
-Piece = tuple[str, int]
+Unit = tuple[str, int]
 
 
 @contextmanager
@@ -34,8 +34,8 @@ def submit(client: Client, slide: Path) -> Json:
     return client.post("/v1/jobs", {"slide_id": stored["id"]})
 
 
-def finished_pieces(folder: DataFolder) -> dict[Piece, tuple[int, int]]:
-    """Attempts and writes of every piece that is done."""
+def finished_units(folder: DataFolder) -> dict[Unit, tuple[int, int]]:
+    """Attempts and writes of every unit that is done."""
     query = "SELECT stage, number, attempt_count, write_count FROM shard WHERE state = 'done'"
     with closing(sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True, timeout=60)) as database:
         return {(stage, number): (attempts, writes) for stage, number, attempts, writes in database.execute(query)}
@@ -72,13 +72,13 @@ def test_kill_9_mid_job(victim: str, undisturbed: Json, slide: Path, tmp_path: P
         job_id = submit(client, slide)["id"]
         wait_until_half_done(client, job_id, "segment")
         os.kill(house.supervisor.pid(victim), signal.SIGKILL)
-        before = finished_pieces(folder)
+        before = finished_units(folder)
         job = last_state(client.watch(job_id))
     segment = next(stage for stage in job["stages"] if stage["stage"] == "segment")
     assert 0 < sum(stage == "segment" for stage, _ in before) < segment["total_count"]
     assert [line.split(" ", 1)[0] for line in said] == [victim]
     assert job["state"] == "succeeded", job["error"]
     assert job["result_digest"] == undisturbed["result_digest"]
-    after = finished_pieces(folder)
-    assert {piece: after[piece] for piece in before} == before
+    after = finished_units(folder)
+    assert {unit: after[unit] for unit in before} == before
     assert all(writes == 1 for _, writes in after.values())

@@ -51,7 +51,7 @@ async def test_a_job_outlives_a_restart_of_postgresql(
             job = await submit(client, slide)
             await waiting.entered.wait()
             await asyncio.to_thread(postgres_server.stop)
-            # The piece ends while nothing can be written down.
+            # The unit ends while nothing can be written down.
             waiting.go.set()
             told = asyncio.create_task(client.http.get(f"/v1/jobs/{job['id']}"))
             ready = await client.http.get("/readyz")

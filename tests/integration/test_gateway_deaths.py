@@ -1,4 +1,4 @@
-"""A piece of work that kills its service ends; a service that is only away is waited for."""
+"""A unit of work that kills its service ends; a service that is only away is waited for."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ async def test_a_piece_that_kills_its_service_three_times_fails_the_job(tmp_path
             supervisor.cancel()
             await asyncio.gather(supervisor, return_exceptions=True)
         assert (job["state"], job["error"]["reason"]) == ("failed", "UNAVAILABLE")
-        pieces = await client.ledger.read(shards.list_shards, job["id"])
-        [piece] = [piece for piece in pieces if piece["stage"] == "segment"]
-        assert (piece["state"], piece["attempt_count"]) == ("failed", 3)
+        units = await client.ledger.read(shards.list_shards, job["id"])
+        [unit] = [unit for unit in units if unit["stage"] == "segment"]
+        assert (unit["state"], unit["attempt_count"]) == ("failed", 3)

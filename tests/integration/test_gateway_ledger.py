@@ -116,8 +116,8 @@ def test_a_job_s_states(ledger: Ledger, project: str) -> None:
 def test_a_piece_of_work_is_counted_once(ledger: Ledger, project: str) -> None:
     with ledger.writing() as tx:
         job_id, _ = add_job(tx, project)
-        shards.lay_shards(tx, job_id, "cut", 2)
-        shards.lay_shards(tx, job_id, "cut", 2)
+        shards.add_shards(tx, job_id, "cut", 2)
+        shards.add_shards(tx, job_id, "cut", 2)
         shards.start_shard(tx, job_id, "cut", 0)
         shards.requeue_shard(tx, job_id, "cut", 0)
         shards.start_shard(tx, job_id, "cut", 0)
@@ -136,7 +136,7 @@ def test_a_piece_of_work_is_counted_once(ledger: Ledger, project: str) -> None:
 def test_what_is_found_after_an_attempt_was_written_by_it(ledger: Ledger, project: str) -> None:
     with ledger.writing() as tx:
         job_id, _ = add_job(tx, project)
-        shards.lay_shards(tx, job_id, "cut", 1)
+        shards.add_shards(tx, job_id, "cut", 1)
         shards.start_shard(tx, job_id, "cut", 0)
         shards.finish_shard(tx, job_id, "cut", 0, {}, written=False)
         assert [row["write_count"] for row in shards.list_shards(tx, job_id)] == [1]
@@ -145,7 +145,7 @@ def test_what_is_found_after_an_attempt_was_written_by_it(ledger: Ledger, projec
 def test_overlapping_calls_are_not_counted_twice_as_busy(ledger: Ledger, project: str) -> None:
     with ledger.writing() as tx:
         job_id, _ = add_job(tx, project)
-        shards.lay_shards(tx, job_id, "cut", 8)
+        shards.add_shards(tx, job_id, "cut", 8)
         for number in range(8):
             shards.start_shard(tx, job_id, "cut", number)
         started = min(row["started_at"] for row in shards.list_shards(tx, job_id))

@@ -18,7 +18,7 @@ from morula.common.compute import Slot
 from morula.common.errors import Busy, Internal
 from morula.common.testing import write_slide
 from morula.gateway.ledger import shards
-from morula.gateway.pipeline.work import ATTEMPT_PAUSES_S
+from morula.gateway.pipeline.units import ATTEMPT_PAUSES_S
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
 from tests.servers.gateway import ENDED, Client, gateway, place_of, services
@@ -59,7 +59,7 @@ async def fetch(client: Client, job_id: str, name: str) -> bytes:
     return response.content
 
 
-async def pieces(client: Client, job_id: str) -> list[Any]:
+async def units(client: Client, job_id: str) -> list[Any]:
     return await client.ledger.read(shards.list_shards, job_id)
 
 
@@ -70,7 +70,7 @@ async def test_a_slide_becomes_cells_clusters_and_files(slide: Path, tmp_path: P
         assert (job["state"], job["verdict"], job["error"]) == ("succeeded", "cells", None)
         assert job["cell_count"] > 300
         assert all(stage["done_count"] == stage["total_count"] > 0 for stage in job["stages"])
-        assert all(piece["write_count"] == 1 for piece in await pieces(client, job["id"]))
+        assert all(unit["write_count"] == 1 for unit in await units(client, job["id"]))
 
         files = client.ok(await client.http.get(f"/v1/jobs/{job['id']}/files"))["files"]
         assert {file["name"] for file in files} == FILES
@@ -122,14 +122,14 @@ async def test_a_second_database_over_the_same_store_finds_everything_made(slide
     async with services(tmp_path) as running:
         async with gateway(running, tmp_path) as client:
             first = await client.run((await client.upload(slide))["id"])
-            made = await pieces(client, first["id"])
+            made = await units(client, first["id"])
         async with gateway(running, other) as client:
             second = await client.run((await client.upload(slide))["id"])
-            done = await pieces(client, second["id"])
+            done = await units(client, second["id"])
     assert second["result_digest"] == first["result_digest"]
-    found = [piece for piece in done if piece["stage"] != "tables"]
-    assert all((piece["write_count"], piece["attempt_count"]) == (0, 0) for piece in found)
-    assert [piece["result"] for piece in done] == [piece["result"] for piece in made]
+    found = [unit for unit in done if unit["stage"] != "tables"]
+    assert all((unit["write_count"], unit["attempt_count"]) == (0, 0) for unit in found)
+    assert [unit["result"] for unit in done] == [unit["result"] for unit in made]
 
 
 @pytest.mark.parametrize(("name", "stage"), [("segmenter", "segment"), ("labeller", "tables")])
@@ -139,14 +139,14 @@ async def test_a_service_that_is_away_is_waited_for(name: str, stage: str, slide
         job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
         async for _ in client.changes(job["id"]):
             ended = (await client.job(job["id"]))["state"] in ENDED
-            if ended or any(piece["busy_count"] for piece in await pieces(client, job["id"])):
+            if ended or any(unit["busy_count"] for unit in await units(client, job["id"])):
                 break
         assert (await client.job(job["id"]))["state"] == "running"
         await running.start(name)
         job = await client.ended(job["id"])
         assert (job["state"], job["verdict"]) == ("succeeded", "cells")
-        [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == stage]
-        assert piece["attempt_count"] == 1, "waiting spends no attempt"
+        [unit] = [unit for unit in await units(client, job["id"]) if unit["stage"] == stage]
+        assert unit["attempt_count"] == 1, "waiting spends no attempt"
 
 
 class BusyTwice(SegmenterServicer):
@@ -167,8 +167,8 @@ async def test_a_busy_service_is_asked_again_without_spending_an_attempt(slide: 
         async with gateway(running, tmp_path) as client:
             job = await client.run((await client.upload(slide))["id"])
             assert job["state"] == "succeeded"
-            [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == "segment"]
-            assert (piece["attempt_count"], piece["busy_count"], piece["write_count"]) == (1, 2, 1)
+            [unit] = [unit for unit in await units(client, job["id"]) if unit["stage"] == "segment"]
+            assert (unit["attempt_count"], unit["busy_count"], unit["write_count"]) == (1, 2, 1)
 
 
 class Failing(SegmenterServicer):
@@ -185,8 +185,8 @@ async def test_a_job_that_keeps_failing_fails_with_the_reason_and_can_be_retried
         job = await client.run((await client.upload(slide))["id"])
         assert time.monotonic() - started > sum(ATTEMPT_PAUSES_S), "attempts are not spent at once"
         assert (job["state"], job["error"]["reason"]) == ("failed", "INTERNAL")
-        [piece] = [piece for piece in await pieces(client, job["id"]) if piece["stage"] == "segment"]
-        assert (piece["state"], piece["attempt_count"], piece["write_count"]) == ("failed", 3, 0)
+        [unit] = [unit for unit in await units(client, job["id"]) if unit["stage"] == "segment"]
+        assert (unit["state"], unit["attempt_count"], unit["write_count"]) == ("failed", 3, 0)
         await running.stop("segmenter")
         await running.start("segmenter")
         client.ok(await client.http.post(f"/v1/jobs/{job['id']}/retry"))
@@ -231,7 +231,7 @@ async def test_cancel_reaches_the_call_under_way_and_retry_carries_on(slide: Pat
         client.ok(await client.http.post(f"/v1/jobs/{job['id']}/retry"))
         job = await client.ended(job["id"])
         assert (job["state"], job["attempt"]) == ("succeeded", 2)
-        done = {(piece["stage"], piece["write_count"]) for piece in await pieces(client, job["id"])}
+        done = {(unit["stage"], unit["write_count"]) for unit in await units(client, job["id"])}
         assert {stage for stage, writes in done if writes > 1} <= {"cut"}, "only pixels go when a job is cancelled"
         assert all(stage["done_count"] == stage["total_count"] for stage in job["stages"])
 
@@ -251,7 +251,7 @@ async def test_a_conductor_that_went_away_carries_on(
         async with gateway(running, tmp_path, url) as client:
             ended = await client.ended(job["id"])
             assert (ended["state"], ended["attempt"]) == ("succeeded", 1)
-            assert all(piece["write_count"] == 1 for piece in await pieces(client, job["id"]))
+            assert all(unit["write_count"] == 1 for unit in await units(client, job["id"]))
 
 
 async def test_slides_are_clustered_together(slide: Path, tmp_path: Path) -> None:

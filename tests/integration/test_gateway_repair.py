@@ -75,7 +75,7 @@ async def restart(running: Services, name: str, servicer: object | None = None) 
 
 async def check_progress(client: Client, job: Job) -> None:
     assert all(stage["done_count"] == stage["total_count"] > 0 for stage in job["stages"]), job["stages"]
-    assert {piece["state"] for piece in await client.ledger.read(shards.list_shards, job["id"])} == {"done"}
+    assert {unit["state"] for unit in await client.ledger.read(shards.list_shards, job["id"])} == {"done"}
 
 
 async def test_what_is_damaged_after_the_end_is_made_again_by_a_retry(slide: Path, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ async def table(client: Client, job: dict[str, Any], name: str) -> Any:
     return pq.read_table(io.BytesIO(response.content))
 
 
-async def pieces(client: Client, job: dict[str, Any]) -> list[Any]:
+async def units(client: Client, job: dict[str, Any]) -> list[Any]:
     return await client.ledger.read(shards.list_shards, job["id"])
 
 
@@ -124,16 +124,16 @@ async def test_each_fibre_is_whole_and_once_and_one_without_end_is_marked(tmp_pa
             kept_count = sum(tile["verdict"] == "kept" for tile in tiles)
             assert job["kept_tile_count"] == kept_count > 64, "more than a shard, and none counted twice"
             for stage in ("cut", "segment", "embed"):
-                done = [piece for piece in await pieces(client, job) if piece["stage"] == stage]
-                assert [piece["number"] for piece in done] == [0, 1, 2, 3], "two shards, and what is cut again of each"
-                assert all((piece["state"], piece["write_count"]) == ("done", 1) for piece in done)
+                done = [unit for unit in await units(client, job) if unit["stage"] == stage]
+                assert [unit["number"] for unit in done] == [0, 1, 2, 3], "two shards, and what is cut again of each"
+                assert all((unit["state"], unit["write_count"]) == ("done", 1) for unit in done)
             assert {stage["stage"]: stage["total_count"] for stage in job["stages"]}["segment"] == 4
             assert not list(running.store.list(f"default/{(await client.upload(path))['digest']}/pixels/"))
         async with gateway(running, other) as client:
             found = await client.run((await client.upload(path))["id"])
-            made = [piece for piece in await pieces(client, found) if piece["stage"] != "tables"]
+            made = [unit for unit in await units(client, found) if unit["stage"] != "tables"]
     assert found["result_digest"] == job["result_digest"]
-    assert all((piece["write_count"], piece["attempt_count"]) == (0, 0) for piece in made)
+    assert all((unit["write_count"], unit["attempt_count"]) == (0, 0) for unit in made)
 
 
 def is_kept(tiles: list[dict[str, Any]], place: Place) -> bool:
@@ -168,9 +168,9 @@ def small_slide(folder: Path) -> Path:
 
 async def check_small(client: Client, job: dict[str, Any], *, cut_again: int = 0) -> None:
     assert (job["state"], job["truncated_cell_count"]) == ("succeeded", 0)
-    done = [piece for piece in await pieces(client, job) if piece["stage"] in ("cut", "segment", "embed")]
+    done = [unit for unit in await units(client, job) if unit["stage"] in ("cut", "segment", "embed")]
     assert len(done) == 6
-    assert 6 <= sum(piece["write_count"] for piece in done) <= 6 + cut_again, "what exists is not made again"
+    assert 6 <= sum(unit["write_count"] for unit in done) <= 6 + cut_again, "what exists is not made again"
     polygons = shapely.from_wkb((await table(client, job, "cells"))["geometry"].to_pylist())
     assert sum(shapely.area(polygons) > 900 * THICK_PX * 0.9) == 1
 

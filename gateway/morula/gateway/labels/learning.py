@@ -25,7 +25,7 @@ from morula.gateway.ledger.artifacts import Made
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.rows import Row
 from morula.gateway.pipeline.repair import is_damaged
-from morula.gateway.pipeline.work import what_is_wrong
+from morula.gateway.pipeline.units import what_is_wrong
 from morula.gateway.refs import from_json, to_json
 from morula.gateway.tasks import keep_running
 from morula.gateway.views import ClusteringView, Views

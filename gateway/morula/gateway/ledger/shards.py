@@ -1,4 +1,4 @@
-"""Progress of a job: its stages, and every piece of work of each stage."""
+"""Progress of a job: its stages, and every unit of work of each stage."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +18,13 @@ def list_stages(tx: Connection, job_ids: Sequence[str]) -> list[Row]:
 
 
 def list_shards(tx: Connection, job_id: str) -> list[Row]:
-    """Every piece of work of a job."""
+    """Every unit of work of a job."""
     query = select(shard).where(shard.c.job_id == job_id).order_by(shard.c.stage, shard.c.number)
     return every(tx, query)
 
 
-def lay_shards(tx: Connection, job_id: str, name: str, count: int) -> None:
-    """Write down a stage's first `count` pieces of work; those that are there stay as they are, also later ones."""
+def add_shards(tx: Connection, job_id: str, name: str, count: int) -> None:
+    """Write down a stage's first `count` units of work; those that are there stay as they are, also later ones."""
     known = tx.execute(
         select(func.count()).select_from(shard).where(shard.c.job_id == job_id, shard.c.stage == name)
     ).scalar_one()
@@ -47,7 +47,7 @@ def start_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
 
 
 def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """The service was busy or away: the piece waits again and the attempt is given back."""
+    """The service was busy or away: the unit waits again and the attempt is given back."""
     tx.execute(
         _undone(job_id, name, number).values(
             state="queued", attempt_count=shard.c.attempt_count - 1, busy_count=shard.c.busy_count + 1
@@ -59,7 +59,7 @@ def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
 def finish_shard(
     tx: Connection, job_id: str, name: str, number: int, result: Mapping[str, Any], *, written: bool
 ) -> None:
-    """A piece is done, made by a call or found in the store; doing it twice counts it once.
+    """A unit is done, made by a call or found in the store; doing it twice counts it once.
 
     What is found after an attempt was made by that attempt, whose answer was lost with the conductor.
     """
@@ -81,12 +81,12 @@ def finish_shard(
 
 
 def fail_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """A piece ended badly."""
+    """A unit ended badly."""
     tx.execute(_undone(job_id, name, number).values(state="failed", finished_at=now()))
 
 
 def reopen_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """What a piece had made is gone or damaged: it is no longer done."""
+    """What a unit had made is gone or damaged: it is no longer done."""
     this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
     change = update(shard).where(*this, shard.c.state == "done").values(state="queued", attempt_count=0)
     if tx.execute(change).rowcount:
@@ -95,7 +95,7 @@ def reopen_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
 
 
 def is_done(tx: Connection, job_id: str, name: str, number: int) -> bool:
-    """Whether a piece counts as done."""
+    """Whether a unit counts as done."""
     this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
     return tx.execute(select(shard.c.number).where(*this, shard.c.state == "done")).first() is not None
 

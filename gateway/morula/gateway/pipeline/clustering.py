@@ -17,7 +17,7 @@ from morula.gateway.ledger.rows import Slice
 from morula.gateway.pipeline.keys import clustering_keys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import Tools
-from morula.gateway.pipeline.work import Json, Piece, Refs, Workbench
+from morula.gateway.pipeline.units import Json, Refs, UnitRunner, WorkUnit
 from morula.gateway.refs import from_json, to_json
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import ClusterCellsRequest, ClusterCellsResult, Clustering
@@ -49,13 +49,13 @@ def cluster_request(project: str, params: Params, members: Sequence[Json]) -> Cl
 
 async def cluster(tools: Tools, job_id: str, project: str, params: Params, members: Sequence[Member]) -> Json:
     """The clustering of these slides' cells, rows slide after slide."""
-    bench = Workbench(tools.ledger, tools.store, job_id)
+    runner = UnitRunner(tools.ledger, tools.store, job_id)
     request = cluster_request(project, params, [member.settled for member in members])
     keys = {name: getattr(request.keys, f"{name}_key") for name in CLUSTERING_ARTIFACTS}
 
     async def report(done_count: int, total_count: int) -> None:
         # The last unit is done when its result is written down.
-        await bench.report("cluster", min(done_count, total_count - 1), total_count)
+        await runner.report("cluster", min(done_count, total_count - 1), total_count)
 
     async def call() -> ClusterCellsResult:
         return await tools.workers.cluster_cells(request, report)
@@ -63,10 +63,10 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
     def find(found: Refs) -> ClusterCellsResult:
         return answers.clustered(tools.store, Clustering(**{name: found[key] for name, key in keys.items()}))
 
-    await bench.lay("cluster", 1)
+    await runner.add("cluster", 1)
     made_of = [ref for slide in request.slides for ref in (slide.index, *_shard_refs(slide))]
-    result = await bench.make(Piece("cluster", 0, [*keys.values()], made_of), find, call, to_json)
-    await bench.report("cluster", 1, 1)
+    result = await runner.make(WorkUnit("cluster", 0, [*keys.values()], made_of), find, call, to_json)
+    await runner.report("cluster", 1, 1)
     return result
 
 

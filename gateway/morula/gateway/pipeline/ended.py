@@ -1,7 +1,7 @@
 """What is told of a job that has ended: a line in the log, its numbers, and its trace.
 
-The trace is drawn from the ledger, which knows when each piece of work was done, whoever did it and however often
-conductors were killed meanwhile. Calls to services hang below pieces whose spans have their ids from their names.
+The trace is drawn from the ledger, which knows when each unit of work was done, whoever did it and however often
+conductors were killed meanwhile. Calls to services hang below units whose spans have their ids from their names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,8 @@ def job_span(job: Row) -> SpanContext:
     return tracing.named(_above(job) or tracing.root(job["id"]), f"{job['id']}/{job['attempt']}")
 
 
-def piece_span(stage: str, number: int) -> SpanContext:
-    """The span of a piece of the job whose span is the current one."""
+def unit_span(stage: str, number: int) -> SpanContext:
+    """The span of a unit of the job whose span is the current one."""
     return tracing.named(tracing.named(tracing.current(), stage), str(number))
 
 
@@ -61,16 +61,16 @@ async def tell_of_end(ledger: Transactions, job: Row) -> None:
         tracing.draw(_spans(job, await ledger.read(shards.list_shards, job["id"])))
 
 
-def _spans(job: Row, pieces: Sequence[Row]) -> list[Drawn]:
-    """The job, below it each stage, below that each piece on which something was done in this attempt."""
+def _spans(job: Row, units: Sequence[Row]) -> list[Drawn]:
+    """The job, below it each stage, below that each unit on which something was done in this attempt."""
     span = job_span(job)
     facts = {"kind": job["kind"], "state": job["state"], "attempt": job["attempt"], "generation": job["generation"]}
     about = {"morula.job_id": job["id"]} | {f"morula.{name}": value for name, value in facts.items()}
     drawn = [Drawn("job", span, _above(job), job["queued_at"], job["finished_at"], about, _reason(job))]
     # Of the first attempt are all that were begun, whatever the clocks of two machines say.
     since = job["queued_at"] if job["attempt"] > 1 else 0.0
-    begun = [piece for piece in pieces if piece["started_at"] is not None and piece["started_at"] >= since]
-    for stage, rows in groupby(begun, key=lambda piece: str(piece["stage"])):
+    begun = [unit for unit in units if unit["started_at"] is not None and unit["started_at"] >= since]
+    for stage, rows in groupby(begun, key=lambda unit: str(unit["stage"])):
         above = tracing.named(span, stage)
         below = [_piece_span(job, row, above) for row in rows]
         began_s, ended_s = min(one.began_s for one in below), max(one.ended_s for one in below)
@@ -78,16 +78,16 @@ def _spans(job: Row, pieces: Sequence[Row]) -> list[Drawn]:
     return drawn
 
 
-def _piece_span(job: Row, piece: Row, stage: SpanContext) -> Drawn:
-    began_s, ended_s = piece["started_at"], piece["finished_at"] or 0.0
+def _piece_span(job: Row, unit: Row, stage: SpanContext) -> Drawn:
+    began_s, ended_s = unit["started_at"], unit["finished_at"] or 0.0
     return Drawn(
-        f"{piece['stage']} {piece['number']}",
-        tracing.named(stage, str(piece["number"])),
+        f"{unit['stage']} {unit['number']}",
+        tracing.named(stage, str(unit["number"])),
         stage,
         began_s,
         ended_s if ended_s >= began_s else job["finished_at"],
-        {f"morula.{name}": piece[name] for name in ("state", "attempt_count", "busy_count")},
-        "PIECE_FAILED" if piece["state"] == "failed" else None,
+        {f"morula.{name}": unit[name] for name in ("state", "attempt_count", "busy_count")},
+        "UNIT_FAILED" if unit["state"] == "failed" else None,
     )
 
 

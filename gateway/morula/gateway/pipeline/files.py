@@ -16,7 +16,7 @@ from morula.gateway.pipeline.clustering import Member
 from morula.gateway.pipeline.keys import Shard
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
-from morula.gateway.pipeline.work import Json, Piece, Workbench
+from morula.gateway.pipeline.units import Json, UnitRunner, WorkUnit
 from morula.gateway.refs import from_json
 from morula.gateway.views import Views
 from morula.v1.artifact_pb2 import SettledSlide
@@ -45,33 +45,33 @@ class Files:
         self._learning = learning
 
     async def leave(self, job: Mapping[str, Any], params: Params, outcome: Outcome, clustering_id: str | None) -> str:
-        """Write a job's files; the digest of its result. Without a clustering where there was nothing to cluster."""
+        """Write a job's files; the digest of its result. The clustering is None if there was nothing to cluster."""
         tools = self._tools
-        bench = Workbench(tools.ledger, tools.store, job["id"])
+        runner = UnitRunner(tools.ledger, tools.store, job["id"])
 
         async def call() -> Json:
-            # Asks the labeller, which may be away as any service may.
-            source = await self._source(bench, job, params, outcome, clustering_id)
+            # Inside the unit, because it asks the labeller, which can be away like any service.
+            source = await self._source(runner, job, params, outcome, clustering_id)
             folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="morula-tables-", dir=tools.scratch))
             try:
                 written = await asyncio.to_thread(write_files, source, folder)
-                await bench.claim([row["key"] for row in written.rows])
+                await runner.claim([row["key"] for row in written.rows])
                 await asyncio.to_thread(put_files, tools.store, written)
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             return {"files": list(written.rows), "result_digest": written.result_digest}
 
-        await bench.lay("tables", 1)
-        # The ledger has the names of files, so they are made whenever a job comes here: each is there or the same
-        # again.
-        result = await bench.do(Piece("tables", 0, []), call)
+        await runner.add("tables", 1)
+        # The keys of files follow from their content and are not known before, so nothing can be looked up: the files
+        # are written again whenever a job comes here, and files with the same content have the same keys.
+        result = await runner.do(WorkUnit("tables", 0, []), call)
         files: list[FileRow] = result["files"]
         await tools.ledger.write(jobs.set_files, job["id"], files)
         return str(result["result_digest"])
 
     async def _source(
         self,
-        bench: Workbench,
+        runner: UnitRunner,
         job: Mapping[str, Any],
         params: Params,
         outcome: Outcome,
@@ -88,8 +88,8 @@ class Files:
             params=params,
             kind=job["kind"],
             slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
-            plan=(await bench.refs([work.keys.plan]))[0] if work is not None else None,
-            tiles=await bench.refs([work.keys.tiles(shard) for shard in outcome.shards]) if work is not None else [],
+            plan=(await runner.refs([work.keys.plan]))[0] if work is not None else None,
+            tiles=await runner.refs([work.keys.tiles(shard) for shard in outcome.shards]) if work is not None else [],
             settled=from_json(stored, SettledSlide) if stored is not None else None,
             view=view,
             cut=await self._learning.cut(view, view.cluster_count) if view is not None else None,

@@ -14,7 +14,7 @@ class Shard:
     """A shard of the plan; with `regions`, what of it is cut once more with the second halo."""
 
     number: int
-    """Of its pieces of work: second cuts are counted on after the plan's shards."""
+    """Of its units of work: second cuts are counted on after the plan's shards."""
     index: int
     """In the plan."""
     regions: tuple[int, ...] = ()

@@ -22,7 +22,7 @@ from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.repair import repair
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
-from morula.gateway.pipeline.work import Json, Workbench
+from morula.gateway.pipeline.units import Json, UnitRunner
 from morula.gateway.problems import problem_of
 from morula.gateway.refs import slide_ref
 from morula.gateway.views import Views
@@ -173,7 +173,7 @@ class Pipeline:
         done = await self._shards(work, plan, first, diameter_um, steps)
         await work.count_tiles(done, self._max_failed_share)
         second = second_cuts([counts["truncated_regions"] for counts in done]) if params.second_halo_px else []
-        await work.lay_shards(len(first) + len(second))
+        await work.add_shards(len(first) + len(second))
         await self._shards(work, plan, second, diameter_um, steps)
 
         await self._enter(job, "settle")
@@ -219,10 +219,10 @@ class Pipeline:
             result = await steps.draw()(
                 "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
             )
-            bench = Workbench(self._tools.ledger, self._tools.store, job["id"])
-            names = await bench.reach(lambda: feature_names(self._tools.store, result))
+            runner = UnitRunner(self._tools.ledger, self._tools.store, job["id"])
+            names = await runner.reach(lambda: feature_names(self._tools.store, result))
             clustering_id, labelling_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
-            await bench.outlast(lambda: self._moving.bring(clustering_id, labelling_id))
+            await runner.outlast(lambda: self._moving.bring(clustering_id, labelling_id))
         await self._enter(job, "tables")
         result_digest = await steps.draw()("tables", lambda: self._files.leave(job, params, outcome, clustering_id))
         await self._end(job["id"], "succeeded", verdict=outcome.verdict, result_digest=result_digest)

@@ -16,7 +16,7 @@ from morula.gateway.ledger import jobs
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.pipeline.keys import Shard, SlideKeys
 from morula.gateway.pipeline.params import Params
-from morula.gateway.pipeline.work import Json, Piece, Refs, Workbench
+from morula.gateway.pipeline.units import Json, Refs, UnitRunner, WorkUnit
 from morula.gateway.refs import from_json, to_json
 from morula.gateway.workers import Workers
 from morula.v1.artifact_pb2 import ObjectRef, ShardCells, SlideRef
@@ -61,11 +61,11 @@ class SlideJob:
         self._tools = tools
         self._store = tools.store
         self._workers = tools.workers
-        self._bench = Workbench(tools.ledger, tools.store, job_id)
+        self._runner = UnitRunner(tools.ledger, tools.store, job_id)
 
     async def plan(self) -> Json:
         """Find tissue and lay the grid; the plan's numbers as JSON."""
-        await self._bench.lay("plan", 1)
+        await self._runner.add("plan", 1)
         params = self.params
         grid = TileGrid(
             mpp=params.mpp,
@@ -86,41 +86,41 @@ class SlideJob:
         def find(found: Refs) -> PlanSlideResponse:
             return answers.planned(self._store, found[self.keys.plan])
 
-        piece = Piece("plan", 0, [self.keys.plan])
-        plan = await self._bench.make(piece, find, lambda: self._workers.plan_slide(request), to_json)
-        await self.lay_shards(plan.get("shard_count", 0))
+        unit = WorkUnit("plan", 0, [self.keys.plan])
+        plan = await self._runner.make(unit, find, lambda: self._workers.plan_slide(request), to_json)
+        await self.add_shards(plan.get("shard_count", 0))
         await self._tools.ledger.write(jobs.note_job, self.job_id, tile_count=int(plan.get("tile_count", 0)))
         return plan
 
-    async def lay_shards(self, count: int) -> None:
+    async def add_shards(self, count: int) -> None:
         """Write down that there are so many shards."""
         for stage in ("cut", "segment", "embed"):
-            await self._bench.lay(stage, count)
+            await self._runner.add(stage, count)
 
     async def is_embedded(self, shard: Shard) -> bool:
         """Whether the shard is done, so that its pixels are needed no more."""
-        for piece in (self._cut_piece, self._segment_piece, self._embed_piece):
+        for unit in (self._cut_unit, self._segment_unit, self._embed_unit):
             try:
-                if not await self._bench.exists(await piece(shard)):
+                if not await self._runner.exists(await unit(shard)):
                     return False
-            except ArtifactMissing:  # what the piece is made of is not there either
+            except ArtifactMissing:  # what the unit is made of is not there either
                 return False
         return True
 
-    async def _cut_piece(self, shard: Shard, passing: Sequence[str] = ()) -> Piece:
-        inputs = await self._bench.refs([self.keys.plan])
+    async def _cut_unit(self, shard: Shard, passing: Sequence[str] = ()) -> WorkUnit:
+        inputs = await self._runner.refs([self.keys.plan])
         besides = [self._pixels(shard)]
-        return Piece("cut", shard.number, [self.keys.tiles(shard)], inputs, passing, besides)
+        return WorkUnit("cut", shard.number, [self.keys.tiles(shard)], inputs, passing, besides)
 
-    async def _segment_piece(self, shard: Shard) -> Piece:
+    async def _segment_unit(self, shard: Shard) -> WorkUnit:
         made_of = [self.keys.plan, self.keys.tiles(shard)]
         if shard.regions:
             made_of.append(self.keys.cells(shard.first_cut))
-        return Piece("segment", shard.number, [self.keys.cells(shard)], await self._bench.refs(made_of))
+        return WorkUnit("segment", shard.number, [self.keys.cells(shard)], await self._runner.refs(made_of))
 
-    async def _embed_piece(self, shard: Shard) -> Piece:
-        made_of = await self._bench.refs([self.keys.plan, self.keys.tiles(shard), self.keys.cells(shard)])
-        return Piece("embed", shard.number, [self.keys.vectors(shard), self.keys.morphology(shard)], made_of)
+    async def _embed_unit(self, shard: Shard) -> WorkUnit:
+        made_of = await self._runner.refs([self.keys.plan, self.keys.tiles(shard), self.keys.cells(shard)])
+        return WorkUnit("embed", shard.number, [self.keys.vectors(shard), self.keys.morphology(shard)], made_of)
 
     async def cut(self, plan: Mapping[str, Any], shard: Shard, *, pixels_needed: bool) -> Json:
         """Decode the shard's tiles, judge them, keep the pixels; or some regions' once more, as they were judged."""
@@ -144,8 +144,8 @@ class SlideJob:
                 request.second_cut.CopyFrom(again)
             return await self._workers.cut_shard(request)
 
-        piece = await self._cut_piece(shard, [pixels_key] if pixels_needed else [])
-        return await self._bench.make(piece, find, call, _tile_counts)
+        unit = await self._cut_unit(shard, [pixels_key] if pixels_needed else [])
+        return await self._runner.make(unit, find, call, _tile_counts)
 
     async def measure(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> float:
         """Diameter of the slide's objects, by its middle shard, where the model measures it; 0 is the model's own."""
@@ -163,7 +163,7 @@ class SlideJob:
         async def call() -> Json:
             return {"diameter_um": (await self._workers.measure_objects(request)).diameter_um}
 
-        return float((await self._bench.ask(Piece("segment", sample.number, ()), call))["diameter_um"])
+        return float((await self._runner.ask(WorkUnit("segment", sample.number, ()), call))["diameter_um"])
 
     @property
     def _numerics(self) -> Numerics:
@@ -192,7 +192,7 @@ class SlideJob:
             )
             return await self._workers.segment_shard(request)
 
-        return await self._bench.make(await self._segment_piece(shard), find, call, _cell_counts)
+        return await self._runner.make(await self._segment_unit(shard), find, call, _cell_counts)
 
     async def embed(self, plan: Mapping[str, Any], shard: Shard) -> Json:
         """Describe the shard's cells by numbers; its pixels are deleted once that is durable."""
@@ -209,8 +209,8 @@ class SlideJob:
             await self._workers.embed_cells(request)
 
         # Nothing of the answer is needed, so that what lies there is not read.
-        done = await self._bench.make(await self._embed_piece(shard), lambda _found: None, call, lambda _answer: {})
-        await self._bench.reach(lambda: self._store.delete(self._pixels(shard)))
+        done = await self._runner.make(await self._embed_unit(shard), lambda _found: None, call, lambda _answer: {})
+        await self._runner.reach(lambda: self._store.delete(self._pixels(shard)))
         return done
 
     async def count_tiles(self, cut: Sequence[Mapping[str, Any]], max_failed_share: float) -> None:
@@ -224,11 +224,11 @@ class SlideJob:
 
     async def settle(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> Json:
         """Decide which cells stay, and number them; the settled slide as JSON."""
-        await self._bench.lay("settle", 1)
+        await self._runner.add("settle", 1)
         index_key, outlines_key = self.keys.index(shards), self.keys.outlines(shards)
-        cells = await self._bench.refs([self.keys.cells(shard) for shard in shards])
-        vectors = await self._bench.refs([self.keys.vectors(shard) for shard in shards])
-        morphology = await self._bench.refs([self.keys.morphology(shard) for shard in shards])
+        cells = await self._runner.refs([self.keys.cells(shard) for shard in shards])
+        vectors = await self._runner.refs([self.keys.vectors(shard) for shard in shards])
+        morphology = await self._runner.refs([self.keys.morphology(shard) for shard in shards])
         columns = zip(cells, vectors, morphology, strict=True)
         listed = [ShardCells(cells=one, vectors=two, morphology=three) for one, two, three in columns]
         shard_list = await self._keep_list(shards, listed)
@@ -252,8 +252,8 @@ class SlideJob:
             index, outlines = found[index_key], found[outlines_key]
             return answers.settled(self._store, self.slide.digest, index, outlines, shard_list)
 
-        piece = Piece("settle", 0, [index_key, outlines_key], cells)
-        result = await self._bench.make(piece, find, call, to_json)
+        unit = WorkUnit("settle", 0, [index_key, outlines_key], cells)
+        result = await self._runner.make(unit, find, call, to_json)
         parsed = from_json(result, SettleCellsResult)
         parsed.settled.vectors_digest = self.keys.vectors_digest(shards)
         settled = to_json(parsed.settled)
@@ -266,14 +266,14 @@ class SlideJob:
         content = write_shard_list(listed)
         sha256 = hashlib.sha256(content).hexdigest()
         key = self.keys.shard_list(shards, sha256)
-        await self._bench.claim([key])
-        return ref_of(await self._bench.reach(lambda: put_exactly(self._store, key, content, sha256)))
+        await self._runner.claim([key])
+        return ref_of(await self._runner.reach(lambda: put_exactly(self._store, key, content, sha256)))
 
     def _pixels(self, shard: Shard) -> str:
         return self.keys.own_pixels(self.job_id, shard)
 
     async def _ref(self, key: str) -> ObjectRef:
-        (found,) = await self._bench.refs([key])
+        (found,) = await self._runner.refs([key])
         return found
 
 
