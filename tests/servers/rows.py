@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels, slides
-from morula.gateway.ledger.rows import Slice
+from morula.gateway.ledger.records import Slice
 
 ALL = Slice(1000)
 

@@ -11,7 +11,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +27,7 @@ from morula.gateway.beats import Beats
 from morula.gateway.ledger import holds, jobs
 from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, Ledger, enter_wal
 from morula.gateway.ledger.holds import HeldLedger, Hold
+from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.ended import tell_of_end
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.pipeline.run import Pipeline, Step
@@ -45,7 +46,6 @@ BLIND_S = 3.0
 PAUSE_S = 1.0
 THREAD_LIMIT = 32
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
-Row = Mapping[str, Any]
 
 
 class Conductor:
@@ -126,7 +126,7 @@ class Conductor:
                 await self._ledger.patient.write(holds.beat, list(self._live.values()))
             await asyncio.sleep(BEAT_S)
 
-    async def _look_after(self, row: Row) -> None:
+    async def _look_after(self, row: Record) -> None:
         """See to it that somebody has the job."""
         job_id = row["id"]
         if job_id in self._live or (row["conductor"] not in (None, self._id) and self._beats.still_s(job_id) <= LOST_S):
@@ -144,7 +144,7 @@ class Conductor:
         if hold is not None:
             await self._start(hold)
 
-    async def _returns(self, row: Row) -> bool:
+    async def _returns(self, row: Record) -> bool:
         """Whether the engine is about to hand this conductor the job's workflow, which it had when it was stopped."""
         if row["generation"] == 0 or self._beats.still_s(row["id"]) > RETURN_S:
             return False

@@ -28,14 +28,14 @@ from morula.gateway.burial import Burial
 from morula.gateway.ledger import objects, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.ids import new_id
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.references import check_unchanged
 from morula.gateway.refs import slide_ref
 from morula.gateway.uploads import IncomingFile
 from morula.gateway.workers import Workers
 from morula.v1.tiler_pb2 import InspectSlideRequest, InspectSlideResponse
 
-FileRow = dict[str, Any]
+FileRecord = dict[str, Any]
 
 INSPECT_PATIENCE_S = 300.0
 
@@ -61,7 +61,7 @@ class Intake:
         self._burial = Burial(ledger, store)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def take_files(self, parts: Sequence[IncomingFile], said: Description) -> tuple[Row, bool]:
+    async def take_files(self, parts: Sequence[IncomingFile], said: Description) -> tuple[Record, bool]:
         """A slide of these files, which are copied to the store; False where it is there already."""
         names = [part.name for part in parts]
         if len(set(names)) != len(names):
@@ -93,7 +93,7 @@ class Intake:
                 await self._forget(upload_id, [one.key for one in stored if one.created] if is_no_slide else [])
                 raise
 
-    async def take_key(self, key: str, said: Description) -> tuple[Row, bool]:
+    async def take_key(self, key: str, said: Description) -> tuple[Record, bool]:
         """A slide that lies in the store already, and stays there whatever it turns out to be."""
         try:
             stored = await asyncio.to_thread(self._store.stat, key)
@@ -113,14 +113,14 @@ class Intake:
             await self._mend(known, [row], None)
             return known, False
 
-    async def _put(self, row: FileRow, part: IncomingFile, parts: Sequence[IncomingFile]) -> Stored:
+    async def _put(self, row: FileRecord, part: IncomingFile, parts: Sequence[IncomingFile]) -> Stored:
         try:
             return await asyncio.to_thread(put_exactly, self._store, row["key"], part.path, part.sha256)
         except ArtifactChanged:
             await asyncio.to_thread(check_unchanged, parts)
             raise
 
-    async def _mend(self, known: Row, rows: Sequence[FileRow], parts: Sequence[IncomingFile] | None) -> None:
+    async def _mend(self, known: Record, rows: Sequence[FileRecord], parts: Sequence[IncomingFile] | None) -> None:
         """Whoever brings a slide again brings what may be gone or damaged of it."""
         files: Sequence[IncomingFile | None] = parts or [None] * len(rows)
         brought = {row["name"]: (row, part) for row, part in zip(rows, files, strict=True)}
@@ -138,7 +138,7 @@ class Intake:
     def _lock(self, digest: str) -> asyncio.Lock:
         return self._locks.setdefault(digest, asyncio.Lock())
 
-    async def _known(self, digest: str, said: Description) -> Row | None:
+    async def _known(self, digest: str, said: Description) -> Record | None:
         """The slide if it is here already, described as the person describes it now."""
         known = await self._ledger.read(slides.find_slide, self._project, digest)
         stated = {name: value for name, value in asdict(said).items() if value is not None}
@@ -148,7 +148,7 @@ class Intake:
             return known
         return await self._ledger.write(slides.describe_slide, known["id"], stated)
 
-    def _row(self, digest: str, part: IncomingFile) -> FileRow:
+    def _row(self, digest: str, part: IncomingFile) -> FileRecord:
         ext = PurePosixPath(part.name).suffix.removeprefix(".").lower()
         ext = ext if ext.isascii() and ext.isalnum() else "bin"
         inputs = {"name": part.name, "sha256": part.sha256}
@@ -156,8 +156,8 @@ class Intake:
         return {"name": part.name, "key": key, "sha256": part.sha256, "size_bytes": part.size_bytes}
 
     async def _inspect_and_keep(
-        self, digest: str, rows: Sequence[FileRow], said: Description, upload_id: str | None
-    ) -> tuple[Row, bool]:
+        self, digest: str, rows: Sequence[FileRecord], said: Description, upload_id: str | None
+    ) -> tuple[Record, bool]:
         entry = entry_of([row["name"] for row in rows])
         reference = slide_ref({"digest": digest, "entry": entry}, rows, said.mpp)
         found = await self._inspect(InspectSlideRequest(slide=reference))

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from morula.common.errors import InvalidArgument
-from morula.gateway.ledger.rows import Part, Slice
+from morula.gateway.ledger.records import Part, Slice
 
 DEFAULT_LIMIT = 100
 LIMIT = 1000

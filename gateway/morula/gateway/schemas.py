@@ -17,7 +17,8 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 """What an integer column holds on every database."""
-Row = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+CellRow = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+CellCount = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 ClassNumber = Annotated[int, Field(ge=1, le=250, strict=True)]
 NodeId = Annotated[int, Field(ge=1, lt=2**32, strict=True)]
 

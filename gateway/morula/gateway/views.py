@@ -24,7 +24,7 @@ from morula.common.tables import read_index, read_metadata, read_morphology
 from morula.gateway.labels.facts import MEASURE_COLUMNS, Distribution, distribute
 from morula.gateway.ledger import clusterings
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.refs import from_json
 from morula.v1.artifact_pb2 import SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
@@ -218,7 +218,7 @@ class Views:
         return await asyncio.to_thread(ClusteringView, row, slides, self._store)
 
 
-def _rows(tx: Connection, clustering_id: str) -> tuple[Row, list[Row]]:
+def _rows(tx: Connection, clustering_id: str) -> tuple[Record, list[Record]]:
     """The clustering first: what is renewed in between is seen by the next who asks."""
     return clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
 

@@ -19,7 +19,7 @@ from morula.gateway.contract import BYTES, created, served
 from morula.gateway.labels.learning import Cut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs
-from morula.gateway.ledger.rows import Row, Slice
+from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
 from morula.gateway.pipeline.params import COHORT_STAGES, Params, params_digest
@@ -99,7 +99,7 @@ def _answer(tx: Connection, clustering_id: str) -> Clustering:
     return _answers(tx, [clusterings.get_clustering(tx, clustering_id)])[0]
 
 
-def _answers(tx: Connection, rows: list[Row]) -> list[Clustering]:
+def _answers(tx: Connection, rows: list[Record]) -> list[Clustering]:
     members: dict[str, list[ClusteringSlide]] = {row["id"]: [] for row in rows}
     for slide in clusterings.clustering_slides(tx, *members):
         member = ClusteringSlide.model_validate({**slide, "mpp": slide["slide_mpp"]})

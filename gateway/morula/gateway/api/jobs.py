@@ -12,7 +12,7 @@ from morula.gateway.components import Here
 from morula.gateway.contract import created, served
 from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
 from morula.gateway.ledger import deletion, jobs, shards, slides
-from morula.gateway.ledger.rows import Row, Slice
+from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
 from morula.gateway.pipeline.results import reopen
@@ -48,7 +48,7 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     return await here.ledger.read(job_answer, row["id"])
 
 
-def _create(tx: Connection, values: dict[str, Any]) -> tuple[Row, bool]:
+def _create(tx: Connection, values: dict[str, Any]) -> tuple[Record, bool]:
     slides.hold_slide(tx, values["slide_id"])
     return jobs.create_job(tx, values, SLIDE_STAGES)
 
@@ -120,7 +120,7 @@ def _jobs_answer(tx: Connection, project: str, wanted: Slice, slide_id: str | No
     return Jobs(jobs=_answers(tx, part.rows), next_cursor=cursor_after(part))
 
 
-def _answers(tx: Connection, rows: list[Row]) -> list[Job]:
+def _answers(tx: Connection, rows: list[Record]) -> list[Job]:
     stages: dict[str, list[StageProgress]] = {row["id"]: [] for row in rows}
     for stage in shards.list_stages(tx, list(stages)):
         stages[stage["job_id"]].append(

@@ -8,7 +8,7 @@ from morula.gateway.contract import created
 from morula.gateway.label_schemas import ClassChange, LabelSet, LabelSets, NewClass, NewLabelSet
 from morula.gateway.labels.service import label_set_answer
 from morula.gateway.ledger import label_sets
-from morula.gateway.ledger.rows import Part, Row, Slice
+from morula.gateway.ledger.records import Part, Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.schemas import Number
 
@@ -22,7 +22,7 @@ async def list_label_sets(here: Here, wanted: Wanted) -> LabelSets:
     return LabelSets(label_sets=[label_set_answer(row, classes) for row in part.rows], next_cursor=cursor_after(part))
 
 
-def _label_sets(tx: Connection, project: str, wanted: Slice) -> tuple[Part, list[Row]]:
+def _label_sets(tx: Connection, project: str, wanted: Slice) -> tuple[Part, list[Record]]:
     part = label_sets.list_label_sets(tx, project, wanted)
     return part, label_sets.list_classes(tx, *(row["id"] for row in part.rows))
 

@@ -17,7 +17,7 @@ from morula.gateway.components import Components, Here
 from morula.gateway.contract import created, served
 from morula.gateway.intake import Description
 from morula.gateway.ledger import boards, deletion, slides
-from morula.gateway.ledger.rows import Row, Slice
+from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_bytes
 from morula.gateway.refs import slide_ref
@@ -63,12 +63,12 @@ def slide_answer(tx: Connection, slide_id: str) -> Slide:
     return _answers(tx, [slides.get_slide(tx, slide_id)])[0]
 
 
-def _answers(tx: Connection, rows: Sequence[Row]) -> list[Slide]:
+def _answers(tx: Connection, rows: Sequence[Record]) -> list[Slide]:
     labellings = boards.boards_of_slides(tx, [row["id"] for row in rows])
     return [Slide.model_validate({**row, "labellings": labellings[row["id"]]}) for row in rows]
 
 
-async def _by_upload(request: Request, content_type: str, here: Components) -> tuple[Row, bool]:
+async def _by_upload(request: Request, content_type: str, here: Components) -> tuple[Record, bool]:
     declared = request.headers.get("content-length", "0")
     length = int(declared) if declared.isdecimal() else 0
     upload = await here.uploads.receive(request.stream(), content_type, length)
@@ -80,7 +80,7 @@ async def _by_upload(request: Request, content_type: str, here: Components) -> t
     return row, created
 
 
-async def _by_reference(request: Request, here: Components) -> tuple[Row, bool]:
+async def _by_reference(request: Request, here: Components) -> tuple[Record, bool]:
     try:
         reference = SlideReference.model_validate_json(await request.body())
     except ValidationError as error:

@@ -34,7 +34,7 @@ from morula.gateway.pipeline.params import PIPELINE_REVISION, Params
 from morula.gateway.views import ClusteringView
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 
-FileRow = dict[str, Any]
+FileRecord = dict[str, Any]
 NOTICE = "For research and education only, not for diagnosis."
 
 
@@ -69,7 +69,7 @@ class Source:
 class Written:
     """A job's files in a folder: their rows, where each lies, and the digest of the result."""
 
-    rows: Sequence[FileRow]
+    rows: Sequence[FileRecord]
     paths: Mapping[str, Path]
     result_digest: str
 
@@ -160,7 +160,7 @@ def write_files(source: Source, folder: Path) -> Written:
     return Written([*files, _row(source, paths["manifest.json"])], paths, result_digest)
 
 
-def _row(source: Source, path: Path) -> FileRow:
+def _row(source: Source, path: Path) -> FileRecord:
     # The key holds the bytes' digest: what a library of another version writes differently lies elsewhere.
     sha256 = sha256_of(path)
     key = table_key(source.project, source.scope, path.name, [sha256])
@@ -185,7 +185,7 @@ def _result_digest(source: Source, tiles: Path | None) -> str:
     return result.hexdigest()
 
 
-def _manifest(source: Source, files: Sequence[FileRow], result_digest: str) -> dict[str, Any]:
+def _manifest(source: Source, files: Sequence[FileRecord], result_digest: str) -> dict[str, Any]:
     chosen = {(source.params.segmenter, "segmenter"), (source.params.embedder, "embedder")}
     rows = [
         {"name": spec.name, "task": spec.task, "revision": spec.revision, **asdict(spec.description)}

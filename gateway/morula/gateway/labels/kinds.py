@@ -13,7 +13,7 @@ from pydantic import Field, RootModel, model_validator
 
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.labels.said import Labels, SeenPage, Word
-from morula.gateway.schemas import ClassNumber, Name, NodeId, Number, Request, Row
+from morula.gateway.schemas import CellCount, CellRow, ClassNumber, Name, NodeId, Number, Request
 
 SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
 Body = Mapping[str, Any]
@@ -56,11 +56,11 @@ class Said(Kind, ABC):
 class PlaceBody(Request):
     node_id: NodeId
     leaf: Annotated[int, Field(ge=0, le=NOISE_LEAF, strict=True)]
-    cell_count: Row = 0
+    cell_count: CellCount = 0
 
 
 class SeenCellBody(Request):
-    row: Row
+    row: CellRow
     class_number: Annotated[int, Field(ge=0, le=250, strict=True)] | None
     """Its class's number, 0 where it is odd (seen, none of the page's), or null where the person is not sure."""
     shown_class_number: SeenClass | None = None
@@ -120,7 +120,7 @@ class PageNamed(Said):
 
 
 class CellBody(Request):
-    row: Row
+    row: CellRow
     class_number: ClassNumber | None
     """Null takes back what was said about the cell."""
 

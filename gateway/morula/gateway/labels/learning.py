@@ -23,7 +23,7 @@ from morula.gateway.labels.said import LabelEvent, Labels
 from morula.gateway.ledger import artifacts, clusterings, labels, objects
 from morula.gateway.ledger.artifacts import Made
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.repair import is_damaged
 from morula.gateway.pipeline.units import what_is_wrong
 from morula.gateway.refs import from_json, to_json
@@ -60,7 +60,7 @@ NOTHING = Learnt(0, LearnLabelsResponse(), 0.0)
 class Snapshot:
     """A labelling as the ledger has it."""
 
-    row: Row
+    row: Record
     events: list[LabelEvent]
     labels: Labels
     learnt: Learnt

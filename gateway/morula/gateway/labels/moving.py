@@ -21,7 +21,7 @@ from morula.gateway.labels.learning import Learning
 from morula.gateway.labels.said import LabelEvent
 from morula.gateway.ledger import boards, labels
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.views import ClusteringView, Views
 
 LEAST_SHARE = 0.5
@@ -81,20 +81,20 @@ class Moving:
                     await self._learning.learn(labelling_id)
                 return
 
-    async def _moved(self, clustering_id: str, source_id: str) -> tuple[Row, Moved]:
+    async def _moved(self, clustering_id: str, source_id: str) -> tuple[Record, Moved]:
         snapshot = await self._learning.snapshot(source_id)
         before = await self._views.get(snapshot.row["clustering_id"])
         after = await self._views.get(clustering_id)
         return snapshot.row, await asyncio.to_thread(moved_events, snapshot.events, before, after)
 
 
-def _begin(tx: Connection, clustering_id: str, cluster_count: int, source: Row, moved: Moved) -> str:
+def _begin(tx: Connection, clustering_id: str, cluster_count: int, source: Record, moved: Moved) -> str:
     labelling_id = labels.create_labelling(tx, clustering_id, source["label_set_id"], cluster_count)
     _bring(tx, labelling_id, source, moved)
     return labelling_id
 
 
-def _bring(tx: Connection, labelling_id: str, source: Row, moved: Moved) -> bool:
+def _bring(tx: Connection, labelling_id: str, source: Record, moved: Moved) -> bool:
     """Whether they came; not where something was said there already."""
     told = {
         "from_labelling_id": source["id"],

@@ -15,7 +15,7 @@ from morula.gateway.labels.said import LabelEvent
 from morula.gateway.ledger import label_sets
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.views import ClusteringView, Views
 from morula.v1.labeller_pb2 import SPREAD_CLUSTERS, SPREAD_MODEL
 
@@ -82,7 +82,7 @@ def _names(learnt: Learnt) -> dict[int, int]:
     return {name.node_id: name.class_number for name in learnt.answer.effective_names}
 
 
-def label_set_answer(row: Row, classes: Sequence[Row]) -> LabelSet:
+def label_set_answer(row: Record, classes: Sequence[Record]) -> LabelSet:
     """The set with those of these classes that are its own."""
     mine = [_class(one) for one in classes if one["label_set_id"] == row["id"]]
     return LabelSet(id=row["id"], name=row["name"], classes=mine)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select, update
 
 from morula.gateway.ledger.ids import now
-from morula.gateway.ledger.rows import Row, every, insert_if_absent
+from morula.gateway.ledger.records import Record, every, insert_if_absent
 from morula.gateway.ledger.tables import artifact, job, object_use, repair
 
 ASKED_AT_ONCE = 500
@@ -26,16 +26,16 @@ class Made:
     """Digest of the bytes that it was made of."""
 
 
-def find_made(tx: Connection, keys: Sequence[str]) -> dict[str, Row]:
+def find_made(tx: Connection, keys: Sequence[str]) -> dict[str, Record]:
     """What is known of these artifacts, by key."""
-    found: dict[str, Row] = {}
+    found: dict[str, Record] = {}
     for start in range(0, len(keys), ASKED_AT_ONCE):
         query = select(artifact).where(artifact.c.key.in_(keys[start : start + ASKED_AT_ONCE]))
         found.update({row["key"]: row for row in every(tx, query)})
     return found
 
 
-def made_by(tx: Connection, job_id: str) -> list[Row]:
+def made_by(tx: Connection, job_id: str) -> list[Record]:
     """What is known of the artifacts that a job's newest run made or found: those of runs before may be others."""
     joined = artifact.join(object_use, object_use.c.key == artifact.c.key).join(job, object_use.c.owner_id == job.c.id)
     newest = (job.c.id == job_id) & (object_use.c.generation == job.c.generation)

@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, Select, and_, func, select
 
-from morula.gateway.ledger.rows import Row, every
+from morula.gateway.ledger.records import Record, every
 from morula.gateway.ledger.tables import clustering, clustering_slide, job, label_event, labelling
 
 
-def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, list[Row]]:
+def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, list[Record]]:
     """Labellings of each of these slides, in the order in which they are offered.
 
     Of the slide alone before those of a cohort, where something was said before empty ones, the newest first.
@@ -37,7 +37,7 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
         .where(clustering_slide.c.slide_id.in_(slide_ids))
         .order_by(labelling.c.id.desc())
     )
-    found: dict[str, list[Row]] = {slide_id: [] for slide_id in slide_ids}
+    found: dict[str, list[Record]] = {slide_id: [] for slide_id in slide_ids}
     for row in every(tx, query):
         found[row["slide_id"]].append(row)
     for rows in found.values():

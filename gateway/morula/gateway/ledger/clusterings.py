@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, insert_if_absent, part_of
+from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, insert_if_absent, part_of
 from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slide
 
 
@@ -33,7 +33,7 @@ def renew_clustering(
         tx.execute(update(clustering_slide).where(of_it, clustering_slide.c.position == position).values(**row))
 
 
-def get_clustering(tx: Connection, clustering_id: str) -> Row:
+def get_clustering(tx: Connection, clustering_id: str) -> Record:
     """The clustering with this id."""
     return by_id(tx, clustering, clustering_id)
 
@@ -44,7 +44,7 @@ def list_clusterings(tx: Connection, project_id: str, wanted: Slice) -> Part:
     return part_of(tx, query, clustering.c.id, wanted, newest_first=True)
 
 
-def clustering_slides(tx: Connection, *clustering_ids: str) -> list[Row]:
+def clustering_slides(tx: Connection, *clustering_ids: str) -> list[Record]:
     """Slides of these clusterings with their names, in the order of their rows."""
     joined = clustering_slide.join(slide, slide.c.id == clustering_slide.c.slide_id)
     query = (

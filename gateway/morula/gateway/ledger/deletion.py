@@ -13,7 +13,7 @@ from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.jobs import UNFINISHED
-from morula.gateway.ledger.rows import Row, by_id, every
+from morula.gateway.ledger.records import Record, by_id, every
 from morula.gateway.ledger.tables import (
     clustering,
     clustering_slide,
@@ -102,7 +102,7 @@ def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
         raise InUse(f"These cohorts use it: {names}. Delete them first.", job_ids=",".join(row["id"] for row in using))
 
 
-def _delete_job(tx: Connection, row: Row) -> list[Gone]:
+def _delete_job(tx: Connection, row: Record) -> list[Gone]:
     if row["state"] not in UNFINISHED:
         return _remove_job(tx, row["id"])
     change = update(job).where(job.c.id == row["id"])

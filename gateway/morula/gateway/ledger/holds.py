@@ -14,7 +14,7 @@ from morula.gateway.ledger import objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
-from morula.gateway.ledger.rows import Row, by_id
+from morula.gateway.ledger.records import Record, by_id
 from morula.gateway.ledger.tables import job
 
 P = ParamSpec("P")
@@ -66,7 +66,7 @@ def let_go(tx: Connection, name: str) -> None:
     tx.execute(update(job).where(job.c.conductor.startswith(name, autoescape=True)).values(conductor=None))
 
 
-def end_cancelled(tx: Connection, job_id: str, seen: int) -> Row | None:
+def end_cancelled(tx: Connection, job_id: str, seen: int) -> Record | None:
     """The job that was to be cancelled and that nobody runs, ended; None where somebody was faster."""
     change = update(job).where(job.c.id == job_id, job.c.generation == seen, job.c.state == "cancelling")
     values = {"state": "cancelled", "stage": None, "conductor": None, "generation": seen + 1, "finished_at": now()}

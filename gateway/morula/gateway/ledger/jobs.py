@@ -16,7 +16,7 @@ from morula.gateway.ledger import objects
 from morula.gateway.ledger.artifacts import forget_repairs
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
+from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
@@ -24,7 +24,7 @@ ENDED_BADLY = ("failed", "cancelled")
 COMES_TO_NOTHING = (*ENDED_BADLY, "cancelling")
 
 
-def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[Row, bool]:
+def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[Record, bool]:
     """Add a job, or find the one that already did, does or will do the same; True where it is new."""
     same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(COMES_TO_NOTHING))
     job_id = new_id()
@@ -49,7 +49,7 @@ def _lay_stages(tx: Connection, job_id: str, stages: Sequence[str]) -> None:
     tx.execute(insert(stage), rows)
 
 
-def get_job(tx: Connection, job_id: str, *, lock: bool = False) -> Row:
+def get_job(tx: Connection, job_id: str, *, lock: bool = False) -> Record:
     """The job with this id; locked until the transaction ends, where asked for."""
     return by_id(tx, job, job_id, lock=lock)
 
@@ -62,7 +62,7 @@ def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | No
     return part_of(tx, query, job.c.id, wanted, newest_first=True)
 
 
-def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Row]:
+def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
     """The jobs that a cohort is to be of; none of them is deleted before the transaction ends."""
     rows = [by_id(tx, job, job_id, lock=True) for job_id in sorted(job_ids)]
     if any(row["deleting_since"] is not None for row in rows):
@@ -71,7 +71,7 @@ def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Row]:
     return [found[job_id] for job_id in job_ids]
 
 
-def unfinished_jobs(tx: Connection) -> list[Row]:
+def unfinished_jobs(tx: Connection) -> list[Record]:
     """Jobs that someone has to carry on with, oldest first, and who has them."""
     columns = (job.c.id, job.c.attempt, job.c.state, job.c.conductor, job.c.generation, job.c.beat)
     return every(tx, select(*columns).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id))
@@ -82,7 +82,7 @@ def job_state(tx: Connection, job_id: str) -> str:
     return str(tx.execute(select(job.c.state).where(job.c.id == job_id)).scalar_one())
 
 
-def start_job(tx: Connection, job_id: str) -> Row | None:
+def start_job(tx: Connection, job_id: str) -> Record | None:
     """The job, marked as running; None where it must not run, because it ended or is to be cancelled."""
     change = update(job).where(job.c.id == job_id, job.c.state.in_(("queued", "running")))
     if tx.execute(change.values(state="running", error=None, waiting_for=None)).rowcount == 0:
@@ -98,7 +98,7 @@ def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
     announce(tx, "job", job_id)
 
 
-def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> Row | None:
+def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> Record | None:
     """The job, ended: one that is to be cancelled is cancelled. None where it had ended already and stays as it is."""
     before = by_id(tx, job, job_id, lock=True)["state"]
     if before not in UNFINISHED:
@@ -119,7 +119,7 @@ def note_crash(tx: Connection, job_id: str) -> int:
     return int(tx.execute(change.returning(job.c.crash_count)).scalar_one())
 
 
-def ask_to_cancel(tx: Connection, job_id: str) -> Row:
+def ask_to_cancel(tx: Connection, job_id: str) -> Record:
     """Have a job stopped; a conductor sees the state and stops at once, also while it waits for a shard."""
     row = get_job(tx, job_id)
     if row["state"] not in UNFINISHED:
@@ -129,7 +129,7 @@ def ask_to_cancel(tx: Connection, job_id: str) -> Row:
     return get_job(tx, job_id)
 
 
-def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) -> Row:
+def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) -> Record:
     """Queue a job once more that ended in one of these states; it carries on from what it made."""
     row = by_id(tx, job, job_id, lock=True)
     if row["deleting_since"] is not None:
@@ -179,14 +179,14 @@ def set_files(tx: Connection, job_id: str, files: Sequence[Mapping[str, Any]]) -
         tx.execute(insert(job_file), [{"job_id": job_id, **file} for file in files])
 
 
-def job_files(tx: Connection, job_id: str) -> list[Row]:
+def job_files(tx: Connection, job_id: str) -> list[Record]:
     """Files that a job left, by name."""
     get_job(tx, job_id)
     query = select(job_file).where(job_file.c.job_id == job_id).order_by(job_file.c.name)
     return every(tx, query)
 
 
-def get_file(tx: Connection, job_id: str, name: str) -> Row:
+def get_file(tx: Connection, job_id: str, name: str) -> Record:
     """One file that a job left."""
     row = next((file for file in job_files(tx, job_id) if file["name"] == name), None)
     if row is None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import AlreadyExists, FailedPrecondition, NotFound
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, part_of
+from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, part_of
 from morula.gateway.ledger.tables import label_class, label_set
 
 NOT_A_CELL = 250
@@ -30,7 +30,7 @@ def create_label_set(tx: Connection, project_id: str, name: str, classes: Sequen
     return set_id
 
 
-def get_label_set(tx: Connection, set_id: str) -> Row:
+def get_label_set(tx: Connection, set_id: str) -> Record:
     """The label set with this id."""
     return by_id(tx, label_set, set_id)
 
@@ -45,7 +45,7 @@ def default_label_set(tx: Connection, project_id: str) -> str:
     return str(list_label_sets(tx, project_id, Slice(1)).rows[0]["id"])
 
 
-def list_classes(tx: Connection, *set_ids: str) -> list[Row]:
+def list_classes(tx: Connection, *set_ids: str) -> list[Record]:
     """Classes of these sets by number, "Not a cell" last."""
     query = select(label_class).where(label_class.c.label_set_id.in_(set_ids))
     return every(tx, query.order_by(label_class.c.label_set_id, label_class.c.number))

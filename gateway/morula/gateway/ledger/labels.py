@@ -10,7 +10,7 @@ from morula.gateway.labels.said import LabelEvent
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, insert_if_absent, part_of
+from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
 
 LAYER_OBJECT_COUNT = 3
@@ -42,7 +42,7 @@ def fill_labelling(
     return True
 
 
-def get_labelling(tx: Connection, labelling_id: str) -> Row:
+def get_labelling(tx: Connection, labelling_id: str) -> Record:
     """The labelling with this id."""
     return by_id(tx, labelling, labelling_id)
 
@@ -136,14 +136,14 @@ def _refs(learnt: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [ref for ref in learnt.values() if isinstance(ref, dict) and ref.get("key")]
 
 
-def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> Row | None:
+def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> Record | None:
     """The newest thing learnt: under this cut if there is such a one, else under another."""
     query = select(label_layer).where(label_layer.c.labelling_id == labelling_id)
     query = query.order_by(label_layer.c.seq.desc(), (label_layer.c.cluster_count == cluster_count).desc()).limit(1)
     return first(tx, query)
 
 
-def get_layer(tx: Connection, labelling_id: str, seq: int) -> Row:
+def get_layer(tx: Connection, labelling_id: str, seq: int) -> Record:
     """What was learnt from the events up to `seq`; layers of one `seq` are the same under all cuts."""
     query = select(label_layer).where(label_layer.c.labelling_id == labelling_id, label_layer.c.seq == seq).limit(1)
     row = first(tx, query)

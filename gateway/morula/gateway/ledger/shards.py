@@ -7,17 +7,17 @@ from sqlalchemy import Connection, and_, case, func, insert, select, update
 
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
-from morula.gateway.ledger.rows import Row, every
+from morula.gateway.ledger.records import Record, every
 from morula.gateway.ledger.tables import shard, stage
 
 
-def list_stages(tx: Connection, job_ids: Sequence[str]) -> list[Row]:
+def list_stages(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
     """Stages of these jobs, in order."""
     query = select(stage).where(stage.c.job_id.in_(job_ids)).order_by(stage.c.job_id, stage.c.position)
     return every(tx, query)
 
 
-def list_shards(tx: Connection, job_id: str) -> list[Row]:
+def list_shards(tx: Connection, job_id: str) -> list[Record]:
     """Every unit of work of a job."""
     query = select(shard).where(shard.c.job_id == job_id).order_by(shard.c.stage, shard.c.number)
     return every(tx, query)

@@ -9,13 +9,13 @@ from morula.common.errors import Conflict
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
-from morula.gateway.ledger.rows import Part, Row, Slice, by_id, every, first, part_of
+from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, first, part_of
 from morula.gateway.ledger.tables import job, slide, slide_file
 
 
 def create_slide(
     tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]], upload_id: str | None = None
-) -> Row:
+) -> Record:
     """Add a slide with its files, which become its own where they were an upload's."""
     slide_id = new_id()
     tx.execute(insert(slide).values(id=slide_id, created_at=now(), **values))
@@ -26,12 +26,12 @@ def create_slide(
     return get_slide(tx, slide_id)
 
 
-def get_slide(tx: Connection, slide_id: str) -> Row:
+def get_slide(tx: Connection, slide_id: str) -> Record:
     """The slide with this id."""
     return by_id(tx, slide, slide_id)
 
 
-def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> Row:
+def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> Record:
     """Write down what is stated about a slide; its scale only while no job rests on another."""
     row = get_slide(tx, slide_id)
     changed = {name: value for name, value in values.items() if value != row[name]}
@@ -45,7 +45,7 @@ def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> 
 
 
 def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
-    params: Iterable[Row] = tx.execute(select(job.c.params).where(job.c.slide_id == slide_id)).scalars()
+    params: Iterable[Record] = tx.execute(select(job.c.params).where(job.c.slide_id == slide_id)).scalars()
     other = next((one["slide_mpp"] for one in params if one["slide_mpp"] != mpp), None)
     if other is not None:
         raise Conflict(
@@ -55,7 +55,7 @@ def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
         )
 
 
-def hold_slide(tx: Connection, slide_id: str) -> Row:
+def hold_slide(tx: Connection, slide_id: str) -> Record:
     """The slide with this id, which is not deleted before the transaction ends."""
     row = by_id(tx, slide, slide_id, lock=True)
     if row["deleting_since"] is not None:
@@ -63,7 +63,7 @@ def hold_slide(tx: Connection, slide_id: str) -> Row:
     return row
 
 
-def find_slide(tx: Connection, project_id: str, digest: str) -> Row | None:
+def find_slide(tx: Connection, project_id: str, digest: str) -> Record | None:
     """The project's slide with this digest, if it has one."""
     query = select(slide).where(slide.c.project_id == project_id, slide.c.digest == digest)
     return first(tx, query)
@@ -81,7 +81,7 @@ def slide_names(tx: Connection, slide_ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
-def slide_files(tx: Connection, slide_id: str) -> list[Row]:
+def slide_files(tx: Connection, slide_id: str) -> list[Record]:
     """Files of a slide, by name."""
     query = select(slide_file).where(slide_file.c.slide_id == slide_id).order_by(slide_file.c.name)
     return every(tx, query)

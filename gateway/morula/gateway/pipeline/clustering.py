@@ -13,7 +13,7 @@ from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.keys import digest
 from morula.common.store import Store
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels
-from morula.gateway.ledger.rows import Slice
+from morula.gateway.ledger.records import Slice
 from morula.gateway.pipeline.keys import clustering_keys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import Tools

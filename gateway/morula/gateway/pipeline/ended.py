@@ -16,7 +16,7 @@ from morula.common.telemetry import log
 from morula.common.tracing import Drawn
 from morula.gateway.ledger import shards
 from morula.gateway.ledger.engine import Transactions
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 
 DURATIONS = Histogram(
@@ -28,7 +28,7 @@ DURATIONS = Histogram(
 COUNTS = ("tile_count", "kept_tile_count", "failed_tile_count", "cell_count", "truncated_cell_count")
 
 
-def job_span(job: Row) -> SpanContext:
+def job_span(job: Record) -> SpanContext:
     """The span of this attempt of a job: below the request that made it, or below none where that was not traced."""
     return tracing.named(_above(job) or tracing.root(job["id"]), f"{job['id']}/{job['attempt']}")
 
@@ -38,7 +38,7 @@ def unit_span(stage: str, number: int) -> SpanContext:
     return tracing.named(tracing.named(tracing.current(), stage), str(number))
 
 
-async def tell_of_end(ledger: Transactions, job: Row) -> None:
+async def tell_of_end(ledger: Transactions, job: Record) -> None:
     """Tell of a job that has ended just now."""
     duration_s = job["finished_at"] - job["queued_at"]
     DURATIONS.labels(job["kind"], job["state"], job["verdict"] or "none").observe(duration_s)
@@ -61,7 +61,7 @@ async def tell_of_end(ledger: Transactions, job: Row) -> None:
         tracing.draw(_spans(job, await ledger.read(shards.list_shards, job["id"])))
 
 
-def _spans(job: Row, units: Sequence[Row]) -> list[Drawn]:
+def _spans(job: Record, units: Sequence[Record]) -> list[Drawn]:
     """The job, below it each stage, below that each unit on which something was done in this attempt."""
     span = job_span(job)
     facts = {"kind": job["kind"], "state": job["state"], "attempt": job["attempt"], "generation": job["generation"]}
@@ -78,7 +78,7 @@ def _spans(job: Row, units: Sequence[Row]) -> list[Drawn]:
     return drawn
 
 
-def _piece_span(job: Row, unit: Row, stage: SpanContext) -> Drawn:
+def _piece_span(job: Record, unit: Record, stage: SpanContext) -> Drawn:
     began_s, ended_s = unit["started_at"], unit["finished_at"] or 0.0
     return Drawn(
         f"{unit['stage']} {unit['number']}",
@@ -91,10 +91,10 @@ def _piece_span(job: Row, unit: Row, stage: SpanContext) -> Drawn:
     )
 
 
-def _above(job: Row) -> SpanContext | None:
+def _above(job: Record) -> SpanContext | None:
     return tracing.parse(job["traceparent"]) if job["traceparent"] else None
 
 
-def _reason(job: Row) -> str | None:
+def _reason(job: Record) -> str | None:
     error: Mapping[str, Any] = job["error"] or {}
     return error.get("reason")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from morula.common.keys import digest
-from morula.gateway.exports.job_files import FileRow, Source, put_files, write_files
+from morula.gateway.exports.job_files import FileRecord, Source, put_files, write_files
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.pipeline.clustering import Member
@@ -65,7 +65,7 @@ class Files:
         # The keys of files follow from their content and are not known before, so nothing can be looked up: the files
         # are written again whenever a job comes here, and files with the same content have the same keys.
         result = await runner.do(WorkUnit("tables", 0, []), call)
-        files: list[FileRow] = result["files"]
+        files: list[FileRecord] = result["files"]
         await tools.ledger.write(jobs.set_files, job["id"], files)
         return str(result["result_digest"])
 

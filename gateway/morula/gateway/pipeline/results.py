@@ -15,7 +15,7 @@ from morula.common.telemetry import log
 from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, clusterings, jobs, slides
 from morula.gateway.ledger.engine import Transactions
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.refs import from_json, row_ref
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
@@ -54,7 +54,7 @@ def _queue(tx: Connection, job_id: str, attempt: int) -> None:
         jobs.retry_job(tx, job_id, ("succeeded",))
 
 
-async def _damaged(ledger: Transactions, store: Store, job: Row, *, thoroughly: bool) -> list[ObjectRef]:
+async def _damaged(ledger: Transactions, store: Store, job: Record, *, thoroughly: bool) -> list[ObjectRef]:
     left = [row_ref(file) for file in await ledger.read(jobs.job_files, job["id"])]
     if job["clustering_id"] is not None:
         row = await ledger.read(clusterings.get_clustering, job["clustering_id"])

@@ -14,7 +14,7 @@ from morula.gateway.labels.moving import Moving
 from morula.gateway.ledger import jobs, slides
 from morula.gateway.ledger.holds import JobLost, watched_state
 from morula.gateway.ledger.outages import passes
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.files import Files, Outcome
@@ -87,7 +87,7 @@ class Pipeline:
         with tracing.inside(job_span(job)):
             return await self._run_started(job, steps)
 
-    async def _run_started(self, job: Row, steps: Steps) -> str:
+    async def _run_started(self, job: Record, steps: Steps) -> str:
         job_id = job["id"]
         log.info("job taken up", attempt=job["attempt"], generation=job["generation"])
         work = asyncio.create_task(self._work(job, steps), name=f"job-{job_id}")
@@ -151,7 +151,7 @@ class Pipeline:
             await asyncio.sleep(CANCEL_POLL_S)
             state = await ledger.read(watched_state, ledger.hold)
 
-    async def _work(self, job: Row, steps: Steps) -> None:
+    async def _work(self, job: Record, steps: Steps) -> None:
         params = Params(**job["params"])
         work_on = self._cohort if job["kind"] == "cohort" else self._slide
         await self._finish(job, params, steps, await work_on(job, params, steps))

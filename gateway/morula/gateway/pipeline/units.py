@@ -23,7 +23,7 @@ from morula.common.telemetry import log
 from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, jobs, objects, shards
 from morula.gateway.ledger.holds import HeldLedger
-from morula.gateway.ledger.rows import Row
+from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.ended import unit_span
 from morula.gateway.refs import row_ref
 from morula.gateway.workers import ServiceDied
@@ -250,12 +250,12 @@ class UnitRunner:
         await self._ledger.write(query, self._job_id, unit.stage, unit.number, *args, **kwargs)
 
 
-def _is_known(row: Row | None) -> bool:
+def _is_known(row: Record | None) -> bool:
     return row is not None and row["sha256"] != artifacts.UNKNOWN
 
 
 def what_is_wrong(
-    stored: Stored | artifacts.Made, known: Row | None, made_of: str, *, unsure: bool = False
+    stored: Stored | artifacts.Made, known: Record | None, made_of: str, *, unsure: bool = False
 ) -> str | None:
     """Why an artifact in the store does not count; None if it does."""
     if known is None:

@@ -1,4 +1,4 @@
-"""Rows as plain dictionaries, by column name; long lists part by part."""
+"""Records of the database as plain dictionaries, by column name; long lists part by part."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from morula.common.errors import InvalidArgument, NotFound
 
-Row = dict[str, Any]
+Record = dict[str, Any]
 
 
 class Slice(NamedTuple):
@@ -21,17 +21,17 @@ class Slice(NamedTuple):
 class Part(NamedTuple):
     """A part of a list, and the mark after which the next begins; None at the end."""
 
-    rows: list[Row]
+    rows: list[Record]
     following: str | None
 
 
-def first(tx: Connection, query: Select[Any]) -> Row | None:
+def first(tx: Connection, query: Select[Any]) -> Record | None:
     """The one row of the answer, if it has one."""
     row = tx.execute(query).mappings().one_or_none()
     return None if row is None else {str(name): value for name, value in row.items()}
 
 
-def by_id(tx: Connection, table: Table, row_id: str, *, lock: bool = False) -> Row:
+def by_id(tx: Connection, table: Table, row_id: str, *, lock: bool = False) -> Record:
     """The row of the table with this id; with a lock, nobody else changes it until the transaction ends."""
     query = select(table).where(table.c.id == row_id)
     row = first(tx, query.with_for_update() if lock else query)
@@ -40,7 +40,7 @@ def by_id(tx: Connection, table: Table, row_id: str, *, lock: bool = False) -> R
     return row
 
 
-def every(tx: Connection, query: Select[Any]) -> list[Row]:
+def every(tx: Connection, query: Select[Any]) -> list[Record]:
     """All rows of the answer."""
     return [{str(name): value for name, value in row.items()} for row in tx.execute(query).mappings()]
 
