@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from morula.onebox.house import SERVICES
+from morula.onebox.machine import SERVICES
 from tests.chaos.grounds import Change
 from tests.chaos.worlds import Round
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.onebox.house import SERVICES, any_port, is_ready
+from morula.onebox.machine import SERVICES, any_port, is_ready
 from morula.onebox.supervisor import Program, Supervisor
 from tests.chaos.door import Door
 from tests.chaos.grounds import Ground

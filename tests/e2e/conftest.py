@@ -1,4 +1,4 @@
-"""A whole house per session, and slides that are painted once."""
+"""A whole machine per session, and slides that are painted once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tifffile
 
 from morula.onebox.client import Client
 from morula.onebox.folder import DataFolder, Holder
-from morula.onebox.house import House, any_port, open_house
+from morula.onebox.machine import LocalMachine, any_port, open_machine
 from morula.synth import Truth, make_slide
 
 Paint = Callable[[int, int, int], Truth]
@@ -31,19 +31,19 @@ def paint(tmp_path_factory: pytest.TempPathFactory) -> Paint:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMachine]:
     """Everything running on a folder that was empty."""
-    folder = DataFolder(tmp_path_factory.mktemp("house"))
+    folder = DataFolder(tmp_path_factory.mktemp("machine"))
     said: list[str] = []
-    with open_house(folder, "serve", port=any_port(), notify=said.append) as opened:
+    with open_machine(folder, "serve", port=any_port(), notify=said.append) as opened:
         folder.announce(Holder(os.getpid(), "serve", opened.url))
         yield opened
     assert not said, "something died, or did not stop"
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[Client]:
-    with house.client() as opened:
+def client(machine: LocalMachine) -> Iterator[Client]:
+    with machine.client() as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""The claim of the house: ten pages label a slide better than names of clusters do, and far better than nothing."""
+"""The claim of Morula: ten pages label a slide better than names of clusters do, and far better than nothing."""
 
 import pytest
 

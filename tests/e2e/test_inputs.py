@@ -9,7 +9,7 @@ import pytest
 from morula.common.errors import MorulaError, SlideScaleUnknown
 from morula.demo.flow import last_state, run_slide
 from morula.onebox.client import Client
-from morula.onebox.house import House
+from morula.onebox.machine import LocalMachine
 from morula.onebox.results import find_slides
 from tests.e2e.conftest import write_blank
 
@@ -18,20 +18,20 @@ def slides(client: Client) -> set[str]:
     return {slide["id"] for slide in client.get("/v1/slides")["slides"]}
 
 
-def files(house: House) -> set[Path]:
+def files(machine: LocalMachine) -> set[Path]:
     """What lies there, but for the store's locks: there is a fixed number, each made when first needed."""
-    tops = (house.folder.objects, house.folder.scratch)
+    tops = (machine.folder.objects, machine.folder.scratch)
     found = {path for top in tops for path in top.rglob("*") if path.is_file()}
-    return {path for path in found if path.parent != house.folder.objects / ".morula" / "locks"}
+    return {path for path in found if path.parent != machine.folder.objects / ".morula" / "locks"}
 
 
 @pytest.mark.parametrize("name", ["unopenable.tiff", "unreadable.svs", "broken.svs"])
-def test_a_broken_slide_is_refused(house: House, client: Client, data_dir: Path, name: str) -> None:
-    before = slides(client), files(house)
+def test_a_broken_slide_is_refused(machine: LocalMachine, client: Client, data_dir: Path, name: str) -> None:
+    before = slides(client), files(machine)
     with pytest.raises(MorulaError) as refused:
         client.upload({name: data_dir / "slides" / "broken" / name})
     assert refused.value.reason == "SLIDE_UNREADABLE"
-    assert (slides(client), files(house)) == before
+    assert (slides(client), files(machine)) == before
 
 
 @pytest.mark.parametrize("name", ["small.svs", "boxes.tiff", "boxes_dcm", "highdicom_sm_image.dcm"])

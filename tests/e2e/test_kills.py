@@ -14,7 +14,7 @@ import pytest
 from morula.demo.flow import last_state
 from morula.onebox.client import Client, Json
 from morula.onebox.folder import DataFolder
-from morula.onebox.house import House, any_port, open_house
+from morula.onebox.machine import LocalMachine, any_port, open_machine
 from tests.e2e.conftest import Paint, write_mosaic
 
 # Several shards, so that a kill finds some done and some not.
@@ -23,10 +23,10 @@ Unit = tuple[str, int]
 
 
 @contextmanager
-def running(folder: DataFolder) -> Iterator[tuple[House, Client, list[str]]]:
+def running(folder: DataFolder) -> Iterator[tuple[LocalMachine, Client, list[str]]]:
     said: list[str] = []
-    with open_house(folder, "demo", port=any_port(), notify=said.append) as house, house.client() as client:
-        yield house, client, said
+    with open_machine(folder, "demo", port=any_port(), notify=said.append) as machine, machine.client() as client:
+        yield machine, client, said
 
 
 def submit(client: Client, slide: Path) -> Json:
@@ -68,10 +68,10 @@ def undisturbed(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Json:
 @pytest.mark.parametrize("victim", ["gateway", "segmenter"])
 def test_kill_9_mid_job(victim: str, undisturbed: Json, slide: Path, tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
-    with running(folder) as (house, client, said):
+    with running(folder) as (machine, client, said):
         job_id = submit(client, slide)["id"]
         wait_until_half_done(client, job_id, "segment")
-        os.kill(house.supervisor.pid(victim), signal.SIGKILL)
+        os.kill(machine.supervisor.pid(victim), signal.SIGKILL)
         before = finished_units(folder)
         job = last_state(client.watch(job_id))
     segment = next(stage for stage in job["stages"] if stage["stage"] == "segment")

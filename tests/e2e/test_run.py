@@ -16,7 +16,7 @@ import pytest
 
 from morula.demo.flow import last_state
 from morula.onebox.client import Client
-from morula.onebox.house import SERVICES, House
+from morula.onebox.machine import SERVICES, LocalMachine
 from tests.e2e.conftest import Paint, write_blank
 
 FILES = {"tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz", "manifest.json"}
@@ -50,17 +50,17 @@ def test_run_leaves_its_files_and_a_second_run_finishes_at_once(paint: Paint, tm
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
 
 
-def test_an_unreadable_slide_exits_3_and_leaves_nothing(house: House, tmp_path: Path) -> None:
+def test_an_unreadable_slide_exits_3_and_leaves_nothing(machine: LocalMachine, tmp_path: Path) -> None:
     (tmp_path / "noise.svs").write_bytes(b"no slide at all")
-    ended = run("run", tmp_path / "noise.svs", "--out", tmp_path / "out", "--data", house.folder.root)
+    ended = run("run", tmp_path / "noise.svs", "--out", tmp_path / "out", "--data", machine.folder.root)
     assert ended.returncode == 3
     assert ended.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_a_slide_without_a_scale_is_asked_for_in_words_of_the_command(house: House, tmp_path: Path) -> None:
+def test_a_slide_without_a_scale_is_asked_for_in_words_of_the_command(machine: LocalMachine, tmp_path: Path) -> None:
     slide = write_blank(tmp_path / "no-scale.tiff", 512, mpp=None)
-    words = ("run", slide, "--out", tmp_path / "out", "--data", house.folder.root)
+    words = ("run", slide, "--out", tmp_path / "out", "--data", machine.folder.root)
     ended = run(*words)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert f"{slide} does not say" in ended.stderr
@@ -69,23 +69,23 @@ def test_a_slide_without_a_scale_is_asked_for_in_words_of_the_command(house: Hou
     assert run(*words, "--slide-mpp", "0.25").returncode == 0
 
 
-def test_run_submits_to_the_serve_that_has_the_folder(house: House, client: Client, tmp_path: Path) -> None:
+def test_run_submits_to_the_serve_that_has_the_folder(machine: LocalMachine, client: Client, tmp_path: Path) -> None:
     white = write_blank(tmp_path / "white.tiff", 1024, mpp=0.5)
-    ended = run("run", white, "--out", tmp_path / "out", "--data", house.folder.root)
+    ended = run("run", white, "--out", tmp_path / "out", "--data", machine.folder.root)
     assert ended.returncode == 0, ended.stderr
     assert "No tissue" in ended.stdout
     assert (tmp_path / "out" / "manifest.json").exists()
     assert "white.tiff" in {slide["name"] for slide in client.get("/v1/slides")["slides"]}
 
 
-def test_of_a_folder_every_slide_is_run_and_none_hides_another(house: House, tmp_path: Path) -> None:
+def test_of_a_folder_every_slide_is_run_and_none_hides_another(machine: LocalMachine, tmp_path: Path) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
     (scans / "deep").mkdir(parents=True)
     write_blank(scans / "a.tiff", 512, mpp=0.5)
     write_blank(scans / "deep" / "b.tiff", 768, mpp=0.5)
     (scans / "noise.svs").write_bytes(b"no slide at all")
     (scans / "notes.txt").write_bytes(b"of the person who scanned these")
-    ended = run("run", scans, "--out", out, "--data", house.folder.root, "--json")
+    ended = run("run", scans, "--out", out, "--data", machine.folder.root, "--json")
     assert ended.returncode == 1
     assert f"belongs to no slide: {scans}/notes.txt" in ended.stderr
     assert f"1 of 3 slides failed, the first is {scans}/noise.svs" in ended.stderr
@@ -111,9 +111,11 @@ def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_ctrl_c_cancels_the_job_and_leaves_nothing(house: House, client: Client, paint: Paint, tmp_path: Path) -> None:
+def test_ctrl_c_cancels_the_job_and_leaves_nothing(
+    machine: LocalMachine, client: Client, paint: Paint, tmp_path: Path
+) -> None:
     slide = paint(2048, 2048, 770_021).slide
-    words = [*MORULA, "run", str(slide), "--out", str(tmp_path / "out"), "--data", str(house.folder.root)]
+    words = [*MORULA, "run", str(slide), "--out", str(tmp_path / "out"), "--data", str(machine.folder.root)]
     with hearing_ctrl_c():
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     with process:
@@ -147,10 +149,10 @@ def _begun(client: Client, slide_name: str) -> str:
     pytest.fail("the job never began")
 
 
-def test_numbers_of_every_program_are_where_the_folder_says(house: House) -> None:
+def test_numbers_of_every_program_are_where_the_folder_says(machine: LocalMachine) -> None:
     found = {
         group["labels"]["service"]: httpx.get(f"http://{group['targets'][0]}/metrics", trust_env=False).text
-        for group in json.loads(house.folder.metrics.read_text())
+        for group in json.loads(machine.folder.metrics.read_text())
     }
     assert "morula_http_requests_in_flight 1.0" in found.pop("gateway")
     assert found.keys() == SERVICES.keys()

@@ -25,7 +25,7 @@ from morula.common.models import ModelSpec
 from morula.common.rpc import channel
 from morula.common.testing import FakeShard, fake_shard
 from morula.common.weights import WeightsFolder
-from morula.onebox.house import any_port
+from morula.onebox.machine import any_port
 from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
 from tests.contract.rpc_services import SERVING
 from tests.contract.test_segmenter_networks import FAMILY, GENEROUS, UNET, request_for

@@ -17,7 +17,7 @@ from morula.demo.flow import demonstrate, run_slide
 from morula.demo.slide import demo_slide
 from morula.onebox.client import Client, Json
 from morula.onebox.folder import DataFolder
-from morula.onebox.house import free_port, open_house
+from morula.onebox.machine import free_port, open_machine
 from tests.servers.require import program
 from tests.web.board import cell_of, page_number
 from tests.web.conftest import FLAGS, PATIENCE_MS, ROOT
@@ -77,8 +77,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         truth = demo_slide(folder, console)
-        with open_house(DataFolder(folder / "data"), "demo", port=free_port(None), notify=console.print) as house:
-            with house.client() as client:
+        with open_machine(DataFolder(folder / "data"), "demo", port=free_port(None), notify=console.print) as machine:
+            with machine.client() as client:
                 job = run_slide(client, truth.slide)
                 labelling = _labelling(client, job, truth.cells)
                 demonstrate(client, {**job, "labelling_id": labelling}, truth.cells, PAGE_COUNT)
@@ -86,7 +86,7 @@ def main() -> None:
                 browser = playwright.chromium.launch(executable_path=program("chromium"), args=FLAGS)
                 page = browser.new_page(viewport=WINDOW)
                 page.set_default_timeout(PATIENCE_MS)
-                for name, png in tour(page, house.url, labelling):
+                for name, png in tour(page, machine.url, labelling):
                     path = IMAGES / f"{name}.webp"
                     Image.open(io.BytesIO(png)).convert("RGB").save(path, quality=QUALITY, method=6)
                     console.print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} kB")

@@ -14,7 +14,7 @@ from morula.demo.flow import demonstrate, run_slide
 from morula.demo.slide import demo_slide
 from morula.onebox.client import Json
 from morula.onebox.folder import DataFolder
-from morula.onebox.house import any_port, open_house
+from morula.onebox.machine import any_port, open_machine
 from morula.onebox.progress import follow
 
 TOTAL_BOUND = "<=300"
@@ -29,7 +29,7 @@ def run(console: Console) -> Report:
         truth = demo_slide(Path(scratch), console)
         painted = time.monotonic()
         folder = DataFolder(Path(scratch) / "data")
-        with open_house(folder, "demo", port=any_port(), notify=console.print) as house, house.client() as client:
+        with open_machine(folder, "demo", port=any_port(), notify=console.print) as machine, machine.client() as client:
             started = time.monotonic()
             job = run_slide(client, truth.slide, lambda states: follow(states, console))
             shown = demonstrate(client, job, truth.cells)

@@ -14,7 +14,7 @@ from morula.demo.flow import Demonstration, demonstrate, run_slide
 from morula.demo.slide import demo_slide
 from morula.onebox.failures import guarded
 from morula.onebox.folder import DataFolder
-from morula.onebox.house import free_port, open_house
+from morula.onebox.machine import free_port, open_machine
 from morula.onebox.progress import follow
 from morula.onebox.serve import terminating, wait_at
 
@@ -42,14 +42,17 @@ def demo(console: Console, *, serves: bool) -> None:
     console.print("Painting a slide")
     truth = demo_slide(FOLDER, console)
     painted_s = time.monotonic() - began
-    with open_house(folder, "demo", port=free_port(None), notify=console.print) as house, house.client() as client:
-        console.print(f"Running {truth.slide} at {house.url}")
+    with (
+        open_machine(folder, "demo", port=free_port(None), notify=console.print) as machine,
+        machine.client() as client,
+    ):
+        console.print(f"Running {truth.slide} at {machine.url}")
         shown = demonstrate(client, run_slide(client, truth.slide, lambda states: follow(states, console)), truth.cells)
         seconds = {"synth": round(painted_s, 2), "total": round(time.monotonic() - began, 2)}
         _report(console, shown, seconds)
         if serves:
-            console.print(f"Look at {house.url}; Ctrl-C stops it")
-            wait_at(house, opens=True)
+            console.print(f"Look at {machine.url}; Ctrl-C stops it")
+            wait_at(machine, opens=True)
 
 
 def _report(console: Console, shown: Demonstration, seconds: dict[str, float]) -> None:

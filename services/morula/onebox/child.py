@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent_pid: int) -> None:
-    """Asks the kernel for SIGKILL once the parent is gone (Linux), however it went: no service outlives its house."""
+    """Asks the kernel for SIGKILL once the parent is gone (Linux), however it went: no service outlives it."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder
-from morula.onebox.house import SERVICES, free_port
+from morula.onebox.machine import SERVICES, free_port
 
 FREE_BYTES = 2 << 30
 

@@ -27,7 +27,7 @@ class Wishes:
 
 
 def registry(folder: DataFolder) -> list[ModelSpec]:
-    """Every model that a house on this folder has."""
+    """Every model that the services on this folder know."""
     return [*REGISTRY, *WeightsFolder(folder.weights).rows()]
 
 

@@ -18,7 +18,7 @@ from morula.common.slide_sets import SlideFiles, entry_of, files_around, files_b
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
 from morula.onebox.client import Client, Json
 from morula.onebox.failures import Failure, Unreadable, WrongUse
-from morula.onebox.house import numerics
+from morula.onebox.machine import numerics
 
 MANIFEST = "manifest.json"
 

@@ -18,7 +18,7 @@ from morula.gateway.pipeline.params import Choices
 from morula.onebox.client import Client, Json, problem_error
 from morula.onebox.failures import Failure, WrongUse, one_line
 from morula.onebox.folder import DataFolder
-from morula.onebox.house import any_port, open_house
+from morula.onebox.machine import any_port, open_machine
 from morula.onebox.models import registry
 from morula.onebox.progress import follow
 from morula.onebox.results import (
@@ -139,7 +139,7 @@ def _gateway(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Clie
         with Client(holder.url) as client:
             yield client
         return
-    with open_house(folder, "run", port=any_port(), notify=notify) as house, house.client() as client:
+    with open_machine(folder, "run", port=any_port(), notify=notify) as machine, machine.client() as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder, Holder
-from morula.onebox.house import House, free_port, open_house
+from morula.onebox.machine import LocalMachine, free_port, open_machine
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -54,17 +54,17 @@ def terminating() -> Iterator[None]:
 def serve(folder: DataFolder, console: Console, *, port: int | None, opens: bool, folders: Mapping[str, Path]) -> None:
     """Runs everything on the folder and waits for Ctrl-C or SIGTERM."""
     port = free_port(port)
-    with open_house(folder, "serve", port=port, notify=console.print, folders=folders) as house:
-        folder.announce(Holder(os.getpid(), "serve", house.url))
-        console.print(f"Morula is at {house.url} (data in {folder.root}); Ctrl-C stops it", soft_wrap=True)
-        wait_at(house, opens=opens)
+    with open_machine(folder, "serve", port=port, notify=console.print, folders=folders) as machine:
+        folder.announce(Holder(os.getpid(), "serve", machine.url))
+        console.print(f"Morula is at {machine.url} (data in {folder.root}); Ctrl-C stops it", soft_wrap=True)
+        wait_at(machine, opens=opens)
     console.print("Stopped.")
 
 
-def wait_at(house: House, *, opens: bool) -> None:
+def wait_at(machine: LocalMachine, *, opens: bool) -> None:
     """Opens the page where asked for and waits until interrupted."""
     if opens:
-        webbrowser.open(house.url)
+        webbrowser.open(machine.url)
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -115,7 +115,7 @@ class Keeper(threading.Thread):
 
 
 class Supervisor:
-    """All programs of one house; a context manager that leaves nothing running."""
+    """All programs of one machine; a context manager that leaves nothing running."""
 
     def __init__(self, programs: Sequence[Program], logs: Path, notify: Callable[[str], None]) -> None:
         self._notify = notify

@@ -15,7 +15,7 @@ from morula.common.errors import NotFound, SlideUnreadable
 from morula.demo.flow import last_state
 from morula.onebox.client import Client
 from morula.onebox.failures import Failure
-from morula.onebox.house import is_ready
+from morula.onebox.machine import is_ready
 
 
 class Gateway(BaseHTTPRequestHandler):

@@ -33,7 +33,7 @@ Path(os.environ["FLAG"]).write_text(str(os.getpid()))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 BROKEN = "import sys\nsys.exit('the disk is full')\n"
-HOUSE = """
+SUPERVISOR = """
 import os, signal, sys
 from pathlib import Path
 from morula.onebox.supervisor import Program, Supervisor
@@ -121,11 +121,11 @@ def test_the_front_door_stops_first_and_the_stubborn_is_killed(program: Make, tm
     assert said == ["stubborn did not stop within 0.3 s and was killed"]
 
 
-def test_no_program_outlives_a_killed_house(program: Make, tmp_path: Path) -> None:
+def test_no_program_outlives_a_killed_supervisor(program: Make, tmp_path: Path) -> None:
     well = program("well", WELL)
-    with subprocess.Popen([sys.executable, "-c", HOUSE], env=well.environment, stdout=subprocess.PIPE) as house:
-        assert house.stdout is not None
-        child = psutil.Process(int(house.stdout.readline()))
-        house.kill()
-        house.wait()
+    with subprocess.Popen([sys.executable, "-c", SUPERVISOR], env=well.environment, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        parent.wait()
         child.wait(timeout=PATIENCE_S)

@@ -1,4 +1,4 @@
-"""The composition root of one machine: which programs run, where they listen, and what they are told."""
+"""The composition root of one machine: which programs run, where they listen, and with which settings."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ STOP_S = 15.0
 
 
 @dataclass(frozen=True)
-class House:
-    """Everything that runs, and the door to it."""
+class LocalMachine:
+    """All programs of one machine, and the address of its gateway."""
 
     url: str
     folder: DataFolder
@@ -55,14 +55,14 @@ class House:
 
 
 @contextmanager
-def open_house(
+def open_machine(
     folder: DataFolder,
     verb: Verb,
     *,
     port: int,
     notify: Callable[[str], None],
     folders: Mapping[str, Path] | None = None,
-) -> Iterator[House]:
+) -> Iterator[LocalMachine]:
     """Runs all services and the gateway on one folder until the block ends.
 
     Slides below `folders` may be taken in by reference, by the names given.
@@ -77,7 +77,7 @@ def open_house(
         gateway = _gateway(addresses, url, port, folder, folders or {})
         with Supervisor([*programs, gateway], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
-            yield House(url, folder, supervisor)
+            yield LocalMachine(url, folder, supervisor)
 
 
 def numerics() -> Numerics:
@@ -157,7 +157,7 @@ def _socket_base() -> str:
 
 
 def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
-    """The surroundings of a child: ours, but with settings of this house only."""
+    """The surroundings of a child: ours, but with settings of this machine only."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MORULA_")}
     return (
         plain

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from morula.onebox import house
+from morula.onebox import machine
 from morula.onebox.failures import Failure
 from morula.onebox.folder import DataFolder
 
@@ -24,50 +24,50 @@ def taken() -> object:
 
 
 def test_a_taken_default_port_means_the_next_free_one(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house, "DEFAULT_PORT", taken)
-    assert taken < house.free_port(None) < taken + house.PORTS_TRIED
+    monkeypatch.setattr(machine, "DEFAULT_PORT", taken)
+    assert taken < machine.free_port(None) < taken + machine.PORTS_TRIED
 
 
 def test_a_taken_port_that_was_asked_for_is_an_error(taken: int) -> None:
     with pytest.raises(Failure, match=f"port {taken} is taken"):
-        house.free_port(taken)
+        machine.free_port(taken)
 
 
 def test_a_long_runtime_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
-    assert house._socket_base() != str(deep)
+    assert machine._socket_base() != str(deep)
 
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr(house, "SOCKET_PATH_BYTES", 4096)
+    monkeypatch.setattr(machine, "SOCKET_PATH_BYTES", 4096)
     return tmp_path
 
 
 def test_sockets_of_the_killed_go(base: Path) -> None:
     folder = DataFolder(base / "data")
-    with house._socket_folder(folder) as first:
+    with machine._socket_folder(folder) as first:
         assert first.stat().st_mode & 0o077 == 0
     first.mkdir()
     (first / "tiler").touch()
-    with house._socket_folder(folder) as second:
+    with machine._socket_folder(folder) as second:
         assert second == first
         assert not list(second.iterdir())
-        with house._socket_folder(DataFolder(base / "other")) as other:
+        with machine._socket_folder(DataFolder(base / "other")) as other:
             assert other != second
     assert not second.exists()
 
 
 def test_a_socket_folder_laid_by_somebody_else_is_not_used(base: Path) -> None:
     folder = DataFolder(base / "data")
-    with house._socket_folder(folder) as path:
+    with machine._socket_folder(folder) as path:
         pass
     (base / "elsewhere").mkdir()
     path.symlink_to(base / "elsewhere")
-    with pytest.raises(Failure, match="TMPDIR"), house._socket_folder(folder):
+    with pytest.raises(Failure, match="TMPDIR"), machine._socket_folder(folder):
         pass
     assert (base / "elsewhere").is_dir()
 
@@ -85,7 +85,7 @@ def test_a_service_is_asked_over_one_channel(tmp_path: Path, monkeypatch: pytest
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     with ExitStack() as channels:
-        program = house._service("tiler", address, DataFolder(tmp_path), channels)
+        program = machine._service("tiler", address, machine.any_port(), DataFolder(tmp_path), channels)
         assert not program.is_healthy()
         server.add_insecure_port(address)
         server.start()
@@ -99,7 +99,7 @@ def test_a_service_is_asked_over_one_channel(tmp_path: Path, monkeypatch: pytest
 
 def test_settings_of_the_shell_do_not_reach_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORULA_TOKEN", "secret")
-    environment = house._environment(DataFolder(tmp_path), PORT="1")
+    environment = machine._environment(DataFolder(tmp_path), PORT="1")
     assert environment["MORULA_PORT"] == "1"
     assert environment["TMPDIR"] == str(tmp_path / "scratch")
     assert "MORULA_TOKEN" not in environment
