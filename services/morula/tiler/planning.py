@@ -13,8 +13,8 @@ from morula.common.geometry import SCALE_RANGE_UM, Grid
 from morula.common.regions import FARTHEST_PX
 from morula.tiler import core
 from morula.tiler.calibration import calibrate
-from morula.tiler.cores import core_of, find_cores
 from morula.tiler.judging import Tile, judge_one
+from morula.tiler.microarray import core_of, find_cores
 from morula.tiler.selection import Selection, draw_sample, spread_order, wanted_tiles
 from morula.tiler.slide import Pixels, Slide
 from morula.tiler.survey import survey_slide

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Grid
-from morula.tiler.cores import core_of, find_cores, letters
+from morula.tiler.microarray import core_of, find_cores, letters
 from morula.tiler.outline import lattice_inside
 from morula.tiler.selection import Selection, draw_sample, spread_order, wanted_tiles
 
