@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from morula.common.compute import Cores, Slot
+from morula.common.compute import Processors, Slot
 from morula.common.folder import FolderStore
 from morula.common.formats import read_cells
 from morula.common.models import FAMILIES, ModelSpec, add_rows
@@ -58,7 +58,10 @@ def store() -> Iterator[FolderStore]:
 async def stub(
     store: FolderStore, weights: WeightsFolder, model: ModelSpec
 ) -> AsyncIterator[segmenter_pb2_grpc.SegmenterServiceStub]:
-    slot, models = Slot("segmenter", at_once=3), Models("segmenter", MODELS, weights, device="cpu", cores=Cores(1))
+    slot, models = (
+        Slot("segmenter", at_once=3),
+        Models("segmenter", MODELS, weights, device="cpu", processors=Processors(1)),
+    )
     async with running(SegmenterServicer(store, slot, models)) as channel:
         yield segmenter_pb2_grpc.SegmenterServiceStub(channel)
     slot.close()
@@ -135,7 +138,7 @@ async def test_weights_that_were_damaged_are_not_used(store, shard, weights, mod
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
     try:
-        slot, models = Slot("segmenter"), Models("segmenter", MODELS, weights, device="cpu", cores=Cores(1))
+        slot, models = Slot("segmenter"), Models("segmenter", MODELS, weights, device="cpu", processors=Processors(1))
         async with running(SegmenterServicer(store, slot, models)) as channel:
             request = request_for(store, shard, model, "p/s/cells/a.parquet")
             with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
 
-from morula.common.compute import Cores, Slot
+from morula.common.compute import Processors, Slot
 from morula.common.errors import Busy
 from morula.common.folder import FolderStore
 from morula.common.models import ModelSpec, add_rows
@@ -90,13 +90,13 @@ class Segmenter:
 
 @asynccontextmanager
 async def segmenter(caller_count: int) -> AsyncIterator[Segmenter]:
-    cores = Cores(2)
-    queue, slot = CropQueue("cpu", BATCH, cores), Slot("segmenter", SHARDS, at_once=SHARDS)
+    processors = Processors(2)
+    queue, slot = CropQueue("cpu", BATCH, processors), Slot("segmenter", SHARDS, at_once=SHARDS)
     network = Gathering(queue, caller_count)
     traits = Traits(cellpose_unet.CROP_PX, FAMILY.channels, 17.0, fills_crops=False, object_um=FAMILY.object_um)
     models = {**MODELS, MODEL.name: FlowModel(CropBackend([network], traits, queue))}
     with temporary_store() as store:
-        async with running(SegmenterServicer(store, slot, models, cores)) as channel:
+        async with running(SegmenterServicer(store, slot, models, processors)) as channel:
             yield Segmenter(channel, store, network, slot)
         network.go()
         slot.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from morula.common.compute import Cores, Slot
+from morula.common.compute import Processors, Slot
 from morula.common.models import FAMILIES, add_rows
 from morula.common.testing import write_slide
 from morula.common.weights import WeightsFolder
@@ -58,9 +58,9 @@ async def test_every_shard_is_told_the_measured_size(
     monkeypatch.setattr("morula.segmenter.core.median_diameter_um", lambda diameters: (7.5, len(diameters)))
     path = tmp_path / "tiny.tiff"
     write_slide(path, 1200, 700)
-    models = Models("segmenter", MODELS, weights, device="cpu", cores=Cores(1))
+    models = Models("segmenter", MODELS, weights, device="cpu", processors=Processors(1))
     async with services(tmp_path, without=("segmenter",)) as running:
-        noting = Noting(running.store, Slot("segmenter", at_once=3), models, Cores(1))
+        noting = Noting(running.store, Slot("segmenter", at_once=3), models, Processors(1))
         await running.start("segmenter", noting)
         async with gateway(running, tmp_path, network_dtype="bfloat16", network_threads=3) as client:
             taken = await client.upload(path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from morula.common.compute import Cores
+from morula.common.compute import Processors
 from morula.onebox.images import read_image
 from morula.segmenter import crops
 from morula.segmenter.instances import Wanted, unstoppable
@@ -35,7 +35,7 @@ TRAITS = Traits(64, ("inverted_gray", "blue"), 20.0, fills_crops=False)
 
 @pytest.fixture(params=DEVICES)
 def queue(request: pytest.FixtureRequest) -> Iterator[CropQueue]:
-    opened = CropQueue(request.param, batch=3, cores=Cores(1))
+    opened = CropQueue(request.param, batch=3, processors=Processors(1))
     yield opened
     opened.close()
 

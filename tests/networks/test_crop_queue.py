@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from morula.common.compute import Cores
+from morula.common.compute import Processors
 from morula.common.errors import Cancelled, Internal, ModelUnavailable
 from morula.segmenter.instances import unstoppable
 from tests.servers.require import networks
@@ -43,7 +43,7 @@ class Doubling:
 
 @pytest.fixture
 def queue() -> Iterator[CropQueue]:
-    opened = CropQueue("cpu", batch=4, cores=Cores(1))
+    opened = CropQueue("cpu", batch=4, processors=Processors(1))
     yield opened
     opened.close()
 
@@ -165,7 +165,7 @@ def test_the_device_is_asked_for_a_sum(queue: CropQueue) -> None:
 
 
 def test_a_closed_queue_takes_nothing() -> None:
-    queue = CropQueue("cpu", cores=Cores(1))
+    queue = CropQueue("cpu", processors=Processors(1))
     queue.close()
     with pytest.raises(Cancelled):
         queue.run(Doubling(), numbered(1), unstoppable)

@@ -13,7 +13,7 @@ import pytest
 
 from morula import embedder
 from morula.common.arrays import read_array
-from morula.common.compute import Cores, Slot
+from morula.common.compute import Processors, Slot
 from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES, ModelSpec, add_rows, find
 from morula.common.rpc import from_rpc_error
@@ -69,7 +69,7 @@ def weights(tmp_path: Path) -> Path:
 @pytest.fixture
 def models(folder: DataFolder, weights: Path) -> Iterator[Models]:  # type: ignore[type-arg]
     add(folder, "tiny", [weights], None, Wishes())
-    opened = Models("embedder", MODELS, WeightsFolder(folder.weights), device="cpu", cores=Cores(1))
+    opened = Models("embedder", MODELS, WeightsFolder(folder.weights), device="cpu", processors=Processors(1))
     add_rows(opened.rows)
     yield opened
     opened.close()

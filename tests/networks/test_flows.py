@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint, Cores
+from morula.common.compute import Checkpoint, Processors
 from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES, ModelSpec
 from morula.common.weights import WeightsFolder
@@ -102,7 +102,7 @@ def folder(tmp_path: Path) -> WeightsFolder:
 
 
 def test_rows_of_added_files_are_models(folder: WeightsFolder) -> None:
-    models = Models("segmenter", MODELS, folder, device="cpu", cores=Cores(1))
+    models = Models("segmenter", MODELS, folder, device="cpu", processors=Processors(1))
     assert set(models) == {"watershed", "cellpose-unet"}
     assert len(models) == 2
     random = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.uint8)
@@ -118,7 +118,7 @@ def test_a_new_family_is_one_file_and_one_row(folder: WeightsFolder, monkeypatch
     monkeypatch.setattr("morula.common.models.FAMILIES", (*FAMILIES, row))
     monkeypatch.setitem(sys.modules, "morula.segmenter.down_hill", SimpleNamespace(load=load))
     folder.add(row, [("network", UNET)])
-    models = Models("segmenter", MODELS, folder, device="cpu", cores=Cores(1))
+    models = Models("segmenter", MODELS, folder, device="cpu", processors=Processors(1))
     assert models["mine"](cones(), 0.5, Wanted()).labels.max() == 2
     models.close()
 
@@ -147,7 +147,7 @@ class Squares(torch.nn.Module):
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_labels_of_instanseg_are_the_instances() -> None:
-    queue = CropQueue("cpu", cores=Cores(1))
+    queue = CropQueue("cpu", processors=Processors(1))
     model = InstanSeg(torch.jit.script(Squares()), ROW["instanseg"], queue)
     found = model(np.zeros((50, 70, 3), np.uint8), 0.5, Wanted())
     assert found.labels.shape == (50, 70)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from morula.common.compute import Cores
+from morula.common.compute import Processors
 from morula.common.models import FAMILIES
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
@@ -36,7 +36,7 @@ def expected() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def queue() -> Iterator[CropQueue]:
-    opened = CropQueue("cpu", batch=2, cores=Cores(1))
+    opened = CropQueue("cpu", batch=2, processors=Processors(1))
     yield opened
     opened.close()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from morula.bench.known_cells import CELLS, TILE_PX, nuclei, painted
 from morula.bench.report import Case, against
-from morula.common.compute import Cores, in_order
+from morula.common.compute import Processors, in_order
 from morula.common.models import families
 from morula.segmenter.core import outline
 from morula.segmenter.crops import plan
@@ -79,7 +79,7 @@ def cases(scale: Scale) -> list[Case]:
     region = painted(nuclei(side, CELLS * scale.region_tiles**2))
     starts = [HALO_PX + n * TILE_PX for n in range(scale.region_tiles)]
     tiles = [region[y : y + TILE_PX, x : x + TILE_PX] for y in starts for x in starts]
-    queue = CropQueue(scale.device, scale.batch, Cores() if scale.is_card else Cores(1))
+    queue = CropQueue(scale.device, scale.batch, Processors() if scale.is_card else Processors(1))
     try:
         dtype = fast_dtype(queue.device)
         network, evaluate = stock_sam(scale.block_count, dtype, scale.device)

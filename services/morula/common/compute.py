@@ -159,8 +159,8 @@ class _Call:
             return partial(self.future.set_exception, error)
 
 
-class Cores:
-    """Places for work on the processor, a thread each. Who waits for a device lends its place meanwhile."""
+class Processors:
+    """As many threads at once as there are processors: each takes a place, and lends it while it waits for a device."""
 
     def __init__(self, count: int = 0) -> None:
         self.count = count or cpu_count()

@@ -6,7 +6,7 @@ import asyncio
 
 import cv2
 
-from morula.common.compute import Cores, Slot
+from morula.common.compute import Processors, Slot
 from morula.common.models import add_rows
 from morula.common.rpc import serve
 from morula.common.telemetry import configure
@@ -20,10 +20,10 @@ from morula.networks.settings import NetworkSettings
 def main() -> None:
     settings = NetworkSettings()
     configure("embedder", settings.log_level)
-    cores = Cores(settings.threads)
-    cv2.setNumThreads(cores.count)
+    processors = Processors(settings.threads)
+    cv2.setNumThreads(processors.count)
     weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
-    models = Models("embedder", MODELS, weights, settings.device, settings.batch, cores)
+    models = Models("embedder", MODELS, weights, settings.device, settings.batch, processors)
     add_rows(models.rows)
     servicer = EmbedderServicer(settings.open_store(), Slot("embedder", admit=settings.admit), models)
     try:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint, Cores
+from morula.common.compute import Checkpoint, Processors
 from morula.common.errors import Cancelled, Internal, ModelUnavailable
 from morula.networks import metrics
 from morula.networks.dtypes import Dtype
@@ -85,10 +85,10 @@ class _Request:
 class CropQueue:
     """Owns a device: a thread of its own runs batch after batch while there are crops."""
 
-    def __init__(self, device: str = "cpu", batch: int = 0, cores: Cores | None = None) -> None:
+    def __init__(self, device: str = "cpu", batch: int = 0, processors: Processors | None = None) -> None:
         self.device = torch.device(device)
         self.batch = batch or (64 if self.device.type == "cuda" else 1)
-        self._cores = cores or Cores()
+        self._processors = processors or Processors()
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._limits: dict[tuple[object, ...], int] = {}
@@ -104,8 +104,8 @@ class CropQueue:
 
         `checkpoint` is asked after every batch of the device.
         """
-        request = _Request(network, crops, batch or self.batch, threads or self._cores.count)
-        with self._cores.lent(), self._changed:
+        request = _Request(network, crops, batch or self.batch, threads or self._processors.count)
+        with self._processors.lent(), self._changed:
             if self._is_closed:
                 raise Cancelled("the crop queue is closed")
             self._waiting.append(request)
@@ -204,7 +204,7 @@ class CropQueue:
     def _forward(self, network: Network, batch: torch.Tensor, filled: int) -> tuple[torch.Tensor, Crops]:
         began = time.perf_counter()
         # Where the device is the processor, a batch is work like any other.
-        place = self._cores.taken() if self.device.type == "cpu" else nullcontext()
+        place = self._processors.taken() if self.device.type == "cpu" else nullcontext()
         with place, torch.inference_mode():
             outputs, styles = network(batch.to(self.device, non_blocking=True))
             # A part of a batch would keep all of it.

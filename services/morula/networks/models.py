@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from morula.common.compute import Cores
+from morula.common.compute import Processors
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec, Task, families
 from morula.common.weights import WeightsFolder
@@ -34,10 +34,10 @@ class Models(Mapping[str, Model]):
         weights: WeightsFolder | None = None,
         device: str = "",
         batch: int = 0,
-        cores: Cores | None = None,
+        processors: Processors | None = None,
     ) -> None:
         self._weights = weights
-        self._device, self._batch, self._cores = device, batch, cores
+        self._device, self._batch, self._processors = device, batch, processors
         self._queue: CropQueue | None = None
         self._lock = threading.Lock()
         self.rows: Sequence[ModelSpec] = [row for row in weights.rows() if row.task == task] if weights else ()
@@ -75,7 +75,7 @@ class Models(Mapping[str, Model]):
         if self._queue is None:
             crop_queue = _imported("morula.networks.crop_queue")
             device = self._device or _imported("morula.networks.devices").best_device()
-            self._queue = crop_queue.CropQueue(device, self._batch, self._cores)
+            self._queue = crop_queue.CropQueue(device, self._batch, self._processors)
         return load_network(row, files, self._queue)
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import cv2
 
-from morula.common.compute import Cores, Slot
+from morula.common.compute import Processors, Slot
 from morula.common.models import add_rows
 from morula.common.rpc import serve
 from morula.common.telemetry import configure
@@ -20,14 +20,14 @@ from morula.segmenter.servicer import SegmenterServicer
 def main() -> None:
     settings = NetworkSettings()
     configure("segmenter", settings.log_level)
-    cores = Cores(settings.threads)
-    # Regions lie beside each other on the cores, a thread each.
+    processors = Processors(settings.threads)
+    # Regions lie beside each other on the processors, a thread each.
     cv2.setNumThreads(1)
     weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
-    models = Models("segmenter", MODELS, weights, settings.device, settings.batch, cores)
+    models = Models("segmenter", MODELS, weights, settings.device, settings.batch, processors)
     add_rows(models.rows)
     slot = Slot("segmenter", settings.admit, at_once=settings.admit)
-    servicer = SegmenterServicer(settings.open_store(), slot, models, cores)
+    servicer = SegmenterServicer(settings.open_store(), slot, models, processors)
     try:
         asyncio.run(serve(settings, [servicer], device_check=models.check))
     finally:

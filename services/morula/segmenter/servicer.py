@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from morula.common import answers
-from morula.common.compute import Checkpoint, Cores, Slot, in_order
+from morula.common.compute import Checkpoint, Processors, Slot, in_order
 from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable, of_artifact
 from morula.common.formats import Metadata, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
@@ -37,15 +37,15 @@ _NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "
 
 
 class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
-    """Runs the shards that its slot lets in beside each other: their crops share batches, their regions the cores."""
+    """Runs the shards that its slot lets in beside each other: their crops share batches, their regions processors."""
 
     def __init__(
-        self, store: Store, slot: Slot, models: Mapping[str, Model] = MODELS, cores: Cores | None = None
+        self, store: Store, slot: Slot, models: Mapping[str, Model] = MODELS, processors: Processors | None = None
     ) -> None:
         self._store = store
         self._slot = slot
         self._models = models
-        self._cores = cores or Cores()
+        self._processors = processors or Processors()
         self._regions = threading.BoundedSemaphore(REGIONS_AT_ONCE)
 
     async def MeasureObjects(  # noqa: N802 - the contract's name
@@ -79,8 +79,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         model = self._models[name]
         diameters = []
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
-            for region in self._cores.each(read_regions(path)):
-                with self._regions, self._cores.taken():
+            for region in self._processors.each(read_regions(path)):
+                with self._regions, self._processors.taken():
                     checkpoint()
                     if isinstance(model, Sizing):
                         wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
@@ -102,14 +102,14 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         )
 
         def cells_of(region: Region) -> tuple[int, core.Columns]:
-            with self._regions, self._cores.taken():
+            with self._regions, self._processors.taken():
                 checkpoint()
                 return region.index, core.segment_region(region, layout, model, wanted, checkpoint)
 
         pixels = request.pixels
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
             metadata = read_pixels_metadata(path)
-            parts = dict(in_order(cells_of, self._cores.each(read_regions(path)), REGIONS_OF_A_SHARD))
+            parts = dict(in_order(cells_of, self._processors.each(read_regions(path)), REGIONS_OF_A_SHARD))
         checkpoint()
         cells = write_cells(core.join(list(parts.values())), _cells_metadata(metadata, request.model, parts))
         return self._store.put(request.cells_key, cells)

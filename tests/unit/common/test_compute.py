@@ -1,4 +1,4 @@
-"""A slot lets few in, runs fewer, and never blocks the event loop; cores are shared."""
+"""A slot lets few in, runs fewer, and never blocks the event loop; processors are shared."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from morula.common.compute import Checkpoint, Cores, Slot, cpu_count
+from morula.common.compute import Checkpoint, Processors, Slot, cpu_count
 from morula.common.errors import Busy, Cancelled, TooLarge
 
 WAIT_S = 120
@@ -185,12 +185,12 @@ async def test_a_slot_that_closes_drops_what_waits() -> None:
 
 
 def test_no_more_work_runs_than_there_are_cores() -> None:
-    cores, lock, running, most = Cores(2), threading.Lock(), 0, 0
+    processors, lock, running, most = Processors(2), threading.Lock(), 0, 0
     both = threading.Barrier(2, timeout=WAIT_S)
 
     def work() -> None:
         nonlocal running, most
-        with cores.taken():
+        with processors.taken():
             with lock:
                 running += 1
                 most = max(most, running)
@@ -203,38 +203,38 @@ def test_no_more_work_runs_than_there_are_cores() -> None:
 
 
 def test_who_waits_for_a_device_lends_its_core() -> None:
-    cores, order = Cores(1), []
+    processors, order = Processors(1), []
     waits, done = threading.Event(), threading.Event()
 
     def waiting() -> None:
-        with cores.taken():
-            with cores.lent():
+        with processors.taken():
+            with processors.lent():
                 waits.set()
                 assert done.wait(WAIT_S)
             order.append("back")
 
     def other() -> None:
         assert waits.wait(WAIT_S)
-        with cores.taken():
+        with processors.taken():
             done.set()
             order.append("other")
 
     _run_all([waiting, other])
     assert order == ["other", "back"]
-    with cores.taken():
+    with processors.taken():
         pass
 
 
 def test_who_has_no_core_lends_none() -> None:
-    cores = Cores(1)
-    with cores.lent(), cores.taken():
+    processors = Processors(1)
+    with processors.lent(), processors.taken():
         pass
 
 
 def test_each_item_is_made_on_a_core_and_used_without_it() -> None:
-    cores = Cores(1)
-    for number, item in enumerate(cores.each(iter(range(3)))):
-        with cores.taken():
+    processors = Processors(1)
+    for number, item in enumerate(processors.each(iter(range(3)))):
+        with processors.taken():
             assert item == number
 
 
