@@ -42,7 +42,7 @@ REGION_POINT_LIMIT = 10_000
 """They are parameters of a job, and come with each answer that shows it."""
 Regions = Annotated[dict[str, Any], AfterValidator(_regions)]
 """GeoJSON with polygons in level-0 pixels."""
-Place = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX, strict=True)]
+Level0Px = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX, strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 Asked = Annotated[bool, BeforeValidator(lambda since: since is not None)]
@@ -169,8 +169,8 @@ class JobRequest(Request):
     include: Regions | None = None
     exclude: Regions | None = None
     sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    origin_x_px: Place = 0
-    origin_y_px: Place = 0
+    origin_x_px: Level0Px = 0
+    origin_y_px: Level0Px = 0
 
 
 class CohortRequest(Request):

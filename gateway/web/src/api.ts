@@ -1,5 +1,5 @@
 // The one place that talks to the gateway. A refusal is a ProblemError, whatever went wrong.
-import { boundTo } from "./said";
+import { boundTo } from "./kinds";
 import type {
   Block,
   Clustering,

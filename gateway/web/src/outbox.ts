@@ -1,7 +1,7 @@
 // Everything said waits here until the gateway has it: in order, over a lost connection, a reload and a closed window.
 import { effect, signal } from "@preact/signals";
 import { asProblem, isAway } from "./api";
-import { boundTo, isSame, wasSpokenOf } from "./said";
+import { boundTo, isSame, wasSpokenOf } from "./kinds";
 import { lay, newName } from "./shelf";
 import type { LabelEvent, Labelling, Problem, SaidEvent } from "./types";
 

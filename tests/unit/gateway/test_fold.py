@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from morula.common.errors import InvalidArgument, Stale
 from morula.gateway.labels.effective import NOT_SURE
 from morula.gateway.labels.fold import check_unchanged, check_undo, fold
-from morula.gateway.labels.said import LabelEvent, SeenPage, Word
+from morula.gateway.labels.state import LabelEvent, SeenPage, Word
 
 
 def page(seq: int, cells: dict[int, int | None], class_number: int | None, node: int = 5, leaf: int = 2) -> LabelEvent:

@@ -16,7 +16,7 @@ from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
 from morula.gateway.components import Here
 from morula.gateway.contract import BYTES, created, served
-from morula.gateway.labels.learning import Cut
+from morula.gateway.labels.learning import TreeCut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs
 from morula.gateway.ledger.records import Record, Slice
@@ -115,7 +115,7 @@ async def list_clusters(clustering_id: str, here: Here, count: Annotated[int, Qu
     return await asyncio.to_thread(_clusters, view, cut, count or view.cluster_count)
 
 
-def _clusters(view: ClusteringView, cut: Cut, count: int) -> Clusters:
+def _clusters(view: ClusteringView, cut: TreeCut, count: int) -> Clusters:
     shown = {cluster["node_id"]: cluster["rows"][:REPRESENTATIVE_COUNT] for cluster in cut.clusters}
     pictures = {one.row: one for one in cell_pictures(view, [row for rows in shown.values() for row in rows])}
     return Clusters(

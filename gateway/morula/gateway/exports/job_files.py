@@ -27,7 +27,7 @@ from morula.gateway.exports.tables import (
     write_job_cells,
     write_job_tiles,
 )
-from morula.gateway.labels.learning import Cut
+from morula.gateway.labels.learning import TreeCut
 from morula.gateway.ledger.label_sets import COLOURS
 from morula.gateway.pipeline.keys import table_key
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Params
@@ -52,7 +52,7 @@ class Source:
     tiles: Sequence[ObjectRef]
     settled: SettledSlide | None
     view: ClusteringView | None
-    cut: Cut | None
+    cut: TreeCut | None
 
     @property
     def node_of_leaf(self) -> Sequence[int]:

@@ -15,7 +15,7 @@ from morula.gateway.exports.geojson import Classification, feature_collection, g
 from morula.gateway.exports.tables import NOISE_CLUSTER, clusters_of_rows
 from morula.gateway.label_schemas import LabelSet
 from morula.gateway.labels.effective import NOT_SURE, SOURCES, Effective
-from morula.gateway.labels.learning import Cut, Snapshot
+from morula.gateway.labels.learning import Snapshot, TreeCut
 from morula.gateway.views import ClusteringView, SlideRows
 
 Confidence = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -28,7 +28,7 @@ class Labelled:
     view: ClusteringView
     snapshot: Snapshot
     label_set: LabelSet
-    cut: Cut
+    cut: TreeCut
     effective: Effective
     confidence: Confidence
     """NaN where it is not known."""

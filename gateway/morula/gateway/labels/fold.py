@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from morula.common.errors import InvalidArgument, Stale
 from morula.gateway.labels.kinds import RULES
-from morula.gateway.labels.said import LabelEvent, Labels, Word
+from morula.gateway.labels.state import LabelEvent, Labels, Word
 
 
 def fold(events: Iterable[LabelEvent]) -> Labels:
@@ -40,7 +40,7 @@ def check_unchanged(log: Sequence[LabelEvent], page_seq: int, rows: Sequence[int
     )
     then = fold(event for event in about if event.seq <= page_seq).words
     now = fold(about).words
-    changed = [row for row in rows if row in touched and _said(then.get(row)) != _said(now.get(row))]
+    changed = [row for row in rows if row in touched and _naming(then.get(row)) != _naming(now.get(row))]
     if changed:
         raise Stale(
             "Cells of this page were named since you looked.",
@@ -54,11 +54,11 @@ def _touched_since(log: Sequence[LabelEvent], seq: int) -> set[int]:
     """Cells that were spoken of after this event, or of which a word was taken back then."""
     since = [event for event in log if event.seq > seq]
     undone = {event.body["seq"] for event in since if event.kind == "undone"}
-    said = [*since, *(event for event in log if event.seq in undone)]
-    return {row for event in said for row in rows_of(event)}
+    events = [*since, *(event for event in log if event.seq in undone)]
+    return {row for event in events for row in rows_of(event)}
 
 
-def _said(word: Word | None) -> tuple[int | None, int | None] | None:
+def _naming(word: Word | None) -> tuple[int | None, int | None] | None:
     return None if word is None else (word.class_number, word.page_class)
 
 

@@ -1,6 +1,6 @@
 """The kinds of label events, one class each: what is said, which cells it is about, what it changes, how it is told.
 
-A new kind is a class here and a name in `AnyKind`; the page says in `said.ts` what it is about. Bodies lie in the
+A new kind is a class here and a name in `AnyKind`; the page says in `kinds.ts` what it is about. Bodies lie in the
 ledger for good, so that rules take them as they were stored, by whatever version: a field that is new has to be
 optional to them.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, RootModel, model_validator
 
 from morula.common.formats import NOISE_LEAF
-from morula.gateway.labels.said import Labels, SeenPage, Word
+from morula.gateway.labels.state import Labels, SeenPage, Word
 from morula.gateway.schemas import CellCount, CellRow, ClassNumber, Name, NodeId, Number, Request
 
 SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
@@ -27,7 +27,7 @@ class Kind(Request):
     actor: Name = "local"
 
 
-class Said(Kind, ABC):
+class Statement(Kind, ABC):
     """A kind that says something of cells or clusters."""
 
     @staticmethod
@@ -82,7 +82,7 @@ class PageBody(Request):
         return self
 
 
-class PageNamed(Said):
+class PageNamed(Statement):
     """A page of cells gets a name, its odd cells are marked."""
 
     kind: Literal["page_named"]
@@ -125,7 +125,7 @@ class CellBody(Request):
     """Null takes back what was said about the cell."""
 
 
-class CellSet(Said):
+class CellSet(Statement):
     """One cell gets a class by itself, whatever else was said of it."""
 
     kind: Literal["cell_set"]
@@ -160,7 +160,7 @@ class ClusterBody(Request):
     """Null takes the name back."""
 
 
-class ClusterNamed(Said):
+class ClusterNamed(Statement):
     """A whole cluster gets a name."""
 
     kind: Literal["cluster_named"]
@@ -190,8 +190,8 @@ class Undone(Kind):
 
 
 AnyKind = PageNamed | CellSet | ClusterNamed | Undone
-RULES: dict[str, type[Said]] = {
-    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyKind) if issubclass(kind, Said)
+RULES: dict[str, type[Statement]] = {
+    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyKind) if issubclass(kind, Statement)
 }
 
 

@@ -19,7 +19,7 @@ from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway.burial import Burial
 from morula.gateway.labels.fold import fold
-from morula.gateway.labels.said import LabelEvent, Labels
+from morula.gateway.labels.state import LabelEvent, Labels
 from morula.gateway.ledger import artifacts, clusterings, labels, objects
 from morula.gateway.ledger.artifacts import Made
 from morula.gateway.ledger.engine import Ledger
@@ -71,7 +71,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Cut:
+class TreeCut:
     """A cut of the tree: node of each leaf, and its clusters, largest first."""
 
     node_of_leaf: Sequence[int]
@@ -104,7 +104,7 @@ class Learning:
         """The labelling as it is now."""
         return await self._ledger.read(snapshot_of, labelling_id)
 
-    async def cut(self, view: ClusteringView, cluster_count: int) -> Cut:
+    async def cut(self, view: ClusteringView, cluster_count: int) -> TreeCut:
         """The tree cut into so many clusters; made once."""
         body = await self._ledger.read(clusterings.find_cut, view.id, cluster_count)
         if body is None:
@@ -120,7 +120,7 @@ class Learning:
             }
             for cluster in body.get("clusters", [])
         ]
-        return Cut(body.get("node_of_leaf", []), clusters)
+        return TreeCut(body.get("node_of_leaf", []), clusters)
 
     async def learn(self, labelling_id: str) -> None:
         """Learn from all events so far, unless that was done; what fails is tried again in the background."""
@@ -265,7 +265,7 @@ def _keep(
     labels.keep_layer(tx, *address, to_json(answer), learned_s)
 
 
-def _request(view: ClusteringView, cut: Cut, said: Labels) -> LearnLabelsRequest:
+def _request(view: ClusteringView, cut: TreeCut, said: Labels) -> LearnLabelsRequest:
     seen = [
         SeenCell(
             row=row,

@@ -18,7 +18,7 @@ from morula.common.telemetry import log
 from morula.gateway.labels.fold import counting, rows_of
 from morula.gateway.labels.kinds import RULES
 from morula.gateway.labels.learning import Learning
-from morula.gateway.labels.said import LabelEvent
+from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import boards, labels
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.records import Record

@@ -10,8 +10,8 @@ from morula.common.formats import NOISE_LEAF
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
 from morula.gateway.labels.facts import facts, sentence, standings
 from morula.gateway.labels.fold import counting, fold
-from morula.gateway.labels.learning import Cut, Learning, Snapshot
-from morula.gateway.labels.said import LabelEvent
+from morula.gateway.labels.learning import Learning, Snapshot, TreeCut
+from morula.gateway.labels.state import LabelEvent
 from morula.gateway.pictures import WINDOW_UM, cell_pictures
 from morula.gateway.views import ClusteringView, Rows, Views
 from morula.gateway.workers import Workers
@@ -71,7 +71,7 @@ def _shown(event: LabelEvent) -> NextPageResponse:
     )
 
 
-def _request(snapshot: Snapshot, view: ClusteringView, cut: Cut, node_id: int, cell_count: int) -> NextPageRequest:
+def _request(snapshot: Snapshot, view: ClusteringView, cut: TreeCut, node_id: int, cell_count: int) -> NextPageRequest:
     request = NextPageRequest(
         clustering=view.artifacts,
         node_of_leaf=cut.node_of_leaf,
@@ -86,7 +86,7 @@ def _request(snapshot: Snapshot, view: ClusteringView, cut: Cut, node_id: int, c
     return request
 
 
-def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cut: Cut) -> Page:
+def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cut: TreeCut) -> Page:
     members = rows_of_place(view, cut, answer.place.node_id, answer.place.leaf)
     if not len(members):  # Of a page that was named in a cluster of another cut.
         members = np.array([cell.row for cell in answer.cells], np.int64)
@@ -114,7 +114,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
     )
 
 
-def rows_of_place(view: ClusteringView, cut: Cut, node_id: int, leaf: int) -> Rows:
+def rows_of_place(view: ClusteringView, cut: TreeCut, node_id: int, leaf: int) -> Rows:
     """Rows of a leaf, or of the whole cluster where the place names none."""
     if leaf != NOISE_LEAF:
         return view.rows_in([leaf])

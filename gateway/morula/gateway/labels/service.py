@@ -11,7 +11,7 @@ from morula.gateway.label_schemas import ClassCount, Cut, HeldOut, LabelClass, L
 from morula.gateway.labels.effective import NOT_SURE, Effective, Spread, effective, spread_classes
 from morula.gateway.labels.kinds import RULES
 from morula.gateway.labels.learning import Learning, Learnt, Snapshot
-from morula.gateway.labels.said import LabelEvent
+from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import label_sets
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.label_sets import NOT_A_CELL

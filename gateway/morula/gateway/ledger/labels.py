@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from morula.common.errors import NotFound, Stale
-from morula.gateway.labels.said import LabelEvent
+from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now

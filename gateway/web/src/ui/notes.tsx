@@ -3,7 +3,7 @@ import { titleOf } from "../api";
 import { countOf } from "../format";
 import { cut } from "../line";
 import { refusals, told, tryNow, unsent } from "../outboxes";
-import { wordsFor } from "../said";
+import { wordsFor } from "../kinds";
 
 export interface Note {
   text: string;

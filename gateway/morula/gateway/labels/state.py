@@ -1,4 +1,4 @@
-"""What a labelling holds: the events that were said, and the state that all of them together come to."""
+"""The state of a labelling, as its events leave it, and the form in which events are read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,8 +58,8 @@ class Labels:
     @property
     def marks(self) -> dict[int, int]:
         """Class of each cell that a person gave one, NOT_SURE where the person was not sure."""
-        said = {row: word.class_number for row, word in self.words.items() if word.class_number != ODD}
-        return {row: NOT_SURE if number is None else number for row, number in said.items()}
+        numbers = {row: word.class_number for row, word in self.words.items() if word.class_number != ODD}
+        return {row: NOT_SURE if number is None else number for row, number in numbers.items()}
 
     @property
     def odd(self) -> dict[int, int]:
