@@ -13,7 +13,7 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
-from morula.segmenter import card_dynamics, measured  # noqa: E402
+from morula.segmenter import gpu_dynamics, measured  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams, find_instances  # noqa: E402
 from tests.networks.comparing import DEVICES  # noqa: E402
 
@@ -25,21 +25,21 @@ torch.sparse.check_sparse_tensor_invariants.disable()
 def scale(request: pytest.FixtureRequest) -> whole.Scale:
     """As on an accelerator, but of a network without its blocks, which are what takes long."""
     return whole.Scale(
-        request.param, is_card=True, block_count=0, batch=2, region_count=1, rounds=1, bound=">=5", region_tiles=1
+        request.param, is_gpu=True, block_count=0, batch=2, region_count=1, rounds=1, bound=">=5", region_tiles=1
     )
 
 
 @pytest.fixture
-def found_on_card(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def found_on_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Devices on which instances were found the way of an accelerator."""
     devices: list[str] = []
-    way = card_dynamics.find_instances
+    way = gpu_dynamics.find_instances
 
     def seen(flow: torch.Tensor, logits: torch.Tensor, params: DynamicsParams) -> torch.Tensor:
         devices.append(flow.device.type)
         return way(flow, logits, params)
 
-    monkeypatch.setattr(card_dynamics, "find_instances", seen)
+    monkeypatch.setattr(gpu_dynamics, "find_instances", seen)
     return devices
 
 
@@ -48,10 +48,10 @@ def by_name(cases: list[Case]) -> dict[str, Case]:
 
 
 @pytest.mark.slow
-def test_the_whole_segmenter_is_measured_on_its_device(scale: whole.Scale, found_on_card: list[str]) -> None:
+def test_the_whole_segmenter_is_measured_on_its_device(scale: whole.Scale, found_on_gpu: list[str]) -> None:
     cases = by_name(whole.cases(scale))
     # One round that warms, and one that counts.
-    assert found_on_card == [scale.device] * 2 * scale.region_count
+    assert found_on_gpu == [scale.device] * 2 * scale.region_count
     assert cases["times stock"].bound == ">=5"
     assert cases["stock"].unit == cases["ours"].unit == "s"
     assert cases["times stock"].value == pytest.approx(cases["stock"].value / cases["ours"].value, rel=0.01)
@@ -59,14 +59,14 @@ def test_the_whole_segmenter_is_measured_on_its_device(scale: whole.Scale, found
     assert cases["of the roofline, network alone"].value > 0
 
 
-def test_masks_on_a_device_are_measured_beside_the_stock_ones(scale: whole.Scale, found_on_card: list[str]) -> None:
+def test_masks_on_a_device_are_measured_beside_the_stock_ones(scale: whole.Scale, found_on_gpu: list[str]) -> None:
     flow, logits = flows_of(nuclei(160, 15))
-    cases = by_name(whole.on_card(scale, flow, logits))
-    assert set(found_on_card) == {scale.device}
+    cases = by_name(whole.on_gpu(scale, flow, logits))
+    assert set(found_on_gpu) == {scale.device}
     assert cases["times stock"].value > 0
     expected = find_instances(flow, logits, DynamicsParams())
     assert expected.max() == 15
-    assert np.array_equal(measured.card_masks(flow, logits, scale.device), expected)
+    assert np.array_equal(measured.gpu_masks(flow, logits, scale.device), expected)
 
 
 def test_a_crop_of_the_published_network_is_727_gflop() -> None:

@@ -10,7 +10,7 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 from cellpose import transforms  # noqa: E402
 
-from morula.segmenter import card  # noqa: E402
+from morula.segmenter import gpu  # noqa: E402
 
 SIZES = [(300, 517), (256, 256), (100, 700), (241, 40), (1, 1)]
 
@@ -43,9 +43,9 @@ def test_beyond_a_part_of_an_image_lies_its_mirror_image(height: int, width: int
     assert np.abs(crops.blend(found, grid) - image).max() < 1e-5
 
 
-@pytest.mark.parametrize("on_card", [False, True])
+@pytest.mark.parametrize("on_gpu", [False, True])
 @pytest.mark.parametrize("class_count", [0, 2])
-def test_of_flipped_crops_flows_turn_and_maps_of_classes_do_not(class_count: int, on_card: bool) -> None:
+def test_of_flipped_crops_flows_turn_and_maps_of_classes_do_not(class_count: int, on_gpu: bool) -> None:
     """A network that says of a mirror image the mirror image of what it says, its flows pointing the other way."""
     truth = np.random.default_rng(0).normal(size=(class_count + 3, 300, 517)).astype(np.float32)
     grid = crops.plan(300, 517, 256, augment=True)
@@ -55,7 +55,7 @@ def test_of_flipped_crops_flows_turn_and_maps_of_classes_do_not(class_count: int
         row, column = divmod(n, len(grid.columns))
         for channel, is_turned in ((class_count, column % 2), (class_count + 1, row % 2)):
             said[n, channel] *= -1 if is_turned else 1
-    found = card.blend([list(torch.from_numpy(said))], grid).numpy() if on_card else crops.blend(said, grid)
+    found = gpu.blend([list(torch.from_numpy(said))], grid).numpy() if on_gpu else crops.blend(said, grid)
     assert np.abs(found - truth).max() < 1e-5
 
 

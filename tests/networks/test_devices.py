@@ -10,7 +10,7 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
-from morula.segmenter import card, card_dynamics, cellpose_sam, cellpose_unet  # noqa: E402
+from morula.segmenter import cellpose_sam, cellpose_unet, gpu, gpu_dynamics  # noqa: E402
 from morula.segmenter.dynamics import walk  # noqa: E402
 
 META = torch.device("meta")
@@ -35,7 +35,7 @@ def test_the_unet_is_wholly_on_its_device() -> None:
 def test_crops_are_blended_on_their_device(augment: bool) -> None:
     grid = crops.plan(300, 500, 64, augment=augment)
     said = [[torch.zeros(3, 64, 64, device=META)] * grid.crop_count] * 2
-    assert card.blend(said, grid).device == META
+    assert gpu.blend(said, grid).device == META
 
 
 def test_what_repeats_and_what_grows_stays_on_its_device() -> None:
@@ -43,6 +43,6 @@ def test_what_repeats_and_what_grows_stays_on_its_device() -> None:
     pixels, cells = torch.zeros(50, dtype=torch.int64, device=META), torch.zeros(7, dtype=torch.int64, device=META)
     assert walk(torch.zeros(2, 30, 40, device=META), pixels, pixels, 3, 50, 4).device == META
     counts = torch.zeros(70 * 80, dtype=torch.int32, device=META)
-    assert card_dynamics.grow(counts, cells, 80).device == META
+    assert gpu_dynamics.grow(counts, cells, 80).device == META
     neighbours = torch.zeros(9, 50, dtype=torch.int32, device=META)
-    assert card_dynamics.diffuse(neighbours, cells, 3).device == META
+    assert gpu_dynamics.diffuse(neighbours, cells, 3).device == META

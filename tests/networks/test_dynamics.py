@@ -18,7 +18,7 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 from cellpose import dynamics as stock  # noqa: E402
 
-from morula.segmenter import card, card_dynamics  # noqa: E402
+from morula.segmenter import gpu, gpu_dynamics  # noqa: E402
 from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
 
 torch.set_num_threads(1)
@@ -29,15 +29,15 @@ Labels = NDArray[np.int32]
 Find = Callable[[NDArray[np.float32], NDArray[np.float32], DynamicsParams], Labels]
 
 
-def on_card(device: str) -> Find:
+def on_gpu(device: str) -> Find:
     def find(flow: NDArray[np.float32], logits: NDArray[np.float32], params: DynamicsParams) -> Labels:
         tensors = [torch.from_numpy(array).to(device) for array in (flow, logits)]
-        return card.instances(tensors[0], tensors[1], params).labels
+        return gpu.instances(tensors[0], tensors[1], params).labels
 
     return find
 
 
-WAYS = {"host": find_instances, **{f"card-{device}": on_card(device) for device in DEVICES}}
+WAYS = {"host": find_instances, **{f"gpu-{device}": on_gpu(device) for device in DEVICES}}
 
 
 @pytest.fixture(params=WAYS)
@@ -175,7 +175,7 @@ def test_a_device_finds_what_the_host_finds(device: str, flow_threshold: float) 
         flow, logits = flows_of(discs(230 + 7 * seed, 30 + 30 * seed, seed), 0.1 * seed, seed)
         params = DynamicsParams(flow_threshold=flow_threshold, niter=40 * (seed + 1))
         host = find_instances(flow, logits, params)
-        found, same = found + int(host.max()), same + same_cells(host, on_card(device)(flow, logits, params))
+        found, same = found + int(host.max()), same + same_cells(host, on_gpu(device)(flow, logits, params))
     assert found > 200
     assert same >= least * found
 
@@ -186,7 +186,7 @@ def test_flow_errors_of_a_device_are_those_of_the_host(device: str) -> None:
     flow, _ = flows_of(labels, 0.4)
     place = np.flatnonzero(labels)
     cell = torch.from_numpy(labels.ravel()[place].astype(np.int64) - 1).to(device)
-    found = card_dynamics.flow_errors(
+    found = gpu_dynamics.flow_errors(
         torch.from_numpy(place).to(device), cell, int(labels.max()), torch.from_numpy(flow).to(device)
     )
     # At a centre the direction of no slope at all is rounding noise, and one pixel of 80 may turn round.

@@ -32,7 +32,7 @@ def run() -> Report:
         labels = nuclei(TILE_PX, CELLS)
         flow, logits = flows_of(labels)
         cases = [*_post_processing(flow, logits), *_outlines(labels), *whole.cases(scale)]
-        return Report("segmenter", cases + (whole.on_card(scale, flow, logits) if scale.is_card else []))
+        return Report("segmenter", cases + (whole.on_gpu(scale, flow, logits) if scale.is_gpu else []))
 
 
 def _post_processing(flow: NDArray[np.float32], logits: NDArray[np.float32]) -> list[Case]:

@@ -31,7 +31,7 @@ class Scale:
     """On what the segmenter is measured, and how much of it."""
 
     device: str
-    is_card: bool
+    is_gpu: bool
     """Instances are found the way of an accelerator, and seconds are its own; else they are one thread's."""
     block_count: int
     batch: int
@@ -43,21 +43,21 @@ class Scale:
 
     @property
     def unit(self) -> str:
-        return "s" if self.is_card else "CPU-s"
+        return "s" if self.is_gpu else "CPU-s"
 
     def clock(self) -> float:
         from morula.segmenter.measured import device_seconds
 
-        return device_seconds(self.device) if self.is_card else time.process_time()
+        return device_seconds(self.device) if self.is_gpu else time.process_time()
 
 
 def scale_of(device: str) -> Scale:
     """A processor shows two blocks and one region; an accelerator all blocks, and as many regions as it is lent."""
     if device == "cpu":
-        return Scale(device, is_card=False, block_count=2, batch=1, region_count=1, rounds=1, bound=">=1.4")
+        return Scale(device, is_gpu=False, block_count=2, batch=1, region_count=1, rounds=1, bound=">=1.4")
     return Scale(
         device,
-        is_card=True,
+        is_gpu=True,
         block_count=24,
         batch=64,
         region_count=2 * REGIONS_AT_ONCE,
@@ -79,11 +79,11 @@ def cases(scale: Scale) -> list[Case]:
     region = painted(nuclei(side, CELLS * scale.region_tiles**2))
     starts = [HALO_PX + n * TILE_PX for n in range(scale.region_tiles)]
     tiles = [region[y : y + TILE_PX, x : x + TILE_PX] for y in starts for x in starts]
-    queue = CropQueue(scale.device, scale.batch, Processors() if scale.is_card else Processors(1))
+    queue = CropQueue(scale.device, scale.batch, Processors() if scale.is_gpu else Processors(1))
     try:
         dtype = fast_dtype(queue.device)
         network, evaluate = stock_sam(scale.block_count, dtype, scale.device)
-        theirs = best_seconds(lambda: evaluate(tiles), scale.clock, scale.rounds, warm=scale.is_card)
+        theirs = best_seconds(lambda: evaluate(tiles), scale.clock, scale.rounds, warm=scale.is_gpu)
         fused = cellpose_sam.SamNetwork(network, "cellpose-sam", queue.device, dtype)
         ours = _region_seconds(region, fused, queue, scale)
         alone = _crop_seconds(fused, queue, scale)
@@ -99,27 +99,27 @@ def cases(scale: Scale) -> list[Case]:
     ]
 
 
-def on_card(scale: Scale, flow: NDArray[np.float32], logits: NDArray[np.float32]) -> list[Case]:
+def on_gpu(scale: Scale, flow: NDArray[np.float32], logits: NDArray[np.float32]) -> list[Case]:
     """Flows to masks on the device, by stock and by us."""
-    from morula.segmenter.measured import best_seconds, card_masks, stock_masks
+    from morula.segmenter.measured import best_seconds, gpu_masks, stock_masks
 
     theirs, ours = (
         best_seconds(lambda way=way: way(flow, logits, scale.device), scale.clock, 5)  # type: ignore[misc]
-        for way in (stock_masks, card_masks)
+        for way in (stock_masks, gpu_masks)
     )
     return against(f"flows to masks, {flow.shape[1]} px, {scale.device}", theirs, ours, scale.unit)
 
 
 def _region_seconds(region: NDArray[np.uint8], network: SamNetwork, queue: CropQueue, scale: Scale) -> float:
     """Seconds per region; several are worked on beside each other, as by the service."""
-    from morula.segmenter.card import CardFlows
     from morula.segmenter.cellpose_sam import CROP_PX
     from morula.segmenter.crop_backend import CropBackend, Traits
     from morula.segmenter.flows import FlowModel, Flows
+    from morula.segmenter.gpu import GpuFlows
     from morula.segmenter.measured import best_seconds
 
     traits = Traits(CROP_PX, families()["cellpose-sam"].channels, 30.0)
-    finish = CardFlows if scale.is_card else Flows.of
+    finish = GpuFlows if scale.is_gpu else Flows.of
     model: Model = FlowModel(CropBackend([network], traits, queue, finish=finish))
     wanted = Wanted(flows=FlowParams(normalize="image"))
 
@@ -127,7 +127,7 @@ def _region_seconds(region: NDArray[np.uint8], network: SamNetwork, queue: CropQ
         regions = [region] * scale.region_count
         return list(in_order(lambda pixels: outline(model(pixels, 0.5, wanted)), regions, REGIONS_AT_ONCE))
 
-    return best_seconds(segment, scale.clock, scale.rounds, warm=scale.is_card) / scale.region_count
+    return best_seconds(segment, scale.clock, scale.rounds, warm=scale.is_gpu) / scale.region_count
 
 
 def _crop_seconds(network: SamNetwork, queue: CropQueue, scale: Scale) -> float:

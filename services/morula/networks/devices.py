@@ -23,7 +23,7 @@ def torch_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes with it, else float32."""
     if device.type == "cuda":
-        # Older cards emulate it, slower than they are with float32.
+        # Older GPUs emulate it, slower than they are with float32.
         return torch.bfloat16 if torch.cuda.get_device_properties(device).major >= _FIRST_WITH_BF16 else torch.float32
     has_bf16: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if has_bf16 else torch.float32

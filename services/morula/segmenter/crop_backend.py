@@ -11,9 +11,9 @@ import numpy as np
 from morula.common.compute import Checkpoint
 from morula.networks.crop_queue import CropQueue, Network, computing_in
 from morula.segmenter import crops, metrics
-from morula.segmenter.card import CardFlows
 from morula.segmenter.channels import planes
 from morula.segmenter.flows import Flows, Found, Image, Pixels, Said, resized
+from morula.segmenter.gpu import GpuFlows
 from morula.segmenter.instances import Wanted
 
 Finish = Callable[[Said], Found]
@@ -82,7 +82,7 @@ class CropBackend:
 
 def finish_there(said: Said) -> Found:
     """The way from crops to instances that suits where the crops lie: all but CUDA is left for the processor."""
-    return CardFlows(said) if said.outputs[0][0].is_cuda else Flows.of(said)
+    return GpuFlows(said) if said.outputs[0][0].is_cuda else Flows.of(said)
 
 
 def _unit(vector: Image) -> Image:

@@ -12,7 +12,7 @@ from cellpose import dynamics as stock
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from morula.segmenter import card
+from morula.segmenter import gpu
 from morula.segmenter.cellpose_sam import CROP_PX, published
 from morula.segmenter.dynamics import DynamicsParams
 
@@ -59,7 +59,7 @@ def stock_masks(flow: Numbers, logits: Numbers, device: str) -> Any:
     return stock.resize_and_compute_masks(flow, logits, device=torch.device(device))
 
 
-def card_masks(flow: Numbers, logits: Numbers, device: str) -> NDArray[np.int32]:
+def gpu_masks(flow: Numbers, logits: Numbers, device: str) -> NDArray[np.int32]:
     """Masks by the way of a device, to which the flows are copied first, as stock does it."""
     tensors = [torch.from_numpy(array).to(device) for array in (flow, logits)]
-    return card.instances(tensors[0], tensors[1], DynamicsParams()).labels
+    return gpu.instances(tensors[0], tensors[1], DynamicsParams()).labels

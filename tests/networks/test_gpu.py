@@ -22,11 +22,11 @@ from torch.nn import functional  # noqa: E402
 
 from morula.networks import metrics  # noqa: E402
 from morula.networks.crop_queue import CropQueue  # noqa: E402
-from morula.segmenter import card, card_dynamics, cellpose_unet  # noqa: E402
-from morula.segmenter.card import CardFlows  # noqa: E402
+from morula.segmenter import cellpose_unet, gpu, gpu_dynamics  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits, finish_there  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
 from morula.segmenter.flows import FlowModel, Flows, Said, dynamics_params  # noqa: E402
+from morula.segmenter.gpu import GpuFlows  # noqa: E402
 from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
 
 UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
@@ -58,7 +58,7 @@ def test_crops_are_blended_as_on_the_host(device: str, size: tuple[int, int], au
     networks = [random.normal(size=(grid.crop_count, 4, *grid.crop)).astype(np.float32) for _ in range(2)]
     said = [list(torch.from_numpy(network).to(device)) for network in networks]
     expected = crops.blend(np.mean(networks, axis=0), grid)
-    assert np.abs(card.blend(said, grid).cpu().numpy() - expected).max() < 1e-5
+    assert np.abs(gpu.blend(said, grid).cpu().numpy() - expected).max() < 1e-5
 
 
 class Uphill:
@@ -85,7 +85,7 @@ def test_both_ways_find_the_same_in_an_image(queue: CropQueue, augment: bool, di
     wanted = Wanted(diameter_um=diameter_um, flows=FlowParams(augment=augment, normalize="image"))
     host, device = (
         FlowModel(CropBackend(members, TRAITS, queue, finish=finish))(pixels(), 0.5, wanted)
-        for finish in (Flows.of, CardFlows)
+        for finish in (Flows.of, GpuFlows)
     )
     assert host.labels.max() > 10
     assert same_cells(host.labels, device.labels) >= 0.999 * host.labels.max()
@@ -109,7 +109,7 @@ def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> 
     for path in sorted((data_dir / "he_nuclei" / "images").iterdir())[::18]:
         flows = backend.infer(read_image(path)[:512, :512], 0.25, Wanted(), unstoppable)
         params = dynamics_params(flows.rescale, 0.25, Wanted())
-        host, device = (way.instances(params).labels for way in (flows, CardFlows(heard[-1])))
+        host, device = (way.instances(params).labels for way in (flows, GpuFlows(heard[-1])))
         found, same = found + int(host.max()), same + same_cells(host, device)
     assert found > 100
     assert same >= 0.999 * found
@@ -123,10 +123,10 @@ def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch
     def full(*_: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("no memory left")
 
-    monkeypatch.setattr(card_dynamics, "find_instances", full)
+    monkeypatch.setattr(gpu_dynamics, "find_instances", full)
     before = metrics.OUT_OF_MEMORY._value.get()
     params = DynamicsParams(flow_threshold=0, max_size_fraction=1)
-    found = CardFlows(said).instances(params)
+    found = GpuFlows(said).instances(params)
     assert metrics.OUT_OF_MEMORY._value.get() == before + 1
     assert found.labels.max() == found.scores.size == 1
     assert np.array_equal(found.labels, Flows.of(said).instances(params).labels)
@@ -135,15 +135,15 @@ def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch
 def test_where_the_crops_lie_decides_which_way_is_taken() -> None:
     grid, style = crops.plan(90, 70, 64, augment=False), np.empty(0, np.float32)
     here = list(torch.zeros(grid.crop_count, 3, *grid.crop))
-    on_card = [cast(torch.Tensor, SimpleNamespace(is_cuda=True))]
+    on_gpu = [cast(torch.Tensor, SimpleNamespace(is_cuda=True))]
     assert isinstance(finish_there(Said([here], grid, 90, 70, style, 1.0)), Flows)
-    assert isinstance(finish_there(Said([on_card], grid, 90, 70, style, 1.0)), CardFlows)
+    assert isinstance(finish_there(Said([on_gpu], grid, 90, 70, style, 1.0)), GpuFlows)
 
 
 def test_style_needs_no_blend(queue: CropQueue) -> None:
     network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(UNET), "unet", queue.device)
     styles = [
         CropBackend([network], TRAITS, queue, finish=finish).infer(pixels(), 0.5, Wanted(), unstoppable).style
-        for finish in (Flows.of, CardFlows)
+        for finish in (Flows.of, GpuFlows)
     ]
     assert np.array_equal(*styles)

@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from morula.networks import metrics
-from morula.segmenter import card_dynamics, crops
+from morula.segmenter import crops, gpu_dynamics
 from morula.segmenter.dynamics import DynamicsParams, fill_and_drop_small
 from morula.segmenter.flows import Flows, Image, Said, mean_scores
 from morula.segmenter.instances import Instances
 
 
 @dataclass(frozen=True)
-class CardFlows:
+class GpuFlows:
     """What networks say of crops, still in pieces, on their device."""
 
     said: Said
@@ -38,7 +38,7 @@ class CardFlows:
     def instances(self, params: DynamicsParams) -> Instances:
         """Objects, each with its mean probability as score; found on the host where the device's memory does not do."""
         try:
-            return self._on_card(params)
+            return self._on_gpu(params)
         except torch.OutOfMemoryError:
             metrics.OUT_OF_MEMORY.inc()
         # Here, and not above, where the error still holds what did not fit.
@@ -46,7 +46,7 @@ class CardFlows:
         return Flows.of(self.said).instances(params)
 
     @torch.inference_mode()
-    def _on_card(self, params: DynamicsParams) -> Instances:
+    def _on_gpu(self, params: DynamicsParams) -> Instances:
         blended = blend(self.said.outputs, self.said.grid)
         if self.rescale != 1:
             size = (self.said.height, self.said.width)
@@ -56,7 +56,7 @@ class CardFlows:
 
 def instances(flow: Tensor, probability: Tensor, params: DynamicsParams) -> Instances:
     """Objects of flows, as `Flows.instances` finds them on the host."""
-    found = card_dynamics.find_instances(flow, probability, params)
+    found = gpu_dynamics.find_instances(flow, probability, params)
     labels = fill_and_drop_small(found.cpu().numpy(), params.min_size)
     return Instances(labels, mean_scores(labels, probability.cpu().numpy()))
 
