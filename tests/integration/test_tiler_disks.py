@@ -1,4 +1,4 @@
-"""The tiler where there is no room: it says so, leaves nothing half-written, and does it once there is some."""
+"""The tiler where there is no disk space: it says so, leaves nothing half-written, and does it once there is some."""
 
 from __future__ import annotations
 

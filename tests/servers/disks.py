@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from morula.common.room import is_full
+from morula.common.disk_space import is_full
 from tests.servers.require import require
 
 

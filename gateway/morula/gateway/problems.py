@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from morula.common.disk_space import as_storage_error
 from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError, Unavailable
-from morula.common.room import as_storage_error
 from morula.common.telemetry import log
 from morula.common.tracing import current_trace_id
 from morula.gateway.page import allowed

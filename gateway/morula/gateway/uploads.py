@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from morula.common.disk_space import telling_full
 from morula.common.errors import Busy, InvalidArgument, StorageFull, TooLarge
-from morula.common.room import telling_full
 
 FILE_COUNT_LIMIT = 4096
 FIELD_COUNT_LIMIT = 16

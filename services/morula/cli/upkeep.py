@@ -1,4 +1,4 @@
-"""`morula doctor` and `morula sweep`: whether all is well, what takes room, and how to get some back."""
+"""`morula doctor` and `morula sweep`: whether all is well, what takes disk space, and how to get some back."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from morula.onebox.failures import Failure
 
 
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
-    """Check that everything needed is here, and show what takes room."""
+    """Check that everything needed is here, and show what takes disk space."""
+    from morula.onebox.disk_usage import measure, other_databases
     from morula.onebox.doctor import Finding, examine
-    from morula.onebox.room import measure, other_databases
 
     folder = folder_of(data)
     findings = examine(folder)
     try:
-        room = measure(folder) if folder.root.is_dir() else []
+        usages = measure(folder) if folder.root.is_dir() else []
         if strangers := other_databases(folder):
             remedy = "nothing is deleted (morula sweep --alone, if they are gone for good)"
             findings.append(Finding("objects", True, f"{strangers} other database(s) use them: {remedy}"))
     except (Failure, Unavailable) as error:
         findings.append(Finding("room", False, str(error)))
-        room = []
+        usages = []
     if as_json:
-        told = [{"name": f.name, "ok": f.is_ok, "detail": f.detail} for f in findings]
-        print_json({"findings": told, "room": [vars(kind) for kind in room]})
+        shown = [{"name": f.name, "ok": f.is_ok, "detail": f.detail} for f in findings]
+        print_json({"findings": shown, "room": [vars(usage) for usage in usages]})
     else:
         print_table(("what", "", "detail"), [(f.name, "ok" if f.is_ok else "MISSING", f.detail) for f in findings])
-        print_table(("takes room", "files", "size"), [(r.kind, f"{r.count:,}", in_words(r.size_bytes)) for r in room])
+        print_table(
+            ("takes space", "files", "size"), [(r.kind, f"{r.count:,}", in_words(r.size_bytes)) for r in usages]
+        )
     missing = [finding.name for finding in findings if not finding.is_ok]
     if missing:
         raise Failure(f"missing: {', '.join(missing)}; what to do stands beside each")
@@ -49,7 +51,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Find objects that nothing names any more, and delete them."""
-    from morula.onebox.room import sweep as sweep_folder
+    from morula.onebox.disk_usage import sweep as sweep_folder
 
     swept = sweep_folder(folder_of(data), hours * 3600, delete=delete, alone=alone)
     if as_json:

@@ -151,7 +151,7 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-# The bucket or the disks behind it take no more, until somebody makes room.
+# The bucket or the disks behind it take no more, until somebody frees space.
 _FULL = ("QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull")
 # Answers with a 4xx that another try may change.
 _PASSING = ("SlowDown", "RequestTimeout", "TooManyRequests", "Throttling", "ThrottlingException", "OperationAborted")
@@ -164,7 +164,7 @@ def _translated(code: str, key: str, status: int | None) -> MorulaError:
     if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
         return PermissionDenied(f"the object store refused: {code}")
     if code in _FULL or status == 507:
-        return StorageFull(f"the object store has no room left for {key}: {code}")
+        return StorageFull(f"the object store has no space left for {key}: {code}")
     if code == "EntityTooLarge":
         return TooLarge(f"the object store takes nothing as large as {key}")
     if code in _PASSING or status is None or status == 429 or status >= 500:

@@ -1,4 +1,4 @@
-"""Objects of a bucket as files, while they are read and for as long as there is room."""
+"""Objects of a bucket as files, while they are read and for as long as there is disk space."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from morula.common.disk_space import is_full, telling_full
 from morula.common.records import FileState
-from morula.common.room import is_full, telling_full
 
 DEFAULT_CACHE_BYTES = 20 << 30
-REMEDY = "make room there or set MORULA_CACHE_DIR to a larger disk"
+REMEDY = "free some space there or set MORULA_CACHE_DIR to a larger disk"
 
 
 class FileCache:

@@ -11,11 +11,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
+from morula.common.disk_space import is_unwritable, telling_full
 from morula.common.errors import ArtifactMissing, KeyInvalid, Unavailable
 from morula.common.hashing import sha256_of
 from morula.common.keys import key_problem, validate_key
 from morula.common.records import FileState, Record, Records
-from morula.common.room import is_unwritable, telling_full
 from morula.common.store import Seen, Source, Stored, check_sha256, copy_hashed, validate_prefix
 
 ABANDONED_S = 24 * 3600
@@ -50,7 +50,7 @@ class FolderStore:
         path = self._path(key)
         if existing := self.stat(key):
             return existing
-        full = telling_full(self._root, f"write {key}", "make room there and try again")
+        full = telling_full(self._root, f"write {key}", "free some space there and try again")
         with self._here(), full, self._records.temporary_file() as name:
             sha256, size_bytes = _write_durably(name, source)
             while not self._link(key, sha256, name, path):

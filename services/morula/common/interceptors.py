@@ -15,9 +15,9 @@ from opentelemetry import trace
 from prometheus_client import Counter, Gauge, Histogram
 
 from morula.common import tracing
+from morula.common.disk_space import is_full
 from morula.common.errors import Internal, MorulaError, StorageFull, Unauthenticated, Unimplemented
 from morula.common.required import check_required
-from morula.common.room import is_full
 from morula.common.telemetry import bind_call, current_ids, log
 from morula.common.wire import ACCEPTED_HEADER, DETAILS_HEADER, STATUS_CODES, from_rpc_error, to_status
 

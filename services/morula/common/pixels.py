@@ -126,7 +126,7 @@ def write_regions(regions: Iterable[RegionPieces], metadata: Metadata, sink: Pat
         raise InvalidArgument(f"the pixels' metadata lacks {', '.join(missing)}")
     schema = PIXELS_SCHEMA.with_metadata({METADATA: write_json(metadata)})
     stream = pa.OSFile(str(sink), "wb") if sink else pa.BufferOutputStream()
-    with stream, pa.ipc.new_file(stream, schema) as writer:  # A deleted file that is open keeps its room on the disk.
+    with stream, pa.ipc.new_file(stream, schema) as writer:  # A deleted file that is open keeps its space on the disk.
         for region in regions:
             writer.write_batch(_batch(region, schema))
     return b"" if sink else bytes(stream.getvalue())

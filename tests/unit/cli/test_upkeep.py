@@ -1,4 +1,4 @@
-"""What takes room is told, and what nothing names is deleted where somebody says so."""
+"""What takes disk space is shown, and what nothing names is deleted where somebody says so."""
 
 from __future__ import annotations
 
@@ -48,14 +48,16 @@ def morula(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return int(ended.value.code or 0), said.out, said.err
 
 
-def test_room_by_kind(folder: DataFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_disk_usage_by_kind(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, out, _ = morula(monkeypatch, capsys, "doctor", "--json", "--data", str(folder.root))
-    room: dict[str, Any] = {one["kind"]: one for one in json.loads(out)["room"]}
-    assert (room["slides"]["count"], room["slides"]["size_bytes"]) == (1, 3000)
-    assert room["cells"]["size_bytes"] == 20
-    assert room["named by nothing (morula sweep)"]["size_bytes"] == 100
-    assert room["database"]["size_bytes"] > 0
-    assert room["free on the disk"]["size_bytes"] > 0
+    usages: dict[str, Any] = {one["kind"]: one for one in json.loads(out)["room"]}
+    assert (usages["slides"]["count"], usages["slides"]["size_bytes"]) == (1, 3000)
+    assert usages["cells"]["size_bytes"] == 20
+    assert usages["named by nothing (morula sweep)"]["size_bytes"] == 100
+    assert usages["database"]["size_bytes"] > 0
+    assert usages["free on the disk"]["size_bytes"] > 0
 
 
 def test_a_sweep_shows_first_and_deletes_where_told(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
-from morula.common.room import telling_full
+from morula.common.disk_space import telling_full
 from morula.gateway.components import Components, Here
 from morula.gateway.contract import exported
 from morula.gateway.exports.formats import Format

@@ -1,4 +1,4 @@
-"""A disk that is full or cannot be written is told as what it is, not as an error inside."""
+"""Turns the errors of a disk that is full or cannot be written into errors that say so, instead of INTERNAL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes room in a data folder, and what of it nothing names."""
+"""What takes disk space in a data folder, and what of it nothing names."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Room:
-    """How much room a kind of thing takes."""
+class DiskUsage:
+    """How much disk space a kind of thing takes."""
 
     kind: str
     count: int
     size_bytes: int
 
 
-def measure(folder: DataFolder) -> list[Room]:
-    """What takes room, the largest first, and what is left."""
+def measure(folder: DataFolder) -> list[DiskUsage]:
+    """What takes disk space, the largest first, and what is left."""
     kinds: dict[str, list[int]] = defaultdict(list)
     if folder.database.is_file():
         with _opened(folder) as (ledger, store, project):
@@ -69,9 +69,9 @@ def measure(folder: DataFolder) -> list[Room]:
     kinds["logs"] += _sizes([folder.logs])
     kinds["weights"] += _sizes([folder.weights])
     kinds["database"] += _sizes(folder.root.glob("*.db*")) + _sizes(folder.root.glob("*.sqlite*"))
-    found = [Room(kind, len(sizes), sum(sizes)) for kind, sizes in kinds.items() if sizes]
-    free = Room("free on the disk", 0, shutil.disk_usage(folder.root).free)
-    return [*sorted(found, key=lambda room: -room.size_bytes), free]
+    usages = [DiskUsage(kind, len(sizes), sum(sizes)) for kind, sizes in kinds.items() if sizes]
+    free = DiskUsage("free on the disk", 0, shutil.disk_usage(folder.root).free)
+    return [*sorted(usages, key=lambda usage: -usage.size_bytes), free]
 
 
 def other_databases(folder: DataFolder) -> int:
