@@ -1,6 +1,6 @@
 """What the labeller says of its own labels, beside what is true of the cells that nobody saw.
 
-A simulated person labels pages of painted slides whose truth is known, then accepts pages without looking at them.
+A simulated annotator labels pages of painted slides whose truth is known, then accepts pages without looking at them.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def painted(seed: int, side_px: int = SIDE_PX) -> Painted:
 
 
 class Sitting:
-    """A person at a board."""
+    """An annotator at a board."""
 
     def __init__(self, slide: Painted) -> None:
         self._slide = slide

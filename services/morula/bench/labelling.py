@@ -1,8 +1,8 @@
-"""`morula bench labelling`: what a minute of a person's time is worth, whether what is said of labels is true, and
+"""`morula bench labelling`: what a minute of an annotator's time is worth, whether what is said of labels is true, and
 whether "no structure" can be said.
 
-A simulated person labels cells of half of the patients of a cohort, by four ways of working and one clock; macro-F1 is
-that on the other patients' cells.
+A simulated annotator labels cells of half of the patients of a cohort, by four ways of working and one clock; macro-F1
+is that on the other patients' cells.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.bench import claims, nulls
+from morula.bench.annotator import WAYS, Task
 from morula.bench.cohort import CLASSES, Cohort, load
-from morula.bench.person import WAYS, Task
 from morula.bench.report import Case, Report
 from morula.clusterer import core, features
 from morula.common.models import find

@@ -1,1 +1,1 @@
-"""The demonstration: a slide with known truth, labelled as a person would, and measured honestly."""
+"""The demonstration: a slide with known truth, labelled as an annotator would, and measured honestly."""

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def demo(console: Console, *, serves: bool) -> None:
-    """All of it as a person would, from nothing: what was labelled before would be in the figures."""
+    """All of it as an annotator would, from nothing: what was labelled before would be in the figures."""
     folder = DataFolder(FOLDER / "data")
     folder.clear()
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from morula.common.formats import NOISE_LEAF
 from morula.common.scores import constant, macro_f1
-from morula.demo.person import Person
+from morula.demo.annotator import Annotator
 from morula.demo.truth import NOBODY, Match, Points, Truth, match
 from morula.onebox.client import Client, Json, problem_error
 from morula.onebox.failures import Failure
@@ -94,23 +94,23 @@ class Demonstration:
 
 
 def demonstrate(client: Client, job: Json, truth_path: Path, page_count: int = PAGE_COUNT) -> Demonstration:
-    """Labels pages of a finished job as a person would, and measures the cells that were not shown."""
+    """Labels pages of a finished job as an annotator would, and measures the cells that were not shown."""
     matched = match(_centroids(client, job), Truth.read(truth_path))
     began = time.monotonic()
-    person = Person(client, client.get(f"/v1/labellings/{job['labelling_id']}"), matched)
-    labelling = person.label_pages(page_count)
+    annotator = Annotator(client, client.get(f"/v1/labellings/{job['labelling_id']}"), matched)
+    labelling = annotator.label_pages(page_count)
     labelling_s = time.monotonic() - began
-    unseen = np.setdiff1d(np.arange(len(matched.truth_of_cell)), list(person.shown_rows))
+    unseen = np.setdiff1d(np.arange(len(matched.truth_of_cell)), list(annotator.shown_rows))
     rows = unseen[matched.truth_of_cell[unseen] != NOBODY]
     truth = matched.truth.names[matched.truth_of_cell[rows]]
     said = _effective_names(client, labelling)
     labelled = unseen[said[unseen] != ""]
-    right = said[labelled] == np.array([matched.name(row) or person.not_a_cell for row in labelled.tolist()])
+    right = said[labelled] == np.array([matched.name(row) or annotator.not_a_cell for row in labelled.tolist()])
     return Demonstration(
         job=job,
         labelling=labelling,
-        page_count=person.page_count,
-        mark_count=person.mark_count,
+        page_count=annotator.page_count,
+        mark_count=annotator.mark_count,
         labelling_s=labelling_s,
         match=matched,
         macro_f1=macro_f1(truth, said[rows]),

@@ -56,7 +56,7 @@ class Match:
         return float(self._matched_count() / max(len(self.truth.points), 1))
 
     def name(self, row: int) -> str | None:
-        """What a person who knows tissue calls this cell; None where it is no cell."""
+        """What an annotator who knows tissue calls this cell; None where it is no cell."""
         number = self.truth_of_cell[row]
         return None if number == NOBODY else str(self.truth.names[number])
 

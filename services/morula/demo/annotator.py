@@ -1,4 +1,4 @@
-"""A person at the board: sees a page of cells, names it, and marks the odd ones."""
+"""An annotator at the board: sees a page of cells, names it, and marks the odd ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOT_A_CELL_KEY = "X"
 
 
 @dataclass
-class Person:
+class Annotator:
     """Knows the true class of a cell that is shown, and of no other."""
 
     client: Client

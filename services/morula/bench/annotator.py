@@ -1,4 +1,4 @@
-"""A simulated person with a clock, and the ways of working that are compared."""
+"""A simulated annotator with a clock, and the ways of working that are compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REFIT_EVERY = 5
 
 @dataclass(frozen=True)
 class Task:
-    """A clustering of some patients' cells, the classes a person would give, and the others' cells to be judged on.
+    """A clustering of some patients' cells, the classes an annotator would give, and the others' cells to be judged on.
 
     Class 0 is a cell that is none: it is marked odd, and costs its time.
     """
@@ -110,7 +110,7 @@ def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
 
 
 def _page_s(truth: Rows, shown: Rows) -> float:
-    """The person takes the shorter way: one key for all and the others corrected, or the pre-labels corrected."""
+    """The annotator takes the shorter way: one key for all and the others corrected, or the pre-labels corrected."""
     named = NAME_PAGE_S + CORRECT_CELL_S * (len(truth) - int(np.bincount(truth).max()))
     if not shown.any():
         return named
