@@ -29,7 +29,7 @@ QUALITY = 70
 
 
 def tour(page: Page, address: str, labelling: str) -> Iterator[tuple[str, bytes]]:
-    """Walks through the rooms of a labelling of which some pages were named; name and PNG of each picture."""
+    """Walks through the screens of a labelling of which some pages were named; name and PNG of each picture."""
     page.goto(f"{address}/#/")
     expect(page.get_by_role("list", name="Slides").get_by_role("listitem").first).to_be_visible()
     yield "slides", _still(page)

@@ -1,15 +1,15 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { BoardRoom } from "./board/board";
-import { HomeRoom } from "./jobs/home";
+import { BoardScreen } from "./board/board";
+import { HomeScreen } from "./jobs/home";
 import { type At, route } from "./route";
 
 export function App() {
   const here = route.value;
-  if (here.room === "board") return <BoardRoom id={here.labelling} key={here.labelling} />;
-  if (here.room === "slide") return <LazySlide key={here.labelling} {...here} />;
-  if (here.room === "look") return <LazySlide key={here.slide} labelling={null} slide={here.slide} at={null} />;
-  return <HomeRoom />;
+  if (here.screen === "board") return <BoardScreen id={here.labelling} key={here.labelling} />;
+  if (here.screen === "slide") return <LazySlide key={here.labelling} {...here} />;
+  if (here.screen === "look") return <LazySlide key={here.slide} labelling={null} slide={here.slide} at={null} />;
+  return <HomeScreen />;
 }
 
 interface SlideProps {
@@ -20,9 +20,9 @@ interface SlideProps {
 
 /** deck.gl is most of the page's weight and comes only with the first slide. */
 function LazySlide({ labelling, slide, at }: SlideProps) {
-  const [Room, setRoom] = useState<ComponentType<SlideProps> | null>(null);
+  const [Screen, setScreen] = useState<ComponentType<SlideProps> | null>(null);
   useEffect(() => {
-    void import("./slide/room").then((module) => setRoom(() => module.SlideRoom));
+    void import("./slide/screen").then((module) => setScreen(() => module.SlideScreen));
   }, []);
-  return Room && <Room labelling={labelling} slide={slide} at={at} />;
+  return Screen && <Screen labelling={labelling} slide={slide} at={at} />;
 }

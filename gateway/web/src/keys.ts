@@ -16,7 +16,7 @@ export function setSingleKeys(on: boolean): void {
   localStorage.setItem(STORED, on ? "on" : "off");
 }
 
-/** Name of a pressed key as the rooms spell it: "a" to "z", "0" to "9", "Enter", "Shift+3", "Ctrl+z". */
+/** Name of a pressed key as the screens spell it: "a" to "z", "0" to "9", "Enter", "Shift+3", "Ctrl+z". */
 export function keyName(event: KeyboardEvent): string {
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
   const name = digit && (event.shiftKey || event.code.startsWith("Numpad") || event.key === digit) ? digit : event.key;
@@ -39,7 +39,7 @@ function belongsToControl(name: string, target: EventTarget | null): boolean {
   return name.startsWith("Arrow") && target.matches("input[type=range]");
 }
 
-/** The room itself: where keys act when no control is meant. */
+/** The screen itself: where keys act when no control is meant. */
 export function returnToPage(): void {
   document.querySelector("main")?.focus({ preventScroll: true });
 }

@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { asProblem, isAway } from "./api";
 import { boundTo, isSame, wasSpokenOf } from "./kinds";
-import { lay, newName } from "./shelf";
+import { keep, newName } from "./storage";
 import type { LabelEvent, Labelling, Problem, SaidEvent } from "./types";
 
 export interface Word {
@@ -20,7 +20,7 @@ export interface Refusal {
   problem: Problem;
 }
 
-/** As it lies on the shelf: a refused word bears the problem, until the person was told. */
+/** As it is stored: a refused word has its problem, until the person dismisses it. */
 export type KeptWord = Word & { problem?: Problem };
 
 /** What became of a word: the labelling with it, or why it was not taken. */
@@ -38,7 +38,7 @@ export class Outbox {
   readonly words = signal<readonly Word[]>([]);
   /** The labelling as the last word that arrived left it. */
   readonly newest = signal<Labelling | null>(null);
-  /** Words that were not taken, until somebody has told the person. */
+  /** Words that were not taken, until the person dismisses them. */
   readonly refused = signal<readonly Refusal[]>([]);
   /** Why the first word has not arrived; null while nothing is in its way. */
   readonly away = signal<Problem | null>(null);
@@ -73,7 +73,7 @@ export class Outbox {
     void this.send();
   }
 
-  told(refusals: readonly Refusal[]): void {
+  dismiss(refusals: readonly Refusal[]): void {
     this.refused.value = this.refused.value.filter((one) => !refusals.includes(one));
     this.keep(this.words.value);
   }
@@ -98,7 +98,7 @@ export class Outbox {
   private keep(words: readonly Word[]): void {
     this.words.value = words;
     const kept: KeptWord[] = [...this.refused.value.map(({ word, problem }) => ({ ...word, problem })), ...words];
-    this.isKept.value = lay(this.place, kept.length > 0 ? kept : null);
+    this.isKept.value = keep(this.place, kept.length > 0 ? kept : null);
   }
 
   private async send(): Promise<void> {

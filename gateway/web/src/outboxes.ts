@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { api } from "./api";
 import { type KeptWord, Outbox, type Post } from "./outbox";
-import { find, keysBelow, lay, newName } from "./shelf";
+import { keep, keysBelow, newName, read } from "./storage";
 
 const UNSENT = "morula.unsent/";
 const PAUSES_MS = [1000, 2000, 4000, 8000];
@@ -45,11 +45,11 @@ export function newlySent(then: () => void): () => void {
   });
 }
 
-/** Words that were not taken and of which no room has told. */
+/** Words that were not taken, until the person dismisses them. */
 export const refusals = computed(() => [...open.value.values()].flatMap((box) => box.refused.value));
 
-export function told(): void {
-  for (const box of open.value.values()) box.told(box.refused.value);
+export function dismissRefusals(): void {
+  for (const box of open.value.values()) box.dismiss(box.refused.value);
 }
 
 export function tryNow(): void {
@@ -79,9 +79,9 @@ async function hold(window: string, work: () => Promise<void>): Promise<void> {
 }
 
 async function adopt(place: string, labelling: string): Promise<void> {
-  const words = find(place, isWords);
+  const words = read(place, isWords);
   if (words) outboxOf(labelling).adopt(words);
-  lay(place, null);
+  keep(place, null);
 }
 
 function isWords(value: unknown): value is KeptWord[] {

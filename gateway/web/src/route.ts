@@ -2,10 +2,10 @@
 import { signal } from "@preact/signals";
 
 export type Route =
-  | { room: "home" }
-  | { room: "board"; labelling: string }
-  | { room: "slide"; labelling: string; slide: string | null; at: At | null }
-  | { room: "look"; slide: string };
+  | { screen: "home" }
+  | { screen: "board"; labelling: string }
+  | { screen: "slide"; labelling: string; slide: string | null; at: At | null }
+  | { screen: "look"; slide: string };
 
 /** A place on a slide, in level-0 pixels. */
 export interface At {
@@ -16,12 +16,12 @@ export interface At {
 
 export function readRoute(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?");
-  const [room, id, slide] = path.split("/").map(decodeURIComponent);
-  if (room === "board" && id) return { room, labelling: id };
-  if (room === "slide" && id)
-    return { room, labelling: id, slide: slide || null, at: readAt(new URLSearchParams(query)) };
-  if (room === "look" && id) return { room, slide: id };
-  return { room: "home" };
+  const [screen, id, slide] = path.split("/").map(decodeURIComponent);
+  if (screen === "board" && id) return { screen, labelling: id };
+  if (screen === "slide" && id)
+    return { screen, labelling: id, slide: slide || null, at: readAt(new URLSearchParams(query)) };
+  if (screen === "look" && id) return { screen, slide: id };
+  return { screen: "home" };
 }
 
 function readAt(query: URLSearchParams): At | null {
@@ -31,16 +31,16 @@ function readAt(query: URLSearchParams): At | null {
 }
 
 export function writeRoute(route: Route): string {
-  if (route.room === "board") return `#/board/${encodeURIComponent(route.labelling)}`;
-  if (route.room === "look") return `#/look/${encodeURIComponent(route.slide)}`;
-  if (route.room === "home") return "#/";
+  if (route.screen === "board") return `#/board/${encodeURIComponent(route.labelling)}`;
+  if (route.screen === "look") return `#/look/${encodeURIComponent(route.slide)}`;
+  if (route.screen === "home") return "#/";
   const slide = route.slide ? `/${encodeURIComponent(route.slide)}` : "";
   const row = route.at?.row == null ? "" : `&row=${route.at.row}`;
   const at = route.at ? `?x=${Math.round(route.at.x_px)}&y=${Math.round(route.at.y_px)}${row}` : "";
   return `#/slide/${encodeURIComponent(route.labelling)}${slide}${at}`;
 }
 
-export const route = signal<Route>({ room: "home" });
+export const route = signal<Route>({ screen: "home" });
 
 export function followHash(): void {
   const read = () => {

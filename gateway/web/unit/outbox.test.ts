@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ProblemError } from "../src/api";
 import { Outbox, type Word } from "../src/outbox";
-import { find } from "../src/shelf";
+import { read } from "../src/storage";
 import type { LabelEvent, Labelling, SaidEvent } from "../src/types";
 
 const cell = (row: number, class_number = 1): LabelEvent => ({ kind: "cell_set", body: { row, class_number } });
@@ -95,7 +95,7 @@ describe("the outbox", () => {
     expect(await outbox.say({ kind: "undone", body: { seq: 1 } }, 1)).toMatchObject({ problem: { status: 412 } });
   });
 
-  test("a refused word is told and does not stop the next one", async () => {
+  test("a refused word is shown and does not stop the next one", async () => {
     const gateway = new Gateway();
     const outbox = opened(gateway);
     gateway.refusal = 422;
@@ -104,29 +104,29 @@ describe("the outbox", () => {
     expect(await outbox.say(cell(2), 0)).toMatchObject({ labelling: { seq: 1 } });
   });
 
-  test("a refused word stays to be told, also where nobody waits for it any more", async () => {
+  test("a refused word stays to be shown, also where nobody waits for it any more", async () => {
     const gateway = new Gateway();
     const outbox = opened(gateway);
     gateway.write(cell(1, 2));
     outbox.adopt([{ id: "1", event: cell(1), expected_seq: 0, tried: true }]);
     await outbox.still();
     expect(outbox.refused.value).toMatchObject([{ word: { id: "1" }, problem: { status: 412 } }]);
-    outbox.told(outbox.refused.value);
+    outbox.dismiss(outbox.refused.value);
     expect(outbox.refused.value).toEqual([]);
   });
 
-  test("a refused word outlives its window until the person was told", async () => {
+  test("a refused word outlives its window until the person dismisses it", async () => {
     const gateway = new Gateway();
     const place = `morula.unsent/one/${crypto.randomUUID()}`;
     const outbox = new Outbox("one", place, gateway.post);
     gateway.refusal = 422;
     await outbox.say(cell(1), 0);
     const next = opened(gateway);
-    next.adopt(find(place, Array.isArray) ?? []);
+    next.adopt(read(place, Array.isArray) ?? []);
     expect(next.refused.value).toMatchObject([{ word: { event: cell(1) }, problem: { status: 422 } }]);
     expect(next.words.value).toEqual([]);
-    outbox.told(outbox.refused.value);
-    expect(find(place, Array.isArray)).toBeNull();
+    outbox.dismiss(outbox.refused.value);
+    expect(read(place, Array.isArray)).toBeNull();
   });
 
   test("words of a window that is gone come first, and are not said again where they had arrived", async () => {

@@ -131,10 +131,10 @@ test("density counts each block once and is the more opaque the more cells a bin
 
 test("routes survive the trip through the address", () => {
   const at = { x_px: 12, y_px: 34, row: 5 };
-  const room = { room: "slide", labelling: "l/1", slide: "s 2", at } as const;
-  expect(readRoute(writeRoute(room))).toEqual(room);
-  expect(readRoute(writeRoute({ room: "board", labelling: "x" }))).toEqual({ room: "board", labelling: "x" });
-  expect(readRoute("#/nowhere")).toEqual({ room: "home" });
+  const screen = { screen: "slide", labelling: "l/1", slide: "s 2", at } as const;
+  expect(readRoute(writeRoute(screen))).toEqual(screen);
+  expect(readRoute(writeRoute({ screen: "board", labelling: "x" }))).toEqual({ screen: "board", labelling: "x" });
+  expect(readRoute("#/nowhere")).toEqual({ screen: "home" });
 });
 
 test("a slide's row shows its newest job", () => {

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { api } from "../api";
 import { useEvents } from "../events";
 import { useKeys } from "../keys";
-import { told } from "../outboxes";
+import { dismissRefusals } from "../outboxes";
 import { go } from "../route";
 import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
@@ -29,7 +29,7 @@ const HELP: KeyHelp[] = [
   { keys: ["U", "Ctrl+Z"], does: "undo the last thing said" },
 ];
 
-export function BoardRoom({ id }: { id: string }) {
+export function BoardScreen({ id }: { id: string }) {
   const board = useMemo(() => new Board(id), [id]);
   useEffect(() => {
     const leave = board.follow();
@@ -131,7 +131,7 @@ function Content({ board }: { board: Board }) {
 
   const [labelling, clustering] = [board.labelling.value, board.clustering.value];
   if (board.problem.value) {
-    const home = { label: "To the slides", act: () => go({ room: "home" }) };
+    const home = { label: "To the slides", act: () => go({ screen: "home" }) };
     return <Failed problem={board.problem.value} again={() => void board.load()} instead={home} />;
   }
   if (!labelling || !clustering) return <State title="Opening the board">The cells are being laid out.</State>;
@@ -187,7 +187,7 @@ interface Acts {
   toggleContext: () => void;
 }
 
-/** What says something about cells is done only where they are on the screen; else it is told and nothing is said. */
+/** What says something about cells is done only where they are on the screen; else a notice says so and nothing is said. */
 function actsOf(board: Board, sight: Sight, toggleContext: () => void): Acts {
   const ifShown = (act: (choice: Choice) => void) => {
     const turn = board.turn.value;
@@ -222,7 +222,7 @@ function pressed(key: string, board: Board, acts: Acts): boolean {
   else if (key === "n") acts.answer(null);
   else if (key === "v") acts.view();
   else if (key === "Escape" && turn.choice.selected !== null) board.decide(release(turn.choice));
-  else if (key === "Escape") told();
+  else if (key === "Escape") dismissRefusals();
   else return letterOrClass(key, board, acts);
   return true;
 }
@@ -242,5 +242,5 @@ function viewOnSlide(board: Board): void {
   const cell = turn?.page.cells.find((one) => one.row === turn.choice.selected) ?? turn?.page.cells[0];
   if (!cell) return;
   const at = { x_px: cell.x_px, y_px: cell.y_px, row: cell.row };
-  go({ room: "slide", labelling: board.id, slide: cell.slide_id, at });
+  go({ screen: "slide", labelling: board.id, slide: cell.slide_id, at });
 }

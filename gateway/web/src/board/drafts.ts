@@ -1,5 +1,5 @@
 // Marks that were made on pages and not said yet: they outlive a reload, and are there when their cells are shown again.
-import { find, lay } from "../shelf";
+import { keep, read } from "../storage";
 import type { Page } from "../types";
 import { type Choice, type Mark, UNDECIDED } from "./decide";
 
@@ -17,7 +17,7 @@ export class Drafts {
   }
 
   private read(): Map<number, Mark> {
-    return new Map(find(this.place, isMarks) ?? []);
+    return new Map(read(this.place, isMarks) ?? []);
   }
 
   /** The page as it was left. */
@@ -33,7 +33,7 @@ export class Drafts {
     const marks = this.read();
     for (const cell of page.cells) marks.delete(cell.row);
     for (const [row, mark] of choice.marks) marks.set(row, mark);
-    lay(this.place, marks.size > 0 ? [...marks] : null);
+    keep(this.place, marks.size > 0 ? [...marks] : null);
   }
 
   forget(page: Page): void {

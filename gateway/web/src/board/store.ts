@@ -121,7 +121,7 @@ export class Board {
     }
   }
 
-  /** One after the other. What is refused is told beside what is shown, which stays. */
+  /** One after the other. A refusal is shown as a notice; the page stays as it is. */
   private act(work: () => Promise<void>): Promise<void> {
     this.working.value += 1;
     const done = this.queue
@@ -256,7 +256,7 @@ export class Board {
     return this.labelling.value?.version ?? 0;
   }
 
-  /** A key came before the page it could name: it is told, since nobody has seen that page. */
+  /** A key came before the page it could name: a notice says so, since nobody has seen that page. */
   tooEarly(): void {
     if (this.outbox.away.value) return;
     this.notice.value = { text: "One moment: the next page is not here yet, so that key named nothing" };

@@ -30,7 +30,7 @@ function right(share: number): number {
   return Math.round(100 * share);
 }
 
-/** The estimate lies halfway between what was measured and the model's own confidence, which is told, too. */
+/** The estimate lies halfway between what was measured and the model's own confidence, which is shown, too. */
 function byModel(held_out: HeldOut, basis: string): string {
   const { accuracy, model_accuracy } = held_out;
   const expected = 2 * accuracy - model_accuracy;

@@ -24,16 +24,16 @@ export function Boards({ slide }: { slide: Slide }) {
           items={slide.labellings.map((board) => ({
             name: boardName(board),
             chosen: board === first,
-            act: () => go({ room: "board", labelling: board.id }),
+            act: () => go({ screen: "board", labelling: board.id }),
           }))}
         >
           {countOf(slide.labellings.length, "board")}
         </Menu>
       )}
-      <a class="btn" href={writeRoute({ room: "slide", labelling: first.id, slide: slide.id, at: null })}>
+      <a class="btn" href={writeRoute({ screen: "slide", labelling: first.id, slide: slide.id, at: null })}>
         On the slide
       </a>
-      <a class="btn main" href={writeRoute({ room: "board", labelling: first.id })}>
+      <a class="btn main" href={writeRoute({ screen: "board", labelling: first.id })}>
         Open the board
       </a>
     </>

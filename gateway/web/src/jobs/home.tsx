@@ -18,10 +18,10 @@ const HELP: KeyHelp[] = [
   { keys: ["Enter"], does: "open what is focused" },
 ];
 
-/** It outlives the room: what is being sent goes on while a board is open. */
+/** It outlives the screen: what is being sent goes on while a board is open. */
 const home = new Home();
 
-export function HomeRoom() {
+export function HomeScreen() {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const choose = () => input.current?.click();

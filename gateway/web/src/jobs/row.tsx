@@ -37,8 +37,8 @@ export function SlideRow({ row, home }: { row: Row; home: Home }) {
 function slideAddress(slide: Slide): string {
   const board = slide.labellings[0];
   return board
-    ? writeRoute({ room: "slide", labelling: board.id, slide: slide.id, at: null })
-    : writeRoute({ room: "look", slide: slide.id });
+    ? writeRoute({ screen: "slide", labelling: board.id, slide: slide.id, at: null })
+    : writeRoute({ screen: "look", slide: slide.id });
 }
 
 function facts(slide: Slide): string {

@@ -100,7 +100,7 @@ export class Home {
     this.slides.value = [slide, ...others];
   }
 
-  /** One request for each slide, its job starts by itself; what is no slide is told and not sent. */
+  /** One request for each slide, its job starts by itself; a notice names what is no slide, and it is not sent. */
   async add(dropping: Promise<readonly Dropped[]>): Promise<void> {
     const sets = await dropping.then(slideSets).catch((error: Error) => {
       this.note.value = { text: `What was dropped cannot be read: ${error.message}` };

@@ -46,7 +46,7 @@ function spreadWords(scene: SlideScene): string {
 function OtherSlides({ scene }: { scene: SlideScene }) {
   const slides = scene.clustering.value?.slides ?? [];
   if (slides.length < 2) return null;
-  const open = (slide: string) => go({ room: "slide", labelling: scene.labellingId ?? "", slide, at: null });
+  const open = (slide: string) => go({ screen: "slide", labelling: scene.labellingId ?? "", slide, at: null });
   return (
     <select
       class="field"

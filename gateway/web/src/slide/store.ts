@@ -192,7 +192,7 @@ export class SlideScene {
     if (!outcome) return;
     if ("labelling" in outcome) return await this.follow(outcome.labelling);
     await this.hear();
-    this.outbox?.told([outcome]);
+    this.outbox?.dismiss([outcome]);
     this.notice.value = {
       text:
         outcome.problem.status === 412

@@ -1,9 +1,9 @@
 // Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
 import { titleOf } from "../api";
 import { countOf } from "../format";
-import { cut } from "../line";
-import { refusals, told, tryNow, unsent } from "../outboxes";
 import { wordsFor } from "../kinds";
+import { cut } from "../line";
+import { dismissRefusals, refusals, tryNow, unsent } from "../outboxes";
 
 export interface Note {
   text: string;
@@ -45,7 +45,7 @@ function Away() {
   return <Line quiet note={{ text, action: { label: "Try now", act: tryNow } }} />;
 }
 
-/** Words that were refused, at once or when a line came back: told until somebody has read it. */
+/** Words that were refused, at once or after a connection came back: shown until somebody dismisses them. */
 function NotTaken() {
   const all = refusals.value;
   if (all.length === 0) return null;
@@ -53,7 +53,7 @@ function NotTaken() {
   const why = all.every(({ problem }) => problem.status === 412)
     ? "Labelled elsewhere meanwhile: nothing was overwritten."
     : (all[0]?.problem.detail ?? all[0]?.problem.title);
-  return <Line note={{ text: `Not taken: ${words}. ${why}`, action: { label: "Dismiss", act: told } }} />;
+  return <Line note={{ text: `Not taken: ${words}. ${why}`, action: { label: "Dismiss", act: dismissRefusals } }} />;
 }
 
 /** "Saved" is said when the gateway has said so. */

@@ -1,4 +1,4 @@
-// Small parts that every room uses.
+// Small parts that every screen uses.
 import type { ComponentChildren } from "preact";
 import { titleOf } from "../api";
 import type { Klass, Problem } from "../types";

@@ -1,4 +1,4 @@
-// What all rooms share: the bar above, the panel on the left, the line of keys below, the list of all keys.
+// What all screens share: the bar above, the panel on the left, the line of keys below, the list of all keys.
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { helpOpen, setSingleKeys, singleKeys } from "../keys";
@@ -28,21 +28,21 @@ interface ShellProps {
   help: KeyHelp[];
   /** What has just been refused or has to wait. */
   note?: Note | null;
-  /** The room fills the page and its panel floats above it. */
+  /** The screen fills the page and its panel floats above it. */
   floating?: boolean;
   children: ComponentChildren;
 }
 
 export function homeTab(current: boolean): Tab {
-  return { name: "Slides", href: writeRoute({ room: "home" }), current };
+  return { name: "Slides", href: writeRoute({ screen: "home" }), current };
 }
 
-export function labellingTabs(labelling: string, room: "board" | "slide"): Tab[] {
-  const slide = writeRoute({ room: "slide", labelling, slide: null, at: null });
+export function labellingTabs(labelling: string, screen: "board" | "slide"): Tab[] {
+  const slide = writeRoute({ screen: "slide", labelling, slide: null, at: null });
   return [
     homeTab(false),
-    { name: "Board", href: writeRoute({ room: "board", labelling }), current: room === "board" },
-    { name: "Slide", href: slide, current: room === "slide" },
+    { name: "Board", href: writeRoute({ screen: "board", labelling }), current: screen === "board" },
+    { name: "Slide", href: slide, current: screen === "slide" },
   ];
 }
 
@@ -50,7 +50,7 @@ export function Shell(props: ShellProps) {
   return (
     <div class={`shell ${props.floating ? "floating" : ""}`}>
       <header class="top">
-        <a class="brand" href={writeRoute({ room: "home" })}>
+        <a class="brand" href={writeRoute({ screen: "home" })}>
           <Mark />
           Morula
         </a>

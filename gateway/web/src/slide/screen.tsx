@@ -44,7 +44,7 @@ interface Props {
   at: At | null;
 }
 
-export function SlideRoom({ labelling, slide, at }: Props) {
+export function SlideScreen({ labelling, slide, at }: Props) {
   const scene = useMemo(() => new SlideScene(labelling, slide), [labelling, slide]);
   const camera = useSignal<Camera | null>(null);
   const size = useSignal<Size>({ width: 1, height: 1 });
@@ -154,7 +154,7 @@ function says(key: string, scene: SlideScene): boolean {
   const selected = scene.selected.value !== null;
   const klass = classForKey(key, scene.klasses.value);
   if (key === "u" || key === "Ctrl+z") void scene.undo();
-  else if (key === "v") go({ room: "board", labelling: scene.labellingId });
+  else if (key === "v") go({ screen: "board", labelling: scene.labellingId });
   else if (key === "Escape") scene.selected.value = null;
   else if (key === "n" && selected) void scene.setClass(null);
   else if (klass && selected) void scene.setClass(klass.number);

@@ -1,12 +1,12 @@
-// What must outlive a reload is laid on the browser's shelf. Where there is none (private windows, a full disk) it stays in memory.
+// What must outlive a reload: in the browser's local storage, or in memory where there is none (private windows, a full disk).
 const memory = new Map<string, string>();
 
 function storage(): Storage | null {
   return typeof localStorage === "undefined" ? null : localStorage;
 }
 
-/** Lays `value` down, or takes it away where it is null. False: it is kept by this page alone. */
-export function lay(key: string, value: unknown): boolean {
+/** Keeps `value` under `key`, or removes it if it is null. False: only this page keeps it, in memory. */
+export function keep(key: string, value: unknown): boolean {
   if (value === null) memory.delete(key);
   else memory.set(key, JSON.stringify(value));
   try {
@@ -19,8 +19,8 @@ export function lay(key: string, value: unknown): boolean {
   }
 }
 
-/** What lies there; null where nothing does, or something that this page did not lay. */
-export function find<T>(key: string, isOne: (value: unknown) => value is T): T | null {
+/** The value under `key`; null if there is none, or none that this page wrote. */
+export function read<T>(key: string, isOne: (value: unknown) => value is T): T | null {
   const text = memory.get(key) ?? storage()?.getItem(key) ?? null;
   if (text === null) return null;
   try {
@@ -33,8 +33,8 @@ export function find<T>(key: string, isOne: (value: unknown) => value is T): T |
 }
 
 export function keysBelow(prefix: string): string[] {
-  const shelf = storage();
-  const names = Array.from({ length: shelf?.length ?? 0 }, (_, index) => shelf?.key(index) ?? "");
+  const local = storage();
+  const names = Array.from({ length: local?.length ?? 0 }, (_, index) => local?.key(index) ?? "");
   return names.filter((name) => name.startsWith(prefix));
 }
 
