@@ -11,7 +11,7 @@ from morula.common.testing import draw_tissue, write_picture
 TILE_PX = 512
 TILES_ALONG = 8
 PIECE_PX = 1024
-"""Drawn once and laid again and again: nuclei differ within it."""
+"""Drawn once and repeated: nuclei differ within it."""
 MARGIN_PX = 192
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
-from morula.bench.laid import Laid, lay_slide
+from morula.bench.large_slides import LargeSlide, write_large_slide
 from morula.bench.report import Case
 from morula.bench.tile_worker import Taken, Work, work
 
@@ -23,7 +23,7 @@ def growth(folder: Path) -> list[Case]:
     level is half of the one before it: by quarters, the second slide's overview would be made of a level with four
     times as many pixels as the others' are.
     """
-    paths = {side: lay_slide(folder / f"{side}.tiff", Laid(side, step=2)) for side in GROWING_PX}
+    paths = {side: write_large_slide(folder / f"{side}.tiff", LargeSlide(side, step=2)) for side in GROWING_PX}
     runs: dict[int, list[Taken]] = {side: [] for side in GROWING_PX}
     for _ in range(GROWTH_ROUNDS):  # In turns, so that other work on the machine meets all of them.
         for side, path in paths.items():
@@ -65,7 +65,7 @@ def two_workers(folder: Path) -> list[Case]:
     memory, files or locks is. That one worker has a shard more than the other is an accident of the slide: their mean
     counts.
     """
-    path = lay_slide(folder / "workers.tiff", Laid(20_480))
+    path = write_large_slide(folder / "workers.tiff", LargeSlide(20_480))
     sped: dict[Work, list[float]] = {"cut": [], "decode": []}
     clock: dict[Work, list[float]] = {"cut": [], "decode": []}
     for _ in range(WORKER_ROUNDS):

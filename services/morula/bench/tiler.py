@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 from threadpoolctl import threadpool_limits
 
-from morula.bench.laid import Laid, lay_slide
+from morula.bench.large_slides import LargeSlide, write_large_slide
 from morula.bench.plain import our_way, plain_way
 from morula.bench.report import Case, Report
 from morula.bench.tile_growth import growth, two_workers
@@ -17,11 +17,11 @@ from morula.bench.tile_worker import work
 MPP = 0.5
 PLAIN_TILES = 150
 COMPARED = {
-    "aligned_native": (Laid(40_960), 512, ">=50"),
-    "svs_240_px_tiles": (Laid(30_720, tile_px=240, aperio=True), 512, ">=8"),
-    "40x_to_0.5_mpp": (Laid(20_480, mpp=0.25), 1024, ">=8"),
+    "aligned_native": (LargeSlide(40_960), 512, ">=50"),
+    "svs_240_px_tiles": (LargeSlide(30_720, tile_px=240, aperio=True), 512, ">=8"),
+    "40x_to_0.5_mpp": (LargeSlide(20_480, mpp=0.25), 1024, ">=8"),
 }
-SPARSE = Laid(20_480, tissue_fraction=0.1)
+SPARSE = LargeSlide(20_480, tissue_fraction=0.1)
 MEMORY_BOUND_MIB = "<=1500"
 REPEATS = 3
 
@@ -42,8 +42,8 @@ def run() -> Report:
 
 def _compared(name: str, folder: Path) -> list[Case]:
     """Both ways over one slide; the plain one on tiles drawn at random, because it takes minutes."""
-    laid, edge_px, bound = COMPARED[name]
-    path = lay_slide(folder / f"{name}.{'svs' if laid.aperio else 'tiff'}", laid)
+    slide, edge_px, bound = COMPARED[name]
+    path = write_large_slide(folder / f"{name}.{'svs' if slide.aperio else 'tiff'}", slide)
     ours = min((our_way(path, folder, MPP) for _ in range(REPEATS)), key=lambda cut: cut.cpu_s)
     plain, tile_count = plain_way(path, folder, edge_px, PLAIN_TILES)
     path.unlink()
@@ -54,14 +54,14 @@ def _compared(name: str, folder: Path) -> list[Case]:
         Case(f"{name}_faster", round(plain.cpu_per_kept_ms / ours.cpu_per_kept_ms, 1), "x", bound),
         Case(f"{name}_lost", len(plain.kept - ours.kept), "tiles", "<=0"),
     ]
-    if laid.mpp == MPP:  # Where both ways see the same pixels they must decide the same.
+    if slide.mpp == MPP:  # Where both ways see the same pixels they must decide the same.
         cases.append(Case(f"{name}_decided_otherwise", len(differing), "tiles", "<=0"))
         cases.append(Case(f"{name}_never_read", round(1 - len(ours.read) / tile_count, 3), "share", ">=0.5"))
     return cases
 
 
 def _memory(folder: Path) -> list[Case]:
-    path = lay_slide(folder / "sparse.tiff", SPARSE)
+    path = write_large_slide(folder / "sparse.tiff", SPARSE)
     peak = work("slide", path)[0].peak_mib
     path.unlink()
     return [Case(f"memory_{SPARSE.side_px}_px_sparse", round(peak), "MiB", MEMORY_BOUND_MIB)]

@@ -31,7 +31,7 @@ class FolderStore:
     An object is written to a temporary file and then linked to its name: one atomic step that has one winner and
     leaves nothing when the process dies before it. Its digest is written down before that, and is from then on what
     the object has to be: bytes are read only in a state of the file in which they were seen to have this digest. Only
-    an object that was laid here by hand is taken as it is found, once. Temporary files, locks and digests lie below
+    an object that was put here by hand is taken as it is found, once. Temporary files, locks and digests lie below
     `.morula`, which no key can reach.
 
     A folder without `.morula` is that of a disk which is not mounted now: away, not empty. A store that is opened there
@@ -43,7 +43,7 @@ class FolderStore:
         self._own = self._root / ".morula"
         self._records = Records(self._own / "sha256", self._own / "locks", self._own / "temporary")
         self._proved: dict[str, Record] = {}
-        self._records.lay()
+        self._records.create()
         _sweep(self._own / "temporary")
 
     def put(self, key: str, source: Source) -> Stored:
@@ -158,7 +158,7 @@ class FolderStore:
                 return False
             if path.exists():
                 raise KeyInvalid(f"{key} is the beginning of other keys")
-            # First what the object is, then the object: one that is here without a record was laid here by hand.
+            # First what the object is, then the object: one that is here without a record was put here by hand.
             self._records.write(key, Record(sha256))
             os.link(temporary, path)
         _sync_folder(path.parent)

@@ -43,8 +43,8 @@ class Records:
         self._locks = locks
         self._temporary = temporary
 
-    def lay(self) -> None:
-        """Make what there is not yet of the folders."""
+    def create(self) -> None:
+        """Makes the folders that are missing."""
         for needed in (self._folder, self._locks, self._temporary):
             needed.mkdir(parents=True, exist_ok=True)
 

@@ -154,8 +154,12 @@ def fake_shard(
         "fold_fraction": np.zeros(grid.tile_count, np.float32),
     }
     ones = np.ones(grid.tile_count, np.float32)
-    laid = {"candidate": ones > 0, "left_out": [None] * grid.tile_count, "shard": np.zeros(grid.tile_count, np.int32)}
-    plan = write_plan({**place, **laid}, metadata)
+    planned = {
+        "candidate": ones > 0,
+        "left_out": [None] * grid.tile_count,
+        "shard": np.zeros(grid.tile_count, np.int32),
+    }
+    plan = write_plan({**place, **planned}, metadata)
     metrics = {"focus": ones * 100, "pen_fraction": ones * 0, **dict.fromkeys(QUALITY_METRICS, ones)}
     verdict = {"verdict": ["kept"] * grid.tile_count, "reasons": [[]] * grid.tile_count}
     counts = {"kept": grid.tile_count, "rejected": 0, "failed": 0}

@@ -118,10 +118,10 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
 def _layout(tiles: pa.Table, *, keeps_rejected: bool) -> core.Layout:
     metadata = read_metadata(tiles)
     try:
-        laid = metadata["grid"]
-        places = {name: laid[name] for name in ("origin_x_px", "origin_y_px", "tile_px", "width_px", "height_px")}
+        grid_facts = metadata["grid"]
+        places = {name: grid_facts[name] for name in ("origin_x_px", "origin_y_px", "tile_px", "width_px", "height_px")}
         grid = Grid(**places, mpp=metadata["mpp"], slide_mpp=metadata["slide_mpp"])
-        side, halo_px = int(laid["region_tile_count"]), int(laid["halo_px"])
+        side, halo_px = int(grid_facts["region_tile_count"]), int(grid_facts["halo_px"])
     except (KeyError, TypeError) as error:
         raise ArtifactInvalid(f"the tiles do not say how their grid lies: {error}") from error
     kept = tiles.filter(pc.equal(tiles["verdict"].cast(pa.string()), "kept"))

@@ -66,7 +66,7 @@ def choose_scale(levels: Sequence[Level], slide_mpp: float, target_mpp: float, t
     return WorkingScale(level, levels[level].downsample, unit_px, source_px)
 
 
-def lay_grid(
+def make_grid(
     scale: WorkingScale, slide_mpp: float, size_px: tuple[int, int], tile_px: int, origin_px: tuple[int, int]
 ) -> Grid:
     grid = Grid(

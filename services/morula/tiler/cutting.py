@@ -46,15 +46,15 @@ class Plan:
         metadata = formats.read_metadata(table)
         if metadata["slide_digest"] != digest:
             raise InvalidArgument("the plan is of another slide", digest=metadata["slide_digest"])
-        scale, laid = core.WorkingScale(**metadata["scale"]), metadata["grid"]
-        grid = core.lay_grid(
+        scale, grid_facts = core.WorkingScale(**metadata["scale"]), metadata["grid"]
+        grid = core.make_grid(
             scale,
             metadata["slide_mpp"],
             (slide.width_px, slide.height_px),
-            laid["tile_px"],
-            (laid["origin_x_px"], laid["origin_y_px"]),
+            grid_facts["tile_px"],
+            (grid_facts["origin_x_px"], grid_facts["origin_y_px"]),
         )
-        return cls(table, metadata, grid, scale, TissueRule(**metadata["tissue_rule"]), laid["halo_px"])
+        return cls(table, metadata, grid, scale, TissueRule(**metadata["tissue_rule"]), grid_facts["halo_px"])
 
     def shard(self, index: int) -> pa.Table:
         """The tiles of a shard, in order of region and tile."""

@@ -55,7 +55,7 @@ class GridRequest:
 
 
 @dataclass(frozen=True)
-class Laid:
+class SlideGrid:
     """A grid over a slide, at the scale that is read."""
 
     slide: Slide
@@ -70,16 +70,16 @@ def plan_slide(
     """The plan of a slide, ready for the store."""
     scale = core.choose_scale(slide.levels, slide_mpp, wanted.mpp, wanted.tile_px)
     origin = (wanted.origin_x_px, wanted.origin_y_px)
-    grid = core.lay_grid(scale, slide_mpp, (slide.width_px, slide.height_px), wanted.tile_px, origin)
+    grid = core.make_grid(scale, slide_mpp, (slide.width_px, slide.height_px), wanted.tile_px, origin)
     survey = survey_slide(slide, slide_mpp, checkpoint)
-    laid = Laid(slide, grid, scale, survey.rule)
+    slide_grid = SlideGrid(slide, grid, scale, survey.rule)
     boxes = grid.cores()
     tissue, folds = (box_fractions(mask, boxes, survey.downsample) for mask in (survey.tissue, survey.folds))
-    left_out = _left_out(laid, tissue, folds, selection, checkpoint)
+    left_out = _left_out(slide_grid, tissue, folds, selection, checkpoint)
     candidates = left_out == ""
     side = core.region_side(wanted.region_tile_count, wanted.shard_tile_count, wanted.tile_px, wanted.halo_px)
     groups = core.group_tiles(grid, candidates, side, wanted.shard_tile_count)
-    calibration = calibrate(_sample(laid, groups, checkpoint))
+    calibration = calibrate(_sample(slide_grid, groups, checkpoint))
     um_per_px = slide_mpp * survey.downsample
     cores = find_cores(survey.tissue, um_per_px, survey.downsample) if selection.find_cores else []
     tiles = np.arange(grid.tile_count)
@@ -99,7 +99,7 @@ def plan_slide(
     metadata = {
         "slide_digest": digest,
         "slide_mpp": slide_mpp,
-        **_laid_metadata(laid, wanted, side),
+        **_grid_metadata(slide_grid, wanted, side),
         "shard_count": groups.shard_count,
         "candidate_tile_count": int(candidates.sum()),
         "calibration": asdict(calibration),
@@ -110,14 +110,14 @@ def plan_slide(
     return formats.write_plan(columns, metadata)
 
 
-def _laid_metadata(laid: Laid, wanted: GridRequest, side: int) -> dict[str, Any]:
-    grid = laid.grid
+def _grid_metadata(slide_grid: SlideGrid, wanted: GridRequest, side: int) -> dict[str, Any]:
+    grid = slide_grid.grid
     size = {"width_px": grid.width_px, "height_px": grid.height_px}
     return {
         "mpp": grid.mpp,
-        "level": laid.scale.level,
-        "downsample": laid.scale.downsample,
-        "scale": asdict(laid.scale),
+        "level": slide_grid.scale.level,
+        "downsample": slide_grid.scale.downsample,
+        "scale": asdict(slide_grid.scale),
         "grid": asdict(wanted) | size | {"region_tile_count": side, "mpp": grid.mpp, "asked_mpp": wanted.mpp},
         "columns": grid.columns,
         "rows": grid.rows,
@@ -125,29 +125,30 @@ def _laid_metadata(laid: Laid, wanted: GridRequest, side: int) -> dict[str, Any]
 
 
 def _left_out(
-    laid: Laid, tissue: Fractions, folds: Fractions, selection: Selection, checkpoint: Checkpoint
+    slide_grid: SlideGrid, tissue: Fractions, folds: Fractions, selection: Selection, checkpoint: Checkpoint
 ) -> npt.NDArray[np.str_]:
     """Why each tile is not to be read; empty for those that are."""
-    left_out = np.where(tissue < laid.rule.min_fraction, "background", "").astype("<U10")
-    left_out[~wanted_tiles(laid.grid, selection, checkpoint)] = "excluded"
+    left_out = np.where(tissue < slide_grid.rule.min_fraction, "background", "").astype("<U10")
+    left_out[~wanted_tiles(slide_grid.grid, selection, checkpoint)] = "excluded"
     if not selection.sample_tile_count:
         return left_out
 
     def is_kept(tile: int) -> bool:
         checkpoint()
-        asked = Tile(tile, laid.grid.core(tile), float(folds[tile]))
-        return judge_one(laid.slide, laid.scale, laid.grid, laid.rule, asked, selection.gate).verdict == "kept"
+        asked = Tile(tile, slide_grid.grid.core(tile), float(folds[tile]))
+        slide, scale, grid, rule = slide_grid.slide, slide_grid.scale, slide_grid.grid, slide_grid.rule
+        return judge_one(slide, scale, grid, rule, asked, selection.gate).verdict == "kept"
 
-    order = spread_order(laid.grid, np.flatnonzero(left_out == ""), selection.seed)
+    order = spread_order(slide_grid.grid, np.flatnonzero(left_out == ""), selection.seed)
     sampled = draw_sample(order, selection.sample_tile_count, is_kept)
     left_out[left_out == ""] = "unsampled"
     left_out[sampled] = ""
     return left_out
 
 
-def _sample(laid: Laid, groups: core.Grouping, checkpoint: Checkpoint) -> Pixels:
+def _sample(slide_grid: SlideGrid, groups: core.Grouping, checkpoint: Checkpoint) -> Pixels:
     """Tissue pixels (n x 3) of windows within tiles that are spread over the slide."""
-    grid, scale = laid.grid, laid.scale
+    grid, scale = slide_grid.grid, slide_grid.scale
     tiles = np.flatnonzero(groups.region >= 0)
     tiles = tiles[np.argsort(groups.region[tiles], kind="stable")]
     found = [np.empty((0, 3), np.uint8)]
@@ -162,9 +163,9 @@ def _sample(laid: Laid, groups: core.Grouping, checkpoint: Checkpoint) -> Pixels
             left // scale.unit_px * scale.unit_px, top // scale.unit_px * scale.unit_px, width, height
         )
         try:
-            pixels = middle.resample(laid.slide.read(scale.level, *middle.source()))
+            pixels = middle.resample(slide_grid.slide.read(scale.level, *middle.source()))
         except SlideUnreadable:
             continue  # Cutting lists this tile as unreadable; colours come from those that are not.
-        found.append(pixels[laid.rule.mask(pixels)])
+        found.append(pixels[slide_grid.rule.mask(pixels)])
     pixels = np.concatenate(found)
     return pixels[:: max(1, len(pixels) // SAMPLE_PIXELS)]

@@ -45,7 +45,7 @@ def test_the_true_scale_is_within_five_percent_of_the_target(slide_mpp: float, t
 def test_windows_of_one_slide_agree_where_they_overlap() -> None:
     scale = core.choose_scale((Level(3000, 3000, 1.0),), 0.23, 0.5, 128)
     assert scale.step != round(scale.step)
-    grid = core.lay_grid(scale, 0.23, (3000, 3000), 128, (-37, 11))
+    grid = core.make_grid(scale, 0.23, (3000, 3000), 128, (-37, 11))
     source = np.random.default_rng(0).integers(0, 255, (3400, 3400, 3), np.uint8)
 
     def read(_: int, x: int, y: int, width: int, height: int) -> Pixels:
@@ -63,7 +63,7 @@ def test_windows_of_one_slide_agree_where_they_overlap() -> None:
 
 def test_a_window_covers_its_box_and_the_halo() -> None:
     scale = core.choose_scale((Level(3000, 3000, 1.0),), 0.23, 0.5, 128)
-    grid = core.lay_grid(scale, 0.23, (3000, 3000), 128, (0, 0))
+    grid = core.make_grid(scale, 0.23, (3000, 3000), 128, (0, 0))
     box = grid.bounds([0, 1, grid.columns])
     window = core.window_of(box, scale, grid, 16)
     assert (window.width, window.height) == (2 * 128 + 32, 2 * 128 + 32)
@@ -76,7 +76,7 @@ def test_a_window_covers_its_box_and_the_halo() -> None:
 def test_region_positions_follow_the_levels_true_downsample() -> None:
     levels = (Level(4001, 4001, 1.0), Level(1000, 1000, 4.001))
     scale = core.choose_scale(levels, 0.25, 1.0, 64)
-    grid = core.lay_grid(scale, 0.25, (4001, 4001), 64, (0, 0))
+    grid = core.make_grid(scale, 0.25, (4001, 4001), 64, (0, 0))
     tile = grid.tile_at(3000, 3000)
     window = core.window_of(grid.core(tile), scale, grid, 0)
     assert window.x_px == window.u * 4.001
@@ -89,7 +89,7 @@ def test_every_candidate_is_in_one_region_of_one_shard_that_is_not_too_full(
     columns: int, rows: int, region_tile_count: int, shard_tile_count: int, seed: int
 ) -> None:
     scale = core.WorkingScale(0, 1.0, 1, 1)
-    grid = core.lay_grid(scale, 0.5, (columns * 64, rows * 64), 64, (0, 0))
+    grid = core.make_grid(scale, 0.5, (columns * 64, rows * 64), 64, (0, 0))
     candidates = np.random.default_rng(seed).random(grid.tile_count) < 0.4
     side = core.region_side(region_tile_count, shard_tile_count, 64, 8)
     groups = core.group_tiles(grid, candidates, side, shard_tile_count)
@@ -113,7 +113,7 @@ def test_every_candidate_is_in_one_region_of_one_shard_that_is_not_too_full(
 def test_tiles_too_many_or_too_large_are_refused() -> None:
     scale = core.WorkingScale(0, 1.0, 1, 1)
     with pytest.raises(InvalidArgument, match="more than"):
-        core.lay_grid(scale, 0.25, (200_000, 200_000), 16, (0, 0))
+        core.make_grid(scale, 0.25, (200_000, 200_000), 16, (0, 0))
     with pytest.raises(InvalidArgument, match="exceed"):
         core.region_side(4, 64, 16_384, 32)
 

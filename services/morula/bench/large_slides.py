@@ -1,4 +1,4 @@
-"""Large slides in seconds: one painted block of tissue, laid again and again over a disk, its edge cut cleanly.
+"""Large slides in seconds: one painted block of tissue, repeated over a disk, its edge cut cleanly.
 
 Painting 40 000 pixels square would take half an hour; what tiling costs depends on pixels and layout, not on which
 cells are seen.
@@ -31,8 +31,8 @@ SEED = 4_000
 
 
 @dataclass(frozen=True)
-class Laid:
-    """A slide to lay: a square with a disk of tissue in its middle."""
+class LargeSlide:
+    """A slide to write: a square with a disk of tissue in its middle."""
 
     side_px: int
     mpp: float = 0.5
@@ -53,35 +53,35 @@ class Laid:
         return self.side_px * math.sqrt(self.tissue_fraction / math.pi)
 
 
-def lay_slide(path: Path, laid: Laid) -> Path:
+def write_large_slide(path: Path, slide: LargeSlide) -> Path:
     """Writes the slide: tiled JPEG with a pyramid, generic or as Aperio does it."""
-    block, glass = _block(laid.mpp, laid.tile_px), _glass(laid.mpp, laid.tile_px)
-    with tifffile.TiffWriter(path, bigtiff=laid.side_px > 30_000) as tiff:
-        for number, side in enumerate(laid.level_sides()):
-            per_cm = 10_000 / (laid.mpp * laid.step**number)
+    block, glass = _block(slide.mpp, slide.tile_px), _glass(slide.mpp, slide.tile_px)
+    with tifffile.TiffWriter(path, bigtiff=slide.side_px > 30_000) as tiff:
+        for number, side in enumerate(slide.level_sides()):
+            per_cm = 10_000 / (slide.mpp * slide.step**number)
             tiff.write(
-                _tiles(laid, number, side, block, glass),
+                _tiles(slide, number, side, block, glass),
                 shape=(side, side, 3),
                 dtype=np.uint8,
-                tile=(laid.tile_px, laid.tile_px),
+                tile=(slide.tile_px, slide.tile_px),
                 compression="jpeg",
                 photometric="ycbcr",
                 subsampling=(2, 2),
                 resolution=(per_cm, per_cm),
                 resolutionunit="CENTIMETER",
-                subfiletype=0 if laid.aperio else int(number > 0),
-                description=_description(laid) if laid.aperio else None,
+                subfiletype=0 if slide.aperio else int(number > 0),
+                description=_description(slide) if slide.aperio else None,
                 metadata=None,
                 software="",
             )
-            if laid.aperio and number == 0:  # The second picture of an SVS file is its thumbnail, in strips.
+            if slide.aperio and number == 0:  # The second picture of an SVS file is its thumbnail, in strips.
                 tiff.write(np.full((240, 240, 3), GLASS, np.uint8), photometric="rgb", metadata=None, software="")
     return path
 
 
-def _description(laid: Laid) -> str:
-    side = laid.side_px
-    scale = f"AppMag = {10 / laid.mpp:g}|MPP = {laid.mpp:g}"
+def _description(slide: LargeSlide) -> str:
+    side = slide.side_px
+    scale = f"AppMag = {10 / slide.mpp:g}|MPP = {slide.mpp:g}"
     return f"Aperio Image Library v12.0.0\n{side}x{side} JPEG/YCbCr Q={JPEG_QUALITY}|{scale}"
 
 
@@ -101,21 +101,21 @@ def _glass(mpp: float, tile_px: int) -> Pixels:
     return np.ascontiguousarray(rgb[:tile_px, :tile_px])
 
 
-def _tiles(laid: Laid, number: int, side: int, block: Pixels, glass: Pixels) -> Iterator[bytes]:
+def _tiles(slide: LargeSlide, number: int, side: int, block: Pixels, glass: Pixels) -> Iterator[bytes]:
     """Encoded tiles of one level, row by row."""
-    tile_px, downsample = laid.tile_px, laid.step**number
+    tile_px, downsample = slide.tile_px, slide.step**number
     small = _shrunk(block, downsample)
     encoded: dict[tuple[int, int] | None, bytes] = {}
     across = -(-side // tile_px)
     for row in range(across):
         for column in range(across):
-            nearest, farthest = _distances(laid, column * tile_px, row * tile_px, downsample)
+            nearest, farthest = _distances(slide, column * tile_px, row * tile_px, downsample)
             phase = (column * tile_px % len(small), row * tile_px % len(small))
-            if nearest < laid.radius_px < farthest:
+            if nearest < slide.radius_px < farthest:
                 tissue = _periodic(small, *phase, tile_px)
-                yield _encode(np.where(_disk(laid, column, row, downsample)[..., None], tissue, glass))
+                yield _encode(np.where(_disk(slide, column, row, downsample)[..., None], tissue, glass))
                 continue
-            key = phase if farthest <= laid.radius_px else None
+            key = phase if farthest <= slide.radius_px else None
             if key not in encoded:
                 encoded[key] = _encode(glass if key is None else _periodic(small, *phase, tile_px))
             yield encoded[key]
@@ -131,20 +131,20 @@ def _periodic(small: Pixels, x: int, y: int, tile_px: int) -> Pixels:
     return small[rows[:, None], columns[None, :]]
 
 
-def _distances(laid: Laid, x: int, y: int, downsample: int) -> tuple[float, float]:
+def _distances(slide: LargeSlide, x: int, y: int, downsample: int) -> tuple[float, float]:
     """Of the tile's nearest and farthest point from the slide's middle, in level-0 pixels."""
-    middle = laid.side_px / 2
-    spans = [(start * downsample - middle, (start + laid.tile_px) * downsample - middle) for start in (x, y)]
+    middle = slide.side_px / 2
+    spans = [(start * downsample - middle, (start + slide.tile_px) * downsample - middle) for start in (x, y)]
     near = [0.0 if low <= 0 <= high else min(abs(low), abs(high)) for low, high in spans]
     return math.hypot(*near), math.hypot(*(max(abs(low), abs(high)) for low, high in spans))
 
 
-def _disk(laid: Laid, column: int, row: int, downsample: int) -> NDArray[np.bool_]:
+def _disk(slide: LargeSlide, column: int, row: int, downsample: int) -> NDArray[np.bool_]:
     x, y = (
-        (np.arange(place * laid.tile_px, (place + 1) * laid.tile_px) + 0.5) * downsample - laid.side_px / 2
+        (np.arange(place * slide.tile_px, (place + 1) * slide.tile_px) + 0.5) * downsample - slide.side_px / 2
         for place in (column, row)
     )
-    return np.asarray(x[None, :] ** 2 + y[:, None] ** 2 < laid.radius_px**2)
+    return np.asarray(x[None, :] ** 2 + y[:, None] ** 2 < slide.radius_px**2)
 
 
 def _encode(tile: Pixels) -> bytes:
