@@ -49,13 +49,13 @@ def test_of_flipped_crops_flows_turn_and_maps_of_classes_do_not(class_count: int
     """A network that says of a mirror image the mirror image of what it says, its flows pointing the other way."""
     truth = np.random.default_rng(0).normal(size=(class_count + 3, 300, 517)).astype(np.float32)
     grid = crops.plan(300, 517, 256, augment=True)
-    said = crops.cut(truth, grid)
+    outputs = crops.cut(truth, grid)
     assert {len(grid.rows), len(grid.columns)} == {3, 5}
     for n in range(grid.crop_count):
         row, column = divmod(n, len(grid.columns))
         for channel, is_turned in ((class_count, column % 2), (class_count + 1, row % 2)):
-            said[n, channel] *= -1 if is_turned else 1
-    found = gpu.blend([list(torch.from_numpy(said))], grid).numpy() if on_gpu else crops.blend(said, grid)
+            outputs[n, channel] *= -1 if is_turned else 1
+    found = gpu.blend([list(torch.from_numpy(outputs))], grid).numpy() if on_gpu else crops.blend(outputs, grid)
     assert np.abs(found - truth).max() < 1e-5
 
 

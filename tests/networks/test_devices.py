@@ -34,8 +34,8 @@ def test_the_unet_is_wholly_on_its_device() -> None:
 @pytest.mark.parametrize("augment", [False, True])
 def test_crops_are_blended_on_their_device(augment: bool) -> None:
     grid = crops.plan(300, 500, 64, augment=augment)
-    said = [[torch.zeros(3, 64, 64, device=META)] * grid.crop_count] * 2
-    assert gpu.blend(said, grid).device == META
+    outputs = [[torch.zeros(3, 64, 64, device=META)] * grid.crop_count] * 2
+    assert gpu.blend(outputs, grid).device == META
 
 
 def test_what_repeats_and_what_grows_stays_on_its_device() -> None:

@@ -25,7 +25,7 @@ from morula.networks.crop_queue import CropQueue  # noqa: E402
 from morula.segmenter import cellpose_unet, gpu, gpu_dynamics  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits, finish_there  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
-from morula.segmenter.flows import FlowModel, Flows, Said, dynamics_params  # noqa: E402
+from morula.segmenter.flows import CropOutputs, FlowModel, Flows, dynamics_params  # noqa: E402
 from morula.segmenter.gpu import GpuFlows  # noqa: E402
 from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
 
@@ -56,9 +56,9 @@ def test_crops_are_blended_as_on_the_host(device: str, size: tuple[int, int], au
     grid = crops.plan(*size, 64, augment=augment)
     random = np.random.default_rng(0)
     networks = [random.normal(size=(grid.crop_count, 4, *grid.crop)).astype(np.float32) for _ in range(2)]
-    said = [list(torch.from_numpy(network).to(device)) for network in networks]
+    outputs = [list(torch.from_numpy(network).to(device)) for network in networks]
     expected = crops.blend(np.mean(networks, axis=0), grid)
-    assert np.abs(gpu.blend(said, grid).cpu().numpy() - expected).max() < 1e-5
+    assert np.abs(gpu.blend(outputs, grid).cpu().numpy() - expected).max() < 1e-5
 
 
 class Uphill:
@@ -98,11 +98,11 @@ def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> 
     network = cellpose_unet.read_network(data_dir / "weights" / "cpnet_nuclei.pth")
     members = [cellpose_unet.UNetNetwork(network, "trained", queue.device)]
     traits = Traits(224, ("gray", "none"), float(network.diam_mean), fills_crops=False, object_um=8.0)
-    heard: list[Said] = []
+    heard: list[CropOutputs] = []
 
-    def both(said: Said) -> Flows:
-        heard.append(said)
-        return Flows.of(said)
+    def both(outputs: CropOutputs) -> Flows:
+        heard.append(outputs)
+        return Flows.of(outputs)
 
     backend = CropBackend(members, traits, queue, finish=both)
     found = same = 0
@@ -118,7 +118,7 @@ def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> 
 def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = crops.plan(90, 70, 64, whole=False)
     image = np.stack([*np.mgrid[-45:45, -35:35] / -9.0, np.full((90, 70), 5.0)]).astype(np.float32)
-    said = Said([list(torch.from_numpy(crops.cut(image, grid)))], grid, 90, 70, np.empty(0, np.float32), 1.0)
+    outputs = CropOutputs([list(torch.from_numpy(crops.cut(image, grid)))], grid, 90, 70, np.empty(0, np.float32), 1.0)
 
     def full(*_: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("no memory left")
@@ -126,18 +126,18 @@ def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch
     monkeypatch.setattr(gpu_dynamics, "find_instances", full)
     before = metrics.OUT_OF_MEMORY._value.get()
     params = DynamicsParams(flow_threshold=0, max_size_fraction=1)
-    found = GpuFlows(said).instances(params)
+    found = GpuFlows(outputs).instances(params)
     assert metrics.OUT_OF_MEMORY._value.get() == before + 1
     assert found.labels.max() == found.scores.size == 1
-    assert np.array_equal(found.labels, Flows.of(said).instances(params).labels)
+    assert np.array_equal(found.labels, Flows.of(outputs).instances(params).labels)
 
 
 def test_where_the_crops_lie_decides_which_way_is_taken() -> None:
     grid, style = crops.plan(90, 70, 64, augment=False), np.empty(0, np.float32)
     here = list(torch.zeros(grid.crop_count, 3, *grid.crop))
     on_gpu = [cast(torch.Tensor, SimpleNamespace(is_cuda=True))]
-    assert isinstance(finish_there(Said([here], grid, 90, 70, style, 1.0)), Flows)
-    assert isinstance(finish_there(Said([on_gpu], grid, 90, 70, style, 1.0)), GpuFlows)
+    assert isinstance(finish_there(CropOutputs([here], grid, 90, 70, style, 1.0)), Flows)
+    assert isinstance(finish_there(CropOutputs([on_gpu], grid, 90, 70, style, 1.0)), GpuFlows)
 
 
 def test_style_needs_no_blend(queue: CropQueue) -> None:

@@ -228,8 +228,8 @@ class CropQueue:
                 request.error = outcome
             else:
                 count = stop - start
-                said = outcome[0][place : place + count]
-                request.outputs.extend(said if len(request.crops) <= KEPT_CROPS else said.cpu())
+                outputs = outcome[0][place : place + count]
+                request.outputs.extend(outputs if len(request.crops) <= KEPT_CROPS else outputs.cpu())
                 request.styles.append(outcome[1][place : place + count])
                 request.done += count
                 place += count

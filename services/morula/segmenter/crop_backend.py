@@ -12,11 +12,11 @@ from morula.common.compute import Checkpoint
 from morula.networks.crop_queue import CropQueue, Network, computing_in
 from morula.segmenter import crops, metrics
 from morula.segmenter.channels import planes
-from morula.segmenter.flows import Flows, Found, Image, Pixels, Said, resized
+from morula.segmenter.flows import AnyFlows, CropOutputs, Flows, Image, Pixels, resized
 from morula.segmenter.gpu import GpuFlows
 from morula.segmenter.instances import Wanted
 
-Finish = Callable[[Said], Found]
+Finish = Callable[[CropOutputs], AnyFlows]
 SizeModel = Callable[[Image], float]
 """From a style vector to a diameter in px."""
 
@@ -52,7 +52,7 @@ class CropBackend:
         self._size_model = size_model
         self._finish = finish or finish_there
 
-    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Found:
+    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> AnyFlows:
         asked = wanted.flows
         began = time.perf_counter()
         shown = planes(pixels, asked.channels or self._traits.channels, wanted.calibration, asked.normalize)
@@ -66,10 +66,10 @@ class CropBackend:
         parts = crops.cut(shown, grid, mirrored=wanted.is_part)
         metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
         networks = [computing_in(network, asked.dtype) for network in self._networks]
-        found = [self._queue.run(one, parts, checkpoint, asked.batch, asked.thread_count) for one in networks]
-        outputs = [said for said, _ in found]
-        style = _unit(found[0][1].sum(axis=0))
-        return self._finish(Said(outputs, grid, pixels.shape[0], pixels.shape[1], style, rescale))
+        answers = [self._queue.run(network, parts, checkpoint, asked.batch, asked.thread_count) for network in networks]
+        maps = [crop_maps for crop_maps, _ in answers]
+        style = _unit(answers[0][1].sum(axis=0))
+        return self._finish(CropOutputs(maps, grid, pixels.shape[0], pixels.shape[1], style, rescale))
 
     def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
         if self._size_model is None:
@@ -80,9 +80,9 @@ class CropBackend:
         return self._traits.diameter_px * mpp / diameter_um if diameter_um else 1.0
 
 
-def finish_there(said: Said) -> Found:
+def finish_there(outputs: CropOutputs) -> AnyFlows:
     """The way from crops to instances that suits where the crops lie: all but CUDA is left for the processor."""
-    return GpuFlows(said) if said.outputs[0][0].is_cuda else Flows.of(said)
+    return GpuFlows(outputs) if outputs.maps[0][0].is_cuda else Flows.of(outputs)
 
 
 def _unit(vector: Image) -> Image:

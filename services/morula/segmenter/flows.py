@@ -24,8 +24,8 @@ Pixels = NDArray[np.uint8]
 _STEPS = 200
 
 
-class Found(Protocol):
-    """What a backend has found in an image, wherever it lies."""
+class AnyFlows(Protocol):
+    """Flows of an image, on the host or on a device, from which objects are made."""
 
     @property
     def style(self) -> Image:
@@ -41,10 +41,10 @@ class Found(Protocol):
 
 
 @dataclass(frozen=True)
-class Said:
-    """What networks say of an image's crops, where their device left it."""
+class CropOutputs:
+    """Network outputs for an image's crops, on the device that made them."""
 
-    outputs: Sequence[Sequence[Tensor]]
+    maps: Sequence[Sequence[Tensor]]
     """By network, by crop: (channels, height, width); the last three are flow and probability."""
     grid: crops.CropGrid
     height: int
@@ -66,13 +66,13 @@ class Flows:
     rescale: float = 1.0
 
     @classmethod
-    def of(cls, said: Said) -> Flows:
+    def of(cls, outputs: CropOutputs) -> Flows:
         """One image of all crops, at the image's own scale."""
-        outputs = [np.stack([crop.cpu().numpy() for crop in network]) for network in said.outputs]
-        blended = crops.blend(np.mean(outputs, axis=0) if len(outputs) > 1 else outputs[0], said.grid)
-        if said.rescale != 1:
-            blended = resized(blended, said.height, said.width)
-        return cls(blended[-3:-1], blended[-1], said.style, said.rescale)
+        maps = [np.stack([crop.cpu().numpy() for crop in network]) for network in outputs.maps]
+        blended = crops.blend(np.mean(maps, axis=0) if len(maps) > 1 else maps[0], outputs.grid)
+        if outputs.rescale != 1:
+            blended = resized(blended, outputs.height, outputs.width)
+        return cls(blended[-3:-1], blended[-1], outputs.style, outputs.rescale)
 
     def instances(self, params: DynamicsParams) -> Instances:
         """Objects, each with its mean probability as score."""
@@ -83,7 +83,7 @@ class Flows:
 class Backend(Protocol):
     """All that a network of flows has to offer."""
 
-    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> Found: ...
+    def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> AnyFlows: ...
 
     def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
         """Size of objects by the style of their image; 0 where there is no model of it."""

@@ -17,23 +17,23 @@ from torch.nn import functional
 from morula.networks import metrics
 from morula.segmenter import crops, gpu_dynamics
 from morula.segmenter.dynamics import DynamicsParams, fill_and_drop_small
-from morula.segmenter.flows import Flows, Image, Said, mean_scores
+from morula.segmenter.flows import CropOutputs, Flows, Image, mean_scores
 from morula.segmenter.instances import Instances
 
 
 @dataclass(frozen=True)
 class GpuFlows:
-    """What networks say of crops, still in pieces, on their device."""
+    """Network outputs per crop, not yet joined, on their device."""
 
-    said: Said
+    outputs: CropOutputs
 
     @property
     def style(self) -> Image:
-        return self.said.style
+        return self.outputs.style
 
     @property
     def rescale(self) -> float:
-        return self.said.rescale
+        return self.outputs.rescale
 
     def instances(self, params: DynamicsParams) -> Instances:
         """Objects, each with its mean probability as score; found on the host where the device's memory does not do."""
@@ -43,13 +43,13 @@ class GpuFlows:
             metrics.OUT_OF_MEMORY.inc()
         # Here, and not above, where the error still holds what did not fit.
         torch.cuda.empty_cache()
-        return Flows.of(self.said).instances(params)
+        return Flows.of(self.outputs).instances(params)
 
     @torch.inference_mode()
     def _on_gpu(self, params: DynamicsParams) -> Instances:
-        blended = blend(self.said.outputs, self.said.grid)
+        blended = blend(self.outputs.maps, self.outputs.grid)
         if self.rescale != 1:
-            size = (self.said.height, self.said.width)
+            size = (self.outputs.height, self.outputs.width)
             blended = functional.interpolate(blended[None], size, mode="bilinear", align_corners=False)[0]
         return instances(blended[-3:-1], blended[-1], params)
 
@@ -63,24 +63,24 @@ def instances(flow: Tensor, probability: Tensor, params: DynamicsParams) -> Inst
 
 def blend(outputs: Sequence[Sequence[Tensor]], grid: crops.CropGrid) -> Tensor:
     """One image (channels, height, width) of the mean of networks: crops add up to rows, rows to the image."""
-    said = torch.stack([torch.stack(list(network)) for network in outputs]).mean(0)
-    said = _upright(said.view(len(grid.rows), len(grid.columns), *said.shape[1:]), grid)
-    taper_y, taper_x, weight = (torch.from_numpy(array).to(said) for array in crops.tapers(grid))
-    strips = said.new_zeros((*said.shape[:1], *said.shape[2:4], grid.padded[1]))
+    crop_maps = torch.stack([torch.stack(list(network)) for network in outputs]).mean(0)
+    crop_maps = _upright(crop_maps.view(len(grid.rows), len(grid.columns), *crop_maps.shape[1:]), grid)
+    taper_y, taper_x, weight = (torch.from_numpy(array).to(crop_maps) for array in crops.tapers(grid))
+    strips = crop_maps.new_zeros((*crop_maps.shape[:1], *crop_maps.shape[2:4], grid.padded[1]))
     for column, x in enumerate(grid.columns):
-        strips[..., x : x + grid.crop[1]] += said[:, column] * taper_x
-    total = said.new_zeros((said.shape[2], *grid.padded))
+        strips[..., x : x + grid.crop[1]] += crop_maps[:, column] * taper_x
+    total = crop_maps.new_zeros((crop_maps.shape[2], *grid.padded))
     for row, y in enumerate(grid.rows):
         total[:, y : y + grid.crop[0]] += strips[row] * taper_y[:, None]
     inner = (slice(grid.top_px, grid.top_px + grid.height), slice(grid.left_px, grid.left_px + grid.width))
     return total[:, *inner] / weight[inner]
 
 
-def _upright(said: Tensor, grid: crops.CropGrid) -> Tensor:
+def _upright(crop_maps: Tensor, grid: crops.CropGrid) -> Tensor:
     """(rows, columns, channels, height, width): crops that were seen flipped are flipped back, as are their flows."""
     if grid.is_flipped:
-        said[:, 1::2] = said[:, 1::2].flip(-2)
-        said[1::2] = said[1::2].flip(-1)
-        said[:, 1::2, crops.DY] *= -1
-        said[1::2, :, crops.DX] *= -1
-    return said
+        crop_maps[:, 1::2] = crop_maps[:, 1::2].flip(-2)
+        crop_maps[1::2] = crop_maps[1::2].flip(-1)
+        crop_maps[:, 1::2, crops.DY] *= -1
+        crop_maps[1::2, :, crops.DX] *= -1
+    return crop_maps
