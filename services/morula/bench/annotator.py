@@ -90,7 +90,7 @@ def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
     """Pages of similar cells, odd ones marked, the model on all that was shown; later pages come labelled."""
     clock, board = _Clock(times_s), task.board()
     rows, numbers, shown = (np.zeros(0, np.int64) for _ in range(3))
-    past: list[pages.Place] = []
+    past: list[pages.PagePlace] = []
     layers: pages.Layers | None = None
     while not clock.over:
         wish = pages.Wish(cell_count=PAGE_CELLS, seed=task.seed)
@@ -160,7 +160,7 @@ def by_clusters(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
     assigned = assign(task.other_matrix, leaf_model(task.matrix, task.clustered.leaf, task.clustered.tree))
     names: dict[int, int] = {}
     rows = np.zeros(0, np.int64)
-    past: list[pages.Place] = []
+    past: list[pages.PagePlace] = []
     sizes = {node: task.clustered.tree.node(node).cell_count for node in set(board.node_of_leaf.tolist())}
     for node in sorted(sizes, key=lambda node: (-sizes[node], node)):
         page = pages.next_page(board, None, rows, past, pages.Wish(PAGE_CELLS, node, seed=task.seed))

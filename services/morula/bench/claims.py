@@ -115,7 +115,7 @@ class Sitting:
 
     def __init__(self, slide: Painted) -> None:
         self._slide = slide
-        self._past: list[pages.Place] = []
+        self._past: list[pages.PagePlace] = []
         self._layers: pages.Layers | None = None
         self.shown_rows = np.zeros(0, np.int64)
         self._seen = Seen(*(np.zeros(0, np.int64) for _ in range(5)))

@@ -32,8 +32,8 @@ DIGEST = "0" * 64
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What one way came to."""
+class WayResult:
+    """Which tiles one way read and kept, and what it took."""
 
     cpu_s: float
     read: frozenset[int]
@@ -44,7 +44,7 @@ class Cut:
         return 1000 * self.cpu_s / max(1, len(self.kept))
 
 
-def plain_way(path: Path, folder: Path, edge_px: int, count: int, seed: int = 0) -> tuple[Cut, int]:
+def plain_way(path: Path, folder: Path, edge_px: int, count: int, seed: int = 0) -> tuple[WayResult, int]:
     """`count` tiles of the grid drawn at random, the plain way, and how many tiles the grid has."""
     with OpenSlideSlide(path) as slide:
         columns, rows = slide.width_px // edge_px, slide.height_px // edge_px
@@ -60,7 +60,7 @@ def plain_way(path: Path, folder: Path, edge_px: int, count: int, seed: int = 0)
             with Image.open(folder / "tile.png") as stored:
                 if is_kept(np.array(stored)):
                     kept.add(tile)
-        return Cut(time.process_time() - began, frozenset(map(int, drawn)), frozenset(kept)), columns * rows
+        return WayResult(time.process_time() - began, frozenset(map(int, drawn)), frozenset(kept)), columns * rows
 
 
 def is_kept(pixels: NDArray[np.uint8]) -> bool:
@@ -76,7 +76,7 @@ def is_kept(pixels: NDArray[np.uint8]) -> bool:
     )
 
 
-def our_way(path: Path, folder: Path, mpp: float, gate: Gate = "paper") -> Cut:
+def our_way(path: Path, folder: Path, mpp: float, gate: Gate = "paper") -> WayResult:
     """The whole slide, from opening it to the last shard on disk. Loops are compiled before, as a server does it."""
     kernels.warm()
     began = time.process_time()
@@ -89,7 +89,7 @@ def our_way(path: Path, folder: Path, mpp: float, gate: Gate = "paper") -> Cut:
             verdicts = dict(zip(tiles["tile"].to_pylist(), tiles["verdict"].to_pylist(), strict=True))
             read |= verdicts.keys()
             kept |= {tile for tile, verdict in verdicts.items() if verdict == "kept"}
-    return Cut(time.process_time() - began, frozenset(read), frozenset(kept))
+    return WayResult(time.process_time() - began, frozenset(read), frozenset(kept))
 
 
 def plan_of(slide: Slide, mpp: float) -> Plan:

@@ -23,7 +23,7 @@ SOURCE_BLOCK_PX = 4096  # Source pixels along what is read at once: 48 MiB.
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Lines = Sequence[int]
-Place = tuple[int, int, int, int]  # x, y, width, height in working pixels, from a window's corner
+WindowBox = tuple[int, int, int, int]  # x, y, width, height in working pixels, from a window's corner
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class SourceWindow:
         columns = slice(max(0, round(left)), max(round(left) + 1, round(right)))
         return slice(max(0, round(top)), max(round(top) + 1, round(bottom))), columns
 
-    def around(self, box: Box, halo_px: int) -> Place:
+    def around(self, box: Box, halo_px: int) -> WindowBox:
         """A level-0 box and its halo as a place in the window's pixels, cut off at the window."""
         rows, columns = self.place(box)
         left, top = max(0, columns.start - halo_px), max(0, rows.start - halo_px)
@@ -229,7 +229,7 @@ class Decoded:
     """Working pixels, and the parts of them, from their own corner, that could not be read and are white."""
 
     pixels: Pixels
-    unreadable: tuple[Place, ...]
+    unreadable: tuple[WindowBox, ...]
 
     def part(self, x: int, y: int, width: int, height: int) -> "Decoded":
         """A rectangle of it."""
@@ -247,7 +247,7 @@ class Decoded:
 def salvage(
     size: tuple[int, int],
     read: Callable[[int, int, int, int], Pixels],
-    places: Sequence[Place],
+    places: Sequence[WindowBox],
     lines: tuple[Lines, Lines],
 ) -> Decoded:
     """Reads these places of an area; one that fails is read again in parts, split at `lines` (x, then y)."""
@@ -269,12 +269,12 @@ def salvage(
     return Decoded(pixels, tuple(unreadable))
 
 
-def blocks(size: tuple[int, int], block_px: int) -> list[Place]:
+def blocks(size: tuple[int, int], block_px: int) -> list[WindowBox]:
     """An area in squares, from its own corner, so that what is read at once stays small."""
     return _parts((0, 0, *size), range(0, size[0], block_px), range(0, size[1], block_px))
 
 
-def _parts(place: Place, x_lines: Lines, y_lines: Lines) -> list[Place]:
+def _parts(place: WindowBox, x_lines: Lines, y_lines: Lines) -> list[WindowBox]:
     """A rectangle cut along lines."""
     x, y, width, height = place
     columns = [x, *(line for line in x_lines if x < line < x + width), x + width]
@@ -285,7 +285,7 @@ def _parts(place: Place, x_lines: Lines, y_lines: Lines) -> list[Place]:
 def decode(
     window: SourceWindow,
     tile_px: int,
-    places: Sequence[Place],
+    places: Sequence[WindowBox],
     read: Callable[[int, int, int, int, int], Pixels],
 ) -> Decoded:
     """The pixels of these places of a window; the rest, and tiles that cannot be read, are white."""

@@ -195,7 +195,7 @@ def _as_decoded(slide: Slide, plan: Plan, tiles: list[Tile], gate: Gate) -> Regi
     return Region(judged, pack(slide, inner, _places(plan, inner, kept), pixels))
 
 
-def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.Place]:
+def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[core.WindowBox]:
     """What of a region is read, in working px from its corner: all, or only its tiles with their halo where few."""
     bounds = plan.grid.bounds([tile.number for tile in tiles])
     boxes = [tile.core for tile in tiles]
@@ -204,7 +204,7 @@ def _places(plan: Plan, window: core.SourceWindow, tiles: list[Tile]) -> list[co
     return [window.around(box, plan.halo_px) for box in boxes]
 
 
-def _blocks(plan: Plan, window: core.SourceWindow) -> list[core.Place]:
+def _blocks(plan: Plan, window: core.SourceWindow) -> list[core.WindowBox]:
     return core.blocks((window.width, window.height), max(1, int(core.SOURCE_BLOCK_PX / plan.scale.step)))
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from morula.common.compiled import compiled, fused
 
-Row = NDArray[np.float32]
-Rows = NDArray[np.float32]
+FloatRow = NDArray[np.float32]
+FloatRows = NDArray[np.float32]
 Layer = NDArray[np.float32]
 Layers = NDArray[np.float32]  # Red, green, blue, and the share of tissue.
 Places = NDArray[np.int64]  # Rows of y, x.
@@ -22,7 +22,7 @@ LEAST_SHARE = np.float32(1e-3)
 
 @compiled
 def raise_ratio(
-    best: Layer, layers: Layers, block: Places, line: Places, sides: Places, bounds: Row, means: Layers
+    best: Layer, layers: Layers, block: Places, line: Places, sides: Places, bounds: FloatRow, means: Layers
 ) -> None:
     """Raises `best` where lines of one direction are denser than those beside them, in the colour that says least.
 
@@ -30,7 +30,7 @@ def raise_ratio(
     margin on every side, far enough for the places along a `line` and for those of the lines beside it: `sides` has
     those on its one side, then as many on its other. `bounds` are the least share of tissue of a line, the least of
     those beside it, the least sum of a line's densities, and what is added to each density.
-    `means` is room for the lines' own, row by row.
+    `means` is scratch memory for the lines' means, row by row.
     """
     (top, left), (height, width) = block[0], block[1]
     reach = int(np.max(np.abs(sides)))
@@ -48,7 +48,7 @@ def raise_ratio(
 
 
 @fused
-def _means(layers: Layers, top: int, left: int, width: int, line: Places, error: np.float32, means: Rows) -> None:
+def _means(layers: Layers, top: int, left: int, width: int, line: Places, error: np.float32, means: FloatRows) -> None:
     """Densities of the lines whose middles are a row from (left, top) on, and their shares of tissue."""
     weight, whole = np.float32(1 / len(line)), len(line) // 3 * 3
     for layer in range(LAYER_COUNT):
@@ -73,7 +73,9 @@ def _means(layers: Layers, top: int, left: int, width: int, line: Places, error:
 
 
 @compiled
-def _raise_beside(own: Rows, left: int, there: Rows, there_left: int, least_tissue: np.float32, beside: Row) -> None:
+def _raise_beside(
+    own: FloatRows, left: int, there: FloatRows, there_left: int, least_tissue: np.float32, beside: FloatRow
+) -> None:
     """Raises `beside` to the least ratio of a row of lines to the lines there, where those lie on tissue."""
     stop, there_stop = left + len(beside), there_left + len(beside)
     red, green, blue = own[0][left:stop], own[1][left:stop], own[2][left:stop]
@@ -88,7 +90,7 @@ def _raise_beside(own: Rows, left: int, there: Rows, there_left: int, least_tiss
 
 @compiled
 def _raise_best(
-    own: Rows, left: int, beside: Rows, least_tissue: np.float32, least_density: np.float32, best: Row
+    own: FloatRows, left: int, beside: FloatRows, least_tissue: np.float32, least_density: np.float32, best: FloatRow
 ) -> None:
     """Raises `best` to the ratio on the side that says less, where there is a line of dense tissue."""
     stop = left + len(best)

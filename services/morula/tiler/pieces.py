@@ -9,7 +9,7 @@ import numpy as np
 from morula.common.errors import SlideUnreadable
 from morula.common.jpeg import header_of
 from morula.common.pixels import Piece, encode_pieces
-from morula.tiler.core import Decoded, Place, SourceWindow
+from morula.tiler.core import Decoded, SourceWindow, WindowBox
 from morula.tiler.planes import count_marks
 from morula.tiler.slide import Area, Slide, StoredTile
 
@@ -17,7 +17,7 @@ END = b"\xff\xd9"
 
 
 def hand_on(
-    slide: Slide, window: SourceWindow, places: Sequence[Place], decoded_places: Sequence[Place]
+    slide: Slide, window: SourceWindow, places: Sequence[WindowBox], decoded_places: Sequence[WindowBox]
 ) -> list[Piece] | None:
     """The slide's own JPEG tiles, without decoding more of them than was decoded already; None where that cannot be.
 
@@ -51,7 +51,7 @@ def _piece(tile: StoredTile, jpeg: bytes, area: Area) -> Piece:
     return Piece(left, top, tile.area.width_px, tile.area.height_px, "jpeg", jpeg)
 
 
-def pack(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: Decoded) -> list[Piece]:
+def pack(slide: Slide, window: SourceWindow, places: Sequence[WindowBox], decoded: Decoded) -> list[Piece]:
     """Lossless pieces of a region. JPEG tiles are a tenth as large as packed pixels, and nobody has to pack them."""
     if window.scale.step == 1 and not decoded.unreadable:
         # A file that is cut short while it is read has its pixels here already, and its bytes no more.
@@ -62,7 +62,7 @@ def pack(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: D
     return encode_pieces(decoded.pixels)
 
 
-def _untouched(slide: Slide, window: SourceWindow, places: Sequence[Place], decoded: Decoded) -> list[Piece] | None:
+def _untouched(slide: Slide, window: SourceWindow, places: Sequence[WindowBox], decoded: Decoded) -> list[Piece] | None:
     """The slide's own tiles, None where it has none that stand alone."""
     touched, level = _touched(slide, window, places), window.scale.level
     # At the least one: a region of nothing but edges is smaller packed as a whole.
@@ -70,14 +70,14 @@ def _untouched(slide: Slide, window: SourceWindow, places: Sequence[Place], deco
     return _handed_on(touched or [], Area(*window.source()), decoded) if alone and all(alone) else None
 
 
-def _touched(slide: Slide, window: SourceWindow, places: Sequence[Place]) -> list[StoredTile] | None:
+def _touched(slide: Slide, window: SourceWindow, places: Sequence[WindowBox]) -> list[StoredTile] | None:
     """The slide's own tiles that these places of a window lie on; None where they are no JPEG tiles."""
     area = Area(*window.source())
     tiles = slide.jpeg_tiles(window.scale.level, area)
     return None if tiles is None else [*compress(found := list(tiles), _touch(found, area, places))]
 
 
-def _touch(tiles: Sequence[StoredTile], area: Area, places: Sequence[Place]) -> list[bool]:
+def _touch(tiles: Sequence[StoredTile], area: Area, places: Sequence[WindowBox]) -> list[bool]:
     """Which of an area's tiles these places of it lie on."""
     left, top, width, height = np.array([tile.area for tile in tiles]).reshape(-1, 4, 1).transpose(1, 0, 2)
     x, y, wide, tall = np.array(places).reshape(-1, 4).T

@@ -15,7 +15,7 @@ Pixels = NDArray[np.uint8]
 Plane = NDArray[np.uint8]
 Colours = NDArray[np.uint8]  # Red, green and blue of all pixels, each by itself.
 Mask = NDArray[np.bool_]
-Row = NDArray[np.uint8]
+ByteRow = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 Inks = NDArray[np.int64]  # The least and the most hue, saturation and value of each.
 Sixteens = NDArray[np.uint16]
@@ -143,13 +143,13 @@ def write_grey(pixels: Pixels, grey: Plane, left: int, top: int) -> None:
 
 
 @compiled
-def _split_row(flat: Row, red: Row, green: Row, blue: Row) -> None:
+def _split_row(flat: ByteRow, red: ByteRow, green: ByteRow, blue: ByteRow) -> None:
     for i in range(len(red)):
         red[i], green[i], blue[i] = flat[3 * i], flat[3 * i + 1], flat[3 * i + 2]
 
 
 @compiled
-def _weigh(red: Row, green: Row, blue: Row, weights: Weights, out: Sixteens) -> None:
+def _weigh(red: ByteRow, green: ByteRow, blue: ByteRow, weights: Weights, out: Sixteens) -> None:
     by_red, by_green, by_blue, more = weights
     for i in range(len(out)):
         warm = np.uint16(np.uint16(np.uint16(red[i]) * by_red) + np.uint16(np.uint16(green[i]) * by_green))
@@ -157,7 +157,7 @@ def _weigh(red: Row, green: Row, blue: Row, weights: Weights, out: Sixteens) -> 
 
 
 @compiled
-def _join(high: Sixteens, low: Sixteens, grey: Row) -> None:
+def _join(high: Sixteens, low: Sixteens, grey: ByteRow) -> None:
     for x in range(len(grey)):
         grey[x] = np.uint16(high[x] + (low[x] >> np.uint16(8))) >> np.uint16(7)
 
@@ -195,7 +195,7 @@ def shrink(pixels: Pixels, small: Pixels, left: int, top: int) -> Sums:
 
 
 @compiled
-def _add_pair(one: Row, other: Row, pairs: Sixteens) -> None:
+def _add_pair(one: ByteRow, other: ByteRow, pairs: Sixteens) -> None:
     for x in range(len(pairs)):
         pairs[x] = np.uint16(one[x]) + np.uint16(other[x])
 
@@ -219,7 +219,7 @@ def _average(upper: Sixteens, lower: Sixteens, means: Sixteens) -> None:
 
 
 @compiled
-def _pick(means: Sixteens, out: Row) -> None:
+def _pick(means: Sixteens, out: ByteRow) -> None:
     for x in range(len(out) // 3):
         out[3 * x], out[3 * x + 1], out[3 * x + 2] = means[12 * x], means[12 * x + 1], means[12 * x + 2]
 
@@ -243,7 +243,7 @@ def count_outside(grey: Plane, low: int, high: int) -> tuple[int, int]:
 
 
 @compiled
-def count_marks(coded: Row) -> int:
+def count_marks(coded: ByteRow) -> int:
     """How many bytes 255 are not followed by a zero; the last byte is followed by nothing."""
     count = np.int32(0)
     for place in range(len(coded) - 1):

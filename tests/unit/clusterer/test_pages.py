@@ -28,7 +28,7 @@ def layers(confidence: np.ndarray) -> Layers:
 
 
 def test_the_biggest_clusters_come_first_each_once(board: Board) -> None:
-    past: list[pages.Place] = []
+    past: list[pages.PagePlace] = []
     sizes = []
     for _ in range(pages.FIRST_PAGES):
         page = next_page(board, None, NOTHING, past, Wish())
@@ -57,7 +57,7 @@ def test_then_where_most_cells_are_least_sure(board: Board) -> None:
 def test_no_row_is_shown_twice_until_all_were_seen(board: Board) -> None:
     rng = np.random.default_rng(0)
     shown = NOTHING
-    past: list[pages.Place] = []
+    past: list[pages.PagePlace] = []
     for _ in range(ROWS):
         page = next_page(board, layers(rng.integers(0, 255, ROWS)), shown, past, Wish())
         if page is None:

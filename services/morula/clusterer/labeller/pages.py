@@ -23,7 +23,7 @@ FATIGUE = 1.0
 """How much less a small cluster draws with each page that came from it."""
 
 Reason = Literal["largest_cluster", "least_sure", "requested"]
-Place = tuple[int, int]
+PagePlace = tuple[int, int]
 """Node and leaf of a page."""
 
 
@@ -37,7 +37,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the person asked for."""
+    """What the annotator asked for."""
 
     cell_count: int = PAGE_CELLS
     node_id: int = 0
@@ -51,12 +51,14 @@ class Page:
     rows: Rows
     classes: Rows
     confidence: NDArray[np.float64]
-    place: Place
+    place: PagePlace
     worth: float
     reason: Reason
 
 
-def next_page(board: Board, layers: Layers | None, seen_rows: Rows, past: Sequence[Place], wish: Wish) -> Page | None:
+def next_page(
+    board: Board, layers: Layers | None, seen_rows: Rows, past: Sequence[PagePlace], wish: Wish
+) -> Page | None:
     """The page that is worth most now; None where nothing is left to show."""
     unseen = np.ones(len(board.leaf), bool)
     unseen[seen_rows] = False
@@ -78,7 +80,7 @@ def next_page(board: Board, layers: Layers | None, seen_rows: Rows, past: Sequen
     )
 
 
-def worth(board: Board, layers: Layers | None, unseen: NDArray[np.bool_], place: Place) -> float:
+def worth(board: Board, layers: Layers | None, unseen: NDArray[np.bool_], place: PagePlace) -> float:
     """Share of all cells that lie in the page's cluster and are not sure."""
     if not len(board.leaf):
         return 0.0
@@ -86,8 +88,8 @@ def worth(board: Board, layers: Layers | None, unseen: NDArray[np.bool_], place:
 
 
 def _chosen(
-    board: Board, layers: Layers | None, unseen: NDArray[np.bool_], past: Sequence[Place]
-) -> tuple[Place, Reason] | None:
+    board: Board, layers: Layers | None, unseen: NDArray[np.bool_], past: Sequence[PagePlace]
+) -> tuple[PagePlace, Reason] | None:
     left = np.bincount(board.leaf[unseen], minlength=NOISE_LEAF + 1)[: len(board.node_of_leaf)]
     if not left.any():
         return None
@@ -98,7 +100,7 @@ def _chosen(
     return (int(board.node_of_leaf[leaf]), leaf), "least_sure"
 
 
-def _largest_unvisited(board: Board, left: Rows, unseen: NDArray[np.bool_], past: Sequence[Place]) -> int | None:
+def _largest_unvisited(board: Board, left: Rows, unseen: NDArray[np.bool_], past: Sequence[PagePlace]) -> int | None:
     """The biggest cluster of which nobody saw a cell or a page."""
     shown = node_of_rows(board.leaf, board.node_of_leaf, np.flatnonzero(~unseen))
     looked_at = {node for node, _ in past} | set(shown.tolist())
@@ -114,7 +116,7 @@ def _least_sure(
     layers: Layers | None,
     unseen: NDArray[np.bool_],
     left: Rows,
-    past: Sequence[Place],
+    past: Sequence[PagePlace],
 ) -> int:
     """The small cluster with most cells that are not sure; one that was shown draws less, the last one never again."""
     unsure = np.bincount(board.leaf[unseen & _unsure(board, layers)], minlength=NOISE_LEAF + 1)[: len(left)]
@@ -129,12 +131,12 @@ def _least_sure(
     return int(draw.argmax())
 
 
-def _requested(board: Board, unseen: NDArray[np.bool_], wish: Wish) -> tuple[Place, Reason] | None:
+def _requested(board: Board, unseen: NDArray[np.bool_], wish: Wish) -> tuple[PagePlace, Reason] | None:
     place = (wish.node_id, WHOLE_CLUSTER)
     return (place, "requested") if (unseen & _inside(board, place)).any() else None
 
 
-def _inside(board: Board, place: Place) -> NDArray[np.bool_]:
+def _inside(board: Board, place: PagePlace) -> NDArray[np.bool_]:
     node, leaf = place
     if leaf != WHOLE_CLUSTER:
         return np.asarray(board.leaf == leaf)
@@ -154,5 +156,5 @@ def _known(classes: Bytes) -> Rows:
     return np.where(classes > 250, 0, classes).astype(np.int64)
 
 
-def _seed(wish: Wish, place: Place, past: Sequence[Place]) -> int:
+def _seed(wish: Wish, place: PagePlace, past: Sequence[PagePlace]) -> int:
     return int(np.random.SeedSequence([abs(wish.seed), place[0], place[1], len(past)]).generate_state(1)[0])
