@@ -23,7 +23,6 @@ Metadata = dict[str, Any]
 METADATA = b"morula"
 
 STATES = ("whole", "truncated", "slide_edge")
-TILE_VERDICTS = ("kept", "background", "blurred", "artefact", "poor", "unreadable", "excluded", "unsampled")
 SLIDE_VERDICTS = ("tissue", "no_tissue")
 NOISE_LEAF = 65535
 """Leaf of a row that lies too far from every leaf."""
