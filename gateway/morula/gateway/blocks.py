@@ -13,8 +13,8 @@ def cells_in_box(view: ClusteringView, slide: SlideRows, bbox: str, limit: int) 
     """Cells whose centroid lies in the box, in row order, no more than `limit`; all places are level-0 px."""
     x_start, y_start, x_stop, y_stop = parse_box(bbox)
     inside = (slide.x_px >= x_start) & (slide.x_px < x_stop) & (slide.y_px >= y_start) & (slide.y_px < y_stop)
-    found = np.flatnonzero(inside)
-    shown = found[:limit]
+    inside_rows = np.flatnonzero(inside)
+    shown = inside_rows[:limit]
     described = zip(shown.tolist(), slide.cell_ids(shown), slide.rings(shown), strict=True)
     cells = [
         Cell(
@@ -27,7 +27,7 @@ def cells_in_box(view: ClusteringView, slide: SlideRows, bbox: str, limit: int) 
         )
         for row, cell_id, ring in described
     ]
-    return Cells(cells=cells, truncated=len(shown) < len(found), total_count=len(found))
+    return Cells(cells=cells, truncated=len(shown) < len(inside_rows), total_count=len(inside_rows))
 
 
 def parse_box(bbox: str) -> tuple[float, float, float, float]:

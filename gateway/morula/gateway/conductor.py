@@ -25,7 +25,7 @@ from morula.common.errors import Unavailable
 from morula.common.telemetry import log
 from morula.gateway.beats import Beats
 from morula.gateway.ledger import holds, jobs
-from morula.gateway.ledger.engine import LAYING_TIMEOUT_S, Ledger, enter_wal
+from morula.gateway.ledger.engine import MIGRATION_BUSY_TIMEOUT_S, Ledger, enter_wal
 from morula.gateway.ledger.holds import HeldLedger, Hold
 from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.ended import tell_of_end
@@ -240,4 +240,4 @@ def prepare_sqlite(url: str) -> None:
         return
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(parsed.database)) as connection:
-        enter_wal(connection, LAYING_TIMEOUT_S)
+        enter_wal(connection, MIGRATION_BUSY_TIMEOUT_S)

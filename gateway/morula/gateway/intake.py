@@ -61,7 +61,7 @@ class Intake:
         self._burial = Burial(ledger, store)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def take_files(self, parts: Sequence[IncomingFile], said: Description) -> tuple[Record, bool]:
+    async def take_files(self, parts: Sequence[IncomingFile], description: Description) -> tuple[Record, bool]:
         """A slide of these files, which are copied to the store; False where it is there already."""
         names = [part.name for part in parts]
         if len(set(names)) != len(names):
@@ -73,7 +73,7 @@ class Intake:
         digest = slide_digest([(part.name, part.sha256, part.size_bytes) for part in parts], entry_of(names))
         rows = [self._row(digest, part) for part in parts]
         async with self._lock(digest):
-            known = await self._known(digest, said)
+            known = await self._known(digest, description)
             if known is not None:
                 await self._mend(known, rows, parts)
                 return known, False
@@ -85,7 +85,7 @@ class Intake:
                 for part, row in zip(parts, rows, strict=True):
                     stored.append(await self._put(row, part, parts))
                 await asyncio.to_thread(check_unchanged, parts)
-                return await self._inspect_and_keep(digest, rows, said, upload_id)
+                return await self._inspect_and_keep(digest, rows, description, upload_id)
             except Exception as error:
                 # What no reader takes for a slide nobody else can have as one. After any other failure it stays:
                 # another gateway may have found it and rest on it by now.
@@ -93,7 +93,7 @@ class Intake:
                 await self._forget(upload_id, [one.key for one in stored if one.created] if is_no_slide else [])
                 raise
 
-    async def take_key(self, key: str, said: Description) -> tuple[Record, bool]:
+    async def take_key(self, key: str, description: Description) -> tuple[Record, bool]:
         """A slide that lies in the store already, and stays there whatever it turns out to be."""
         try:
             stored = await asyncio.to_thread(self._store.stat, key)
@@ -107,9 +107,9 @@ class Intake:
         digest = slide_digest([(name, stored.sha256, stored.size_bytes)], name)
         row = {"name": name, "key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes}
         async with self._lock(digest):
-            known = await self._known(digest, said)
+            known = await self._known(digest, description)
             if known is None:
-                return await self._inspect_and_keep(digest, [row], said, None)
+                return await self._inspect_and_keep(digest, [row], description, None)
             await self._mend(known, [row], None)
             return known, False
 
@@ -138,10 +138,10 @@ class Intake:
     def _lock(self, digest: str) -> asyncio.Lock:
         return self._locks.setdefault(digest, asyncio.Lock())
 
-    async def _known(self, digest: str, said: Description) -> Record | None:
+    async def _known(self, digest: str, description: Description) -> Record | None:
         """The slide if it is here already, described as the person describes it now."""
         known = await self._ledger.read(slides.find_slide, self._project, digest)
-        stated = {name: value for name, value in asdict(said).items() if value is not None}
+        stated = {name: value for name, value in asdict(description).items() if value is not None}
         if known is not None and known["deleting_since"] is not None:
             raise Conflict("This slide is being deleted; once it is gone it can be taken in again.")
         if known is None or not stated:
@@ -156,26 +156,26 @@ class Intake:
         return {"name": part.name, "key": key, "sha256": part.sha256, "size_bytes": part.size_bytes}
 
     async def _inspect_and_keep(
-        self, digest: str, rows: Sequence[FileRecord], said: Description, upload_id: str | None
+        self, digest: str, rows: Sequence[FileRecord], description: Description, upload_id: str | None
     ) -> tuple[Record, bool]:
         entry = entry_of([row["name"] for row in rows])
-        reference = slide_ref({"digest": digest, "entry": entry}, rows, said.mpp)
-        found = await self._inspect(InspectSlideRequest(slide=reference))
+        reference = slide_ref({"digest": digest, "entry": entry}, rows, description.mpp)
+        inspected = await self._inspect(InspectSlideRequest(slide=reference))
         values = {
             "project_id": self._project,
             "digest": digest,
-            "name": said.name or PurePosixPath(entry).name,
+            "name": description.name or PurePosixPath(entry).name,
             "entry": entry,
             "size_bytes": sum(row["size_bytes"] for row in rows),
-            "stain": said.stain,
-            "tissue": said.tissue,
-            **_optics(found),
+            "stain": description.stain,
+            "tissue": description.tissue,
+            **_optics(inspected),
         }
         try:
             return await self._ledger.write(slides.create_slide, values, rows, upload_id), True
         except IntegrityError:
             # Another gateway on this database took the same slide in meanwhile.
-            known = await self._known(digest, said)
+            known = await self._known(digest, description)
             if known is None:
                 raise
             if upload_id is not None:
@@ -203,16 +203,16 @@ class Intake:
                 log.warning("object left to the caretaker", key=key, reason=error.reason, detail=str(error))
 
 
-def _optics(found: InspectSlideResponse) -> Mapping[str, Any]:
+def _optics(inspected: InspectSlideResponse) -> Mapping[str, Any]:
     return {
-        "width_px": found.width_px,
-        "height_px": found.height_px,
-        "mpp": found.mpp or None,
-        "mpp_assumed": found.mpp_assumed,
-        "objective_power": found.objective_power or None,
-        "vendor": found.vendor,
+        "width_px": inspected.width_px,
+        "height_px": inspected.height_px,
+        "mpp": inspected.mpp or None,
+        "mpp_assumed": inspected.mpp_assumed,
+        "objective_power": inspected.objective_power or None,
+        "vendor": inspected.vendor,
         "levels": [
             {"width_px": level.width_px, "height_px": level.height_px, "downsample": level.downsample}
-            for level in found.levels
+            for level in inspected.levels
         ],
     }

@@ -52,10 +52,10 @@ class Listeners:
         while not self._closed:
             # Taken before the look: what is announced after it wakes the wait below.
             seen = self._last
-            found = await self._ledger.patient.read(events.changes_after, seq, kind, subject_id)
-            if found:
-                seq = found[-1][0]
-                newest = {(change[1], change[2]): change for change in found}
+            changes = await self._ledger.patient.read(events.changes_after, seq, kind, subject_id)
+            if changes:
+                seq = changes[-1][0]
+                newest = {(change[1], change[2]): change for change in changes}
                 yield sorted(newest.values())
                 continue
             async with self._grown:

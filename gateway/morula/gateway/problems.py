@@ -106,9 +106,9 @@ def answer_unexpected(scope: Scope, error: Exception) -> JSONResponse:
     """Log what nobody expected, once, and answer with the id to find it by."""
     found_by = current_trace_id()
     log.error("request failed", trace_id=found_by, path=scope["path"], exc_info=error)
-    told = as_storage_error(error, "on a disk of the gateway; the log has it under the trace id")
-    if told is not None:
-        return respond(problem_of(told, found_by))
+    storage_error = as_storage_error(error, "on a disk of the gateway; the log has it under the trace id")
+    if storage_error is not None:
+        return respond(problem_of(storage_error, found_by))
     return respond(
         problem_of(Internal("Something went wrong in Morula. The log says what, under the trace id."), found_by)
     )

@@ -61,9 +61,9 @@ def _hashed(name: str, path: Path) -> IncomingFile:
     return IncomingFile(name, path, sha256, state[1], state)
 
 
-def _state(found: os.stat_result) -> tuple[int, ...]:
+def _state(stat: os.stat_result) -> tuple[int, ...]:
     """What changes when a file is written to or replaced."""
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _changed(name: str) -> Conflict:

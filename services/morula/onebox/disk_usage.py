@@ -13,7 +13,7 @@ from morula.common.folder import FolderStore
 from morula.common.store import Store
 from morula.gateway import own_store
 from morula.gateway.ledger.engine import Ledger
-from morula.gateway.ledger.migrate import default_project, is_laid
+from morula.gateway.ledger.migrate import default_project, has_current_schema
 from morula.gateway.sweep import Swept, take_stock
 from morula.gateway.sweep import sweep as sweep_store
 from morula.onebox.failures import Failure
@@ -95,7 +95,7 @@ def _opened(folder: DataFolder) -> Iterator[tuple[Ledger, Store, str]]:
     ledger = Ledger(f"sqlite:///{folder.database}")
     try:
         with ledger.reading() as tx:
-            if not is_laid(tx):
+            if not has_current_schema(tx):
                 raise Failure(
                     f"the database in {folder.root} is of another version: start morula serve once, which updates it"
                 )

@@ -67,14 +67,14 @@ async def _labelled(here: Components, labelling_id: str) -> Labelled:
 
 
 async def _read(here: Components, labelling_id: str) -> Labelled:
-    snapshot, view, found = await here.labelling.effective(labelling_id)
+    snapshot, view, effective = await here.labelling.effective(labelling_id)
     return Labelled(
         view=view,
         snapshot=snapshot,
         label_set=await here.labelling.label_set(snapshot.row["label_set_id"]),
         cut=await here.labelling.learning.cut(view, snapshot.row["cluster_count"]),
-        effective=found,
-        confidence=await asyncio.to_thread(confidence_of, here.store, snapshot, view, found),
+        effective=effective,
+        confidence=await asyncio.to_thread(confidence_of, here.store, snapshot, view, effective),
     )
 
 

@@ -104,34 +104,34 @@ async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
     since `page_seq`: nothing was written then.
     """
     snapshot = await here.labelling.learning.snapshot(labelling_id)
-    said = body.root
-    await _check(here, snapshot, said)
-    await here.ledger.write(append_checked, snapshot, said)
+    event = body.root
+    await _check(here, snapshot, event)
+    await here.ledger.write(append_checked, snapshot, event)
     await here.labelling.learning.learn(labelling_id)
     return await here.labelling.state(labelling_id)
 
 
-def append_checked(tx: Connection, snapshot: Snapshot, said: AnyKind) -> int:
+def append_checked(tx: Connection, snapshot: Snapshot, event: AnyKind) -> int:
     """Append an event where it still fits what was said; else nothing is written."""
     labelling_id = snapshot.row["id"]
-    seq = labels.append_event(tx, labelling_id, said.actor, said.kind, said.body.model_dump(), said.expected_seq)
+    seq = labels.append_event(tx, labelling_id, event.actor, event.kind, event.body.model_dump(), event.expected_seq)
     # After the append, whose lock keeps others from speaking of the same at the same time. They wait for it, so only
     # what was said since the snapshot is read here.
     since = labels.list_events(tx, labelling_id, snapshot.labels.seq)
     before = [*snapshot.events, *(one for one in since if one.seq < seq)]
-    if isinstance(said, Undone):
-        check_undo(before, said.body.seq)
-    elif isinstance(said, PageNamed):
-        check_unchanged(before, said.body.page_seq, [cell.row for cell in said.body.cells])
+    if isinstance(event, Undone):
+        check_undo(before, event.body.seq)
+    elif isinstance(event, PageNamed):
+        check_unchanged(before, event.body.page_seq, [cell.row for cell in event.body.cells])
     return seq
 
 
-async def _check(here: Components, snapshot: Snapshot, said: AnyKind) -> None:
+async def _check(here: Components, snapshot: Snapshot, event: AnyKind) -> None:
     """Refuses what names a row, class or node that there is not."""
     view = await here.views.get(snapshot.row["clustering_id"])
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     numbers = {one.number for one in label_set.classes}
-    wrong = _unknown(said.body.model_dump(), view, numbers)
+    wrong = _unknown(event.body.model_dump(), view, numbers)
     if wrong is not None:
         raise RequestValidationError([{"loc": ("body", "body"), "msg": wrong, "type": "value_error"}])
 

@@ -73,8 +73,8 @@ async def _by_upload(request: Request, content_type: str, here: Components) -> t
     length = int(declared) if declared.isdecimal() else 0
     upload = await here.uploads.receive(request.stream(), content_type, length)
     try:
-        said = _checked(SlideFields, {name: value for name, value in upload.fields.items() if value})
-        row, created = await here.intake.take_files(upload.parts, Description(**said.model_dump()))
+        fields = _checked(SlideFields, {name: value for name, value in upload.fields.items() if value})
+        row, created = await here.intake.take_files(upload.parts, Description(**fields.model_dump()))
     finally:
         await asyncio.to_thread(here.uploads.discard, upload)
     return row, created
@@ -85,14 +85,14 @@ async def _by_reference(request: Request, here: Components) -> tuple[Record, boo
         reference = SlideReference.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    said = Description(**reference.model_dump(exclude={"path", "key"}))
+    description = Description(**reference.model_dump(exclude={"path", "key"}))
     if (reference.path is None) == (reference.key is None):
         raise InvalidArgument("Name the slide either by its path below a named folder or by its key in the store.")
     if reference.path is not None:
         parts = await asyncio.to_thread(references.refer, here.settings.folders, reference.path)
-        row, created = await here.intake.take_files(parts, said)
+        row, created = await here.intake.take_files(parts, description)
     else:
-        row, created = await here.intake.take_key(str(reference.key), said)
+        row, created = await here.intake.take_key(str(reference.key), description)
     return row, created
 
 

@@ -42,7 +42,7 @@ class LabelledSlide(Labelled):
 
 
 def _geojson(labelled: LabelledSlide) -> Iterator[bytes]:
-    view, found, confidence = labelled.view, labelled.effective, labelled.confidence
+    view, effective, confidence = labelled.view, labelled.effective, labelled.confidence
     clusters = clusters_of_rows(view, labelled.cut.node_of_leaf)
     names = {one.number: Classification(one.name, one.color) for one in labelled.label_set.classes}
 
@@ -51,16 +51,16 @@ def _geojson(labelled: LabelledSlide) -> Iterator[bytes]:
         measurements = {"Confidence": round(float(confidence[row]), 3)} if known else {}
         if clusters[row] != NOISE_CLUSTER:
             measurements |= {"Cluster": int(clusters[row]), "Leaf": int(view.leaf[row])}
-        return names.get(int(found.classes[row])), measurements
+        return names.get(int(effective.classes[row])), measurements
 
     return gzipped(feature_collection(labelled.slide, describe))
 
 
 def _write_labels(labelled: Labelled, path: Path) -> None:
-    found = labelled.effective
+    effective = labelled.effective
     names = {one.number: one.name for one in labelled.label_set.classes}
-    numbers = np.where(found.classes == NOT_SURE, 0, found.classes)
-    sources = [SOURCES[source] for source in found.sources.tolist()]
+    numbers = np.where(effective.classes == NOT_SURE, 0, effective.classes)
+    sources = [SOURCES[source] for source in effective.sources.tolist()]
     for row in labelled.snapshot.labels.overrides:
         sources[row] = "override"
     table = pa.table(
@@ -81,17 +81,17 @@ def _cell_ids(view: ClusteringView) -> Iterator[str]:
             yield str(uuid.UUID(bytes=cell_id))
 
 
-def confidence_of(store: Store, snapshot: Snapshot, view: ClusteringView, found: Effective) -> Confidence:
+def confidence_of(store: Store, snapshot: Snapshot, view: ClusteringView, effective: Effective) -> Confidence:
     """How sure each row's class is, NaN where nobody knows: the model's own confidence where its class stands, certain
     where a person gave the class, unknown for the name of a cluster and where there is no class."""
     confidence: Confidence = np.full(view.cell_count, np.nan, np.float32)
-    spread = found.sources == SOURCES.index("model")
+    spread = effective.sources == SOURCES.index("model")
     if spread.any():
         ref = snapshot.learnt.answer.confidence_layer
         layer = np.frombuffer(store.get(ref.key, ref.sha256), np.uint8)
         confidence[spread] = layer[spread] / np.float32(255)
-    said = found.sources == SOURCES.index("mark")
-    confidence[said & (found.classes > 0) & (found.classes != NOT_SURE)] = 1.0
+    marked = effective.sources == SOURCES.index("mark")
+    confidence[marked & (effective.classes > 0) & (effective.classes != NOT_SURE)] = 1.0
     return confidence
 
 

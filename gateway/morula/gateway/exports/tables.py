@@ -54,8 +54,8 @@ def write_job_tiles(store: Store, plan: ObjectRef, tiles: Sequence[ObjectRef], p
     columns["verdict"] = pc.fill_null(unseen["left_out"], "background").combine_chunks().dictionary_encode()
     rest = pa.table([columns[field.name].cast(field.type) for field in TILES_SCHEMA], schema=TILES_SCHEMA)
     judgements = pa.concat_tables([seen.unify_dictionaries(), rest]).sort_by("tile")
-    said = {"slide_digest": metadata["slide_digest"], "mpp": metadata["mpp"], "slide_mpp": metadata["slide_mpp"]}
-    pq.write_table(judgements.replace_schema_metadata(_metadata(said)), path, compression="zstd")
+    facts = {"slide_digest": metadata["slide_digest"], "mpp": metadata["mpp"], "slide_mpp": metadata["slide_mpp"]}
+    pq.write_table(judgements.replace_schema_metadata(_metadata(facts)), path, compression="zstd")
     return judgements
 
 
@@ -160,12 +160,12 @@ def _texts(ids: Sequence[bytes]) -> list[str]:
     return [str(uuid.UUID(bytes=cell_id)) for cell_id in ids]
 
 
-def _metadata(said: dict[str, Any]) -> dict[bytes, bytes]:
-    return {b"morula": write_json(said)}
+def _metadata(facts: dict[str, Any]) -> dict[bytes, bytes]:
+    return {b"morula": write_json(facts)}
 
 
 def _geo_metadata(slide: SlideRows | None) -> dict[bytes, bytes]:
     geometry = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None, "edges": "planar"}
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}
-    said = {"slide_digest": slide.digest, "slide_mpp": slide.mpp} if slide is not None else {}
-    return {b"geo": write_json(geo), b"morula": write_json(said)}
+    facts = {"slide_digest": slide.digest, "slide_mpp": slide.mpp} if slide is not None else {}
+    return {b"geo": write_json(geo), b"morula": write_json(facts)}

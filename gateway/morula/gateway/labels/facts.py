@@ -136,12 +136,12 @@ def _difference(one: Standing) -> str:
 
 def facts(whole: Mapping[str, Distribution], found: Sequence[Standing]) -> list[Fact]:
     """The same as numbers, each with the distribution over all cells between its 1st and 99th percentile."""
-    told = []
+    shown = []
     for one in found:
         distribution = whole[one.measure.column]
         low, high = distribution.edges
         if low < high:
             position = min(1.0, max(0.0, (one.value - low) / (high - low)))
             place = {"value": one.value, "low": low, "high": high, "position": position}
-            told.append(Fact(name=one.measure.name, unit=one.measure.unit, histogram=distribution.histogram, **place))
-    return told
+            shown.append(Fact(name=one.measure.name, unit=one.measure.unit, histogram=distribution.histogram, **place))
+    return shown

@@ -265,7 +265,7 @@ def _keep(
     labels.keep_layer(tx, *address, to_json(answer), learned_s)
 
 
-def _request(view: ClusteringView, cut: TreeCut, said: Labels) -> LearnLabelsRequest:
+def _request(view: ClusteringView, cut: TreeCut, state: Labels) -> LearnLabelsRequest:
     seen = [
         SeenCell(
             row=row,
@@ -274,10 +274,10 @@ def _request(view: ClusteringView, cut: TreeCut, said: Labels) -> LearnLabelsReq
             page=word.page,
             shown_class_number=word.shown_class or 0,
         )
-        for row, word in sorted(said.words.items())
+        for row, word in sorted(state.words.items())
         if word.class_number is not None
     ]
-    names = inherit_names(said.names, cut.nodes, view.parents)
+    names = inherit_names(state.names, cut.nodes, view.parents)
     facts = {
         "seen": [[cell.row, cell.class_number, cell.group, cell.page, cell.shown_class_number] for cell in seen],
         "names": sorted(names.items()),

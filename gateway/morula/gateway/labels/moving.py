@@ -96,39 +96,39 @@ def _begin(tx: Connection, clustering_id: str, cluster_count: int, source: Recor
 
 def _bring(tx: Connection, labelling_id: str, source: Record, moved: Moved) -> bool:
     """Whether they came; not where something was said there already."""
-    told = {
+    summary = {
         "from_labelling_id": source["id"],
         "cell_count": moved.cell_count,
         "dropped_cell_count": moved.dropped_cell_count,
         "dropped_name_count": moved.dropped_name_count,
     }
-    return labels.fill_labelling(tx, labelling_id, source["label_set_id"], moved.events, told)
+    return labels.fill_labelling(tx, labelling_id, source["label_set_id"], moved.events, summary)
 
 
 def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: ClusteringView) -> Moved:
     """What counts of these events, said about the other clustering's rows."""
-    said = counting(events)
-    rows = sorted({row for event in said for row in rows_of(event)})
+    counted = counting(events)
+    rows = sorted({row for event in counted for row in rows_of(event)})
     row_after = _rows_after(before, after, rows)
     kept: list[LabelEvent] = []
-    for event in said:
+    for event in counted:
         body = RULES[event.kind].moved(event.body, row_after, partial(_place, after))
         if body is not None:
             kept.append(LabelEvent(len(kept) + 1, event.kind, body, event.actor, event.time))
-    names = {event.body["node_id"] for event in said if event.kind == "cluster_named"}
+    names = {event.body["node_id"] for event in counted if event.kind == "cluster_named"}
     return Moved(kept, len(row_after), len(rows) - len(row_after), len(names))
 
 
 def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[int]) -> dict[int, int]:
     """Row in the other clustering of each of these rows that it has."""
-    found: dict[int, int] = {}
+    row_after: dict[int, int] = {}
     for slide in before.slides:
         mine = [row for row in rows if slide.row_start <= row < slide.row_stop]
         ids = slide.cell_ids([row - slide.row_start for row in mine])
         for other in after.slides:
             pairs = zip(mine, other.rows_of(ids), strict=True)
-            found.update((row, place) for row, place in pairs if place is not None)
-    return found
+            row_after.update((row, place) for row, place in pairs if place is not None)
+    return row_after
 
 
 def _place(after: ClusteringView, rows: Sequence[int]) -> dict[str, int]:

@@ -90,7 +90,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
     members = rows_of_place(view, cut, answer.place.node_id, answer.place.leaf)
     if not len(members):  # Of a page that was named in a cluster of another cut.
         members = np.array([cell.row for cell in answer.cells], np.int64)
-    told, text = describe(view, members)
+    measured, text = describe(view, members)
     pictures = cell_pictures(view, [cell.row for cell in answer.cells])
     return Page(
         number=len(snapshot.labels.pages) + 1,
@@ -109,7 +109,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
             )
             for letter, picture, cell in zip(LETTERS, pictures, answer.cells, strict=False)
         ],
-        facts=told,
+        facts=measured,
         where=_where(view, members, answer.cells[0].row),
     )
 
@@ -123,8 +123,8 @@ def rows_of_place(view: ClusteringView, cut: TreeCut, node_id: int, leaf: int) -
 
 def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:
     """What sets these rows apart, as numbers and as a sentence."""
-    found = standings(view.measures, view.distributions, rows)
-    return facts(view.distributions, found), sentence(found, "slide" if len(view.slides) == 1 else "cohort")
+    notable = standings(view.measures, view.distributions, rows)
+    return facts(view.distributions, notable), sentence(notable, "slide" if len(view.slides) == 1 else "cohort")
 
 
 def _where(view: ClusteringView, members: Rows, shown_row: int) -> Where:

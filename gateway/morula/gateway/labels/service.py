@@ -96,27 +96,27 @@ def _class(row: object) -> LabelClass:
 
 
 def _state(
-    snapshot: Snapshot, view: ClusteringView, label_set: LabelSet, found: Effective, nodes: Sequence[int]
+    snapshot: Snapshot, view: ClusteringView, label_set: LabelSet, effective_labels: Effective, nodes: Sequence[int]
 ) -> State:
-    said, learnt = snapshot.labels, snapshot.learnt
-    counts = np.bincount(found.classes, minlength=256)
-    explicit = inherit_names(said.names, nodes, view.parents)
+    labels, learnt = snapshot.labels, snapshot.learnt
+    counts = np.bincount(effective_labels.classes, minlength=256)
+    explicit = inherit_names(labels.names, nodes, view.parents)
     names = {**_names(learnt), **explicit}
     held_out = learnt.answer.held_out
     return State(
         id=snapshot.row["id"],
         clustering_id=view.id,
         label_set=label_set,
-        seq=said.seq,
+        seq=labels.seq,
         learned_seq=learnt.seq,
         version=learnt.seq if learnt.has_layers else 0,
         spread=SPREADS.get(learnt.answer.spread, "none"),
         held_out=HeldOut.model_validate(held_out) if held_out.cell_count else None,
         cell_count=view.cell_count,
         sure_count=learnt.answer.sure_count,
-        seen_count=len(said.seen_rows),
-        page_count=len(said.pages),
-        mark_count=said.mark_count,
+        seen_count=len(labels.seen_rows),
+        page_count=len(labels.pages),
+        mark_count=labels.mark_count,
         class_counts=[
             ClassCount(class_number=one.number, cell_count=int(counts[one.number])) for one in label_set.classes
         ],
@@ -127,15 +127,15 @@ def _state(
             if node in nodes
         ],
         cluster_count=snapshot.row["cluster_count"],
-        marks=sorted(said.marks.items()),
-        odd=sorted(said.odd.items()),
+        marks=sorted(labels.marks.items()),
+        odd=sorted(labels.odd.items()),
         learned_s=learnt.learned_s if learnt.seq else None,
-        last_event=_told(said.last, label_set) if said.last else None,
-        can_undo=said.last is not None,
+        last_event=_last_event(labels.last, label_set) if labels.last else None,
+        can_undo=labels.last is not None,
         moved=snapshot.row["moved"],
     )
 
 
-def _told(event: LabelEvent, label_set: LabelSet) -> LastEvent:
+def _last_event(event: LabelEvent, label_set: LabelSet) -> LastEvent:
     names: dict[int | None, str] = {one.number: one.name for one in label_set.classes}
     return LastEvent(seq=event.seq, kind=event.kind, sentence=RULES[event.kind].sentence(event.body, names))

@@ -28,11 +28,11 @@ class Made:
 
 def find_made(tx: Connection, keys: Sequence[str]) -> dict[str, Record]:
     """What is known of these artifacts, by key."""
-    found: dict[str, Record] = {}
+    made: dict[str, Record] = {}
     for start in range(0, len(keys), ASKED_AT_ONCE):
         query = select(artifact).where(artifact.c.key.in_(keys[start : start + ASKED_AT_ONCE]))
-        found.update({row["key"]: row for row in every(tx, query)})
-    return found
+        made.update({row["key"]: row for row in every(tx, query)})
+    return made
 
 
 def made_by(tx: Connection, job_id: str) -> list[Record]:

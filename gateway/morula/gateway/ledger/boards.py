@@ -14,7 +14,7 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
     Of the slide alone before those of a cohort, where something was said before empty ones, the newest first.
     """
     clusterings = select(clustering_slide.c.clustering_id).where(clustering_slide.c.slide_id.in_(slide_ids))
-    said, sizes = _said(clusterings).subquery(), _sizes(clusterings).subquery()
+    words, sizes = _words(clusterings).subquery(), _sizes(clusterings).subquery()
     query = (
         select(
             clustering_slide.c.slide_id,
@@ -23,8 +23,8 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
             clustering.c.job_id,
             clustering.c.cell_count,
             job.c.params["segmenter"].as_string().label("segmenter"),
-            func.coalesce(said.c.page_count, 0).label("page_count"),
-            func.coalesce(said.c.word_count, 0).label("word_count"),
+            func.coalesce(words.c.page_count, 0).label("page_count"),
+            func.coalesce(words.c.word_count, 0).label("word_count"),
             sizes.c.slide_count,
             labelling.c.moved["from_labelling_id"].as_string().label("moved_from"),
             labelling.c.created_at,
@@ -33,29 +33,29 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
         .join(clustering_slide, clustering_slide.c.clustering_id == clustering.c.id)
         .join(job, job.c.id == clustering.c.job_id)
         .join(sizes, sizes.c.clustering_id == clustering.c.id)
-        .outerjoin(said, said.c.labelling_id == labelling.c.id)
+        .outerjoin(words, words.c.labelling_id == labelling.c.id)
         .where(clustering_slide.c.slide_id.in_(slide_ids))
         .order_by(labelling.c.id.desc())
     )
-    found: dict[str, list[Record]] = {slide_id: [] for slide_id in slide_ids}
+    boards: dict[str, list[Record]] = {slide_id: [] for slide_id in slide_ids}
     for row in every(tx, query):
-        found[row["slide_id"]].append(row)
-    for rows in found.values():
+        boards[row["slide_id"]].append(row)
+    for rows in boards.values():
         rows.sort(key=lambda row: (row["slide_count"] > 1, not row["word_count"]))
-    return found
+    return boards
 
 
 def labelled_before(tx: Connection, clustering_id: str) -> list[str]:
     """Other labellings of the very slides of this clustering in which something was said, the last spoken to first."""
     slides = _slides(tx, clustering_id)
     first_of = clustering_slide.c.slide_id == slides[0], clustering_slide.c.position == 0
-    said = _said(select(clustering_slide.c.clustering_id).where(*first_of)).subquery()
+    words = _words(select(clustering_slide.c.clustering_id).where(*first_of)).subquery()
     query = (
         select(labelling.c.id, labelling.c.clustering_id)
         .join(clustering_slide, clustering_slide.c.clustering_id == labelling.c.clustering_id)
-        .join(said, said.c.labelling_id == labelling.c.id)
-        .where(*first_of, labelling.c.clustering_id != clustering_id, said.c.word_count > 0)
-        .order_by(said.c.time.desc(), labelling.c.id.desc())
+        .join(words, words.c.labelling_id == labelling.c.id)
+        .where(*first_of, labelling.c.clustering_id != clustering_id, words.c.word_count > 0)
+        .order_by(words.c.time.desc(), labelling.c.id.desc())
     )
     return [row["id"] for row in every(tx, query) if _slides(tx, row["clustering_id"]) == slides]
 
@@ -65,7 +65,7 @@ def _slides(tx: Connection, clustering_id: str) -> Sequence[str]:
     return tx.execute(query.order_by(clustering_slide.c.position)).scalars().all()
 
 
-def _said(clusterings: Select[tuple[str]]) -> Select[tuple[str, int, int, float]]:
+def _words(clusterings: Select[tuple[str]]) -> Select[tuple[str, int, int, float]]:
     """Of each labelling of these, words that count: no undo, not undone, and no page that was put off."""
     of_these = label_event.c.labelling_id.in_(select(labelling.c.id).where(labelling.c.clustering_id.in_(clusterings)))
     # Gathered once and joined: asked of each event, it costs the square of how many there are.

@@ -1,8 +1,8 @@
 """The database behind one small interface: SQLite in WAL mode or PostgreSQL, the same statements on both.
 
-A database is away now and then: restarted, locked by another program, on a disk that is full. A transaction is all or
-nothing, so it is run again until the database is back or the caller's patience ends: a person's after some seconds, the
-pipeline's never. So is a query that says itself that it has to wait, being Busy.
+A database is sometimes away: it is restarted, locked by another program, or its disk is full. A transaction is all or
+nothing, so it is run again until the database is back or the caller's patience ends: a request waits some seconds, the
+pipeline waits for ever. A query that raises Busy is run again in the same way.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ THREAD_COUNT = 4
 PATIENCE_S = 5.0
 """How long a person waits for the database."""
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
-# Waiting inside SQLite holds a thread, so the long wait is outside; who lays the tables has no other.
+# SQLite waits on a thread, so its wait is short and `Waiting` does the long one. Migrations run without `Waiting`.
 BUSY_TIMEOUT_S = 0.5
-LAYING_TIMEOUT_S = 30.0
+MIGRATION_BUSY_TIMEOUT_S = 30.0
 
-# A frozen process must not hold a lock that all others wait for, nor a dead network a thread.
+# A frozen process must not hold a lock that others wait for; a dead connection must not hold a thread.
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
@@ -64,7 +64,8 @@ class Waiting:
         return await self._again(lambda: _run(self._engine, lambda tx: query(tx, *args, **kwargs), writes=False))
 
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a query that writes; all of it or nothing, and once, though its end may be learnt of later."""
+        """Run a query that writes, all of it or nothing. If the connection breaks at the commit, PostgreSQL is asked
+        afterwards whether the commit took place, so that nothing is written twice."""
         try:
             return await self._again(lambda: _run(self._engine, lambda tx: query(tx, *args, **kwargs), writes=True))
         except CommitUnknown as unknown:
@@ -104,7 +105,7 @@ class Waiting:
 
 
 class Ledger:
-    """The database as a person's requests see it, who wait some seconds for it; `patient` waits as long as it takes."""
+    """The database for requests, which wait some seconds while it is away; `patient` waits as long as it takes."""
 
     def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
         self.url = make_url(url)
@@ -135,7 +136,7 @@ class Ledger:
 
 @dataclass
 class CommitUnknown(Exception):
-    """The connection broke while PostgreSQL committed: only it knows whether transaction `number` is in."""
+    """The connection broke during a commit: only PostgreSQL knows whether transaction `number` was committed."""
 
     number: int
     result: Any
@@ -160,7 +161,7 @@ def _run(engine: Engine, work: Callable[[Connection], T], *, writes: bool) -> T:
 
 
 def _number(connection: Connection) -> int | None:
-    """PostgreSQL's number of this transaction. SQLite's commits need none: they say what became of them."""
+    """PostgreSQL's number of this transaction; None for SQLite, where a commit always says whether it succeeded."""
     if connection.dialect.name != "postgresql":
         return None
     number: int | None = connection.execute(text("SELECT txid_current_if_assigned()")).scalar_one()
@@ -168,7 +169,7 @@ def _number(connection: Connection) -> int | None:
 
 
 class _Undecided(Exception):
-    """The server has not yet noticed that the connection is gone."""
+    """PostgreSQL has not noticed yet that the connection is gone: the transaction still counts as running."""
 
 
 def _was_committed(engine: Engine, number: int) -> bool:
@@ -180,12 +181,12 @@ def _was_committed(engine: Engine, number: int) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    """What the driver says, in one line and without the statement."""
+    """The driver's message in one line, without the SQL statement."""
     return " ".join(str(getattr(error, "orig", None) or error).split())[:200]
 
 
 def open_engine(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
-    """An engine that behaves alike on both databases: writers wait for each other, none fails for being second."""
+    """An engine that behaves alike on both databases: writers wait for each other, and none fails because it waited."""
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     engine = create_engine(
         url,
@@ -201,7 +202,7 @@ def open_engine(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, busy_timeout_s: float) -> None:
-    # The driver's own BEGIN comes too late for schema changes and reads; `_begin_sqlite` says it instead.
+    # The driver would begin a transaction too late for schema changes and reads; `_begin_sqlite` begins it instead.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
     enter_wal(connection, busy_timeout_s)
@@ -210,7 +211,8 @@ def _prepare_sqlite(connection: Any, busy_timeout_s: float) -> None:
 
 
 def enter_wal(connection: sqlite3.Connection, patience_s: float) -> None:
-    """Put the file into WAL mode. Who enters a new file beside another is refused, where all else waits: ask again."""
+    """Put the file into WAL mode. While another process does so with a new file,
+    SQLite refuses without waiting: so try again."""
     deadline = time.monotonic() + patience_s
     while True:
         try:

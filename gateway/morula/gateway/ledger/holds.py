@@ -116,7 +116,7 @@ def check(tx: Connection, hold: Hold) -> None:
 def watched_state(tx: Connection, hold: Hold) -> str:
     """The job's state; JobLost where it is no longer this run's."""
     query = select(job.c.state, job.c.conductor, job.c.generation).where(job.c.id == hold.job_id)
-    found = tx.execute(query).one_or_none()
-    if found is None or (found.conductor, found.generation) != (hold.conductor, hold.generation):
+    held = tx.execute(query).one_or_none()
+    if held is None or (held.conductor, held.generation) != (hold.conductor, hold.generation):
         raise JobLost(f"job {hold.job_id}, generation {hold.generation}")
-    return str(found.state)
+    return str(held.state)

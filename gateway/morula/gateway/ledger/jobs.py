@@ -67,8 +67,8 @@ def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
     rows = [by_id(tx, job, job_id, lock=True) for job_id in sorted(job_ids)]
     if any(row["deleting_since"] is not None for row in rows):
         raise Conflict("One of the jobs is being deleted.")
-    found = {row["id"]: row for row in rows}
-    return [found[job_id] for job_id in job_ids]
+    row_of = {row["id"]: row for row in rows}
+    return [row_of[job_id] for job_id in job_ids]
 
 
 def unfinished_jobs(tx: Connection) -> list[Record]:

@@ -1,10 +1,10 @@
 """For whom the store's objects are kept, and which are to be deleted.
 
-Whoever may write an object claims its key first, before looking whether it is there. What an owner lets go of, and
-nobody else uses, is doomed in the same transaction, and deleted from the store later. A store may take long, which a
-transaction must not: the row of a doomed object says who is deleting it, and stays until that is done. So a claim finds
-an object that is still used, or waits and finds that it is gone, but never one that is about to go; and whenever a
-process dies, the rows say what is left to do.
+An owner (slide, job, labelling, upload) claims a key before it looks whether the object is there or writes it. When an
+owner releases an object that no other owner uses, the same transaction dooms it; it is deleted from the store later.
+Deleting may take long and a transaction must not, so the row of a doomed object says who is deleting it and stays until
+the object is gone. A claim therefore finds an object that stays, or waits until it is gone, but never one that is about
+to be deleted. If a process dies, the rows say what is left to do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,15 +20,14 @@ from morula.gateway.ledger.tables import doomed_object, job, labelling, object_u
 
 OWNERS: dict[str, Table] = {"slide": slide, "job": job, "labelling": labelling}
 UPLOAD = "upload"
-"""Owner of what becomes a slide; it has no row, and is forgotten when nobody can still be at work on it."""
-
+"""Owner of the objects of an upload until they are a slide. It has no row of its own; it is forgotten after a time."""
 
 CLAIMED_AT_ONCE = 500
-"""So many keys are named in one statement, which takes a limited number of parameters."""
+"""Number of keys in one statement, because a statement takes a limited number of parameters."""
 
 
 class Going(NamedTuple):
-    """An object that is being deleted: by whom, and a count that grows as long as they are at it."""
+    """An object that is being deleted: who deletes it, and a count that grows while that process is alive."""
 
     key: str
     taker: str
@@ -36,9 +35,9 @@ class Going(NamedTuple):
 
 
 def claim(tx: Connection, kind: str, owner_id: str, keys: Iterable[str]) -> None:
-    """Have these objects kept for an owner; NotFound where it is gone, Busy while one of them is being deleted."""
+    """Keep these objects for an owner; NotFound if the owner is gone, Busy while one of them is being deleted."""
     generation = _hold_owner(tx, kind, owner_id)
-    # In one order, so that claims wait for each other and never in a circle.
+    # Sorted, so that two claims lock rows in the same order and cannot deadlock.
     ordered = sorted(set(keys))
     for start in range(0, len(ordered), CLAIMED_AT_ONCE):
         _claim(tx, kind, owner_id, generation, ordered[start : start + CLAIMED_AT_ONCE])
@@ -50,8 +49,8 @@ def _hold_owner(tx: Connection, kind: str, owner_id: str) -> int:
     if owner is None:
         return 0
     generation = owner.c.generation if owner is job else literal(0)
-    found = select(generation).where(owner.c.id == owner_id).with_for_update(read=True, key_share=True, of=owner)
-    row = tx.execute(found).first()
+    query = select(generation).where(owner.c.id == owner_id).with_for_update(read=True, key_share=True, of=owner)
+    row = tx.execute(query).first()
     if row is None:
         raise NotFound(f"There is no {kind} with this id.", **{f"{kind}_id": owner_id})
     return int(row[0])
@@ -70,7 +69,7 @@ def _claim(tx: Connection, kind: str, owner_id: str, generation: int, ordered: S
 
 
 def hand_over(tx: Connection, owner_id: str, kind: str, new_owner_id: str) -> None:
-    """Have what was kept for one owner kept for another."""
+    """Keep for another owner what was kept for this one."""
     change = update(object_use).where(object_use.c.owner_id == owner_id)
     tx.execute(change.values(owner_id=new_owner_id, owner_kind=kind, since=now()))
 
@@ -84,7 +83,7 @@ def release(
     but: Sequence[str] = (),
     before: float | None = None,
 ) -> None:
-    """Let go of an owner's objects: all, or those of a stage, of these keys, of all but these, last claimed before."""
+    """Release objects of an owner: all, or only those of a stage, of `keys`, not of `but`, or last claimed `before`."""
     mine = object_use.c.owner_id == owner_id
     if stage is not None:
         mine &= _of_stage(stage)
@@ -98,29 +97,29 @@ def release(
 
 
 def owners_of_many(tx: Connection, kind: str, count: int) -> list[str]:
-    """Who of this kind has more objects than this."""
+    """Owners of this kind that have more than `count` objects."""
     owners = select(object_use.c.owner_id).where(object_use.c.owner_kind == kind).group_by(object_use.c.owner_id)
     return sorted(tx.execute(owners.having(func.count() > count)).scalars())
 
 
 def release_uploads(tx: Connection, before: float) -> None:
-    """Forget uploads that began before: their process died."""
+    """Forget uploads that began before this time: their process must have died."""
     _release(tx, (object_use.c.owner_kind == UPLOAD) & (object_use.c.since < before))
 
 
 def release_stage(tx: Connection, stage: str, before: float) -> None:
-    """Have all let go of a stage's objects that were last claimed before."""
+    """Release for all owners the objects of a stage that were last claimed before this time."""
     _release(tx, _of_stage(stage) & (object_use.c.since < before))
 
 
 def forget(tx: Connection, owner_id: str, to_doom: Sequence[str]) -> None:
-    """Let go of all that an owner has, but doom only these of it: others may be somebody's who has no row here."""
+    """Release all objects of an owner, but doom only `to_doom`: the others may belong to someone without a row here."""
     release(tx, owner_id, keys=to_doom)
     tx.execute(delete(object_use).where(object_use.c.owner_id == owner_id))
 
 
 def doom(tx: Connection, keys: Iterable[str]) -> None:
-    """Have objects deleted that no row names."""
+    """Mark objects that no row names as to be deleted."""
     rows = [{"key": key, "since": now()} for key in sorted(set(keys))]
     if rows:
         tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), rows)
@@ -140,21 +139,21 @@ def keys_to_bury(tx: Connection, limit: int) -> list[str]:
 
 
 def going(tx: Connection) -> list[Going]:
-    """What is being deleted."""
+    """The objects that are being deleted now."""
     row = doomed_object.c
     query = select(row.key, row.taker, row.beat).where(row.taker.is_not(None))
-    return [Going(found.key, found.taker, found.beat) for found in tx.execute(query)]
+    return [Going(doomed.key, doomed.taker, doomed.beat) for doomed in tx.execute(query)]
 
 
 def free(tx: Connection, lost: Iterable[Going]) -> None:
-    """Take these objects from who was deleting them, unless their beat goes on."""
-    for one in sorted(lost):
-        still = update(doomed_object).where(*_taken(one.key, one.taker), doomed_object.c.beat == one.beat)
-        tx.execute(still.values(taker=None))
+    """Let others delete these objects, unless the process that was deleting them has counted on meanwhile."""
+    for stalled in sorted(lost):
+        taken = _taken(stalled.key, stalled.taker)
+        tx.execute(update(doomed_object).where(*taken, doomed_object.c.beat == stalled.beat).values(taker=None))
 
 
 def take(tx: Connection, key: str, taker: str) -> bool:
-    """Begin to delete a doomed object; False where it is not to go, or where another is at it."""
+    """Begin to delete a doomed object; False if it is used again, or if another process is deleting it."""
     row = doomed_object.c
     held = select(row.key).where(row.key == key, row.taker.is_(None) | (row.taker == taker))
     if tx.execute(held.with_for_update(skip_locked=True)).first() is None:
@@ -167,9 +166,9 @@ def take(tx: Connection, key: str, taker: str) -> bool:
 
 
 def take_used(tx: Connection, key: str, taker: str) -> str:
-    """Begin to delete an artifact that is used, to have it made anew; Busy while another is at it.
+    """Begin to delete an artifact that is used, so that it can be made again; Busy while another process deletes it.
 
-    Comes back with the digest with which it was made, as far as that is known.
+    The digest with which it was made, or UNKNOWN.
     """
     if _hold(tx, [key])[key] not in (None, taker):
         raise Busy("This is just being deleted; try again soon.")
@@ -180,39 +179,40 @@ def take_used(tx: Connection, key: str, taker: str) -> str:
 
 
 def carry_on(tx: Connection, key: str, taker: str) -> bool:
-    """Say that an object is still being deleted; False where it was taken away."""
+    """Count on, to show that an object is still being deleted; False if another process has taken it over."""
     beat = update(doomed_object).where(*_taken(key, taker)).values(beat=doomed_object.c.beat + 1)
     return bool(tx.execute(beat).rowcount)
 
 
 def put_off(tx: Connection, key: str, taker: str, until: float, *, keep: bool) -> None:
-    """The store did not delete an object: try later, and others first. Kept, it is not free before its beat is lost."""
+    """Try an object later that the store did not delete, and others first. With `keep` no other process takes it over
+    before this one counts as dead."""
     later = update(doomed_object).where(*_taken(key, taker))
     tx.execute(later.values(taker=taker if keep else None, since=until))
 
 
 def bury(tx: Connection, key: str, taker: str) -> None:
-    """An object is deleted; unless somebody else took it over, who deletes it once more."""
+    """Note that an object is deleted, unless another process took it over, which then deletes it once more."""
     gone = delete(doomed_object).where(*_taken(key, taker)).returning(doomed_object.c.key)
     if tx.execute(gone).first() is not None and not is_used(tx, key):
         artifacts.forget_made(tx, [key])
 
 
 def is_used(tx: Connection, key: str) -> bool:
-    """Whether anybody uses the object, also a slide that was named by its key."""
+    """Whether an owner uses the object, or a slide was taken in by naming its key."""
     used = select(object_use.c.key).where(object_use.c.key == key)
     named = select(slide_file.c.key).where(slide_file.c.key == key)
     return tx.execute(used.union_all(named).limit(1)).first() is not None
 
 
 def sample(tx: Connection, limit: int) -> list[str]:
-    """Some objects that lie in the store as far as the rows say: slides before others, doomed ones last."""
+    """Some objects that should be in the store by the rows: files of slides first, doomed objects last."""
     made = select(object_use.c.key).where(object_use.c.owner_kind != UPLOAD)
-    found: list[str] = []
+    keys: list[str] = []
     for query in (select(slide_file.c.key), made, select(doomed_object.c.key)):
-        if len(found) < limit:
-            found += tx.execute(query.limit(limit - len(found))).scalars()
-    return found
+        if len(keys) < limit:
+            keys += tx.execute(query.limit(limit - len(keys))).scalars()
+    return keys
 
 
 def _begin(tx: Connection, key: str, taker: str) -> None:
@@ -225,18 +225,18 @@ def _taken(key: str, taker: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _hold(tx: Connection, ordered: Sequence[str]) -> dict[str, str | None]:
-    """Lock the doomed rows of these keys, laid where there are none; who is deleting each.
+    """Lock the doomed rows of these keys, adding those that are missing; who is deleting each object.
 
-    Who dooms or takes one meanwhile, in a transaction that does not see this one, waits for its end.
+    Another transaction that dooms or takes one of them waits until this one has ended.
     """
     wanted = [{"key": key, "since": now()} for key in ordered]
     row = doomed_object.c
     query = select(row.key, row.taker).where(row.key.in_(ordered)).order_by(row.key).with_for_update()
     held: dict[str, str | None] = {}
-    # A row that was there may go before it is locked.
+    # Another transaction may delete a row between the insert and the lock.
     while len(held) < len(ordered):
         tx.execute(_insert(tx, doomed_object).on_conflict_do_nothing(), wanted)
-        held = {found.key: found.taker for found in tx.execute(query)}
+        held = {doomed.key: doomed.taker for doomed in tx.execute(query)}
     return held
 
 
@@ -245,7 +245,7 @@ def _of_stage(stage: str) -> ColumnElement[bool]:
 
 
 def _release(tx: Connection, which: ColumnElement[bool]) -> None:
-    # Whether others use it is seen when it is to be deleted.
+    # All released objects are doomed here; `take` spares those that another owner still uses.
     doomed = select(object_use.c.key, literal(now())).where(which).order_by(object_use.c.key)
     tx.execute(_insert(tx, doomed_object).from_select(["key", "since"], doomed).on_conflict_do_nothing())
     tx.execute(delete(object_use).where(which))

@@ -52,9 +52,9 @@ def part_of(
     if wanted.after is not None:
         after = _typed(mark, wanted.after)
         query = query.where(mark < after if newest_first else mark > after)
-    found = every(tx, query.order_by(mark.desc() if newest_first else mark).limit(wanted.limit + 1))
-    rows = found[: wanted.limit]
-    return Part(rows, str(rows[-1][str(mark.key)]) if len(found) > wanted.limit else None)
+    records = every(tx, query.order_by(mark.desc() if newest_first else mark).limit(wanted.limit + 1))
+    rows = records[: wanted.limit]
+    return Part(rows, str(rows[-1][str(mark.key)]) if len(records) > wanted.limit else None)
 
 
 def _typed(mark: ColumnElement[Any], text: str) -> str | int:

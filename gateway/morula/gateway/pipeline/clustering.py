@@ -60,8 +60,8 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
     async def call() -> ClusterCellsResult:
         return await tools.workers.cluster_cells(request, report)
 
-    def find(found: Refs) -> ClusterCellsResult:
-        return answers.clustered(tools.store, Clustering(**{name: found[key] for name, key in keys.items()}))
+    def find(refs: Refs) -> ClusterCellsResult:
+        return answers.clustered(tools.store, Clustering(**{name: refs[key] for name, key in keys.items()}))
 
     await runner.add("cluster", 1)
     made_of = [ref for slide in request.slides for ref in (slide.index, *_shard_refs(slide))]

@@ -83,8 +83,8 @@ class SlideJob:
             selection=params.selection,
         )
 
-        def find(found: Refs) -> PlanSlideResponse:
-            return answers.planned(self._store, found[self.keys.plan])
+        def find(refs: Refs) -> PlanSlideResponse:
+            return answers.planned(self._store, refs[self.keys.plan])
 
         unit = WorkUnit("plan", 0, [self.keys.plan])
         plan = await self._runner.make(unit, find, lambda: self._workers.plan_slide(request), to_json)
@@ -126,8 +126,8 @@ class SlideJob:
         """Decode the shard's tiles, judge them, keep the pixels; or some regions' once more, as they were judged."""
         tiles_key, pixels_key = self.keys.tiles(shard), self._pixels(shard)
 
-        def find(found: Refs) -> CutShardResponse:
-            return answers.cut(self._store, found[tiles_key], None)
+        def find(refs: Refs) -> CutShardResponse:
+            return answers.cut(self._store, refs[tiles_key], None)
 
         async def call() -> CutShardResponse:
             parsed = from_json(plan, PlanSlideResponse)
@@ -173,8 +173,8 @@ class SlideJob:
         """Find the shard's cells, and the regions in which the halo cuts some."""
         cells_key = self.keys.cells(shard)
 
-        def find(found: Refs) -> SegmentShardResponse:
-            return answers.segmented(self._store, found[cells_key])
+        def find(refs: Refs) -> SegmentShardResponse:
+            return answers.segmented(self._store, refs[cells_key])
 
         async def call() -> SegmentShardResponse:
             calibration = from_json(plan, PlanSlideResponse).calibration
@@ -248,8 +248,8 @@ class SlideJob:
             )
             return await self._workers.settle_cells(request, lambda _done, _total: asyncio.sleep(0))
 
-        def find(found: Refs) -> SettleCellsResult:
-            index, outlines = found[index_key], found[outlines_key]
+        def find(refs: Refs) -> SettleCellsResult:
+            index, outlines = refs[index_key], refs[outlines_key]
             return answers.settled(self._store, self.slide.digest, index, outlines, shard_list)
 
         unit = WorkUnit("settle", 0, [index_key, outlines_key], cells)
@@ -273,8 +273,8 @@ class SlideJob:
         return self.keys.own_pixels(self.job_id, shard)
 
     async def _ref(self, key: str) -> ObjectRef:
-        (found,) = await self._runner.refs([key])
-        return found
+        (ref,) = await self._runner.refs([key])
+        return ref
 
 
 def _tile_counts(answer: CutShardResponse) -> Json:

@@ -91,9 +91,9 @@ class UnitRunner:
         """The result of a unit: `find` reads the answer from the artifacts if all are there and right, else `call` asks
         the service; `keep` says what of the answer is the result."""
         await self.claim([*unit.keys, *unit.besides])
-        found = await self._find(unit)
-        if found is not None:
-            result = keep(await self.reach(lambda: find(found)))
+        refs = await self._find(unit)
+        if refs is not None:
+            result = keep(await self.reach(lambda: find(refs)))
             await self._note(shards.finish_shard, unit, result, written=False)
             return result
         if await self._ledger.read(shards.is_done, self._job_id, unit.stage, unit.number):
