@@ -1,9 +1,9 @@
-"""Deletes objects from the store, each outside of any transaction: a store may take longer than one may last.
+"""Deletes objects from the store, outside of any transaction, because a store may be slow.
 
-The row of an object that is being deleted says by whom, and its beat grows as long as they are at it; who claims the
-key meanwhile waits. Where the beat stands still for long, whoever deleted was killed, is frozen or lost the store. Then
-anybody frees the row, so that nobody waits for ever; and who comes back after that deletes nothing any more, because
-how fresh the own beat is, is asked last.
+The row of an object that is being deleted names the process that deletes it; that process lets the row's beat grow, and
+whoever claims the key waits. If the beat stands still for long, the process was killed, is frozen or cannot reach the
+store. Then any other process frees the row, so that nobody waits for ever. A process that wakes up after that deletes
+nothing, because it checks the age of its own last beat immediately before it deletes.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from morula.gateway.ledger.ids import new_id
 
 BEAT_S = 2.0
 LOST_S = 20.0
-"""Whose beat stands still for so long is deleting nothing any more."""
+"""A process whose beat stands still for so long no longer counts as deleting."""
 AGAIN_S = 300.0
-"""How long an object is let be that the store refused to delete."""
+"""Pause before an object is tried again that the store refused to delete."""
 
 
 class Burial:
-    """One undertaker."""
+    """One deleter of objects, with a name of its own in the rows."""
 
     def __init__(self, ledger: Transactions, store: Store) -> None:
         self._ledger = ledger
@@ -47,11 +47,11 @@ class Burial:
         return error is None
 
     async def drop(self, key: str) -> None:
-        """Delete an artifact that is not what it should be, though it is used, so that it is made anew."""
+        """Delete an artifact that is wrong although it is used, so that it is made again."""
         await self._drop(key, lambda _made, lease: self._store.delete(key, lease.check))
 
     async def drop_damaged(self, key: str, sha256: str = "") -> None:
-        """Drop an artifact, unless what lies there is what was made by now; this, if the ledger does not know it."""
+        """Drop an artifact unless it has the digest in the ledger, or `sha256` if the ledger has none."""
 
         def drop(made: str, lease: "Lease") -> None:
             if self._is_damaged(key, made or sha256):
@@ -76,7 +76,7 @@ class Burial:
         return False
 
     async def _end(self, key: str, lease: "Lease", work: Callable[[], None]) -> BaseException | None:
-        """Work on an object that was taken while its beat goes on, and leave it; what the store had against it."""
+        """Do the work while the beat of the object's row grows, then give the row back; the store's error, if any."""
         working = asyncio.create_task(asyncio.to_thread(work))
         while not (await asyncio.wait({working}, timeout=BEAT_S))[0]:
             began = time.monotonic()
@@ -86,38 +86,38 @@ class Burial:
         if error is None:
             await self._ledger.write(objects.bury, key, self._name)
         else:
-            # A store that is away may have heard it: then the row keeps others away until nobody can be at it, and
-            # lets who waited have the key before it is tried again.
-            heard = isinstance(error, Unavailable)
-            until = time.time() + (2 * LOST_S if heard else AGAIN_S)
-            await self._ledger.write(objects.put_off, key, self._name, until, keep=heard)
+            # A store that did not answer may still delete the object later. Then the row stays taken until that is no
+            # longer possible, and after it those who waited can claim the key before this is tried again.
+            may_follow = isinstance(error, Unavailable)
+            until = time.time() + (2 * LOST_S if may_follow else AGAIN_S)
+            await self._ledger.write(objects.put_off, key, self._name, until, keep=may_follow)
         return error
 
 
 class Lease:
-    """How long a row that was taken is surely not free, unless its beat is renewed."""
+    """When the beat was renewed last: for some time after that no other process can have freed the row."""
 
     def __init__(self) -> None:
         self.renewed = time.monotonic()
 
     def check(self) -> None:
-        """Unavailable where others may have the key by now."""
+        """Raise Unavailable if another process may have freed the row by now."""
         if time.monotonic() - self.renewed > LOST_S / 2:
             raise Unavailable("it took too long to begin to delete the object")
 
 
 class Deserted:
-    """Finds deletions that nobody is at any more, and frees what they hold."""
+    """Finds deletions whose process is gone, and frees their rows."""
 
     def __init__(self, ledger: Transactions) -> None:
         self._ledger = ledger
         self._beats = Beats(blind_s=LOST_S / 2)
 
     async def free(self) -> None:
-        """To be called again and again."""
+        """Free the rows whose beat stood still since earlier calls; to be called again and again."""
         going = await self._ledger.read(objects.going)
-        self._beats.look({one.key: one for one in going})
-        lost = [one for one in going if self._beats.still_s(one.key) > LOST_S]
+        self._beats.look({deletion.key: deletion for deletion in going})
+        lost = [deletion for deletion in going if self._beats.still_s(deletion.key) > LOST_S]
         if lost:
-            log.warning("deletions were left unfinished", keys=[one.key for one in lost])
+            log.warning("deletions were left unfinished", keys=[deletion.key for deletion in lost])
             await self._ledger.write(objects.free, lost)

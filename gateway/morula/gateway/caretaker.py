@@ -1,4 +1,4 @@
-"""Clears away what nobody needs any more: what was deleted, and what is kept for a while only."""
+"""Deletes in the background what people deleted, and prunes what is kept only for some time."""
 
 import asyncio
 import time
@@ -19,20 +19,20 @@ POLL_S = 1.0
 STORE_PAUSE_S = 5.0
 BURIED_AT_ONCE = 100
 AWAY_S = 60.0
-"""How long the engine is let be that could not forget."""
+"""Pause after the engine's database was away."""
 ROUND_S = 3600.0
 DAY_S = 24 * 3600.0
 UPLOAD_S = DAY_S
-"""Longer than anybody needs to store and read what was received."""
+"""After so long an upload is forgotten: none takes longer."""
 AT_WORK_S = 3600.0
-"""Longer than anybody needs to make what was claimed."""
+"""An object that was claimed a shorter time ago may still be in the making."""
 
 Forget = Callable[[float], Awaitable[int]]
-"""Has the engine forget what ended before a time."""
+"""Makes the engine forget workflows that ended before a time; how many."""
 
 
 class Caretaker:
-    """One in every gateway; several on one database take turns."""
+    """The background deletion of one gateway; several gateways may run theirs on one database."""
 
     def __init__(
         self, settings: GatewaySettings, ledger: Transactions, store: Store, project: str, forget: Forget
@@ -48,7 +48,7 @@ class Caretaker:
         self._store_away_until = 0.0
 
     async def run(self) -> None:
-        """Clear away until cancelled. Each errand goes on whatever becomes of the others."""
+        """Run until cancelled; if one errand fails, it starts again and the others go on."""
         errands = (
             ("deletions", self._finish_deletions),
             ("burial", self._bury),
@@ -74,7 +74,7 @@ class Caretaker:
                 await asyncio.sleep(POLL_S)
 
     async def _free_deserted(self) -> None:
-        # Also where nothing may be deleted: somebody may wait for a key.
+        # Also while nothing may be deleted, because others may wait for a key.
         while True:
             await self._deserted.free()
             await asyncio.sleep(POLL_S)
@@ -97,7 +97,7 @@ class Caretaker:
             await asyncio.sleep(pause_s)
 
     async def prune(self) -> None:
-        """Let go of what is kept for a while only."""
+        """Release everything whose time is over: events, layers, sheets, uploads."""
         settings, now = self._settings, time.time()
         events_before = now - settings.retain_events_days * DAY_S
         pruned = True
@@ -125,7 +125,7 @@ class Caretaker:
         return len(keys)
 
     async def leave_mark(self) -> None:
-        """Before anything is deleted, others are told that this database uses the store."""
+        """Leave this database's mark in the store, before anything is deleted there."""
         mark = await self._ledger.read(own_store.mark_of, self._project)
         try:
             await asyncio.to_thread(own_store.leave_mark, self._store, mark)
@@ -136,7 +136,7 @@ class Caretaker:
             self._mark = mark
 
     async def _is_ours(self) -> bool:
-        """Whether no other database uses the store, whose rows would not be seen here."""
+        """Whether this database alone uses the store; rows of another database could not be seen here."""
         others = await asyncio.to_thread(own_store.others, self._store, self._mark)
         if others:
             log.warning("another database uses the store, so that no object is deleted", marks=others)

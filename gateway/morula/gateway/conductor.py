@@ -1,9 +1,10 @@
-"""Drives jobs with DBOS: a workflow per taking up of a job, a step per shard and stage.
+"""Drives jobs with DBOS, the engine: one workflow each time a job is taken up, one step per shard and stage.
 
-The ledger is the truth about jobs, and their queue: whatever it calls unfinished and nobody runs is taken up, under a
-new generation, by any conductor of this database that has room. The engine remembers which steps of a workflow are
-done; to a conductor that comes back under its name it hands the workflows that were under way, and they carry on. Where
-it forgot, lost or failed a workflow, the next generation finds in the store what was made.
+The ledger is the queue of jobs, and what it says about them holds. Any conductor of the database that runs fewer jobs
+than it may takes up, under a new generation, a job that is unfinished and that nobody runs. The engine remembers which
+steps of a workflow are done. When a conductor is started again under its name, the engine hands it the workflows that
+it had, and they continue. If the engine lost a workflow or the workflow failed, the next generation of the job finds in
+the store what was made.
 """
 
 import asyncio
@@ -38,24 +39,24 @@ POLL_S = 0.25
 BEAT_S = 2.0
 # A job whose beat stands still for so long is lost.
 LOST_S = 8.0
-# So long may the engine take to hand a conductor that comes back the workflows it had.
+# The engine has so long to hand a restarted conductor the workflows that it had.
 RETURN_S = 5.0
-# Who did not look for so long, frozen or without a database, has seen no beat stand still.
+# A conductor that did not look for so long (frozen, or without a database) starts to watch beats anew.
 BLIND_S = 3.0
-# A job that came back unfinished is not taken up again at once: what ended it may still be so.
+# A job whose run ended too early is not taken up again at once: the cause may still be there.
 PAUSE_S = 1.0
 THREAD_LIMIT = 32
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 
 
 class Conductor:
-    """The engine and the task that feeds it, as long as the context lasts. There is one in a process."""
+    """Runs the engine and the task that feeds it while the context lasts. A process has one."""
 
     def __init__(self, settings: GatewaySettings, ledger: Ledger, pipeline: Callable[[HeldLedger], Pipeline]) -> None:
         self._settings = settings
         self._ledger = ledger
         self._pipeline = pipeline
-        # Told apart from who had the name before, and from who has it too by mistake.
+        # Differs from the ids of earlier conductors of this name, and of one that has the same name by mistake.
         self._id = f"{settings.executor_id}/{secrets.token_hex(6)}"
         self._beats = Beats(BLIND_S)
         self._live: dict[str, Hold] = {}
@@ -69,7 +70,7 @@ class Conductor:
         await self._ledger.patient.write(holds.let_go, f"{self._settings.executor_id}/")
         prepare_sqlite(self._settings.conductor_url)
         DBOS(config=_config(self._settings))
-        # Its errors go where ours go: it tells of a job that it lost nowhere else.
+        # The engine's errors go into our log: they are the only sign of a workflow that it lost.
         engine_log = logging.getLogger("dbos")
         engine_log.handlers.clear()
         engine_log.propagate = True
@@ -88,8 +89,8 @@ class Conductor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Jobs before the engine: without it, and without its threads, they would take themselves for failed. The
-        # engine does not take down as ended what is cancelled here, and hands it to the next conductor of this name.
+        # Jobs end before the engine: without it and its threads they would fail. The engine does not count workflows
+        # that are cancelled here as ended, and hands them to the next conductor of this name.
         self._stopping = True
         for tasks in (self._side_tasks, self._running, self._runs):
             ending = list(tasks)
@@ -97,7 +98,7 @@ class Conductor:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-        # The engine had made its own threads those of the loop.
+        # The engine had replaced the loop's threads by its own, which are gone now.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         try:
             await self._ledger.write(holds.let_go, self._id)
@@ -115,19 +116,19 @@ class Conductor:
                 except Exception:
                     if is_cancelled():
                         raise
-                    # Whatever the engine raises: others wait for nothing because of one, and no job waits for ever.
+                    # Whatever the engine raises for one job: the others are looked after, and this one again later.
                     log.exception("job cannot be taken up", job_id=row["id"])
             await asyncio.sleep(POLL_S)
 
     async def _beat(self) -> None:
-        # Apart from the feed, which may wait long for the engine: the jobs that are run are run on.
+        # A task of its own: the feed may wait long for the engine, while running jobs must keep their beat.
         while True:
             if self._live:
                 await self._ledger.patient.write(holds.beat, list(self._live.values()))
             await asyncio.sleep(BEAT_S)
 
     async def _look_after(self, row: Record) -> None:
-        """See to it that somebody has the job."""
+        """Take the job up or end it, if nobody has it."""
         job_id = row["id"]
         if job_id in self._live or (row["conductor"] not in (None, self._id) and self._beats.still_s(job_id) <= LOST_S):
             return
@@ -145,7 +146,7 @@ class Conductor:
             await self._start(hold)
 
     async def _returns(self, row: Record) -> bool:
-        """Whether the engine is about to hand this conductor the job's workflow, which it had when it was stopped."""
+        """Whether the engine will soon hand this conductor the workflow that the job had before the restart."""
         if row["generation"] == 0 or self._beats.still_s(row["id"]) > RETURN_S:
             return False
         known = await DBOS.get_workflow_status_async(_name(row["id"], row["generation"]))
@@ -159,7 +160,7 @@ class Conductor:
     async def _start(self, hold: Hold) -> None:
         self._live[hold.job_id] = hold
         try:
-            # Whoever still has it, frozen or lost, learns of it at its next step.
+            # A former conductor that still runs the job, frozen or cut off, learns of this at its next step.
             await DBOS.cancel_workflow_async(_name(hold.job_id, hold.generation - 1))
             with SetWorkflowID(_name(hold.job_id, hold.generation)):
                 handle = await DBOS.start_workflow_async(self._workflow, hold.job_id, hold.generation)
@@ -184,7 +185,7 @@ class Conductor:
             self._not_before[hold.job_id] = time.monotonic() + PAUSE_S
 
     async def _run(self, hold: Hold) -> str:
-        """One workflow's work: of a job that this conductor took up, or had when it was stopped."""
+        """The work of one workflow, for a job that this conductor took up now or had before a restart."""
         if self._stopping:
             raise asyncio.CancelledError
         task = asyncio.current_task()
@@ -202,7 +203,7 @@ class Conductor:
 
 
 class _Steps:
-    """Steps of the engine; each number is drawn when asked for, whenever the step runs."""
+    """Steps of the engine. A step has its number from when it is drawn, whenever it runs."""
 
     def draw(self) -> Step:
         reserved = DBOS.reserve_step()
@@ -217,7 +218,7 @@ class _Steps:
 
 
 def _name(job_id: str, generation: int) -> str:
-    """The engine's name of one taking up of a job."""
+    """The engine's name for one generation of a job."""
     return f"{job_id}:{generation}"
 
 
@@ -234,7 +235,7 @@ def _config(settings: GatewaySettings) -> DBOSConfig:
 
 
 def prepare_sqlite(url: str) -> None:
-    """Put an SQLite file into WAL mode before the engine opens it: its steps then cost a quarter."""
+    """Put an SQLite file into WAL mode before the engine opens it, which makes a step four times as fast."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or parsed.database is None:
         return

@@ -1,7 +1,7 @@
-"""Deleting: first the rows, with the keys of what goes written down in the same transaction, then the objects.
+"""Deletes slides, jobs and labellings: the rows at once, and the objects later, whose keys the same transaction dooms.
 
-What is still at work is stopped first: its row says since when it is to be deleted, and it goes once it has ended.
-What is gone is announced last, as the counter of changes is what everybody locks last.
+A job that still runs is stopped first: its row gets `deleting_since`, and is deleted once the job has ended.
+Deletions are announced last, because every transaction locks the counter of changes last.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ Gone = tuple[str, str]
 def delete_slide(tx: Connection, slide_id: str) -> bool:
     """Delete a slide with its jobs; False where one of them has to end first."""
     by_id(tx, slide, slide_id, lock=True)
-    # Locked before anything is decided: they end meanwhile, and cohorts are made of them.
+    # Locked first, because a job may end meanwhile, or a cohort may be made of it.
     locked = select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id).with_for_update()
     mine = every(tx, locked)
     _check_unused(tx, [row["id"] for row in mine])
@@ -70,7 +70,7 @@ def delete_labelling(tx: Connection, labelling_id: str) -> None:
 
 
 def finish_deletions(tx: Connection) -> int:
-    """Delete what was to be deleted once it had ended, and has; how much that was."""
+    """Delete what waited for its jobs to end, if they have; the number of rows."""
     ended: list[str] = list(tx.execute(_ended_jobs().with_for_update(skip_locked=True)).scalars())
     changed = [change for job_id in ended for change in _remove_job(tx, job_id)]
     empty: list[str] = list(tx.execute(_empty_slides().with_for_update(skip_locked=True)).scalars())
@@ -81,7 +81,7 @@ def finish_deletions(tx: Connection) -> int:
 
 
 def is_due(tx: Connection) -> bool:
-    """Whether anything was to be deleted once it had ended, and has."""
+    """Whether something can be deleted now that waited for its jobs to end."""
     return any(tx.execute(query.limit(1)).first() is not None for query in (_ended_jobs(), _empty_slides()))
 
 

@@ -1,7 +1,7 @@
-"""Who runs a job. A job is run by one conductor at a time, under a generation that grows whenever it is taken up.
+"""Which conductor runs a job: one at a time, under a generation that grows whenever the job is taken up.
 
-A conductor that runs a job lets the job's beat grow. Where neither holder, generation nor beat changes for a while, the
-job is lost and anyone may take it; whoever had it, frozen or cut off, can write nothing about it any more.
+A conductor lets the beat of its jobs grow. If holder, generation and beat of a job do not change for a while, it is
+lost and any conductor may take it up; the former one, frozen or cut off, can then write nothing about it.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ RUNNABLE = ("queued", "running")
 
 @dataclass(frozen=True)
 class Hold:
-    """One taking up of a job."""
+    """A job in the hands of a conductor, under one generation."""
 
     job_id: str
     conductor: str
@@ -33,11 +33,11 @@ class Hold:
 
 
 class JobLost(Exception):
-    """The job was taken up by someone else."""
+    """Another conductor has taken up the job."""
 
 
 def take_up(tx: Connection, job_id: str, seen: int, conductor: str) -> Hold | None:
-    """Take a job that was seen under the generation `seen`; None where somebody was faster."""
+    """Take up a job that was seen under the generation `seen`; None if another conductor was faster."""
     change = update(job).where(job.c.id == job_id, job.c.generation == seen, job.c.state.in_(RUNNABLE))
     values = {"conductor": conductor, "generation": seen + 1, "beat": job.c.beat + 1}
     taken = tx.execute(change.values(**values)).rowcount
@@ -45,7 +45,7 @@ def take_up(tx: Connection, job_id: str, seen: int, conductor: str) -> Hold | No
 
 
 def carry_on(tx: Connection, hold: Hold) -> bool:
-    """Have a run that its conductor was killed in under this conductor's present name; False where it is over."""
+    """Continue a run whose conductor was killed, under this conductor's new id; False if the run is over."""
     change = update(job).where(
         job.c.id == hold.job_id,
         job.c.generation == hold.generation,
@@ -56,18 +56,18 @@ def carry_on(tx: Connection, hold: Hold) -> bool:
 
 
 def beat(tx: Connection, holds: Sequence[Hold]) -> None:
-    """Say that these jobs are really run."""
-    for hold in sorted(holds, key=lambda one: one.job_id):
+    """Let the beat of these jobs grow: they are being run."""
+    for hold in sorted(holds, key=lambda hold: hold.job_id):
         tx.execute(update(job).where(*_is_held(hold)).values(beat=job.c.beat + 1))
 
 
 def let_go(tx: Connection, name: str) -> None:
-    """Leave the jobs of a conductor, or of all whose names begin so, to whoever comes."""
+    """Give up the jobs of all conductors whose id begins with `name`, so that others may take them up at once."""
     tx.execute(update(job).where(job.c.conductor.startswith(name, autoescape=True)).values(conductor=None))
 
 
 def end_cancelled(tx: Connection, job_id: str, seen: int) -> Record | None:
-    """The job that was to be cancelled and that nobody runs, ended; None where somebody was faster."""
+    """End a job that is to be cancelled and that nobody runs; None if another conductor was faster."""
     change = update(job).where(job.c.id == job_id, job.c.generation == seen, job.c.state == "cancelling")
     values = {"state": "cancelled", "stage": None, "conductor": None, "generation": seen + 1, "finished_at": now()}
     if not tx.execute(change.values(**values)).rowcount:
@@ -84,8 +84,8 @@ def _is_held(hold: Hold) -> tuple[ColumnElement[bool], ...]:
 class HeldLedger:
     """The ledger for one run of a job: it waits as long as it takes, and writes only while the job is this run's.
 
-    The job's row is locked first, then whatever else is written, the counter of changes last: so does everybody who
-    writes about jobs, and none can wait for another in a circle.
+    The job's row is locked first, other rows after it, and the counter of changes last. All code that writes about jobs
+    keeps this order, so that no deadlock can occur.
     """
 
     def __init__(self, ledger: Ledger, hold: Hold) -> None:
@@ -97,7 +97,7 @@ class HeldLedger:
         return await self._ledger.patient.read(query, *args, **kwargs)
 
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a query that writes; JobLost where somebody else has the job now."""
+        """Run a query that writes; JobLost if another conductor has the job now."""
 
         def held(tx: Connection) -> T:
             check(tx, self.hold)
@@ -107,14 +107,14 @@ class HeldLedger:
 
 
 def check(tx: Connection, hold: Hold) -> None:
-    """JobLost unless the job is still this run's, who then keeps it until the transaction ends."""
+    """Raise JobLost unless this run still has the job; no other can take it before the transaction ends."""
     query = select(job.c.id).where(*_is_held(hold))
     if tx.execute(query.with_for_update()).first() is None:
         raise JobLost(f"job {hold.job_id}, generation {hold.generation}")
 
 
 def watched_state(tx: Connection, hold: Hold) -> str:
-    """The job's state; JobLost where it is no longer this run's."""
+    """The job's state; JobLost if this run no longer has the job."""
     query = select(job.c.state, job.c.conductor, job.c.generation).where(job.c.id == hold.job_id)
     held = tx.execute(query).one_or_none()
     if held is None or (held.conductor, held.generation) != (hold.conductor, hold.generation):

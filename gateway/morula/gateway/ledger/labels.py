@@ -105,7 +105,7 @@ def keep_layer(
 
 
 def prune_layers(tx: Connection, keep_count: int, before: float) -> None:
-    """Let go of what was learnt before, but of none of a labelling's newest layers."""
+    """Release layers that are older than `before`, but never the newest ones of a labelling."""
     for labelling_id in objects.owners_of_many(tx, "labelling", LAYER_OBJECT_COUNT * keep_count):
         by_id(tx, labelling, labelling_id, lock=True)
         mine = label_layer.c.labelling_id == labelling_id
@@ -113,12 +113,12 @@ def prune_layers(tx: Connection, keep_count: int, before: float) -> None:
         kept = tx.execute(newest.limit(keep_count)).all()
         if kept:
             tx.execute(delete(label_layer).where(mine, label_layer.c.seq < kept[-1].seq))
-        # What was claimed a moment ago may be what is learnt just now: the same labels again are the same layers.
+        # An object claimed a moment ago may belong to a layer that is being learnt now: equal labels give equal keys.
         objects.release(tx, labelling_id, but=[key for row in kept for key in _keys(row.learnt)], before=before)
 
 
 def lose_layers(tx: Connection, labelling_id: str, key: str, sound: str | None) -> None:
-    """Forget what was learnt that names this object, but with the digest that it has."""
+    """Delete layers that name this object with another digest than `sound`, the digest that it has."""
     by_id(tx, labelling, labelling_id, lock=True)
     mine = label_layer.c.labelling_id == labelling_id
     for row in every(tx, select(label_layer).where(mine)):

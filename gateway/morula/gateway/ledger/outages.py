@@ -1,5 +1,5 @@
-"""What a database's errors mean: which pass by themselves, so that the whole transaction may be run again, and which
-tell of something that was deleted meanwhile."""
+"""What errors of a database mean: which pass by themselves, so that the transaction can be run again, and which come of
+a row that was deleted meanwhile."""
 
 import sqlite3
 
@@ -7,7 +7,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# Locked, read-only, on a full or failing disk, not there: whoever holds or mends the file may be done in a moment.
+# The file is locked, read-only, missing, or on a full or failing disk: all this may change while one waits.
 SQLITE_PASSING = frozenset(
     (
         sqlite3.SQLITE_BUSY,
@@ -22,41 +22,43 @@ SQLITE_PASSING = frozenset(
 # The lowest byte of an SQLite error is its kind; those above it say more.
 SQLITE_KIND = 0xFF
 
-# Connection lost, too little of something (room, connections), stopped or starting, the disk beneath it fails.
+# Connection lost, out of memory, disk or connections, server stops or starts, its disk fails.
 POSTGRES_PASSING_CLASSES = ("08", "53", "57P", "58")
 POSTGRES_PASSING = frozenset(
     (
         "25006",  # read-only: a standby, or a server that somebody set so
-        "25P03",  # this transaction was idle for too long: its process was frozen
+        "25P03",  # the transaction was idle for too long, because its process was frozen
         "40001",  # serialization failure
         "40P01",  # deadlock
-        "55P03",  # a lock was not to be had
+        "55P03",  # a lock could not be had in time
     )
 )
 
 
 def passes(error: BaseException) -> bool:
-    """Whether the error tells of a database that is away for a while, not of a statement that makes no sense."""
+    """Whether the database is away for a while; False if the statement itself is wrong."""
     if isinstance(error, PoolTimeoutError):
         return True
-    # What happens while a connection is prepared comes as the driver raised it.
+    # SQLAlchemy does not wrap errors that the driver raises while a connection is prepared.
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
-        # Errors of the module itself have no code, and come of misuse.
+        # Errors without a code are raised by the Python module and come of wrong use.
         code = getattr(cause, "sqlite_errorcode", None)
         return code is not None and code & SQLITE_KIND in SQLITE_PASSING
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate
         if state is None:
-            # It never reached a server, or the connection broke; where that stands, the statement cannot be said.
-            stands = isinstance(error, DBAPIError) and error.statement is not None and not error.connection_invalidated
-            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not stands
+            # Without a state the connection could not be made or broke. If it is intact, psycopg refused the statement.
+            is_connected = (
+                isinstance(error, DBAPIError) and error.statement is not None and not error.connection_invalidated
+            )
+            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not is_connected
         return state in POSTGRES_PASSING or state.startswith(POSTGRES_PASSING_CLASSES)
     return False
 
 
 def tells_of_deletion(error: BaseException) -> bool:
-    """Whether a row was to be written for another that is gone."""
+    """Whether a row could not be written because the row that it refers to was deleted."""
     if not isinstance(error, IntegrityError):
         return False
     if isinstance(error.orig, sqlite3.Error):

@@ -1,4 +1,4 @@
-"""What a job does about an artifact that is gone or damaged: what it can make again it drops, and of the rest it says
+"""What a job does when an artifact is missing or damaged: it drops what it can make again; otherwise the error says
 what a person can do."""
 
 import asyncio
@@ -14,11 +14,11 @@ from morula.gateway.ledger import artifacts, jobs, slides
 from morula.gateway.ledger.engine import Transactions
 
 REPAIR_LIMIT = 3
-"""So often an attempt of a job has one artifact made again; what is damaged each time is not damaged by chance."""
+"""An attempt of a job has one artifact made again so often; after that the damage is no accident."""
 
 
 async def repair(ledger: Transactions, store: Store, job_id: str, error: MorulaError) -> bool:
-    """Have the job make again what the error says is damaged; False where that is not what ails it."""
+    """Drop the artifact that the error names, so that the job makes it again; False if the error is of another kind."""
     key = error.metadata.get("key", "")
     if not isinstance(error, DAMAGED) or not key:
         return False
@@ -28,13 +28,13 @@ async def repair(ledger: Transactions, store: Store, job_id: str, error: MorulaE
         return False
     log.warning("artifact is made again", key=key, reason=error.reason, detail=str(error))
     burial = Burial(ledger, store)
-    # Another job may have made it again by now; what cannot be read though it is as it was made is still wrong.
+    # If another job has made it again by now, it stays; but what has the right digest and cannot be read goes anyway.
     await (burial.drop(key) if isinstance(error, ArtifactInvalid) else burial.drop_damaged(key))
     return True
 
 
 async def is_damaged(ledger: Transactions, store: Store, key: str) -> bool:
-    """Whether the artifact is not there as it was made: another job may have made it again by now."""
+    """Whether the artifact is missing or has another digest than when it was made."""
     known = (await ledger.read(artifacts.find_made, [key])).get(key)
     if known is None or known["sha256"] == artifacts.UNKNOWN:
         return True
@@ -46,7 +46,7 @@ async def is_damaged(ledger: Transactions, store: Store, key: str) -> bool:
 
 
 async def _check_own(ledger: Transactions, job: Mapping[str, Any], key: str) -> None:
-    """Only what this job makes is dropped: its slide and other jobs' results cannot be made again by it."""
+    """Raise Gone for what this job cannot make again: files of its slide, and results of other jobs."""
     if await ledger.read(slides.object_in_use, key):
         raise Gone("A file of the slide is missing from the store or damaged: upload the slide again.", key=key)
     if job["kind"] == "cohort" and key.split("/")[2] not in CLUSTERING_ARTIFACTS:

@@ -1,4 +1,4 @@
-"""What a job left in the store, and whether it still lies there as it was."""
+"""Whether what a job left in the store is still there and undamaged."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +21,17 @@ from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import Clustering
 
 OF_PIXELS = ("plan", "tiles", "cells", "vectors", "morphology")
-"""Stages for which the slide is read once more."""
+"""Stages whose artifacts are made from the slide, which then has to be there."""
 THREAD_COUNT = 8
 
 Check = Callable[[ObjectRef], object]
 
 
 async def reopen(ledger: Transactions, store: Store, job_id: str, *, thoroughly: bool) -> bool:
-    """Queue a job that succeeded once more if something of what it left is gone or damaged; False where nothing is.
+    """Queue a job that succeeded once more if an artifact of it is missing or damaged; False if all are right.
 
-    Thoroughly, all bytes are read; else those are believed of which the store cannot tell that they changed. Before it
-    is queued, what is damaged is out of the way; of those who ask at once one queues it.
+    `thoroughly` reads all bytes; else an object counts as right if the store notes the right digest for it. Damaged
+    objects are deleted before the job is queued. If several ask at once, one of them queues it.
     """
     job = await ledger.read(jobs.get_job, job_id)
     damaged = await _damaged(ledger, store, job, thoroughly=thoroughly)
@@ -48,7 +48,7 @@ async def reopen(ledger: Transactions, store: Store, job_id: str, *, thoroughly:
 
 
 def _queue(tx: Connection, job_id: str, attempt: int) -> None:
-    """Queue the job unless it was since it was seen in this attempt."""
+    """Queue the job if it is still in this attempt."""
     row = jobs.get_job(tx, job_id, lock=True)
     if (row["state"], row["attempt"]) == ("succeeded", attempt):
         jobs.retry_job(tx, job_id, ("succeeded",))
@@ -69,7 +69,7 @@ async def _damaged(ledger: Transactions, store: Store, job: Record, *, thoroughl
             left.append(settled.shard_list)
         else:
             left += [ref for shard in shards for ref in (shard.cells, shard.vectors, shard.morphology)]
-    # Jobs of before the ledger knew what is made have only what was read above.
+    # Jobs of early versions have no rows of what was made; they have only what was read above.
     named = {ref.key for ref in left}
     left += [row_ref(row) for row in await ledger.read(artifacts.made_by, job["id"]) if row["key"] not in named]
     return await asyncio.to_thread(_those_damaged, left, _verifying(store) if thoroughly else _glancing(store))

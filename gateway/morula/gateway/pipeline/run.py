@@ -1,4 +1,4 @@
-"""The whole job, read from top to bottom. The engine behind `Steps` remembers which steps are done."""
+"""The whole job, from top to bottom. The engine behind `Steps` remembers which steps are done."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Step(Protocol):
 
 
 class Steps(Protocol):
-    """The engine. Steps are drawn in one fixed order and may run in any."""
+    """The engine. Steps are drawn in a fixed order; they may run in any order."""
 
     def draw(self) -> Step:
         """The next step."""
@@ -63,10 +63,10 @@ class Pipeline:
         self._max_failed_share = max_failed_share
 
     async def run(self, job_id: str, steps: Steps) -> str:
-        """Run a job to its end, whatever that is, and say which.
+        """Run a job until it ends, and return how it ended.
 
-        Where it comes back with the job unfinished, the conductor takes it up again, and it carries on from what it
-        made. So ends a run whose job somebody else has by now, and one whose engine lost its database.
+        "lost" (another conductor has the job now) and "interrupted" (something was away or damaged) leave the job
+        unfinished. A conductor takes it up again, and it continues from what was made.
         """
         bind_job(job_id)
         try:
@@ -95,9 +95,9 @@ class Pipeline:
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                # A watch that fails is no wish to cancel.
+                # Raises if the watch failed: then nobody asked to cancel.
                 watch.result()
-                # Cancels the calls under way: services stop at their next checkpoint.
+                # This cancels the calls that are under way: services stop at their next checkpoint.
                 work.cancel()
                 await asyncio.wait({work})
                 return await self._end(job_id, "cancelled")
@@ -115,26 +115,26 @@ class Pipeline:
             await asyncio.gather(work, watch, return_exceptions=True)
 
     async def _fail(self, job_id: str, error: MorulaError) -> str:
-        """What is damaged is made again by the next run, which finds the rest; of all else the job fails."""
+        """Leave damaged artifacts to the next run, which makes them again; any other error fails the job."""
         try:
             if await repair(self._tools.ledger, self._tools.store, job_id, error):
                 return "interrupted"
         except Unavailable as away:
-            # Whether it is damaged cannot be told now; the next run waits for the store.
+            # While the store is away nobody knows what is damaged; the next run waits for the store.
             log.warning("job interrupted, for its artifacts are away", detail=str(away))
             return "interrupted"
-        except MorulaError as told:
-            error = told
+        except MorulaError as cannot_repair:
+            error = cannot_repair
         log.warning("job failed", reason=error.reason, detail=str(error))
         return await self._end(job_id, "failed", error=problem_of(error))
 
     async def _crash(self, job_id: str, error: Exception) -> str:
-        """Nobody foresaw this. It may be over when the job is taken up again; where it stays, the job fails of it."""
+        """Handle an unforeseen error: the job is taken up again some times, and fails if the error stays."""
         log.error("job crashed", exc_info=error)
         if await self._tools.ledger.write(jobs.note_crash, job_id) < CRASH_LIMIT:
             return "interrupted"
-        told = Internal("Something went wrong in Morula. The log says what, under the job's id.", job_id=job_id)
-        return await self._end(job_id, "failed", error=problem_of(told))
+        internal = Internal("Something went wrong in Morula. The log says what, under the job's id.", job_id=job_id)
+        return await self._end(job_id, "failed", error=problem_of(internal))
 
     async def _end(self, job_id: str, state: str, **values: object) -> str:
         ended = await self._tools.ledger.write(jobs.finish_job, job_id, state, **values)
@@ -144,7 +144,7 @@ class Pipeline:
         return await self._tools.ledger.read(jobs.job_state, job_id)
 
     async def _until_cancelled(self) -> None:
-        # Whoever cancels may be another process: the ledger is all that both see.
+        # The request to cancel may have come to another process, so the ledger is asked.
         ledger = self._tools.ledger
         state = ""
         while state != "cancelling":
@@ -187,10 +187,10 @@ class Pipeline:
     async def _shards(
         self, work: SlideJob, plan: Json, shards: Sequence[Shard], diameter_um: float, steps: Steps
     ) -> Sequence[Json]:
-        """Every shard through its three stages, a few at a time: that many shards' pixels lie in the store at most."""
+        """Take every shard through its three stages, a few at a time, so that the store holds the pixels of few."""
         window = asyncio.Semaphore(self._in_flight)
 
-        async def one(shard: Shard, cut: Step, segment: Step, embed: Step) -> Json:
+        async def run_shard(shard: Shard, cut: Step, segment: Step, embed: Step) -> Json:
             async with window:
                 needed = not await work.is_embedded(shard)
                 tiles: Json = await cut("cut", lambda: work.cut(plan, shard, pixels_needed=needed))
@@ -198,13 +198,13 @@ class Pipeline:
                 await embed("embed", lambda: work.embed(plan, shard))
                 return tiles | cells
 
-        # Drawn before any runs, so that a restarted job finds each step under the number it had.
+        # All steps are drawn before any runs, so that each has the same number when the job is started again.
         drawn = [(shard, steps.draw(), steps.draw(), steps.draw()) for shard in shards]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(*each), name=f"shard-{each[0].number}") for each in drawn]
+                tasks = [group.create_task(run_shard(*each), name=f"shard-{each[0].number}") for each in drawn]
         except ExceptionGroup as failed:
-            # The first is why the job fails; what the group cancelled after it says nothing.
+            # The first error is the reason; the others come of the cancelling that followed it.
             raise failed.exceptions[0] from failed
         return [task.result() for task in tasks]
 
