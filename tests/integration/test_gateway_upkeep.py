@@ -24,9 +24,9 @@ from morula.gateway.ledger import labels, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
 from morula.gateway.ledger.tables import label_layer, object_use, project
-from morula.gateway.memory import forget_ended
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.sweep import delete_orphans, take_stock
+from morula.gateway.workflow_pruning import forget_ended
 from tests.integration.test_gateway_ledger import add_labelling
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import MAKERS, as_part, gateway, services

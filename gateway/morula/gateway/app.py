@@ -27,7 +27,6 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
-from morula.gateway.memory import forget_ended
 from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.page import Page
 from morula.gateway.pipeline.run import Pipeline
@@ -38,6 +37,7 @@ from morula.gateway.tasks import side_task
 from morula.gateway.uploads import Uploads
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
+from morula.gateway.workflow_pruning import forget_ended
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS = (health, slides, jobs, events, clusterings, label_sets, labellings, exports)

@@ -1,11 +1,11 @@
-"""Whose beat stands still, by this process's clock and nobody else's."""
+"""Finds beats that stand still, by the clock of this process alone."""
 
 import time
 from collections.abc import Hashable, Mapping
 
 
 class Beats:
-    """Beats as they were seen, by what they are about. Who did not look for `blind_s` has seen none stand still."""
+    """Beats as they were seen last. After `blind_s` without a look, all count as if they had just changed."""
 
     def __init__(self, blind_s: float) -> None:
         self._blind_s = blind_s
@@ -13,7 +13,7 @@ class Beats:
         self._looked = 0.0
 
     def look(self, marks: Mapping[str, Hashable]) -> None:
-        """Take in how all of them stand now."""
+        """Note the present values of all beats."""
         now = time.monotonic()
         before = self._since if now - self._looked < self._blind_s else {}
         self._looked = now
@@ -23,5 +23,5 @@ class Beats:
             self._since[name] = known if known is not None and known[0] == mark else (mark, now)
 
     def still_s(self, name: str) -> float:
-        """For how long nothing about it has changed."""
+        """For how long this beat has not changed."""
         return self._looked - self._since[name][1]

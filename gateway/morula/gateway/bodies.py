@@ -1,7 +1,6 @@
-"""A request's body as it comes in: bounded in size and in time, and taken in to its end though it was refused.
+"""A request's body: limited in size and time, and read on for a while after it was refused.
 
-A client that is still sending hears of a refusal only where somebody goes on to read: a connection that is closed on
-bytes that nobody read is reset, and the answer is lost with it.
+If a connection is closed while bytes are unread, it is reset, and a client that is still sending never sees the answer.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ from starlette.types import Message, Receive
 from morula.common.errors import TooLarge, TooSlow
 
 PATIENCE_S = 30.0
-"""How long may be waited for the next `PACE_BYTES`."""
+"""How long the next `PACE_BYTES` may take."""
 PACE_BYTES = 16 * 1024
 DRAIN_S = 30.0
 DRAIN_BYTES = 256 * 1024**2
@@ -31,15 +30,15 @@ class Body:
         self._too_large = not length.isdecimal() or len(length) > len(str(limit)) or int(length) > limit
         self.is_whole = length == "0" and "transfer-encoding" not in headers
         self.is_over = self.is_whole
-        """Nothing is to come any more, or nobody would wait for it."""
+        """Nothing more comes, or the client is gone or too slow."""
 
     def check_length(self) -> None:
-        """Refuses what says itself that it is too large, before anything is read."""
+        """Refuse a body whose Content-Length is too large, before anything is read."""
         if self._too_large:
             raise TooLarge(f"The request is larger than {self._limit} bytes.")
 
     async def receive(self) -> Message:
-        """The next piece; once there is none, the word that the client went away."""
+        """The next part of the body; after the last one, the message that the client has gone."""
         if self.is_over:
             return await self._receive()
         message = await self._next()
@@ -49,7 +48,7 @@ class Body:
         return message
 
     async def drain(self) -> None:
-        """Reads on for a while what nobody needs."""
+        """Read on for a while and ignore what comes."""
         started, taken = time.monotonic(), self._taken
         while not self.is_over and time.monotonic() - started < DRAIN_S and self._taken - taken < DRAIN_BYTES:
             try:

@@ -20,7 +20,7 @@ Operation = dict[str, Any]
 BYTES = "application/octet-stream"
 
 EVERYWHERE = (400, 403, 408, 413, 500, 503)
-"""What the guard says, what makes no sense, and what nobody expected."""
+"""Statuses of the guard, of invalid requests and of unforeseen errors."""
 BEHIND_SERVICES = (429, 504)
 OF_THINGS = (404, 410)
 OF_CHANGES = (409, 412, 507)
@@ -131,7 +131,7 @@ def _failures(path: str, method: str, operation: Operation) -> Iterable[int]:
 
 def _failure(status: int, meanings: list[str]) -> dict[str, Any]:
     problem = {
-        "description": "\n".join(meanings) or "What was asked for makes no sense; `errors` says where.",
+        "description": "\n".join(meanings) or "The request is not valid; `errors` says where.",
         "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     return {**problem, "headers": _RETRY_AFTER} if status == 429 else problem

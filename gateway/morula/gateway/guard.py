@@ -1,7 +1,7 @@
-"""What every request passes first: until accounts exist, only pages of this very server may speak to it.
+"""Checks every request first: until accounts exist, only pages of this server may use it from a browser.
 
-A page of another site cannot make its visitor's browser write here (Origin), nor read here under a name of its own that
-it points at this machine (Host).
+The check of Origin keeps a page of another site from writing here through its visitor's browser. The check of Host
+keeps it from reading here under a name of its own that resolves to this machine.
 """
 
 import re
@@ -29,7 +29,7 @@ HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
 }
 
-# host[:port] of RFC 9110 and nothing else: what stands before an @ or behind a second colon is no name.
+# Exactly host[:port] of RFC 9110: no user before an @, nothing after the port.
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -58,7 +58,7 @@ class Guard:
         except ClientDisconnect:
             return  # Nobody waits for an answer.
         except MorulaError as error:
-            # What the application itself raises it answers itself: this is of the guard or of the body.
+            # The application answers its own errors: this one was raised by the guard or while the body was read.
             if answer.has_begun:
                 log.info("an answer was broken off", path=scope["path"], reason=error.reason)
                 return
@@ -83,7 +83,7 @@ class Guard:
 
 
 def _check_address(scope: Scope) -> None:
-    """No name has a NUL in it, and PostgreSQL's text cannot hold one; bodies are checked where they are read."""
+    """Refuse NUL characters, which no name has and PostgreSQL cannot store; bodies are checked where they are read."""
     if "\0" in scope["path"]:
         raise NotFound("The address has a NUL character in it, which no name has.")
     if b"%00" in scope["query_string"]:
@@ -91,7 +91,7 @@ def _check_address(scope: Scope) -> None:
 
 
 class _Answer:
-    """The way of an answer to the client."""
+    """Sends an answer to the client."""
 
     def __init__(self, body: Body, send: Send) -> None:
         self._body = body
@@ -99,7 +99,7 @@ class _Answer:
         self.has_begun = False
 
     async def send(self, message: Message) -> None:
-        """Passes it on with our headers; an answer that comes before the end of the body closes the connection."""
+        """Send a message with our headers added; an answer before the end of the body closes the connection."""
         if message["type"] == "http.response.start":
             self.has_begun = True
             present = {name for name, _ in message["headers"]}

@@ -1,4 +1,6 @@
-"""Makes a slide of files: into the store, read once by the tiler, and only then a row."""
+"""Takes slides in: files go to the store, the tiler reads the slide once, and only then it has a row.
+
+If the files are no slide, neither row nor object stays."""
 
 import asyncio
 import time
@@ -42,7 +44,7 @@ INSPECT_PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Description:
-    """What the person says about the slide."""
+    """What a person states about a slide."""
 
     name: str | None = None
     mpp: float | None = None
@@ -62,7 +64,7 @@ class Intake:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def take_files(self, parts: Sequence[IncomingFile], description: Description) -> tuple[Record, bool]:
-        """A slide of these files, which are copied to the store; False where it is there already."""
+        """The slide of these files, which are copied to the store; True if it is new."""
         names = [part.name for part in parts]
         if len(set(names)) != len(names):
             raise InvalidArgument("Two files of the slide have the same name.")
@@ -80,21 +82,21 @@ class Intake:
             upload_id = new_id()
             stored: list[Stored] = []
             await self._ledger.write(objects.claim, objects.UPLOAD, upload_id, [row["key"] for row in rows])
-            # Where this is cancelled the bytes may still be on their way: the caretaker forgets the upload later.
+            # If this is cancelled, a thread may still be writing; the caretaker forgets the upload later.
             try:
                 for part, row in zip(parts, rows, strict=True):
                     stored.append(await self._put(row, part, parts))
                 await asyncio.to_thread(check_unchanged, parts)
                 return await self._inspect_and_keep(digest, rows, description, upload_id)
             except Exception as error:
-                # What no reader takes for a slide nobody else can have as one. After any other failure it stays:
-                # another gateway may have found it and rest on it by now.
+                # If the files are no slide, no other gateway can use them as one. After any other failure they stay,
+                # because another gateway may have made a slide of them by now.
                 is_no_slide = isinstance(error, MorulaError) and error.code is Code.INVALID_ARGUMENT
-                await self._forget(upload_id, [one.key for one in stored if one.created] if is_no_slide else [])
+                await self._forget(upload_id, [file.key for file in stored if file.created] if is_no_slide else [])
                 raise
 
     async def take_key(self, key: str, description: Description) -> tuple[Record, bool]:
-        """A slide that lies in the store already, and stays there whatever it turns out to be."""
+        """The slide of an object of the store, which stays there even if it is no slide; True if it is new."""
         try:
             stored = await asyncio.to_thread(self._store.stat, key)
         except ArtifactChanged as error:
@@ -121,7 +123,7 @@ class Intake:
             raise
 
     async def _mend(self, known: Record, rows: Sequence[FileRecord], parts: Sequence[IncomingFile] | None) -> None:
-        """Whoever brings a slide again brings what may be gone or damaged of it."""
+        """Replace files of a known slide that are missing or damaged by those that came now."""
         files: Sequence[IncomingFile | None] = parts or [None] * len(rows)
         brought = {row["name"]: (row, part) for row, part in zip(rows, files, strict=True)}
         for file in await self._ledger.read(slides.slide_files, known["id"]):
@@ -139,7 +141,7 @@ class Intake:
         return self._locks.setdefault(digest, asyncio.Lock())
 
     async def _known(self, digest: str, description: Description) -> Record | None:
-        """The slide if it is here already, described as the person describes it now."""
+        """The slide if it is here already, with its description updated; else None."""
         known = await self._ledger.read(slides.find_slide, self._project, digest)
         stated = {name: value for name, value in asdict(description).items() if value is not None}
         if known is not None and known["deleting_since"] is not None:
@@ -183,7 +185,7 @@ class Intake:
             return known, False
 
     async def _inspect(self, request: InspectSlideRequest) -> InspectSlideResponse:
-        """Waits for its turn: the bytes are here, and a busy reader is no reason to have them sent again."""
+        """Inspect the slide, and wait while the tiler is busy, so that the files need not be sent again."""
         until = time.monotonic() + INSPECT_PATIENCE_S
         while True:
             try:
@@ -194,7 +196,7 @@ class Intake:
                 await asyncio.sleep(busy.retry_after_s)
 
     async def _forget(self, upload_id: str, written: Sequence[str]) -> None:
-        """Let go of an upload's objects, and delete those that it wrote itself unless somebody else uses them."""
+        """Release the objects of an upload, and delete those that it wrote and nobody else uses."""
         await self._ledger.write(objects.forget, upload_id, written)
         for key in written:
             try:

@@ -1,4 +1,4 @@
-"""Tells listeners of changes: one task reads the log of events, everyone waits for it."""
+"""Tells listeners of changes: one task watches the log of changes and wakes all listeners."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ POLL_S = 0.25
 
 
 class Listeners:
-    """Follows the log from where each listener is."""
+    """Follows the log of changes for all listeners, each from its own place."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -20,7 +20,7 @@ class Listeners:
         self._closed = False
 
     async def run(self) -> None:
-        """Watch the log until cancelled. Another process may write to it, so it is looked at, not listened to."""
+        """Poll the log until cancelled: other processes write to it, too."""
         while True:
             last = await self._ledger.patient.read(events.last_change)
             if last > self._last:
@@ -40,7 +40,7 @@ class Listeners:
         return await self._ledger.read(events.last_change)
 
     async def resume(self, seq: int | None) -> tuple[int, bool]:
-        """Where a listener begins that has seen `seq` or nothing, and whether it missed what is told no more."""
+        """The number after which a listener goes on that has seen `seq`, and whether it missed pruned changes."""
         if seq is not None and await self._ledger.read(events.can_resume, seq):
             return seq, False
         return await self.newest(), seq is not None
@@ -50,7 +50,7 @@ class Listeners:
     ) -> AsyncIterator[list[Change]]:
         """Changes after `seq`, in batches as they come; each subject once per batch, at its newest change."""
         while not self._closed:
-            # Taken before the look: what is announced after it wakes the wait below.
+            # Read before the query, so that a change that comes after it ends the wait below.
             seen = self._last
             changes = await self._ledger.patient.read(events.changes_after, seq, kind, subject_id)
             if changes:

@@ -1,4 +1,4 @@
-"""Lists in parts: how many, and after which; what comes next is asked for by the cursor of the part before."""
+"""Lists in parts: a request names the size of a part, and the cursor from the part before."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ Wanted = Annotated[Slice, Depends(_wanted)]
 
 
 def cursor_after(part: Part) -> str | None:
-    """Names the part after this one, in a text that says nothing to people; None at the end."""
+    """The cursor of the next part, an opaque text; None at the end."""
     if part.following is None:
         return None
     return base64.urlsafe_b64encode(part.following.encode()).decode().rstrip("=")

@@ -1,5 +1,5 @@
-"""Every failure leaves as application/problem+json (RFC 9457): our errors, errors of services, and requests that make
-no sense. What nobody expected is logged in full and told as "internal error" with the id to find it by."""
+"""Every error is answered as application/problem+json (RFC 9457): our errors, those of services, and invalid requests.
+An unforeseen error is logged in full; the client is told "internal error" and the id under which the log has it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def respond(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer every failure with a problem; what nobody expected is the guard's to answer."""
+    """Have the application answer every error with a problem; the guard answers unforeseen ones."""
     app.add_exception_handler(MorulaError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -66,7 +66,7 @@ def _retry_after(error: MorulaError) -> dict[str, str]:
 
 
 def _gone(error: MorulaError) -> Gone:
-    """Whoever asks here knows nothing of artifacts, but of slides and of jobs, which can be had again."""
+    """Say what a client can do: it knows no artifacts, but a slide can be uploaded and a job retried."""
     key = error.metadata.get("key", "")
     log.warning("an artifact is damaged", key=key, reason=error.reason, detail=str(error))
     what = "Files of the slide are" if "/slide/" in key else "Files of the job are"
@@ -87,7 +87,7 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException only")
     if isinstance(error.__cause__, MorulaError):
-        # The framework takes a body that is too large for one that cannot be parsed.
+        # The framework reports an error from reading the body, for example TooLarge, as a body that cannot be parsed.
         return await _answer_error(request, error.__cause__)
     problem = {
         "type": "about:blank",

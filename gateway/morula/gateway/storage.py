@@ -1,4 +1,4 @@
-"""Whether anything can be written now: in the store, and where uploads lie until they are there. It is tried."""
+"""Tries whether the store and the scratch folder can be written to."""
 
 import asyncio
 import tempfile
@@ -13,12 +13,12 @@ from morula.common.telemetry import log
 
 PATIENCE_S = 2.0
 FRESH_S = 5.0
-"""How long an answer holds, so that nobody who asks often makes the disk busy."""
+"""How long an answer is used again, so that frequent requests do not keep the disk busy."""
 PROBE_BYTES = 4096
 
 
 class Storage:
-    """Tries one place at a time once, however many ask."""
+    """Tries each place at most once at a time, however many requests ask."""
 
     def __init__(self, store: Store, scratch: Path | None, project: str) -> None:
         self._store = store
@@ -27,7 +27,7 @@ class Storage:
         self._tries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     async def writable(self) -> dict[str, bool]:
-        """Whether each place takes what is written; one that does not answer in time does not."""
+        """Whether each place can be written to; False if it does not answer in time."""
         tries = {"scratch": self._try("scratch", self._write_scratch), "store": self._try("store", self._write_store)}
         await asyncio.wait(tries.values(), timeout=PATIENCE_S)
         return {name: attempt.done() and attempt.result() for name, attempt in tries.items()}

@@ -1,4 +1,4 @@
-"""Side tasks that must not die in silence."""
+"""Background tasks that are started again and logged when they fail."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,14 +10,14 @@ RESTART_PAUSE_S = 2.0
 
 
 async def keep_running(name: str, work: Callable[[], Awaitable[None]], pause_s: float = RESTART_PAUSE_S) -> None:
-    """Do the work until it comes back; where it fails, say so and begin again."""
+    """Do the work until it returns; if it fails, log that and begin again."""
     while True:
         try:
             await work()
         except Exception:  # noqa: BLE001 whatever it is, nobody else would do the work
             log.exception("side task failed and begins again", task=name)
             if is_cancelled():
-                # It failed of that, and whoever cancelled waits for its end.
+                # The error came of the cancelling, and the canceller waits for the task's end.
                 return
             await asyncio.sleep(pause_s)
         else:

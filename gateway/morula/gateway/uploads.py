@@ -1,7 +1,4 @@
-"""Takes a slide in: bytes go to temporary files while they are hashed, then to the store, then are really read once.
-
-What turns out to be no slide leaves nothing behind: no row, no object, no file.
-"""
+"""Receives uploads: the files of a form are hashed while they are written to a temporary folder."""
 
 import asyncio
 import hashlib
@@ -24,14 +21,14 @@ NAME_LIMIT = 255
 SPARE_BYTES = 256 * 1024**2
 CHECK_BYTES = 64 * 1024**2
 COPIES = 2
-"""An upload lies in the temporary folder and then, before that goes, in the store as well."""
+"""While an upload is copied to the store its bytes are on the disk twice, if both are on one disk."""
 BUSY_S = 10.0
 REMEDY = "free some there, or set MORULA_SCRATCH to another folder"
 
 
 @dataclass
 class IncomingFile:
-    """One file of a slide that lies in a temporary file, or by reference where it is: then with the state it had."""
+    """One file of a slide: a temporary file of an upload, or one named by reference with its state when hashed."""
 
     name: str
     path: Path
@@ -42,7 +39,7 @@ class IncomingFile:
 
 @dataclass
 class Upload:
-    """What a form brought."""
+    """A form as it was received."""
 
     folder: Path
     parts: list[IncomingFile] = field(default_factory=list)
@@ -133,8 +130,8 @@ class _Form:
 
 
 class Uploads:
-    """Takes forms in. Each is promised the room that it needs, or refused, before it comes: none that told its length
-    and was let in is sent away for the sake of another."""
+    """Receives forms. Disk space is reserved for an upload of known length before it is read, or the upload is refused;
+    so none that was admitted fails because another came later."""
 
     def __init__(self, scratch: Path | None) -> None:
         self._scratch = scratch or Path(tempfile.gettempdir())
@@ -142,13 +139,13 @@ class Uploads:
         """Bytes that are still to be written, by the folder of the upload."""
 
     async def receive(self, chunks: AsyncIterator[bytes], content_type: str, length: int) -> Upload:
-        """Read a form as it comes in, of `length` bytes or, where that is 0, of as many as there is room for; whoever
-        gets the upload has to discard it."""
+        """Read a form as it comes in. `length` is its size in bytes; if it is 0, the size is not known and the form may
+        fill the free disk space. The caller has to discard the upload."""
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or b"boundary" not in options:
             raise InvalidArgument("Send the slide as multipart/form-data under 'file', or name it by reference.")
         with telling_full(self._scratch, "take the upload in", REMEDY):
-            self._check_room(COPIES * length)
+            self._check_space(COPIES * length)
             upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=self._scratch)))
         self._promised[upload.folder] = COPIES * length
         form = _Form(upload)
@@ -172,17 +169,17 @@ class Uploads:
     async def _fill(self, upload: Upload, parser: MultipartParser, chunks: AsyncIterator[bytes], length: int) -> None:
         taken = checked = 0
         async for chunk in chunks:
-            # Disks are slow at times, and pages of other people must not wait for them.
+            # On a thread, because a disk may be slow and other requests must not wait for it.
             await asyncio.to_thread(parser.write, chunk)
             taken += len(chunk)
             self._promised[upload.folder] = COPIES * max(length, taken) - taken
             if taken > length and taken - checked >= CHECK_BYTES:
                 checked = taken
-                self._check_room(self._promised[upload.folder], upload.folder)
+                self._check_space(self._promised[upload.folder], upload.folder)
         parser.finalize()
 
-    def _check_room(self, wanted: int, folder: Path | None = None) -> None:
-        """Refuses for good what the disk does not hold, and for now what it would hold without the others."""
+    def _check_space(self, wanted: int, folder: Path | None = None) -> None:
+        """Raise StorageFull if the disk has too little space, Busy if it has too little beside other uploads."""
         free = shutil.disk_usage(self._scratch).free - SPARE_BYTES
         if free < wanted:
             raise StorageFull(f"There is not enough disk space for this slide in {self._scratch}; {REMEDY}.")
@@ -203,5 +200,5 @@ def safe_name(name: str) -> str:
     if len(name) > NAME_LIMIT or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
         raise InvalidArgument(f"{name[:80]!r} is not a valid name for a slide's file.")
     if any(ord(letter) < 32 or letter == "\x7f" for letter in name):
-        raise InvalidArgument("A file's name has letters in it that cannot be shown.")
+        raise InvalidArgument("A file's name has characters that cannot be shown.")
     return "/".join(parts)

@@ -8,7 +8,7 @@ from morula.gateway.ledger.tables import counter, event
 Change = tuple[int, str, str]
 
 PRUNED_AT_ONCE = 5000
-"""Events deleted in one transaction, so that nobody waits long for it."""
+"""Events deleted in one transaction, which others may have to wait for."""
 
 
 def announce(tx: Connection, kind: str, subject_id: str) -> None:
@@ -44,13 +44,13 @@ def last_change(tx: Connection, subject_id: str | None = None) -> int:
 
 
 def can_resume(tx: Connection, seq: int) -> bool:
-    """Whether every change after `seq` is still here; not so where some were pruned, or where no such one was made."""
+    """Whether every change after `seq` is still here: False if some were pruned, or if `seq` is of no change."""
     oldest, newest = _bounds(tx)
     return seq == 0 if not newest else oldest - 1 <= seq <= newest
 
 
 def prune(tx: Connection, older_than: float, keep_count: int) -> int:
-    """Delete the oldest events that are older than that time, but never one of the newest; how many there were."""
+    """Delete some events that are older than this time, but none of the newest `keep_count`; how many."""
     oldest, newest = _bounds(tx)
     if not newest:
         return 0
@@ -59,7 +59,7 @@ def prune(tx: Connection, older_than: float, keep_count: int) -> int:
 
 
 def _bounds(tx: Connection) -> tuple[int, int]:
-    # Each on its own: both in one question make SQLite read the whole table.
+    # Two subqueries, because SQLite reads the whole table for both in one query.
     oldest, newest = (select(which(event.c.seq)).scalar_subquery() for which in (func.min, func.max))
-    found = tx.execute(select(func.coalesce(oldest, 0), func.coalesce(newest, 0))).one()
-    return int(found[0]), int(found[1])
+    bounds = tx.execute(select(func.coalesce(oldest, 0), func.coalesce(newest, 0))).one()
+    return int(bounds[0]), int(bounds[1])

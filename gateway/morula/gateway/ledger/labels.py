@@ -97,7 +97,7 @@ def list_events(tx: Connection, labelling_id: str, after: int = 0) -> list[Label
 def keep_layer(
     tx: Connection, labelling_id: str, seq: int, cluster_count: int, learnt: Mapping[str, Any], learned_s: float
 ) -> None:
-    """Keep what was learnt; learning the same twice keeps the first."""
+    """Keep what was learnt; if it was learnt twice, the first stays."""
     by_id(tx, labelling, labelling_id, lock=True)
     address = {"labelling_id": labelling_id, "seq": seq, "cluster_count": cluster_count}
     if insert_if_absent(tx, label_layer, {"learnt": dict(learnt), "learned_s": learned_s, **address}):
@@ -105,7 +105,7 @@ def keep_layer(
 
 
 def prune_layers(tx: Connection, keep_count: int, before: float) -> None:
-    """Release layers that are older than `before`, but never the newest ones of a labelling."""
+    """Delete all but a labelling's newest layers, and release what others left that was claimed before `before`."""
     for labelling_id in objects.owners_of_many(tx, "labelling", LAYER_OBJECT_COUNT * keep_count):
         by_id(tx, labelling, labelling_id, lock=True)
         mine = label_layer.c.labelling_id == labelling_id
@@ -137,7 +137,7 @@ def _refs(learnt: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def newest_layer(tx: Connection, labelling_id: str, cluster_count: int) -> Record | None:
-    """The newest thing learnt: under this cut if there is such a one, else under another."""
+    """The layer of the newest event learnt from; of several, the one under this cut."""
     query = select(label_layer).where(label_layer.c.labelling_id == labelling_id)
     query = query.order_by(label_layer.c.seq.desc(), (label_layer.c.cluster_count == cluster_count).desc()).limit(1)
     return first(tx, query)

@@ -1,4 +1,4 @@
-"""What the conductor's engine remembers of jobs that have ended: nobody asks for it, and it grows with every shard."""
+"""Prunes the engine's database: it keeps steps of every shard, which nobody needs once a job has ended."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ FORGOTTEN_AT_ONCE = 50
 
 
 async def forget_ended(ledger: Transactions, before: float) -> int:
-    """Have the engine forget runs that began before and have ended, of jobs that have ended, too; how many."""
+    """Delete workflows that began before this time and have ended, as have their jobs; how many."""
     limit = datetime.fromtimestamp(before, UTC).isoformat()
     unfinished = {row["id"] for row in await ledger.read(jobs.unfinished_jobs)}
     known = await DBOS.list_workflows_async(status=ENDED, end_time=limit, load_input=False, load_output=False)
