@@ -11,8 +11,8 @@ import type {
   LabelSet,
   Page,
   Problem,
-  SaidEvent,
   Slide,
+  StoredEvent,
 } from "./types";
 
 export class ProblemError extends Error {
@@ -143,7 +143,7 @@ export const api = {
       `${v1.labelling(id)}/events`,
       boundTo(event) === "page" ? event : { ...event, expected_seq },
     ),
-  events: (id: string) => all<SaidEvent>(`${v1.labelling(id)}/events`, "events"),
+  events: (id: string) => all<StoredEvent>(`${v1.labelling(id)}/events`, "events"),
   setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
   cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),
   layer: (id: string, version: number, layer: "class" | "confidence", start: number, stop: number) =>

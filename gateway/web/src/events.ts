@@ -8,7 +8,7 @@ import type { Job, Slide } from "./types";
 export interface Heard {
   job?: (job: Job) => void;
   slide?: (slide: Slide) => void;
-  labelling?: (said: { id: string }) => void;
+  labelling?: (changed: { id: string }) => void;
   deleted?: (gone: Gone) => void;
   /** The stream came back after a break, or too much happened meanwhile: what was missed has to be read again. */
   reopened?: () => void;

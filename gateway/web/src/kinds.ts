@@ -1,13 +1,13 @@
 // The kinds of words, and which of them speak of the same: what a word on its way is compared with when others have
 // spoken since.
 import { count, countOf } from "./format";
-import type { LabelEvent, SaidEvent } from "./types";
+import type { LabelEvent, StoredEvent } from "./types";
 
 type BodyOf<K extends LabelEvent["kind"]> = Extract<LabelEvent, { kind: K }>["body"];
 
 interface Rule<B> {
   /** Cells and clusters that it is about. */
-  about: (body: B, events: readonly SaidEvent[]) => string[];
+  about: (body: B, events: readonly StoredEvent[]) => string[];
   /** What it is about, for a person. */
   words: (body: B) => string;
   /** To what was seen of a page, to the newest event that was known, or to nothing: then it is sent once more where
@@ -46,7 +46,7 @@ function ruleOf(word: LabelEvent): Rule<LabelEvent["body"]> {
   return RULES[word.kind] as Rule<LabelEvent["body"]>;
 }
 
-function about(word: LabelEvent, events: readonly SaidEvent[]): string[] {
+function about(word: LabelEvent, events: readonly StoredEvent[]): string[] {
   return ruleOf(word).about(word.body, events);
 }
 
@@ -59,26 +59,26 @@ export function boundTo(word: LabelEvent): Rule<never>["bound"] {
 }
 
 /** The gateway's event is this very word: all that the word says is in it. */
-export function isSame(event: SaidEvent, word: LabelEvent): boolean {
+export function isSame(event: StoredEvent, word: LabelEvent): boolean {
   return event.kind === word.kind && holds(event.body, word.body);
 }
 
-function holds(stored: unknown, said: unknown): boolean {
-  if (Array.isArray(said)) {
+function holds(stored: unknown, word: unknown): boolean {
+  if (Array.isArray(word)) {
     return (
-      Array.isArray(stored) && stored.length === said.length && said.every((one, index) => holds(stored[index], one))
+      Array.isArray(stored) && stored.length === word.length && word.every((one, index) => holds(stored[index], one))
     );
   }
-  if (typeof said === "object" && said !== null) {
+  if (typeof word === "object" && word !== null) {
     if (typeof stored !== "object" || stored === null) return false;
     const other = stored as Record<string, unknown>;
-    return Object.entries(said).every(([name, value]) => holds(other[name], value));
+    return Object.entries(word).every(([name, value]) => holds(other[name], value));
   }
-  return stored === said;
+  return stored === word;
 }
 
 /** Whether one of the events since then is about something that the word is about. */
-export function wasSpokenOf(word: LabelEvent, since: readonly SaidEvent[], events: readonly SaidEvent[]): boolean {
+export function wasSpokenOf(word: LabelEvent, since: readonly StoredEvent[], events: readonly StoredEvent[]): boolean {
   const own = new Set(about(word, events));
   return since.some((event) => about(event, events).some((one) => own.has(one)));
 }

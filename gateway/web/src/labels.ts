@@ -9,7 +9,7 @@ export const NOISE_LEAF = 65535;
 export type Source = "mark" | "model" | "cluster" | "none";
 
 /** Everything that decides a label; layers start at `row_start`. */
-export interface Said {
+export interface LabelInputs {
   spread: Spread;
   marks: ReadonlyMap<number, number>;
   /** The class that an odd cell is not of: its page's. */
@@ -25,36 +25,36 @@ export function classOfNode(names: readonly ClusterName[]): Map<number, number> 
   return new Map(names.map((name) => [name.node_id, name.class_number]));
 }
 
-export function effectiveLabel(row: number, said: Said): [number, Source] {
-  const mark = said.marks.get(row);
+export function effectiveLabel(row: number, inputs: LabelInputs): [number, Source] {
+  const mark = inputs.marks.get(row);
   if (mark) return [mark, "mark"];
-  const [number, source] = spreadLabel(row, said);
-  return number !== NO_CLASS && said.odd.get(row) === number ? [NO_CLASS, "mark"] : [number, source];
+  const [number, source] = spreadLabel(row, inputs);
+  return number !== NO_CLASS && inputs.odd.get(row) === number ? [NO_CLASS, "mark"] : [number, source];
 }
 
-function spreadLabel(row: number, said: Said): [number, Source] {
-  const index = row - said.row_start;
-  if (said.spread === "model") {
-    const number = said.class_layer[index] ?? NO_CLASS;
+function spreadLabel(row: number, inputs: LabelInputs): [number, Source] {
+  const index = row - inputs.row_start;
+  if (inputs.spread === "model") {
+    const number = inputs.class_layer[index] ?? NO_CLASS;
     return [number, number === NO_CLASS ? "none" : "model"];
   }
-  if (said.spread === "clusters") {
-    const number = nameOfLeaf(said.leaf[index], said);
+  if (inputs.spread === "clusters") {
+    const number = nameOfLeaf(inputs.leaf[index], inputs);
     return [number, number === NO_CLASS ? "none" : "cluster"];
   }
   return [NO_CLASS, "none"];
 }
 
-function nameOfLeaf(leaf: number | undefined, said: Said): number {
+function nameOfLeaf(leaf: number | undefined, inputs: LabelInputs): number {
   if (leaf === undefined || leaf === NOISE_LEAF) return NO_CLASS;
-  return said.class_of_node.get(said.node_of_leaf[leaf] ?? 0) ?? NO_CLASS;
+  return inputs.class_of_node.get(inputs.node_of_leaf[leaf] ?? 0) ?? NO_CLASS;
 }
 
 /** Effective class of every row of [row_start, row_stop), one byte each. */
-export function effectiveClasses(row_stop: number, said: Said): Uint8Array {
-  const classes = new Uint8Array(row_stop - said.row_start);
+export function effectiveClasses(row_stop: number, inputs: LabelInputs): Uint8Array {
+  const classes = new Uint8Array(row_stop - inputs.row_start);
   for (let index = 0; index < classes.length; index += 1) {
-    classes[index] = effectiveLabel(said.row_start + index, said)[0];
+    classes[index] = effectiveLabel(inputs.row_start + index, inputs)[0];
   }
   return classes;
 }

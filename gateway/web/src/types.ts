@@ -33,4 +33,4 @@ export type Job = Omit<schema.Job, "error"> & { error: Problem | null };
 
 export type LabelEvent = schema.NewEvent;
 /** An event as the gateway keeps it. */
-export type SaidEvent = LabelEvent & { seq: number };
+export type StoredEvent = LabelEvent & { seq: number };

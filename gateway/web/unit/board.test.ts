@@ -5,7 +5,7 @@ import { headline, heldOutSentence, movedSentence, structureSentence } from "../
 import { bytes, duration, measure, shareOf } from "../src/format";
 import { doneSentence } from "../src/jobs/boards";
 import { sentence } from "../src/jobs/stages";
-import type { BoardOf, Fact, HeldOut, Job, Labelling, SaidEvent, Slide, StageProgress } from "../src/types";
+import type { BoardOf, Fact, HeldOut, Job, Labelling, Slide, StageProgress, StoredEvent } from "../src/types";
 
 describe("facts", () => {
   const flat = Array.from({ length: 24 }, () => 5);
@@ -36,9 +36,9 @@ test("counts of a slide's card are those of the board that opens, and another ru
 });
 
 describe("earlier pages", () => {
-  const named = (seq: number, rows: number[]): SaidEvent =>
-    ({ kind: "page_named", seq, body: { cells: rows.map((row) => ({ row, class_number: 1 })) } }) as SaidEvent;
-  const undo = (seq: number, of: number): SaidEvent => ({ kind: "undone", seq, body: { seq: of } });
+  const named = (seq: number, rows: number[]): StoredEvent =>
+    ({ kind: "page_named", seq, body: { cells: rows.map((row) => ({ row, class_number: 1 })) } }) as StoredEvent;
+  const undo = (seq: number, of: number): StoredEvent => ({ kind: "undone", seq, body: { seq: of } });
 
   test("come newest first, each once as it was named last, without those that are here or were undone", () => {
     const log = [named(1, [1, 2]), named(2, [3]), named(3, [2, 1]), named(4, [5]), undo(5, 4)];

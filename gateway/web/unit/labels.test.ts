@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { classOfNode, effectiveClasses, effectiveLabel, type Said, type Source } from "../src/labels";
+import { classOfNode, effectiveClasses, effectiveLabel, type LabelInputs, type Source } from "../src/labels";
 import type { ClusterName, Spread } from "../src/types";
 
 interface Case {
@@ -18,7 +18,7 @@ interface Case {
 const shared = new URL("../../../tests/fixtures/effective_labels.json", import.meta.url);
 const { cases } = JSON.parse(readFileSync(shared, "utf8")) as { cases: Case[] };
 
-function saidIn(one: Case, row_start: number): Said {
+function inputsOf(one: Case, row_start: number): LabelInputs {
   return {
     spread: one.spread,
     marks: new Map(one.marks.map(([row, number]) => [row + row_start, number])),
@@ -34,11 +34,11 @@ function saidIn(one: Case, row_start: number): Said {
 describe("effective labels, the cases shared with the gateway", () => {
   for (const one of cases) {
     test(one.name, () => {
-      const labels = one.expected.map((_, row) => effectiveLabel(row, saidIn(one, 0)));
+      const labels = one.expected.map((_, row) => effectiveLabel(row, inputsOf(one, 0)));
       expect(labels).toEqual(one.expected);
     });
     test(`${one.name}, on a cohort's second slide`, () => {
-      const classes = effectiveClasses(1000 + one.expected.length, saidIn(one, 1000));
+      const classes = effectiveClasses(1000 + one.expected.length, inputsOf(one, 1000));
       expect([...classes]).toEqual(one.expected.map(([number]) => number));
     });
   }

@@ -2,13 +2,13 @@ import { describe, expect, test } from "vitest";
 import { ProblemError } from "../src/api";
 import { Outbox, type Word } from "../src/outbox";
 import { read } from "../src/storage";
-import type { LabelEvent, Labelling, SaidEvent } from "../src/types";
+import type { LabelEvent, Labelling, StoredEvent } from "../src/types";
 
 const cell = (row: number, class_number = 1): LabelEvent => ({ kind: "cell_set", body: { row, class_number } });
 
 /** A gateway in small: a log, the guard of `expected_seq`, and a line that can break before or after it has written. */
 class Gateway {
-  readonly log: SaidEvent[] = [];
+  readonly log: StoredEvent[] = [];
   line: "up" | "down" | "answers are lost" = "up";
   refusal: number | null = null;
   private readonly pauses: (() => void)[] = [];
@@ -41,7 +41,7 @@ class Gateway {
     for (const due of this.pauses.splice(0)) due();
   }
 
-  said(): unknown[] {
+  bodies(): unknown[] {
     return this.log.map((event) => event.body);
   }
 }
@@ -63,7 +63,7 @@ describe("the outbox", () => {
     expect(outbox.words.value).toHaveLength(3);
     gateway.mend();
     await Promise.all(outcomes);
-    expect(gateway.said()).toEqual([row(1), row(2), row(3)]);
+    expect(gateway.bodies()).toEqual([row(1), row(2), row(3)]);
     expect([outbox.words.value, outbox.away.value]).toEqual([[], null]);
   });
 
@@ -75,7 +75,7 @@ describe("the outbox", () => {
     await outbox.still();
     gateway.mend();
     expect(await outcome).toMatchObject({ labelling: { seq: 1 } });
-    expect(gateway.said()).toEqual([row(1)]);
+    expect(gateway.bodies()).toEqual([row(1)]);
   });
 
   test("a word that others did not touch is said after theirs, one on the same cell is refused", async () => {
@@ -84,7 +84,7 @@ describe("the outbox", () => {
     gateway.write(cell(7, 2));
     expect(await outbox.say(cell(8), 0)).toMatchObject({ labelling: { seq: 2 } });
     expect(await outbox.say(cell(7), 0)).toMatchObject({ problem: { status: 412 } });
-    expect(gateway.said()).toEqual([cell(7, 2).body, row(8)]);
+    expect(gateway.bodies()).toEqual([cell(7, 2).body, row(8)]);
   });
 
   test("an undo is for the last word that was seen and for no other", async () => {
@@ -141,6 +141,6 @@ describe("the outbox", () => {
     }));
     outbox.adopt(left);
     await outbox.say(cell(3), 1);
-    expect(gateway.said()).toEqual([row(1), row(2), row(3)]);
+    expect(gateway.bodies()).toEqual([row(1), row(2), row(3)]);
   });
 });

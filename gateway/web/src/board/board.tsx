@@ -37,7 +37,7 @@ export function BoardScreen({ id }: { id: string }) {
     return leave;
   }, [board]);
   useEvents({
-    labelling: (said) => said.id === id && void board.hear(),
+    labelling: (changed) => changed.id === id && void board.hear(),
     deleted: (gone) => gone.id === id && board.gone(),
     reopened: () => void board.resume(),
   });

@@ -76,10 +76,10 @@ function CellButton({ cell, choice, classes, usual, touch }: CellProps) {
   const says = isMarked
     ? word
     : mark === null
-      ? choice.said
+      ? choice.earlier
         ? word
         : "no pre-label"
-      : choice.said?.has(cell.row)
+      : choice.earlier?.has(cell.row)
         ? `named ${word}`
         : `pre-label ${word}, ${percent(cell.confidence ?? 0)} sure`;
   const classNames = ["cell", "tinted", klass ? "" : "bare", differs ? "differs" : "", isSelected ? "selected" : ""];

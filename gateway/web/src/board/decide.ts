@@ -9,7 +9,7 @@ export interface Choice {
   marks: ReadonlyMap<number, Mark>;
   selected: number | null;
   /** What was said of the page before; it stands where nothing else is decided. */
-  said?: ReadonlyMap<number, Mark>;
+  earlier?: ReadonlyMap<number, Mark>;
 }
 
 export const ODD = 0;
@@ -46,7 +46,7 @@ export function preLabel(cell: PageCell): number | null {
 
 /** Class that a cell would get if the page were accepted as it stands. */
 export function standing(cell: PageCell, choice: Choice): Mark {
-  const mark = choice.marks.has(cell.row) ? choice.marks.get(cell.row) : choice.said?.get(cell.row);
+  const mark = choice.marks.has(cell.row) ? choice.marks.get(cell.row) : choice.earlier?.get(cell.row);
   return mark === undefined ? preLabel(cell) : mark;
 }
 
@@ -64,7 +64,7 @@ export function canAccept(page: Page, choice: Choice): boolean {
 
 export type PageNamed = Extract<LabelEvent, { kind: "page_named" }>;
 
-export function saidIn({ body }: PageNamed): Map<number, Mark> {
+export function marksIn({ body }: PageNamed): Map<number, Mark> {
   return new Map(body.cells.map((cell) => [cell.row, cell.class_number]));
 }
 

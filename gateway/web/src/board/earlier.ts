@@ -1,5 +1,5 @@
 // Pages that were named before this window was opened, or in another one: from what the gateway keeps of them.
-import type { SaidEvent } from "../types";
+import type { StoredEvent } from "../types";
 import type { PageNamed } from "./decide";
 
 export type NamedPage = PageNamed & { seq: number };
@@ -9,7 +9,7 @@ function cellsOf({ body }: PageNamed): string {
 }
 
 /** The newest page that was named and is not among those shown; the same cells named twice are one page, as it stands now. */
-export function newestBeside(events: readonly SaidEvent[], shown: readonly (readonly number[])[]): NamedPage | null {
+export function newestBeside(events: readonly StoredEvent[], shown: readonly (readonly number[])[]): NamedPage | null {
   const undone = new Set(events.flatMap((event) => (event.kind === "undone" ? [event.body.seq] : [])));
   const known = new Set(shown.map((rows) => [...rows].sort((a, b) => a - b).join()));
   const named = events.filter((event): event is NamedPage => event.kind === "page_named" && !undone.has(event.seq));

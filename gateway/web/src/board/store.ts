@@ -10,10 +10,10 @@ import {
   canAccept,
   deferred,
   type Mark,
+  marksIn,
   named,
   ODD,
   type PageNamed,
-  saidIn,
   UNDECIDED,
 } from "./decide";
 import { Drafts } from "./drafts";
@@ -179,12 +179,12 @@ export class Board {
   }
 
   private put(turn: Turn | null): void {
-    const said = this.turns.value.filter((one) => one.state !== "open");
+    const past = this.turns.value.filter((one) => one.state !== "open");
     batch(() => {
       this.isDone.value = false;
       this.finished.value = turn === null;
-      this.turns.value = turn ? [...said, turn] : said;
-      this.at.value = said.length;
+      this.turns.value = turn ? [...past, turn] : past;
+      this.at.value = past.length;
     });
   }
 
@@ -226,7 +226,7 @@ export class Board {
       }
       const page = await api.namedPage(this.id, named.seq);
       await pictured(page);
-      const choice = { ...UNDECIDED, said: saidIn(named) };
+      const choice = { ...UNDECIDED, earlier: marksIn(named) };
       batch(() => {
         this.turns.value = [{ page, choice, state: "named", seq: named.seq }, ...this.turns.value];
         this.focus(this.at.value === 0 ? 0 : this.at.value + 1);
@@ -273,7 +273,7 @@ export class Board {
     this.notice.value = null;
     this.change(turn.page, { state: "unsent" });
     const outcome = await this.outbox.say(event, seen(turn).seq);
-    const choice = { ...turn.choice, said: saidIn(event) };
+    const choice = { ...turn.choice, earlier: marksIn(event) };
     if ("problem" in outcome) return this.refused(turn.page, choice);
     this.drafts.forget(turn.page);
     const before = turn.state === "named" ? turn : undefined;

@@ -6,9 +6,9 @@ import { Menu } from "../ui/menu";
 
 export function boardName(board: BoardOf): string {
   const of = board.slide_count > 1 ? `cohort of ${board.slide_count} slides` : (board.segmenter ?? "cells");
-  const said =
+  const progress =
     board.page_count > 0 ? countOf(board.page_count, "page") : board.word_count > 0 ? "some answers" : "empty";
-  return `${of} · ${said} · ${when(board.created_at)}`;
+  return `${of} · ${progress} · ${when(board.created_at)}`;
 }
 
 export function Boards({ slide }: { slide: Slide }) {

@@ -28,14 +28,14 @@ export function More({ slide, job, home }: { slide: Slide; job: Job | null; home
 
 const FINAL = "This cannot be undone.";
 
-function said(boards: Slide["labellings"]): string {
+function withPages(boards: Slide["labellings"]): string {
   const pages = boards.reduce((sum, board) => sum + board.page_count, 0);
   return pages > 0 ? ` with ${countOf(pages, "named page")}` : "";
 }
 
 function slideQuestion(slide: Slide, home: Home): Question {
   const own = slide.labellings.filter((board) => board.slide_count === 1);
-  const boards = own.length > 0 ? `Its cells, and ${countOf(own.length, "board")}${said(own)}` : "Its cells, if any";
+  const boards = own.length > 0 ? `Its cells, and ${countOf(own.length, "board")}${withPages(own)}` : "Its cells, if any";
   return {
     title: `Delete ${slide.name}?`,
     goes: ["The slide's files, as Morula keeps them.", `${boards}.`, FINAL],
@@ -46,7 +46,7 @@ function slideQuestion(slide: Slide, home: Home): Question {
 
 function jobQuestion(slide: Slide, job: Job, home: Home): Question {
   const own = slide.labellings.filter((board) => board.job_id === job.id);
-  const boards = own.length > 0 ? `, and ${countOf(own.length, "board")}${said(own)}` : "";
+  const boards = own.length > 0 ? `, and ${countOf(own.length, "board")}${withPages(own)}` : "";
   return {
     title: `Delete the last run over ${slide.name}?`,
     goes: [`The cells that it found, their tables${boards}.`, "The slide stays.", FINAL],

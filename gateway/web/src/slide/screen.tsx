@@ -54,7 +54,7 @@ export function SlideScreen({ labelling, slide, at }: Props) {
     void scene.load();
   }, [scene, at]);
   useEvents({
-    labelling: (said) => said.id === labelling && void scene.hear(),
+    labelling: (changed) => changed.id === labelling && void scene.hear(),
     reopened: () => void (scene.problem.value ? scene.load() : scene.hear()),
   });
   useKeys((key) => says(key, scene) || moves(key, scene, camera, size.value));

@@ -1,7 +1,7 @@
 // One slide, and if it is labelled: the classes of its cells, counted and coloured, corrected one by one.
 import { computed, signal } from "@preact/signals";
 import { api, asProblem, ProblemError, titleOf } from "../api";
-import { classOfNode, effectiveClasses, effectiveLabel, type Said, type Source } from "../labels";
+import { classOfNode, effectiveClasses, effectiveLabel, type LabelInputs, type Source } from "../labels";
 import type { Outbox } from "../outbox";
 import { outboxOf } from "../outboxes";
 import type { Clustering, ClusteringSlide, Klass, LabelEvent, Labelling, Problem, Slide } from "../types";
@@ -26,10 +26,10 @@ export class SlideScene {
     () => this.clustering.value?.slides.find((one) => one.slide_id === this.slide.value?.id) ?? null,
   );
   readonly klasses = computed<readonly Klass[]>(() => this.labelling.value?.label_set.classes ?? []);
-  private readonly said = computed<Said | null>(() => this.everythingSaid());
+  private readonly labelInputs = computed<LabelInputs | null>(() => this.inputsOfLabels());
   private readonly classes = computed(() => {
-    const [said, part] = [this.said.value, this.part.value];
-    return said && part ? effectiveClasses(part.row_stop, said) : new Uint8Array();
+    const [inputs, part] = [this.labelInputs.value, this.part.value];
+    return inputs && part ? effectiveClasses(part.row_stop, inputs) : new Uint8Array();
   });
   readonly counts = computed(() => {
     const counts = new Uint32Array(256);
@@ -99,7 +99,7 @@ export class SlideScene {
     this.labelling.value = labelling;
   }
 
-  private everythingSaid(): Said | null {
+  private inputsOfLabels(): LabelInputs | null {
     const [labelling, part] = [this.labelling.value, this.part.value];
     if (!labelling || !part) return null;
     return {
@@ -124,9 +124,9 @@ export class SlideScene {
   }
 
   labelOf(row: number): [Klass | null, Source] {
-    const said = this.said.value;
-    if (!said) return [null, "none"];
-    const [number, source] = effectiveLabel(row, said);
+    const inputs = this.labelInputs.value;
+    if (!inputs) return [null, "none"];
+    const [number, source] = effectiveLabel(row, inputs);
     return [this.klasses.value.find((one) => one.number === number) ?? null, source];
   }
 
@@ -151,8 +151,8 @@ export class SlideScene {
 
   /** What is known of the labelling, also before its layers are here. */
   private get newest(): Labelling | null {
-    const [shown, said] = [this.labelling.value, this.outbox?.newest.value ?? null];
-    return said && said.seq >= (shown?.seq ?? 0) ? said : shown;
+    const [shown, arrived] = [this.labelling.value, this.outbox?.newest.value ?? null];
+    return arrived && arrived.seq >= (shown?.seq ?? 0) ? arrived : shown;
   }
 
   /** Shown at once and kept until the gateway has it; several in a row need not wait for each other. */
