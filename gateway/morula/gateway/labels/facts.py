@@ -1,4 +1,4 @@
-"""What sets some cells apart, in words and numbers that people read: medians beside those of all cells around them."""
+"""How some cells differ from all cells of the slide, in words and numbers: medians of their morphology."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from morula.gateway.label_schemas import Fact
 BIN_COUNT = 24
 SAMPLE_LIMIT = 1 << 16
 LOW_RANK, HIGH_RANK = 0.3, 0.7
-# A difference that nobody could see is not told, however steady it is.
+# A smaller difference is not mentioned, because nobody could see it.
 LEAST_SHARE = 0.04
 WORD_LIMIT = 3
 
@@ -58,7 +58,7 @@ class Standing:
 
     @property
     def word(self) -> str | None:
-        """What these cells are called for it, where it is worth a word."""
+        """The word for cells that differ so; None if the difference is small."""
         if abs(self.share) < LEAST_SHARE:
             return None
         if self.rank <= LOW_RANK:
@@ -68,7 +68,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How a measure is distributed over all cells; of many cells, over a sample at even steps."""
+    """How a measure is distributed over all cells, or over an evenly spaced sample if there are many."""
 
     ordered: npt.NDArray[np.float32]
 
@@ -95,53 +95,54 @@ class Distribution:
 
 
 def distribute(columns: Columns) -> dict[str, Distribution]:
-    """The distribution of each measure that was taken and is not the same everywhere."""
-    found = {}
+    """The distribution of each measure that has values and is not constant."""
+    distributions = {}
     for name, values in columns.items():
         known = values[np.isfinite(values)]
         ordered = np.sort(known[:: 1 + len(known) // SAMPLE_LIMIT])
         if len(ordered) and ordered[0] < ordered[-1]:
-            found[name] = Distribution(ordered)
-    return found
+            distributions[name] = Distribution(ordered)
+    return distributions
 
 
 def standings(columns: Columns, whole: Mapping[str, Distribution], rows: npt.NDArray[np.int64]) -> list[Standing]:
-    """Where these rows stand in each measure that was taken of them."""
-    found = []
+    """Where these rows stand in each measure of which they have values."""
+    standings = []
     for measure in MEASURES:
         mine = columns[measure.column][rows]
         mine = mine[np.isfinite(mine)]
         if len(mine) and measure.column in whole:
             value, distribution = float(np.median(mine)), whole[measure.column]
-            found.append(Standing(measure, value, distribution.median, distribution.rank(value)))
-    return found
+            standings.append(Standing(measure, value, distribution.median, distribution.rank(value)))
+    return standings
 
 
-def sentence(found: Sequence[Standing], whole: str) -> str:
+def sentence(all_standings: Sequence[Standing], whole: str) -> str:
     """The cells in one sentence: "Small and dark: area 31 % below the slide's median, nuclear stain 22 % above"."""
-    telling = sorted((one for one in found if one.word), key=lambda one: -abs(one.rank - 0.5))[:WORD_LIMIT]
+    worded = [standing for standing in all_standings if standing.word]
+    telling = sorted(worded, key=lambda standing: -abs(standing.rank - 0.5))[:WORD_LIMIT]
     if not telling:
         return f"Close to the {whole}'s median in size, shape and stain."
-    words = [str(one.word) for one in telling]
+    words = [str(standing.word) for standing in telling]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-    numbers = [_difference(one) for one in telling]
+    numbers = [_difference(standing) for standing in telling]
     numbers[0] += f" the {whole}'s median"
     return f"{listed[0].upper()}{listed[1:]}: {', '.join(numbers)}."
 
 
-def _difference(one: Standing) -> str:
-    side = "above" if one.share > 0 else "below"
-    return f"{one.measure.name.lower()} {abs(one.share):.0%} {side}".replace("%", " %")
+def _difference(standing: Standing) -> str:
+    side = "above" if standing.share > 0 else "below"
+    return f"{standing.measure.name.lower()} {abs(standing.share):.0%} {side}".replace("%", " %")
 
 
-def facts(whole: Mapping[str, Distribution], found: Sequence[Standing]) -> list[Fact]:
+def facts(whole: Mapping[str, Distribution], all_standings: Sequence[Standing]) -> list[Fact]:
     """The same as numbers, each with the distribution over all cells between its 1st and 99th percentile."""
     shown = []
-    for one in found:
-        distribution = whole[one.measure.column]
+    for standing in all_standings:
+        measure, distribution = standing.measure, whole[standing.measure.column]
         low, high = distribution.edges
         if low < high:
-            position = min(1.0, max(0.0, (one.value - low) / (high - low)))
-            place = {"value": one.value, "low": low, "high": high, "position": position}
-            shown.append(Fact(name=one.measure.name, unit=one.measure.unit, histogram=distribution.histogram, **place))
+            position = min(1.0, max(0.0, (standing.value - low) / (high - low)))
+            place = {"value": standing.value, "low": low, "high": high, "position": position}
+            shown.append(Fact(name=measure.name, unit=measure.unit, histogram=distribution.histogram, **place))
     return shown

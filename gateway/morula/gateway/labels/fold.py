@@ -1,4 +1,4 @@
-"""What a labelling says, as a fold over its events. Nothing is stored but events; replaying them gives the same."""
+"""The state of a labelling as a fold over its events. Only events are stored; replaying them gives the same state."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,22 +18,22 @@ def fold(events: Iterable[LabelEvent]) -> Labels:
 
 
 def counting(log: Sequence[LabelEvent]) -> list[LabelEvent]:
-    """Events that say something still: neither undone nor an undo."""
+    """Events that count: neither undone nor themselves an undo."""
     undone = {event.body["seq"] for event in log if event.kind == "undone"}
     return [event for event in log if event.kind != "undone" and event.seq not in undone]
 
 
 def rows_of(event: LabelEvent) -> list[int]:
-    """Cells that an event speaks of by themselves."""
+    """Rows of the cells that an event names one by one."""
     return RULES[event.kind].rows(event.body) if event.kind in RULES else []
 
 
 def check_unchanged(log: Sequence[LabelEvent], page_seq: int, rows: Sequence[int]) -> None:
-    """A word is bound to the page that was seen: Stale where one of its cells is called something else since then.
+    """Raise Stale if a cell of the page has another label than when the page was seen.
 
-    What was said and taken back meanwhile, and whatever was said of other cells, is in nobody's way.
+    Events that were undone meanwhile, or that are about other cells, do not matter.
     """
-    # Nearly always nothing was said of them, and that is seen without looking at what was said before.
+    # Usually no cell of the page was named since, and the events before need not be read.
     touched = _touched_since(log, page_seq).intersection(rows)
     about = (
         [event for event in log if event.kind == "undone" or touched.intersection(rows_of(event))] if touched else []
@@ -51,7 +51,7 @@ def check_unchanged(log: Sequence[LabelEvent], page_seq: int, rows: Sequence[int
 
 
 def _touched_since(log: Sequence[LabelEvent], seq: int) -> set[int]:
-    """Cells that were spoken of after this event, or of which a word was taken back then."""
+    """Rows that were named after this event, or whose naming was undone after it."""
     since = [event for event in log if event.seq > seq]
     undone = {event.body["seq"] for event in since if event.kind == "undone"}
     events = [*since, *(event for event in log if event.seq in undone)]
@@ -63,7 +63,7 @@ def _naming(word: Word | None) -> tuple[int | None, int | None] | None:
 
 
 def check_undo(log: Sequence[LabelEvent], seq: int) -> None:
-    """Only an event that is there, counts, and is no undo itself can be taken back."""
+    """Raise unless the event exists, still counts, and is no undo itself."""
     undone = {event.body["seq"] for event in log if event.kind == "undone"}
     target = next((event for event in log if event.seq == seq), None)
     if target is None or target.kind == "undone":

@@ -1,8 +1,8 @@
-"""The kinds of label events, one class each: what is said, which cells it is about, what it changes, how it is told.
+"""The kinds of label events, one class each: the shape of its body, which cells it names, what it changes, and its
+sentence for people.
 
-A new kind is a class here and a name in `AnyKind`; the page says in `kinds.ts` what it is about. Bodies lie in the
-ledger for good, so that rules take them as they were stored, by whatever version: a field that is new has to be
-optional to them.
+A new kind is a class here and a name in `AnyKind`; the page has a row for it in `kinds.ts`. Bodies stay in the ledger
+for good, so the rules read bodies of all earlier versions and must treat a new field as optional.
 """
 
 from abc import ABC, abstractmethod
@@ -33,24 +33,24 @@ class Statement(Kind, ABC):
     @staticmethod
     @abstractmethod
     def apply(labels: Labels, body: Body) -> None:
-        """The rule of the fold."""
+        """Apply the event to the state; `body` is as it was stored."""
 
     @staticmethod
     def rows(_body: Body) -> list[int]:
-        """Cells that it speaks of by themselves."""
+        """Rows of the cells that the event names one by one."""
         return []
 
     @staticmethod
     def moved(
         _body: Body, _row_after: Mapping[int, int], _place_of: Callable[[Sequence[int]], dict[str, int]]
     ) -> dict[str, Any] | None:
-        """The same about another clustering of the slide, None where it cannot be said there: nodes are other ones."""
+        """The body for another clustering of the same cells; None if it means nothing there, as a name of a node."""
         return None
 
     @staticmethod
     @abstractmethod
     def sentence(body: Body, names: Mapping[int | None, str]) -> str:
-        """What was said, in words; `names` are those of classes."""
+        """The event as a sentence; `names` are the names of classes."""
 
 
 class PlaceBody(Request):

@@ -1,6 +1,6 @@
-"""Has the labeller learn from a labelling's events, keeps what it learnt, and tries again where it was away.
+"""Has the labeller learn from a labelling's events, keeps what it learnt, and tries again while it is away.
 
-What was learnt and is gone or damaged is learnt again, when whoever reads it or learns the same finds that out.
+Layers that are missing or damaged are learnt again as soon as they are read, or as the same is to be learnt.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ T = TypeVar("T")
 CATCH_UP_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 LAYER_STAGES = ("class", "label_confidence", "model")
 MEND_LIMIT = 5
-"""So often one reading has something learnt again; what is damaged each time is not damaged by chance."""
+"""One reading has layers learnt again so often; after that the damage is no accident."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class TreeCut:
 
 
 class Learning:
-    """The labeller's side of labellings."""
+    """Has the labeller learn, and reads what it learnt."""
 
     def __init__(self, ledger: Ledger, workers: Workers, store: Store, views: Views) -> None:
         self._ledger = ledger
@@ -94,7 +94,7 @@ class Learning:
         self._catching_up: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
-        """Stop trying; whoever looks at a labelling that is behind starts it again."""
+        """Stop catching up; the next reader of a labelling that is behind starts it again."""
         ending = list(self._catching_up.values())
         for task in ending:
             task.cancel()
@@ -105,7 +105,7 @@ class Learning:
         return await self._ledger.read(snapshot_of, labelling_id)
 
     async def cut(self, view: ClusteringView, cluster_count: int) -> TreeCut:
-        """The tree cut into so many clusters; made once."""
+        """The tree cut into so many clusters; the labeller makes it once and the ledger keeps it."""
         body = await self._ledger.read(clusterings.find_cut, view.id, cluster_count)
         if body is None:
             request = CutTreeRequest(tree=view.artifacts.tree, cluster_count=cluster_count)
@@ -123,7 +123,7 @@ class Learning:
         return TreeCut(body.get("node_of_leaf", []), clusters)
 
     async def learn(self, labelling_id: str) -> None:
-        """Learn from all events so far, unless that was done; what fails is tried again in the background."""
+        """Learn from all events so far, if that is not done yet; after an error it is tried again in the background."""
         try:
             await self._learn(labelling_id)
         except MorulaError as error:
@@ -131,7 +131,7 @@ class Learning:
             self.catch_up(labelling_id)
 
     async def reading(self, labelling_id: str, read: Callable[[], Awaitable[T]]) -> T:
-        """What reading comes to; what it finds gone or damaged of what was learnt is learnt again before."""
+        """The result of `read`; if it finds layers missing or damaged, they are learnt again and it is called again."""
         for _ in range(MEND_LIMIT):
             try:
                 return await read()
@@ -145,12 +145,12 @@ class Learning:
         raise Unavailable("What was learnt is damaged whenever it is read: is the store's disk sound?")
 
     async def _lose(self, labelling_id: str, key: str, *, certainly: bool) -> None:
-        """Forget what was learnt as far as it is not there as it was, and delete what lies in its place."""
+        """Forget a layer that is missing or damaged, and delete what is left of it."""
         async with self._lock(labelling_id):
             if certainly or await is_damaged(self._ledger, self._store, key):
                 await Burial(self._ledger, self._store).drop(key)
                 sound = None
-            else:  # Learnt again by now: for this labelling, or for another one in which the same was said.
+            else:  # It was learnt again meanwhile, for this labelling or for another with the same labels.
                 known = (await self._ledger.read(artifacts.find_made, [key])).get(key)
                 sound = known["sha256"] if known is not None else None
             await self._ledger.write(labels.lose_layers, labelling_id, key, sound)
@@ -171,7 +171,7 @@ class Learning:
                 return
             except NotFound:
                 return  # The labelling was deleted.
-            except DAMAGED as error:  # What the job left: whoever looks again after its retry starts this again.
+            except DAMAGED as error:  # An artifact of the job: after its retry the next reader starts this again.
                 log.warning("labeller stays behind", labelling_id=labelling_id, reason=error.reason, detail=str(error))
                 return
             except MorulaError as error:
@@ -197,7 +197,7 @@ class Learning:
         return self._locks.setdefault(labelling_id, asyncio.Lock())
 
     async def _learnt(self, request: LearnLabelsRequest) -> LearnLabelsResponse:
-        """What the labeller learns; what lies in the place of it and is something else gives way."""
+        """The labeller's answer. Layers in the store that are wrong are deleted first, so that it learns them again."""
         for _ in _keys(request):
             try:
                 answer = await self._workers.learn_labels(request)
@@ -209,9 +209,9 @@ class Learning:
                 await self._give_way(key, str(error))
         else:
             return await self._workers.learn_labels(request)
-        found = _made(request, answer)
-        known = await self._ledger.read(artifacts.find_made, [one.key for one in found])
-        wrong = {one.key: what_is_wrong(one, known.get(one.key), one.made_of) for one in found}
+        layers = _made(request, answer)
+        known = await self._ledger.read(artifacts.find_made, [made.key for made in layers])
+        wrong = {made.key: what_is_wrong(made, known.get(made.key), made.made_of) for made in layers}
         for key, why in wrong.items():
             if why is not None:
                 await self._give_way(key, why)
@@ -238,7 +238,7 @@ def snapshot_of(tx: Connection, labelling_id: str) -> Snapshot:
 
 
 def is_layer(key: str) -> bool:
-    """Whether an object is something that was learnt, which can be learnt again."""
+    """Whether an object is a layer, which can be learnt again."""
     return key.count("/") > 2 and key.split("/")[2] in LAYER_STAGES
 
 
@@ -247,7 +247,7 @@ def _keys(request: LearnLabelsRequest) -> list[str]:
 
 
 def _made(request: LearnLabelsRequest, answer: LearnLabelsResponse) -> list[Made]:
-    """What the labeller wrote, or found there."""
+    """The layers that the labeller wrote or found in the store."""
     inputs = (request.clustering.features, request.clustering.leaf, request.clustering.tree)
     made_of = digest([[ref.key, ref.sha256] for ref in inputs])
     written = [ref for ref in (answer.class_layer, answer.confidence_layer, answer.model) if ref.key]

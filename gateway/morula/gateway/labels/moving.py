@@ -1,7 +1,7 @@
-"""Labels move to another clustering of the same cells: by the cells' ids, which equal segmentations share.
+"""Takes labels along to another clustering of the same cells, by the cells' ids, which equal segmentations share.
 
-What counts is copied event by event; the labelling that it came from stays as it was. Cells that the new clustering
-does not have are left out and counted, and so are names of clusters: its tree is another one.
+Events that count are copied one by one; the earlier labelling stays as it is. Cells that the new clustering does not
+have are left out and counted, and so are names of clusters, because the new tree is another one.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from morula.gateway.ledger.records import Record
 from morula.gateway.views import ClusteringView, Views
 
 LEAST_SHARE = 0.5
-"""Of the cells that were spoken of, as many must be in the new clustering; else it is of other cells."""
+"""This share of the labelled cells must be in the new clustering; else it is a clustering of other cells."""
 
 
 @dataclass(frozen=True)
 class Moved:
-    """Events as the new clustering's labelling has them, numbered from 1, and what did not come along."""
+    """The events for the new labelling, numbered from 1, and how much was left out."""
 
     events: list[LabelEvent]
     cell_count: int
@@ -66,9 +66,9 @@ class Moving:
         return labelling_id
 
     async def bring(self, clustering_id: str, labelling_id: str) -> None:
-        """Bring to a fresh labelling what was last said about the same cells, if anything was.
+        """Copy the latest labels of the same cells, if there are any, to a new labelling.
 
-        An earlier labelling that cannot be read any more is no reason for anything new to fail.
+        An earlier labelling that cannot be read is skipped, so that the new job does not fail.
         """
         for source_id in await self._ledger.read(boards.labelled_before, clustering_id):
             try:
@@ -95,7 +95,7 @@ def _begin(tx: Connection, clustering_id: str, cluster_count: int, source: Recor
 
 
 def _bring(tx: Connection, labelling_id: str, source: Record, moved: Moved) -> bool:
-    """Whether they came; not where something was said there already."""
+    """Whether the events were copied; False if the labelling has events already."""
     summary = {
         "from_labelling_id": source["id"],
         "cell_count": moved.cell_count,
@@ -106,7 +106,7 @@ def _bring(tx: Connection, labelling_id: str, source: Record, moved: Moved) -> b
 
 
 def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: ClusteringView) -> Moved:
-    """What counts of these events, said about the other clustering's rows."""
+    """The events that count, with the rows of the other clustering."""
     counted = counting(events)
     rows = sorted({row for event in counted for row in rows_of(event)})
     row_after = _rows_after(before, after, rows)
@@ -120,7 +120,7 @@ def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: Cl
 
 
 def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[int]) -> dict[int, int]:
-    """Row in the other clustering of each of these rows that it has."""
+    """For each of these rows, its row in the other clustering, if its cell is there."""
     row_after: dict[int, int] = {}
     for slide in before.slides:
         mine = [row for row in rows if slide.row_start <= row < slide.row_stop]
@@ -132,7 +132,7 @@ def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[in
 
 
 def _place(after: ClusteringView, rows: Sequence[int]) -> dict[str, int]:
-    """The small cluster in which most of the page's cells lie now: where the next pages need not look first."""
+    """The leaf with most of the page's cells in the new clustering: the next pages begin elsewhere."""
     leaves, counts = np.unique(after.leaf[list(rows)], return_counts=True)
     leaf = int(leaves[counts.argmax()])
     node = next(
