@@ -47,10 +47,10 @@ class Task:
         cut = np.asarray(tree.node_of_leaf(tree.cluster_count), np.int64)
         return Board(self.matrix, self.clustered.leaf, tree, cut)
 
-    def score(self, said: Rows) -> float:
+    def score(self, predicted: Rows) -> float:
         """Macro-F1 over the others' cells that have a class."""
         known = self.other_truth > 0
-        return macro_f1(self.other_truth[known], said[known])
+        return macro_f1(self.other_truth[known], predicted[known])
 
     def score_of_model(self, rows: Rows) -> float:
         """Of a model of these cells."""

@@ -62,17 +62,17 @@ class Claim:
 def cases() -> list[Case]:
     """Claimed beside true, mean of the slides, and how far they lie from each other."""
     claims = [claim for seed in SEEDS for claim in claims_of(painted(seed))]
-    found: list[Case] = []
+    results: list[Case] = []
     for when in dict.fromkeys(claim.when for claim in claims):
         here = [claim for claim in claims if claim.when == when]
-        found.extend(
+        results.extend(
             Case(f"{name} {when}", _mean([getattr(claim, name) for claim in here]), "share")
             for name in ("claimed", "true", "coverage")
         )
-        found.append(Case(f"claimed minus true {when}", _error(here), "mean absolute"))
+        results.append(Case(f"claimed minus true {when}", _error(here), "mean absolute"))
     inside = [claim.low <= claim.true <= claim.high for claim in claims]
     return [
-        *found,
+        *results,
         Case("true accuracy lies in its 95 % interval", _mean([float(one) for one in inside]), "share"),
         Case("claimed minus true accuracy on unseen cells", _error(claims), "mean absolute", BOUND),
     ]
@@ -92,17 +92,17 @@ def painted(seed: int, side_px: int = SIDE_PX) -> Painted:
         made = make_slide(Path(scratch) / "slide.tiff", side_px, side_px, seed)
         pixels = tifffile.imread(made.slide, level=0)
         true = Truth.read(made.cells)
-    found = cells_of(np.ascontiguousarray(pixels), MPP)
+    cells = cells_of(np.ascontiguousarray(pixels), MPP)
     names = sorted(set(true.names.tolist()))
-    matched = match(found.centroids, true).truth_of_cell
+    matched = match(cells.centroids, true).truth_of_cell
     numbers = np.asarray([1 + names.index(name) for name in true.names.tolist()])
     spec = find("morphology", "embedder")
     scale = features.Scale(spec.columns, spec.location, spec.scale)
-    x_um, y_um = found.centroids.T * MPP
-    built = features.build([features.SlideVectors(found.vectors(), x_um, y_um)], scale, NEIGHBOURS)
+    x_um, y_um = cells.centroids.T * MPP
+    built = features.build([features.SlideVectors(cells.vectors(), x_um, y_um)], scale, NEIGHBOURS)
     clustered = core.cluster(built, core.Params(seed=seed))
     cut = np.asarray(clustered.tree.node_of_leaf(clustered.tree.cluster_count), np.int64)
-    column, row = (found.centroids.T // TILE_PX).astype(np.int64)
+    column, row = (cells.centroids.T // TILE_PX).astype(np.int64)
     return Painted(
         board=Board(built.matrix, clustered.leaf, clustered.tree, cut),
         truth=np.where(matched == NOBODY, NOT_A_CELL, numbers[matched]),
@@ -168,20 +168,20 @@ def claims_of(slide: Painted) -> Iterator[Claim]:
 
 def _claim(slide: Painted, sitting: Sitting, when: str) -> Claim:
     if sitting.learnt is None:
-        raise ValueError("nothing was said")
-    said = _spread(slide.board, sitting.learnt)
-    unseen = np.ones(len(said), bool)
+        raise ValueError("no page was labelled")
+    named = _spread(slide.board, sitting.learnt)
+    unseen = np.ones(len(named), bool)
     unseen[sitting.shown_rows] = False
-    labelled = unseen & (said > 0)
-    told = sitting.learnt.held_out
+    labelled = unseen & (named > 0)
+    judged = sitting.learnt.held_out
     return Claim(
         when=when,
-        claimed=told.accuracy,
-        low=told.low,
-        high=told.high,
-        true=float((said[labelled] == slide.truth[labelled]).mean()),
+        claimed=judged.accuracy,
+        low=judged.low,
+        high=judged.high,
+        true=float((named[labelled] == slide.truth[labelled]).mean()),
         coverage=float(labelled.sum() / unseen.sum()),
-        cell_count=told.cell_count,
+        cell_count=judged.cell_count,
     )
 
 

@@ -72,17 +72,17 @@ def _measured(folder: Path) -> dict[str, Any]:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
             raise Failure(f"{path} is no picture")
-        found = cells_of(np.ascontiguousarray(picture[:, :, ::-1]), FIELD_MPP)
+        cells = cells_of(np.ascontiguousarray(picture[:, :, ::-1]), FIELD_MPP)
         x, y, classes = np.asarray(points[name]).T
-        cell = found.match(x, y, WITHIN_UM / FIELD_MPP)
+        cell = cells.match(x, y, WITHIN_UM / FIELD_MPP)
         matched += int((cell >= 0).sum())
-        truth = np.zeros(len(found.centroids), np.int64)
+        truth = np.zeros(len(cells.centroids), np.int64)
         truth[cell[cell >= 0]] = classes[cell >= 0]
         parts.append(
             {
-                "vectors": found.vectors(),
-                "x_um": found.centroids[:, 0] * FIELD_MPP,
-                "y_um": found.centroids[:, 1] * FIELD_MPP,
+                "vectors": cells.vectors(),
+                "x_um": cells.centroids[:, 0] * FIELD_MPP,
+                "y_um": cells.centroids[:, 1] * FIELD_MPP,
                 "field": np.full(len(truth), number),
                 "patient": np.full(len(truth), numbers[patient_of[name]]),
                 "classes": truth,

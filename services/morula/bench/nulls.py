@@ -66,7 +66,7 @@ def mixture(rng: np.random.Generator, rows: int, columns: int) -> Cloud:
 CONTINUA: tuple[Draw, ...] = (uniform, banana, gradient, shell)
 
 
-def found(draw: Draw, number: int) -> bool:
+def finds_structure(draw: Draw, number: int) -> bool:
     """Whether structure is found in the draw of this number."""
     rng = np.random.default_rng([number, len(draw.__name__)])
     cloud = draw(rng, ROWS[number % len(ROWS)], COLUMNS[number % len(COLUMNS)])
@@ -77,10 +77,10 @@ def found(draw: Draw, number: int) -> bool:
 
 def found_in_nulls(count: int) -> int:
     """Of so many Gaussian and as many continuum draws, those in which structure is found: none would be right."""
-    gaussians = sum(found(gaussian, number) for number in range(count))
-    return gaussians + sum(found(CONTINUA[number % len(CONTINUA)], number) for number in range(count))
+    gaussians = sum(finds_structure(gaussian, number) for number in range(count))
+    return gaussians + sum(finds_structure(CONTINUA[number % len(CONTINUA)], number) for number in range(count))
 
 
 def found_in_mixtures(count: int) -> int:
     """Of so many draws of separate clusters, those in which structure is found: all would be right."""
-    return sum(found(mixture, number) for number in range(count))
+    return sum(finds_structure(mixture, number) for number in range(count))

@@ -45,29 +45,29 @@ def run() -> Report:
 def _trained(data: Path, model: Model) -> list[Case]:
     cases = []
     for name, fields in {"he_nuclei": _he_nuclei(data), "CMU-1": _cmu(data)}.items():
-        found = pooled(
+        comparison = pooled(
             [
                 compared(pixels, mpp, lattices, model, Wanted(calibration=calibration_of(pixels)))
                 for pixels, mpp, lattices in fields
             ]
         )
-        for where, side in (("near seams", found.is_near), ("interior", ~found.is_near)):
-            matched = found.is_matched[side]
+        for where, side in (("near seams", comparison.is_near), ("interior", ~comparison.is_near)):
+            matched = comparison.is_matched[side]
             cases += [
                 Case(f"{name}: cells {where}, of both grids", matched.size, "cells"),
                 Case(f"{name}: of them match", round(100 * float(matched.mean()), 2), "%"),
             ]
         cases += [
-            Case(f"{name}: worse near seams", round(found.deficit_points, 2), "points", DEFICIT_BOUND),
-            Case(f"{name}: half of its 95 % interval", round(found.half_interval_points, 2), "points"),
-            Case(f"{name}: cells twice", found.duplicates, "cells", "<=0"),
+            Case(f"{name}: worse near seams", round(comparison.deficit_points, 2), "points", DEFICIT_BOUND),
+            Case(f"{name}: half of its 95 % interval", round(comparison.half_interval_points, 2), "points"),
+            Case(f"{name}: cells twice", comparison.duplicates, "cells", "<=0"),
         ]
     return cases
 
 
 def compared(pixels: Pixels, mpp: float, lattices: Lattices, model: Model, wanted: Wanted) -> Agreement:
     """The image through one lattice, and through another one."""
-    cells = [settled_cells(pixels, mpp, one, model, wanted) for one in lattices]
+    cells = [settled_cells(pixels, mpp, lattice, model, wanted) for lattice in lattices]
     return agreement(cells, [near_seams(each, pixels, lattices, NEAR_PX) for each in cells])
 
 

@@ -54,9 +54,9 @@ def _outlines(labels: Labels) -> list[Case]:
 
 def per_label(labels: Labels) -> list[tuple[NDArray[Any], list[NDArray[Any]]]]:
     """The plain way: the whole image is looked through once per cell, for its box and again for its contour."""
-    found = []
+    contours = []
     for number in range(1, int(labels.max()) + 1):
         places = np.argwhere(labels == number)
         box = np.concatenate([places.min(axis=0), places.max(axis=0)])
-        found.append((box, find_contours((labels == number).astype(np.uint8), 0.5)))  # type: ignore[no-untyped-call]
-    return found
+        contours.append((box, find_contours((labels == number).astype(np.uint8), 0.5)))  # type: ignore[no-untyped-call]
+    return contours

@@ -68,10 +68,10 @@ def work(what: Work, path: Path, count: int = 1) -> list[Taken]:
             child.stdin.flush()  # type: ignore[union-attr]  # it is a pipe
     answers = []
     for child in running:
-        said, _ = child.communicate()
+        output, _ = child.communicate()
         if child.returncode:
             raise RuntimeError(f"a worker ended with {child.returncode}")
-        answers.append(Taken(**json.loads(said)))
+        answers.append(Taken(**json.loads(output)))
     return answers
 
 

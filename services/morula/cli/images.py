@@ -45,7 +45,7 @@ def segment(
         batch=batch,
         channels=tuple(channel or ()),
     )
-    told = console()
+    terminal = console()
     done = segmenting.segment(
         images,
         out,
@@ -53,9 +53,9 @@ def segment(
         segmenter,
         mpp,
         Wanted(diameter_um=diameter * mpp, flows=flows),
-        lambda one: told.print(one.error or f"{one.image.name}: {one.cell_count} cells"),
+        lambda result: terminal.print(result.error or f"{result.image.name}: {result.cell_count} cells"),
     )
-    failed = [one for one in done if one.error]
+    failed = [result for result in done if result.error]
     if as_json:
         rows = [{"image": str(d.image), "labels": d.labels and str(d.labels), "cell_count": d.cell_count} for d in done]
         print_json({"images": rows, "failed": [{"image": str(f.image), "error": f.error} for f in failed]})
@@ -81,9 +81,9 @@ def score_segmentation(
     """Compare label images: average precision, F1, PQ, AJI, Dice and more."""
     from morula.onebox.segmenting import score as score_folders
 
-    found = score_folders(truth, pred, index)
+    scores = score_folders(truth, pred, index)
     if as_json:
-        print_json({"scores": found})
+        print_json({"scores": scores})
         return
-    rows = [[name, *(f"{group[name]:.4g}" for group in found.values())] for name in next(iter(found.values()))]
-    print_table(("score", *found), rows)
+    rows = [[name, *(f"{group[name]:.4g}" for group in scores.values())] for name in next(iter(scores.values()))]
+    print_table(("score", *scores), rows)

@@ -130,11 +130,11 @@ def tiles(
         slide, mpp or [0.5], slide_mpp, tile_px, origin, gate, include, exclude, sample, seed, find_cores=cores
     )
     with counted("Reading", console()) as progress:
-        found = examine(request, preview, table, progress)
+        report = examine(request, preview, table, progress)
     if as_json:
-        print_json(found)
+        print_json(report)
         return
-    for scale in found["scales"]:
+    for scale in report["scales"]:
         typer.echo(f"{scale['mpp']:.4g} um/px, {scale['tile_count']} tiles:")
         print_table(("verdict", "tiles"), [(word, str(count)) for word, count in scale["verdicts"].items()])
         finer = [f"{reason} {count}" for reason, count in scale["reasons"].items() if reason not in scale["verdicts"]]
@@ -150,8 +150,8 @@ def _sentence(summary: dict[str, Any]) -> str:
     board = f"\nLabel them: {summary['board']}" if summary["board"] else ""
     if summary["already_done"]:
         return f"Nothing to do: {summary['why']} ({summary['out']}).{board}"
-    found = {"no_tissue": "No tissue on this slide", "no_cells": "Tissue, but no cells on this slide"}
-    words = found.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
+    empty = {"no_tissue": "No tissue on this slide", "no_cells": "Tissue, but no cells on this slide"}
+    words = empty.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
     cut_off = f", {summary['truncated_cell_count']:,} of them cut off" if summary["truncated_cell_count"] else ""
     failed = f", {summary['failed_tile_count']} tiles failed" if summary["failed_tile_count"] else ""
     return f"{words}{cut_off}{failed}, {summary['seconds']} s: {summary['out']}{board}"

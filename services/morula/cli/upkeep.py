@@ -55,10 +55,10 @@ def sweep(
 
     swept = sweep_folder(folder_of(data), hours * 3600, delete=delete, alone=alone)
     if as_json:
-        print_json({"orphans": [one._asdict() for one in swept.orphans], "deleted_count": swept.deleted_count})
+        print_json({"orphans": [orphan._asdict() for orphan in swept.orphans], "deleted_count": swept.deleted_count})
         return
-    size = in_words(sum(one.size_bytes for one in swept.orphans))
-    for one in swept.orphans:
-        typer.echo(f"{in_words(one.size_bytes):>10}  {one.key}")
+    size = in_words(sum(orphan.size_bytes for orphan in swept.orphans))
+    for orphan in swept.orphans:
+        typer.echo(f"{in_words(orphan.size_bytes):>10}  {orphan.key}")
     done = f"{swept.deleted_count} deleted" if delete else "delete them with --delete"
     typer.echo(f"{len(swept.orphans)} objects that nothing names, {size}" + (f"; {done}" if swept.orphans else ""))

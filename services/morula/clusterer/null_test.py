@@ -128,15 +128,15 @@ class Halved:
 
 def _deepest(along: Doubles) -> tuple[Stretch, Stretch, Stretch]:
     """The valley whose weaker side stands highest above it, by the normal score of its count against what is held."""
-    best, found = -np.inf, ((0.0, 0.25), (0.25, 0.2), (0.75, 0.25))
+    best, spans = -np.inf, ((0.0, 0.25), (0.25, 0.2), (0.75, 0.25))
     for length in VALLEYS:
         for start in np.arange(0.1, 0.9 - length + STEP / 2, STEP):
             held = float(_held(along, float(start), length))
             left = _strongest(along, held, length, -BEYOND, start)
             right = _strongest(along, held, length, start + length, 1.0 + BEYOND)
             if min(left[0], right[0]) > best:
-                best, found = min(left[0], right[0]), (left[1], (float(start), length), right[1])
-    return found
+                best, spans = min(left[0], right[0]), (left[1], (float(start), length), right[1])
+    return spans
 
 
 def _strongest(along: Doubles, valley: float, length: float, low: float, high: float) -> tuple[float, Stretch]:

@@ -49,11 +49,11 @@ def split(matrix: Halves, leaf: Leaves, tree: Tree, node_id: int, part_count: in
 def _parts(members: Floats, part_count: int, seed: int, node_id: int) -> Rows:
     """The part of each member, the largest part first."""
     if len(np.unique(members, axis=0)) < part_count:
-        raise InvalidArgument(f"the {len(members)} cells of node {node_id} cannot be told into {part_count} parts")
+        raise InvalidArgument(f"the {len(members)} cells of node {node_id} cannot be split into {part_count} parts")
     part = squared_distances(members, kmeans(members, part_count, seed)).argmin(axis=1)
     sizes = np.bincount(part, minlength=part_count)
     if not sizes.all():
-        raise InvalidArgument(f"the cells of node {node_id} cannot be told into {part_count} parts")
+        raise InvalidArgument(f"the cells of node {node_id} cannot be split into {part_count} parts")
     rank = np.empty(part_count, np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(part_count)
     ranked: Rows = rank[part]

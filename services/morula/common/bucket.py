@@ -100,8 +100,8 @@ class Bucket:
     def stat(self, key: str) -> tuple[str | None, int]:
         """The sha256 that was written with it, if one was, and its size."""
         with _answers(key):
-            found = self._minio.stat_object(self._name, key)
-        return (found.metadata or {}).get(SHA256), found.size or 0
+            entry = self._minio.stat_object(self._name, key)
+        return (entry.metadata or {}).get(SHA256), entry.size or 0
 
     def check_here(self, key: str) -> None:
         """A question about an object is answered alike where it is missing and where its whole bucket is."""
@@ -123,9 +123,9 @@ class Bucket:
     def list(self, prefix: str) -> Iterator[Seen]:
         """What lies there, as listings show it."""
         with _answers(prefix):
-            for found in self._minio.list_objects(self._name, prefix, recursive=True):
-                if found.object_name and found.last_modified:
-                    yield Seen(found.object_name, found.size or 0, found.last_modified.timestamp())
+            for entry in self._minio.list_objects(self._name, prefix, recursive=True):
+                if entry.object_name and entry.last_modified:
+                    yield Seen(entry.object_name, entry.size or 0, entry.last_modified.timestamp())
 
     def delete(self, key: str) -> None:
         with _answers(key):

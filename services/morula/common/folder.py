@@ -104,8 +104,8 @@ class FolderStore:
             key = self._key_of(path)
             if key.startswith(prefix):
                 with suppress(FileNotFoundError):  # deleted meanwhile
-                    found = path.stat()
-                    yield Seen(key, found.st_size, found.st_mtime)
+                    stat = path.stat()
+                    yield Seen(key, stat.st_size, stat.st_mtime)
 
     def delete(self, key: str, check: Callable[[], None] | None = None) -> None:
         path = self._path(key)
@@ -196,9 +196,9 @@ class FolderStore:
         except (FileNotFoundError, ArtifactMissing):  # deleted meanwhile
             return None
 
-    def _recalled(self, key: str, found: os.stat_result) -> Stored | None:
+    def _recalled(self, key: str, stat: os.stat_result) -> Stored | None:
         """The object, if its file is as it was when its bytes were last seen to be right."""
-        state = FileState.of(found)
+        state = FileState.of(stat)
         record = self._proved.get(key)
         if record is None or record.proved != state:
             record = self._records.read(key)

@@ -23,8 +23,8 @@ class FileState(NamedTuple):
     size_bytes: int
 
     @classmethod
-    def of(cls, found: os.stat_result) -> FileState:
-        return cls(found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size)
+    def of(cls, stat: os.stat_result) -> FileState:
+        return cls(stat.st_ino, stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size)
 
 
 @dataclass(frozen=True)

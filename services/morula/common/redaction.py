@@ -34,8 +34,8 @@ def keep_secret(*values: str) -> None:
 def keep_url_secret(url: str) -> None:
     """Keeps what a URL must not show: its password, and what its query calls a secret."""
     # To the last @: in a password that nobody escaped there may be anything.
-    if found := _PASSWORD.search(url):
-        keep_secret(found[1], unquote(found[1]))
+    if match := _PASSWORD.search(url):
+        keep_secret(match[1], unquote(match[1]))
     for name, value in parse_qsl(url.partition("?")[2]):
         if _TELLING.search(name):
             keep_secret(value)

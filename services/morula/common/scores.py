@@ -13,7 +13,7 @@ Classes = NDArray[Any]
 
 def macro_f1(truth: Classes, predicted: Classes) -> float:
     """Mean F1 over the classes of the truth; no label counts as wrong."""
-    scores = [_f1(truth == one, predicted == one) for one in np.unique(truth)]
+    scores = [_f1(truth == label, predicted == label) for label in np.unique(truth)]
     return float(np.mean(scores)) if scores else 0.0
 
 

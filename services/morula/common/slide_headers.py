@@ -73,9 +73,9 @@ class _Dicom:
                 self._skip(length)
 
     def _take(self, kind: str) -> tuple[int, ...]:
-        found = struct.unpack_from(kind, self._head, self._at)
+        values = struct.unpack_from(kind, self._head, self._at)
         self._at += struct.calcsize(kind)
-        return found
+        return values
 
     def _tag(self) -> tuple[int, int]:
         group, element = self._take("<HH")

@@ -36,12 +36,12 @@ class SlideFiles:
 
     def set_of(self, name: str) -> list[str]:
         """The files that make one slide with this one, itself among them."""
-        found, waiting = {name}, [name]
+        names, waiting = {name}, [name]
         while waiting:
-            new = self._mates(waiting.pop()) - found
-            found |= new
+            new = self._mates(waiting.pop()) - names
+            names |= new
             waiting += new
-        return sorted(found)
+        return sorted(names)
 
     def sets(self) -> tuple[list[list[str]], list[str]]:
         """All slides among the files, and the files that belong to none."""
@@ -90,18 +90,18 @@ class SlideFiles:
 
 def files_below(folder: Path) -> dict[str, Path]:
     """All files of a folder by their names in it; hidden ones are the system's, links to folders are not followed."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(parent) / name for name in names if not name.startswith("."))
-        found |= {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
-    return dict(sorted(found.items()))
+        files |= {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
+    return dict(sorted(files.items()))
 
 
 def files_around(entry: Path) -> dict[str, Path]:
     """The files that may make a slide with this one: those beside it, of an MRXS those in its folder too."""
     with os.scandir(entry.parent) as entries:
-        names = [one.name for one in entries if one.is_file() and not one.name.startswith(".")]
+        names = [file.name for file in entries if file.is_file() and not file.name.startswith(".")]
     beside = {name: entry.parent / name for name in names}
     companions = entry.with_suffix("")
     if entry.suffix.lower() == ".mrxs" and companions.is_dir():

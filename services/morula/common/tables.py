@@ -270,11 +270,11 @@ def check_columns(actual: pa.Schema, expected: pa.Schema) -> None:
     for field in expected:
         if field.name not in actual.names:
             raise ArtifactInvalid(f"the table has no column {field.name}")
-        found = actual.field(field.name).type
-        plain = found.value_type if pa.types.is_dictionary(found) else found
+        actual_type = actual.field(field.name).type
+        plain = actual_type.value_type if pa.types.is_dictionary(actual_type) else actual_type
         wanted = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if plain != wanted:
-            raise ArtifactInvalid(f"column {field.name} is {found}, not {field.type}")
+            raise ArtifactInvalid(f"column {field.name} is {actual_type}, not {field.type}")
 
 
 def _check_metadata(

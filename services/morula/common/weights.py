@@ -33,12 +33,12 @@ class WeightsFolder:
         return [(role, self._file(spec, role, sha256)) for role, sha256 in spec.files]
 
     def _file(self, spec: ModelSpec, role: str, sha256: str) -> Path:
-        found = sorted(self._path.glob(f"{sha256}*"))
-        if not found:
+        files = sorted(self._path.glob(f"{sha256}*"))
+        if not files:
             raise ModelUnavailable(f"{spec.name}: its {role} file {sha256[:12]} is not in {self._path}")
-        if sha256_of(found[0]) != sha256:
-            raise ModelUnavailable(f"{spec.name}: its {role} file {found[0].name[:12]} has been changed or damaged")
-        return found[0]
+        if sha256_of(files[0]) != sha256:
+            raise ModelUnavailable(f"{spec.name}: its {role} file {files[0].name[:12]} has been changed or damaged")
+        return files[0]
 
     def add(self, row: ModelSpec, files: Files) -> ModelSpec:
         """Copies files in and writes the row; what is written last makes the model known."""

@@ -103,9 +103,9 @@ def demonstrate(client: Client, job: Json, truth_path: Path, page_count: int = P
     unseen = np.setdiff1d(np.arange(len(matched.truth_of_cell)), list(annotator.shown_rows))
     rows = unseen[matched.truth_of_cell[unseen] != NOBODY]
     truth = matched.truth.names[matched.truth_of_cell[rows]]
-    said = _effective_names(client, labelling)
-    labelled = unseen[said[unseen] != ""]
-    right = said[labelled] == np.array([matched.name(row) or annotator.not_a_cell for row in labelled.tolist()])
+    predicted = _effective_names(client, labelling)
+    labelled = unseen[predicted[unseen] != ""]
+    right = predicted[labelled] == np.array([matched.name(row) or annotator.not_a_cell for row in labelled.tolist()])
     return Demonstration(
         job=job,
         labelling=labelling,
@@ -113,7 +113,7 @@ def demonstrate(client: Client, job: Json, truth_path: Path, page_count: int = P
         mark_count=annotator.mark_count,
         labelling_s=labelling_s,
         match=matched,
-        macro_f1=macro_f1(truth, said[rows]),
+        macro_f1=macro_f1(truth, predicted[rows]),
         macro_f1_clusters=macro_f1(truth, _cluster_names(client, labelling)[rows]),
         macro_f1_constant=macro_f1(truth, constant(truth)),
         accuracy=float(right.mean()) if len(right) else 0.0,

@@ -37,11 +37,11 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         spec = resolve(request.model.name, request.model.revision, "embedder")
         if spec.name not in self._models:
             raise ModelUnavailable(f"this embedder does not run {spec.name!r}", model=spec.name)
-        found = [
+        stats = [
             await asyncio.to_thread(self._store.stat, key) for key in (request.vectors_key, request.morphology_key)
         ]
-        stored = [item for item in found if item]
-        if len(stored) < len(found):
+        stored = [stat for stat in stats if stat]
+        if len(stored) < len(stats):
             stored = await self._slot.run(lambda checkpoint: self._embed(request, spec, checkpoint))
         return await asyncio.to_thread(answers.embedded, self._store, *map(ref_of, stored))
 

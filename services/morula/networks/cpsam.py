@@ -44,8 +44,8 @@ class FusedAttention(nn.Module):
         across = torch.einsum("bnhwc,wkc->bnhwk", at, self.distance_rows[1]).flatten(2, 3)
         q = torch.cat([q * self.scale, down, across], dim=-1)
         k = torch.cat([k, self.pick.expand(batch, self.head_count, -1, -1)], dim=-1)
-        found: Tensor = self.proj(attend(q, k, v).transpose(1, 2).reshape(batch, side, side, width))
-        return found
+        output: Tensor = self.proj(attend(q, k, v).transpose(1, 2).reshape(batch, side, side, width))
+        return output
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -129,8 +129,8 @@ class CropQueue:
 
     def check(self) -> bool:
         """Whether the device still computes."""
-        one = torch.ones(8, 8, device=self.device)
-        return bool((one @ one).sum().item() == 512.0)
+        ones = torch.ones(8, 8, device=self.device)
+        return bool((ones @ ones).sum().item() == 512.0)
 
     def close(self) -> None:
         """Ends after the batch that runs; callers that wait are told."""
@@ -208,13 +208,13 @@ class CropQueue:
         with place, torch.inference_mode():
             outputs, styles = network(batch.to(self.device, non_blocking=True))
             # A part of a batch would keep all of it.
-            found = outputs[:filled].float().clone(), styles[:filled].float().cpu().numpy()
+            answer = outputs[:filled].float().clone(), styles[:filled].float().cpu().numpy()
             if self.device.type == "cuda":
                 torch.cuda.current_stream(self.device).synchronize()
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.CROPS.inc(filled)
         metrics.BATCH_FILL.observe(filled / len(batch))
-        return found
+        return answer
 
     def _scatter(
         self, parts: list[tuple[_Request, int, int]], outcome: tuple[torch.Tensor, Crops] | Exception | None

@@ -57,8 +57,8 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, inward, H, W) -> (B, outward, H, W)
         x = self.proj(x) + self.conv[1](self.conv[0](x))
-        found: Tensor = x + self.conv[3](self.conv[2](x))
-        return found
+        output: Tensor = x + self.conv[3](self.conv[2](x))
+        return output
 
 
 class Styled(nn.Module):
@@ -70,8 +70,8 @@ class Styled(nn.Module):
         self.full = nn.Linear(style_width, outward)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        found: Tensor = self.conv(x + self.full(style)[:, :, None, None])
-        return found
+        output: Tensor = self.conv(x + self.full(style)[:, :, None, None])
+        return output
 
 
 class Up(nn.Module):
@@ -85,8 +85,8 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor, style: Tensor) -> Tensor:
         x = self.proj(x) + self.conv[1](self.conv[0](x) + skip, style)
-        found: Tensor = x + self.conv[3](self.conv[2](x, style), style)
-        return found
+        output: Tensor = x + self.conv[3](self.conv[2](x, style), style)
+        return output
 
 
 class UNet(nn.Module):

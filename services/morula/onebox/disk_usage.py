@@ -59,11 +59,11 @@ def measure(folder: DataFolder) -> list[DiskUsage]:
     if folder.database.is_file():
         with _opened(folder) as (ledger, store, project):
             stock = take_stock(ledger, store, project)
-        for one in stock.used:
-            kinds[KINDS.get(one.key.split("/")[2], "other objects")].append(one.size_bytes)
-        kinds["being deleted"] += [one.size_bytes for one in stock.doomed]
-        kinds["named by nothing (morula sweep)"] += [one.size_bytes for one in stock.orphans]
-        kinds["on their way"] += [one.size_bytes for one in stock.young]
+        for entry in stock.used:
+            kinds[KINDS.get(entry.key.split("/")[2], "other objects")].append(entry.size_bytes)
+        kinds["being deleted"] += [entry.size_bytes for entry in stock.doomed]
+        kinds["named by nothing (morula sweep)"] += [entry.size_bytes for entry in stock.orphans]
+        kinds["on their way"] += [entry.size_bytes for entry in stock.young]
     kinds["the store's own notes"] += _sizes([folder.objects / ".morula"])
     kinds["temporary"] += _sizes([folder.scratch])
     kinds["logs"] += _sizes([folder.logs])

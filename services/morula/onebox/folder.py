@@ -83,10 +83,10 @@ class DataFolder:
         )
         try:
             with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True, timeout=GLANCE_S)) as database:
-                found = database.execute(query, (slide_digest, result_digest)).fetchone()
+                row = database.execute(query, (slide_digest, result_digest)).fetchone()
         except sqlite3.OperationalError:
             return None  # No database, or none that can be read now: then the run itself finds out what is there.
-        return KeptRun(found[0]) if found else None
+        return KeptRun(row[0]) if row else None
 
     @contextmanager
     def locked(self, verb: Verb) -> Iterator[None]:

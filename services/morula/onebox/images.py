@@ -23,22 +23,22 @@ _UINT16 = 65535
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
     """Images that are named, and those in folders that are named; each stem once, for outputs have the same."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            files += sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
             raise WrongUse(f"there is no image or folder {path}")
     by_stem: dict[str, Path] = {}
-    for path in found:
+    for path in files:
         other = by_stem.setdefault(path.stem, path)
         if other != path:
             raise WrongUse(f"{other} and {path} would be written to the same name")
-    if not found:
+    if not files:
         raise WrongUse("there are no images")
-    return found
+    return files
 
 
 def read_image(path: Path) -> NDArray[Any]:

@@ -78,8 +78,10 @@ class Marks:
 def rings(mask: Mask, downsample: float) -> list[Ring]:
     """The outlines of a mask of the overview at level 0, but for specks."""
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((GAP_PX, GAP_PX), np.uint8))
-    found, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [(ring[:, 0].astype(np.float64) + 0.5) * downsample for ring in found if cv2.contourArea(ring) >= SPECK_PX]
+    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [
+        (ring[:, 0].astype(np.float64) + 0.5) * downsample for ring in contours if cv2.contourArea(ring) >= SPECK_PX
+    ]
 
 
 def check_preview(path: Path) -> None:

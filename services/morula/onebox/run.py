@@ -64,10 +64,10 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
         summaries, failed = [], []
         for files in slides:
             path = entry_path(files)
-            one = replace(request, slide=path, out=request.out / path.relative_to(request.slide))
+            own_request = replace(request, slide=path, out=request.out / path.relative_to(request.slide))
             console.print(f"{path}:")
             try:
-                summaries.append({"slide": str(path)} | _run_one(one, files, folder, known, door, console))
+                summaries.append({"slide": str(path)} | _run_one(own_request, files, folder, known, door, console))
             except (Failure, MorulaError) as error:
                 failed.append({"slide": str(path), "error": one_line(error)})
                 console.print(f"{path}: {one_line(error)}", style="red")

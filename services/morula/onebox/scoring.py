@@ -85,9 +85,9 @@ def overlap(truth: Labels, prediction: Labels) -> Overlap:
     return Overlap(table[1:, 1:], table[1:].sum(axis=1), table[:, 1:].sum(axis=0))
 
 
-def match(found: Overlap, threshold: float) -> Counts:
+def match(pair: Overlap, threshold: float) -> Counts:
     """One-to-one matches with at least this IoU, as many as there can be."""
-    iou = found.iou
+    iou = pair.iou
     good = iou >= threshold - _FLOAT_SLACK
     matched, iou_sum = 0, 0.0
     if good.any():
@@ -98,38 +98,38 @@ def match(found: Overlap, threshold: float) -> Counts:
     return Counts(matched, iou.shape[0] - matched, iou.shape[1] - matched, iou_sum)
 
 
-def aggregated_jaccard(found: Overlap) -> float:
+def aggregated_jaccard(pair: Overlap) -> float:
     """AJI: each object of the truth with its best prediction; predictions that nobody took count as errors."""
-    if found.is_empty:
+    if pair.is_empty:
         return 1.0
-    if not found.true_areas.size or not found.predicted_areas.size:
+    if not pair.true_areas.size or not pair.predicted_areas.size:
         return 0.0
-    best = found.iou.argmax(axis=1)
-    rows = np.flatnonzero(found.intersection.max(axis=1) > 0)
-    shared = int(found.intersection[rows, best[rows]].sum())
-    union = int(found.true_areas.sum() + found.predicted_areas[best[rows]].sum()) - shared
-    unused = np.setdiff1d(np.arange(found.predicted_areas.size), best[rows])
-    return shared / (union + int(found.predicted_areas[unused].sum()))
+    best = pair.iou.argmax(axis=1)
+    rows = np.flatnonzero(pair.intersection.max(axis=1) > 0)
+    shared = int(pair.intersection[rows, best[rows]].sum())
+    union = int(pair.true_areas.sum() + pair.predicted_areas[best[rows]].sum()) - shared
+    unused = np.setdiff1d(np.arange(pair.predicted_areas.size), best[rows])
+    return shared / (union + int(pair.predicted_areas[unused].sum()))
 
 
-def dice(found: Overlap) -> float:
+def dice(pair: Overlap) -> float:
     """Of foreground, whoever's it is."""
-    shared = int(found.intersection.sum())
-    return _ratio(2 * shared, int(found.true_areas.sum() + found.predicted_areas.sum()))
+    shared = int(pair.intersection.sum())
+    return _ratio(2 * shared, int(pair.true_areas.sum() + pair.predicted_areas.sum()))
 
 
-def image_iou(found: Overlap) -> float:
+def image_iou(pair: Overlap) -> float:
     """Of foreground, whoever's it is."""
-    shared = int(found.intersection.sum())
-    return _ratio(shared, int(found.true_areas.sum() + found.predicted_areas.sum()) - shared)
+    shared = int(pair.intersection.sum())
+    return _ratio(shared, int(pair.true_areas.sum() + pair.predicted_areas.sum()) - shared)
 
 
 def scores(images: Iterable[Overlap]) -> dict[str, float]:
     """Scores of a set of images: objects are counted over all of them, what is of images is their mean."""
-    found = list(images)
-    if not found:
+    pairs = list(images)
+    if not pairs:
         raise ValueError("there are no images to score")
-    totals = {t: _total(found, t) for t in (*AP_THRESHOLDS, *F1_THRESHOLDS)}
+    totals = {t: _total(pairs, t) for t in (*AP_THRESHOLDS, *F1_THRESHOLDS)}
     half = totals[0.5]
     return {
         **{f"ap_{threshold:g}": totals[threshold].average_precision for threshold in AP_THRESHOLDS},
@@ -138,17 +138,17 @@ def scores(images: Iterable[Overlap]) -> dict[str, float]:
         "f1_mean": _mean([totals[t].f1 for t in F1_THRESHOLDS]),
         "error_rate": half.error_rate,
         "pq": half.panoptic_quality,
-        "aji": _mean([aggregated_jaccard(one) for one in found]),
-        "dice": _mean([dice(one) for one in found]),
-        "image_iou": _mean([image_iou(one) for one in found]),
-        "image_count": len(found),
-        "true_count": sum(one.true_areas.size for one in found),
-        "predicted_count": sum(one.predicted_areas.size for one in found),
+        "aji": _mean([aggregated_jaccard(pair) for pair in pairs]),
+        "dice": _mean([dice(pair) for pair in pairs]),
+        "image_iou": _mean([image_iou(pair) for pair in pairs]),
+        "image_count": len(pairs),
+        "true_count": sum(pair.true_areas.size for pair in pairs),
+        "predicted_count": sum(pair.predicted_areas.size for pair in pairs),
     }
 
 
-def _total(found: list[Overlap], threshold: float) -> Counts:
-    return sum((match(one, threshold) for one in found), Counts(0, 0, 0))
+def _total(pairs: list[Overlap], threshold: float) -> Counts:
+    return sum((match(pair, threshold) for pair in pairs), Counts(0, 0, 0))
 
 
 def _mean(values: list[float]) -> float:
@@ -156,5 +156,5 @@ def _mean(values: list[float]) -> float:
 
 
 def _ratio(part: float, whole: float, empty: float = 1.0) -> float:
-    """Nothing expected and nothing found is right."""
+    """Nothing expected and nothing pairs is right."""
     return part / whole if whole else empty

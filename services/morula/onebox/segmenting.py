@@ -68,41 +68,41 @@ def _segment_one(
     try:
         pixels = read_image(image)
         if spec.is_network:
-            found = outline(models[spec.name](pixels, mpp, wanted))
+            outlines = outline(models[spec.name](pixels, mpp, wanted))
         else:
             eight = eight_bits(pixels)
-            found = outline(models[spec.name](eight, mpp, replace(wanted, calibration=calibration_of(eight))))
+            outlines = outline(models[spec.name](eight, mpp, replace(wanted, calibration=calibration_of(eight))))
     except WrongUse as error:
         return Segmented(image, error=one_line(error))
     except MorulaError as error:
         return Segmented(image, error=f"{image}: {one_line(error)}")
-    labels = write_labels(out / image.stem, found.labels)
-    write_geojson(out / f"{image.stem}.geojson", found.polygons, found.scores)
-    return Segmented(image, found.scores.size, labels)
+    labels = write_labels(out / image.stem, outlines.labels)
+    write_geojson(out / f"{image.stem}.geojson", outlines.polygons, outlines.scores)
+    return Segmented(image, outlines.scores.size, labels)
 
 
 def calibration_of(pixels: NDArray[np.uint8]) -> Calibration:
     """What the tiler finds on a slide, found on one image: its stained pixels take the place of tissue tiles."""
-    found = calibrate(pixels.reshape(-1, 3)[pixels.reshape(-1, 3).mean(axis=1) < 255 * 10**-MIN_DENSITY])
-    return Calibration(found.low, found.high, found.stain_matrix)
+    stains = calibrate(pixels.reshape(-1, 3)[pixels.reshape(-1, 3).mean(axis=1) < 255 * 10**-MIN_DENSITY])
+    return Calibration(stains.low, stains.high, stains.stain_matrix)
 
 
 def score(truth: Path, prediction: Path, index: Path | None) -> dict[str, dict[str, float]]:
     """Scores of all images, and of each modality where an index names them; every truth needs its prediction."""
-    expected, found = ({path.stem: path for path in find_images([folder])} for folder in (truth, prediction))
-    missing = sorted(set(expected) - set(found))
+    expected, predictions = ({path.stem: path for path in find_images([folder])} for folder in (truth, prediction))
+    missing = sorted(set(expected) - set(predictions))
     if missing:
         raise WrongUse(f"{len(missing)} images have no prediction, the first is {missing[0]}")
     modalities = _modalities(index) if index else {}
     groups: dict[str, list[Overlap]] = {ALL: []}
     for stem, path in expected.items():
-        true, predicted = read_labels(path), read_labels(found[stem])
+        true, predicted = read_labels(path), read_labels(predictions[stem])
         if true.shape != predicted.shape:
             raise WrongUse(f"{stem}: truth is {true.shape}, prediction {predicted.shape}")
-        one = overlap(true, predicted)
-        groups[ALL].append(one)
+        pair = overlap(true, predicted)
+        groups[ALL].append(pair)
         if index:
-            groups.setdefault(modalities.get(stem, "not in the index"), []).append(one)
+            groups.setdefault(modalities.get(stem, "not in the index"), []).append(pair)
     return {name: scores(images) for name, images in groups.items()}
 
 

@@ -147,9 +147,9 @@ def _judged(slide: Slide, plan: Plan, gate: Gate, progress: Progress) -> pa.Tabl
 def _outlines(survey: Survey, selection: Selection) -> dict[str, list[Ring]]:
     """Outlines of what was found on the slide and of what was asked for, in level-0 px."""
     ink = pen_mask(survey.overview) if survey.rule.illumination == "bright" else np.zeros_like(survey.folds)
-    found = {"pen found": rings(ink, survey.downsample), "fold found": rings(survey.folds, survey.downsample)}
+    marks = {"pen found": rings(ink, survey.downsample), "fold found": rings(survey.folds, survey.downsample)}
     asked = {"included region": selection.include, "excluded region": selection.exclude}
-    return found | {
+    return marks | {
         text: [ring for polygon in read_polygons(regions) for ring in polygon]
         for text, regions in asked.items()
         if regions

@@ -106,8 +106,8 @@ def join(parts: Sequence[Columns]) -> Columns:
 
 def median_diameter_um(diameters_um: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
     """Median, and of how many; 0 where there is none."""
-    found = np.concatenate([np.empty(0), *diameters_um])
-    return (float(np.median(found)), found.size) if found.size else (0.0, 0)
+    diameters = np.concatenate([np.empty(0), *diameters_um])
+    return (float(np.median(diameters)), diameters.size) if diameters.size else (0.0, 0)
 
 
 def _owners(
@@ -151,10 +151,12 @@ def _rejected(
     """Cells of this region's tiles that were not kept, where the halo of kept ones shows them whole."""
     kept = layout.kept[region.index]
     square = layout.grid.regions_of(kept[:1], layout.side)
-    found: NDArray[np.bool_] = (tile >= 0) & ~np.isin(tile, kept)
-    found &= layout.grid.regions_of(tile, layout.side) == square
-    found[found] = shapely.contains_properly(_kept_area(region, layout, layout.halo_px), polygons[found])
-    return found
+    is_rejected: NDArray[np.bool_] = (tile >= 0) & ~np.isin(tile, kept)
+    is_rejected &= layout.grid.regions_of(tile, layout.side) == square
+    is_rejected[is_rejected] = shapely.contains_properly(
+        _kept_area(region, layout, layout.halo_px), polygons[is_rejected]
+    )
+    return is_rejected
 
 
 def _kept_area(region: Region, layout: Layout, around_px: int) -> shapely.Geometry:

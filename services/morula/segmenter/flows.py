@@ -99,10 +99,10 @@ class FlowModel:
     def __call__(
         self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
     ) -> Instances:
-        found = self._backend.infer(pixels, mpp, wanted, checkpoint)
+        flows = self._backend.infer(pixels, mpp, wanted, checkpoint)
         checkpoint()
         began = time.perf_counter()
-        instances = found.instances(dynamics_params(found.rescale, mpp, wanted))
+        instances = flows.instances(dynamics_params(flows.rescale, mpp, wanted))
         metrics.PHASE_SECONDS.labels("instances").observe(time.perf_counter() - began)
         metrics.CELLS.inc(instances.scores.size)
         return instances
@@ -128,8 +128,8 @@ def dynamics_params(rescale: float, mpp: float, wanted: Wanted) -> DynamicsParam
 
 def mean_scores(labels: NDArray[np.int32], logits: Image) -> Image:
     """Mean probability of each object's pixels, in label order."""
-    found = np.flatnonzero(labels)
-    numbers, probability = labels.ravel()[found], 1 / (1 + np.exp(-logits.ravel()[found].astype(np.float64)))
+    inside = np.flatnonzero(labels)
+    numbers, probability = labels.ravel()[inside], 1 / (1 + np.exp(-logits.ravel()[inside].astype(np.float64)))
     scores = np.bincount(numbers, probability)[1:] / np.maximum(np.bincount(numbers)[1:], 1)
     return scores.astype(np.float32)
 

@@ -56,8 +56,8 @@ class GpuFlows:
 
 def instances(flow: Tensor, probability: Tensor, params: DynamicsParams) -> Instances:
     """Objects of flows, as `Flows.instances` finds them on the host."""
-    found = gpu_dynamics.find_instances(flow, probability, params)
-    labels = fill_and_drop_small(found.cpu().numpy(), params.min_size)
+    device_labels = gpu_dynamics.find_instances(flow, probability, params)
+    labels = fill_and_drop_small(device_labels.cpu().numpy(), params.min_size)
     return Instances(labels, mean_scores(labels, probability.cpu().numpy()))
 
 

@@ -53,14 +53,14 @@ class InstanSeg:
         network = computing_in(self._network, asked.dtype)
         padded = np.pad(shown, fill, mode="edge")[None]
         labels, _ = self._queue.run(network, padded, checkpoint, batch=1, threads=asked.thread_count)
-        found = np.rint(labels[0][0, :height, :width].cpu().numpy()).astype(np.int32)
-        return _instances(found, pixels.shape[:2], wanted, mpp)
+        numbers = np.rint(labels[0][0, :height, :width].cpu().numpy()).astype(np.int32)
+        return _instances(numbers, pixels.shape[:2], wanted, mpp)
 
 
-def _instances(found: NDArray[np.int32], shape: tuple[int, ...], wanted: Wanted, mpp: float) -> Instances:
+def _instances(numbers: NDArray[np.int32], shape: tuple[int, ...], wanted: Wanted, mpp: float) -> Instances:
     """Labels at the image's own scale, 1..n, without small ones; nothing is said of certainty, so scores are 1."""
-    rows, columns = (np.arange(side) * count // side for side, count in zip(shape, found.shape, strict=True))
-    labels = found[rows[:, None], columns]
+    rows, columns = (np.arange(side) * count // side for side, count in zip(shape, numbers.shape, strict=True))
+    labels = numbers[rows[:, None], columns]
     least = max(1.0, wanted.min_area_um2 / mpp**2 if wanted.min_area_um2 else wanted.flows.min_size)
     areas = np.bincount(labels.ravel())
     kept = np.flatnonzero(areas >= least)

@@ -18,7 +18,7 @@ REACH_PX = 5  # a seed grows this far
 @compiled
 def find_seeds(counts: Integers) -> Integers:
     """Local maxima of a 5 x 5 window with more than 10 end points, in reading order."""
-    found = []
+    peaks = []
     for y in range(2, counts.shape[0] - 2):
         for x in range(2, counts.shape[1] - 2):
             n = counts[y, x]
@@ -30,10 +30,10 @@ def find_seeds(counts: Integers) -> Integers:
                     if counts[v, u] > n:
                         highest = False
             if highest:
-                found.append((y, x))
-    seeds = np.empty((len(found), 2), np.int64)
-    for i in range(len(found)):
-        seeds[i, 0], seeds[i, 1] = found[i]
+                peaks.append((y, x))
+    seeds = np.empty((len(peaks), 2), np.int64)
+    for i in range(len(peaks)):
+        seeds[i, 0], seeds[i, 1] = peaks[i]
     return seeds
 
 

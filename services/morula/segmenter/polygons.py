@@ -67,11 +67,11 @@ def _edges(padded: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int
     """Flat pixel and direction of every side that faces another label."""
     inside = np.zeros(padded.shape, bool)
     inside[1:-1, 1:-1] = padded[1:-1, 1:-1] > 0
-    found = []
+    edges = []
     for step_y, step_x in ((-1, 0), (0, 1), (1, 0), (0, -1)):
         other = np.roll(padded, (-step_y, -step_x), axis=(0, 1))
-        found.append(np.flatnonzero(inside & (other != padded)))
-    return np.concatenate(found), np.repeat(np.arange(4), [f.size for f in found])
+        edges.append(np.flatnonzero(inside & (other != padded)))
+    return np.concatenate(edges), np.repeat(np.arange(4), [f.size for f in edges])
 
 
 def _successors(padded: NDArray[np.int32], pixel: NDArray[np.int64], direction: NDArray[np.int64]) -> NDArray[np.int64]:

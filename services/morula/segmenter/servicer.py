@@ -84,8 +84,8 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
                     checkpoint()
                     if isinstance(model, Sizing):
                         wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
-                    found = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
-                    diameters.append(found.diameters_um(region.mpp))
+                    outlines = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
+                    diameters.append(outlines.diameters_um(region.mpp))
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)
 

@@ -31,7 +31,7 @@ def tear_of(seed: int, x: Floats, y: Floats) -> Ints:
     """Which tear a cell's middle lies in, NO_TEAR for none: all cells of one tear are one hollow."""
     cy = np.round(y / (_TEAR_SPACING_PX * 0.866)).astype(np.int64)
     cx = np.round(x / _TEAR_SPACING_PX).astype(np.int64)
-    found = np.full(x.shape, NO_TEAR, np.int64)
+    tears = np.full(x.shape, NO_TEAR, np.int64)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             ix, iy = cx + dx, cy + dy
@@ -39,8 +39,8 @@ def tear_of(seed: int, x: Floats, y: Floats) -> Ints:
             turn = np.exp(-1j * np.pi * uniform(seed, _TEARS, ix, iy))
             offset = ((x - tx) + 1j * (y - ty)) * turn
             hit = np.hypot(offset.real / _TEAR_LENGTH_PX, offset.imag / _TEAR_WIDTH_PX) < 1
-            found = np.where(hit & (found == NO_TEAR), _number(ix, iy), found)
-    return found
+            tears = np.where(hit & (tears == NO_TEAR), _number(ix, iy), tears)
+    return tears
 
 
 def cells_at(seed: int, x: Any, y: Any) -> tuple[Ints, Floats, Floats]:

@@ -138,10 +138,10 @@ def smudges(layout: Layout, window: Window) -> Blobs:
     """Fragments, folded-over chromatin and stain drops: purple like nuclei, and none of them is one."""
     points, kind, _ = _scatter(layout, window, 50, 76.0)
     points = points.where((kind != Tissue.FAT) & (layout.depth(points.x, points.y) > 20))
-    found = born(points, LYMPHOCYTE, np.pi * points.uniform(1))
-    found["a"] *= points.uniform(2, 0.65, 1.3)
-    found["b"] *= points.uniform(3, 0.5, 1.1)
-    found["tone"] = points.uniform(4, 0.35, 0.85)
-    found["softness"] = points.uniform(5, 2.0, 6.0)
-    found["nucleoli"] = 0
-    return found
+    smudged = born(points, LYMPHOCYTE, np.pi * points.uniform(1))
+    smudged["a"] *= points.uniform(2, 0.65, 1.3)
+    smudged["b"] *= points.uniform(3, 0.5, 1.1)
+    smudged["tone"] = points.uniform(4, 0.35, 0.85)
+    smudged["softness"] = points.uniform(5, 2.0, 6.0)
+    smudged["nucleoli"] = 0
+    return smudged

@@ -34,12 +34,12 @@ def enlarged(blobs: Blobs, times: int) -> Blobs:
 def outlines(blobs: Blobs, points: int = OUTLINE_POINTS) -> Floats:
     """(blob, point, xy): the closed outline without its last point."""
     z = np.exp(2j * np.pi * np.arange(points) / points)[None, :]
-    one = blobs[:, None]
-    r = 1 + np.real(one["w2"] * z**2 + one["w3"] * z**3 + one["w5"] * z**5)
+    blob = blobs[:, None]
+    r = 1 + np.real(blob["w2"] * z**2 + blob["w3"] * z**3 + blob["w5"] * z**5)
     u, v = r * z.real, r * z.imag
-    p, q = u * one["a"], (v + one["bend"] * (u * u - 0.4)) * one["b"]
-    c, s = np.cos(one["angle"]), np.sin(one["angle"])
-    return np.stack([one["x"] + p * c - q * s, one["y"] + p * s + q * c], axis=-1)
+    p, q = u * blob["a"], (v + blob["bend"] * (u * u - 0.4)) * blob["b"]
+    c, s = np.cos(blob["angle"]), np.sin(blob["angle"])
+    return np.stack([blob["x"] + p * c - q * s, blob["y"] + p * s + q * c], axis=-1)
 
 
 def radial(blob: Any, x: Any, y: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -21,19 +21,19 @@ def glands_near(layout: Layout, window: Window) -> Blobs:
     depth = layout.depth(sites.x, sites.y)
     fits = (depth > 45) & (border > 22) & (sites.uniform(8) < np.where(kind == Tissue.GLAND, 0.93, 0.5))
     sites = sites.where(fits & ((kind == Tissue.GLAND) | (kind == Tissue.TUMOUR)))
-    found = np.zeros(len(sites.x), HOLLOW)
+    hollows = np.zeros(len(sites.x), HOLLOW)
     diseased = layout.kind(sites.x, sites.y)[0] == Tissue.TUMOUR
     atypical = sites.uniform(6) < np.where(diseased, 0.72, 0.10)  # neither tissue is pure
     atypia = np.where(atypical, sites.uniform(7, 0.25, 1.0), sites.uniform(7, 0.0, 0.3))
-    room = _nearest_neighbour(layout.seed, sites, jitter) / 2 - 5
-    found["x"], found["y"], found["key"], found["atypical"] = sites.x, sites.y, sites.uniform(0), atypical
-    found["atypia"], found["mucous"] = atypia, (sites.uniform(9) < 0.4) & ~atypical
-    found["a"] = np.minimum(room, sites.uniform(1, 58, 100)) / 1.08
-    found["b"] = found["a"] * sites.uniform(2, 0.62, 1.0)
-    found["angle"] = np.pi * sites.uniform(3)
-    found["wall"] = sites.uniform(4, 26, 33) + 16 * atypia * sites.uniform(10)
-    wobble(found, sites, 0.08 + 0.10 * atypia)
-    return found
+    space_px = _nearest_neighbour(layout.seed, sites, jitter) / 2 - 5
+    hollows["x"], hollows["y"], hollows["key"], hollows["atypical"] = sites.x, sites.y, sites.uniform(0), atypical
+    hollows["atypia"], hollows["mucous"] = atypia, (sites.uniform(9) < 0.4) & ~atypical
+    hollows["a"] = np.minimum(space_px, sites.uniform(1, 58, 100)) / 1.08
+    hollows["b"] = hollows["a"] * sites.uniform(2, 0.62, 1.0)
+    hollows["angle"] = np.pi * sites.uniform(3)
+    hollows["wall"] = sites.uniform(4, 26, 33) + 16 * atypia * sites.uniform(10)
+    wobble(hollows, sites, 0.08 + 0.10 * atypia)
+    return hollows
 
 
 def _nearest_neighbour(seed: int, sites: Lattice, jitter: float) -> Floats:
@@ -57,13 +57,13 @@ def vessels_near(layout: Layout, window: Window, around: Blobs) -> Blobs:
     for gland in around:
         fits &= np.hypot(sites.x - gland["x"], sites.y - gland["y"]) > reach(gland) * 0.97 + radius + 4
     sites, radius = sites.where(fits), radius[fits]
-    found = np.zeros(len(sites.x), HOLLOW)
-    found["x"], found["y"], found["key"] = sites.x, sites.y, sites.uniform(0)
-    found["a"], found["b"] = radius * sites.uniform(3, 1.0, 1.5), radius * sites.uniform(4, 0.7, 1.0)
-    found["angle"] = np.pi * sites.uniform(5)
-    found["wall"] = 2.5 + 0.16 * radius
-    wobble(found, sites, 0.1)
-    return found
+    hollows = np.zeros(len(sites.x), HOLLOW)
+    hollows["x"], hollows["y"], hollows["key"] = sites.x, sites.y, sites.uniform(0)
+    hollows["a"], hollows["b"] = radius * sites.uniform(3, 1.0, 1.5), radius * sites.uniform(4, 0.7, 1.0)
+    hollows["angle"] = np.pi * sites.uniform(5)
+    hollows["wall"] = 2.5 + 0.16 * radius
+    wobble(hollows, sites, 0.1)
+    return hollows
 
 
 def wall_slots(

@@ -69,9 +69,9 @@ def fold_mask(overview: Pixels, tissue: Mask, um_per_px: float) -> Mask:
     glass = np.percentile(small[::4, ::4].reshape(-1, 3), 98, axis=0).astype(np.uint8)
     # The densities' blur does not go as far as this.
     window = window_around(covered > 0, math.ceil(AROUND_UM / 2 / um_per_px / step) + 1)
-    found = np.zeros(covered.shape, bool)
-    found[window] = _bands(_layers(small[window], covered[window], glass, um_per_px * step), um_per_px * step)
-    return cv2.resize(found.astype(np.uint8), tissue.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    folds = np.zeros(covered.shape, bool)
+    folds[window] = _bands(_layers(small[window], covered[window], glass, um_per_px * step), um_per_px * step)
+    return cv2.resize(folds.astype(np.uint8), tissue.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _margin(um_per_px: float) -> int:
@@ -112,34 +112,34 @@ def _fill(out: Layer, where: Layer, reach_px: int, values: Callable[[Window], La
     for x, y, wide, tall in blocks(where.shape[::-1], FOLD_BLOCK_PX):
         if where[y : y + tall, x : x + wide].any():
             left, top = max(0, x - reach_px), max(0, y - reach_px)
-            found = values((slice(top, y + tall + reach_px), slice(left, x + wide + reach_px)))
-            out[..., y : y + tall, x : x + wide] = found[..., y - top :, x - left :][..., :tall, :wide]
+            part = values((slice(top, y + tall + reach_px), slice(left, x + wide + reach_px)))
+            out[..., y : y + tall, x : x + wide] = part[..., y - top :, x - left :][..., :tall, :wide]
 
 
 def _bands(layers: Layers, um_per_px: float) -> Mask:
     """Folds: of all that is denser than its sides, what is long, slender, certain and no texture."""
     ratio = _ratio(layers, um_per_px)
-    found = (ratio > FOLD_RATIO).astype(np.uint8)
-    count, labels, measured, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
+    dense = (ratio > FOLD_RATIO).astype(np.uint8)
+    count, labels, measured, _ = cv2.connectedComponentsWithStats(dense, connectivity=8)
     lengths = np.hypot(measured[:, cv2.CC_STAT_WIDTH], measured[:, cv2.CC_STAT_HEIGHT]) * um_per_px
     areas = measured[:, cv2.CC_STAT_AREA]
-    places = np.flatnonzero(found)
+    places = np.flatnonzero(dense)
     bands = labels.ravel()[places]
     certain = np.bincount(bands[ratio.ravel()[places] > CERTAIN_RATIO], minlength=count) / areas
     margin = _margin(um_per_px)
-    share = _share_around(found, layers[-1, margin:-margin, margin:-margin], places, um_per_px)
+    share = _share_around(dense, layers[-1, margin:-margin, margin:-margin], places, um_per_px)
     usual = np.bincount(bands, weights=share, minlength=count) / areas > TEXTURE_SHARE
     slender = lengths**2 >= FOLD_SLENDERNESS * areas * um_per_px**2
     folds = (lengths >= FOLD_LENGTH_UM) & slender & (certain >= CERTAIN_SHARE) & ~usual
-    mask = np.zeros(found.shape, bool)
+    mask = np.zeros(dense.shape, bool)
     mask.ravel()[places] = folds[bands]
     return mask
 
 
-def _share_around(found: npt.NDArray[np.uint8], tissue: Layer, places: Places, um_per_px: float) -> Layer:
+def _share_around(dense: npt.NDArray[np.uint8], tissue: Layer, places: Places, um_per_px: float) -> Layer:
     """How much of the tissue around each of these places was found."""
     side = (2 * round(AROUND_UM / um_per_px / 2) + 1,) * 2
-    bands, around = (np.asarray(cv2.blur(image, side)).ravel()[places] for image in (found.astype(np.float32), tissue))
+    bands, around = (np.asarray(cv2.blur(image, side)).ravel()[places] for image in (dense.astype(np.float32), tissue))
     return np.asarray(bands / np.maximum(around, 1e-3), np.float32)
 
 

@@ -52,16 +52,16 @@ def find_stains(tissue: Pixels) -> Vectors | None:
     plane *= np.where(plane.sum(axis=0) < 0, -1.0, 1.0)
     angles = np.arctan2(stained @ plane[:, 1], stained @ plane[:, 0])
     extremes = np.percentile(angles, [1, 99])
-    found = np.clip(np.stack([np.cos(extremes), np.sin(extremes)], axis=1) @ plane.T, 0.0, None)
-    found = found[np.argsort(-found[:, 0])]  # Haematoxylin is blue: it takes away more red than eosin does.
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    stains = np.clip(np.stack([np.cos(extremes), np.sin(extremes)], axis=1) @ plane.T, 0.0, None)
+    stains = stains[np.argsort(-stains[:, 0])]  # Haematoxylin is blue: it takes away more red than eosin does.
+    lengths = np.linalg.norm(stains, axis=1, keepdims=True)
     if not (lengths > 0).all():
         return None
-    found = (found / lengths).round(6)
-    return found if _sensible(found) else None
+    stains = (stains / lengths).round(6)
+    return stains if _sensible(stains) else None
 
 
-def _sensible(found: Vectors) -> bool:
-    likeness = (found * np.reshape(FIXED_STAIN_MATRIX, (2, 3))).sum(axis=1)
-    between = math.acos(min(1.0, float(found[0] @ found[1])))
+def _sensible(stains: Vectors) -> bool:
+    likeness = (stains * np.reshape(FIXED_STAIN_MATRIX, (2, 3))).sum(axis=1)
+    between = math.acos(min(1.0, float(stains[0] @ stains[1])))
     return bool((likeness >= MIN_LIKENESS).all()) and between >= MIN_ANGLE_RAD

@@ -154,22 +154,22 @@ def _spread(edges: Words, marked: Words, above: Words, below: Words) -> bool:
         free, right = marked[word], above[word + 1] | below[word + 1]
         beside = near | (near << ONE) | (near >> ONE) | (left >> TOP) | (right << TOP)
         left, near = near, right
-        found = (edges[word] | beside | carry) & free
-        found = (((free + found) ^ free) | found) & free  # The sum's carry runs through what is marked, upwards.
-        carry = found >> TOP
-        grown |= found ^ edges[word]
-        edges[word] = found
+        reached = (edges[word] | beside | carry) & free
+        reached = (((free + reached) ^ free) | reached) & free  # The sum's carry runs through what is marked, upwards.
+        carry = reached >> TOP
+        grown |= reached ^ edges[word]
+        edges[word] = reached
     carry = np.uint64(0)
     for word in range(len(edges) - 2, 0, -1):
         free = marked[word]
-        found = edges[word] | ((carry << TOP) & free)
-        if (found >> ONE) & free & ~found:  # Seldom: most lines run on for a pixel or two.
+        reached = edges[word] | ((carry << TOP) & free)
+        if (reached >> ONE) & free & ~reached:  # Seldom: most lines run on for a pixel or two.
             for step in (1, 2, 4, 8, 16, 32):
-                found |= free & (found >> np.uint64(step))
+                reached |= free & (reached >> np.uint64(step))
                 free &= free >> np.uint64(step)
-        carry = found & ONE
-        grown |= found ^ edges[word]
-        edges[word] = found
+        carry = reached & ONE
+        grown |= reached ^ edges[word]
+        edges[word] = reached
     return bool(grown != 0)
 
 

@@ -61,14 +61,14 @@ def core_of(cores: list[Core], x_px: Floats, y_px: Floats) -> list[str | None]:
         return [None] * len(x_px)
     places = np.array([(core.x_px, core.y_px) for core in cores])
     names = [core.name for core in cores]
-    found: list[str | None] = []
+    core_names: list[str | None] = []
     for start in range(0, len(x_px), 4096):
         points = np.stack([x_px[start : start + 4096], y_px[start : start + 4096]], axis=1)
         away = np.linalg.norm(points[:, None] - places[None], axis=2)
         nearest = away.argmin(axis=1)
         inside = away.min(axis=1) <= 1.5 * cores[0].radius_px
-        found += [names[k] if near else None for k, near in zip(nearest, inside, strict=True)]
-    return found
+        core_names += [names[k] if near else None for k, near in zip(nearest, inside, strict=True)]
+    return core_names
 
 
 def letters(number: int) -> str:

@@ -74,7 +74,7 @@ def _touched(slide: Slide, window: SourceWindow, places: Sequence[WindowBox]) ->
     """The slide's own tiles that these places of a window lie on; None where they are no JPEG tiles."""
     area = Area(*window.source())
     tiles = slide.jpeg_tiles(window.scale.level, area)
-    return None if tiles is None else [*compress(found := list(tiles), _touch(found, area, places))]
+    return None if tiles is None else [*compress(stored := list(tiles), _touch(stored, area, places))]
 
 
 def _touch(tiles: Sequence[StoredTile], area: Area, places: Sequence[WindowBox]) -> list[bool]:
@@ -82,8 +82,8 @@ def _touch(tiles: Sequence[StoredTile], area: Area, places: Sequence[WindowBox])
     left, top, width, height = np.array([tile.area for tile in tiles]).reshape(-1, 4, 1).transpose(1, 0, 2)
     x, y, wide, tall = np.array(places).reshape(-1, 4).T
     across = (left - area.x_px < x + wide) & (x < left - area.x_px + width)
-    found: list[bool] = (across & (top - area.y_px < y + tall) & (y < top - area.y_px + height)).any(axis=1).tolist()
-    return found
+    touched: list[bool] = (across & (top - area.y_px < y + tall) & (y < top - area.y_px + height)).any(axis=1).tolist()
+    return touched
 
 
 def _handed_on(tiles: list[StoredTile], area: Area, decoded: Decoded) -> list[Piece]:

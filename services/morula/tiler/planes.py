@@ -36,17 +36,17 @@ def mark_tissue(pixels: Pixels, least_light: int, most_dark: int) -> Mask:
     nine around are such; the picture's edge goes on beyond it."""
     height, width = pixels.shape[:2]
     least, most = np.int16(least_light), np.int16(most_dark)
-    marks, found = np.empty(height * width, np.uint8), np.empty((height + 2, width + 2), np.uint8)
+    marks, padded = np.empty(height * width, np.uint8), np.empty((height + 2, width + 2), np.uint8)
     red, green, blue = _split(pixels)
     for i in range(len(marks)):
         light, dark = max(max(red[i], green[i]), blue[i]), min(min(red[i], green[i]), blue[i])
         marks[i] = np.uint8((np.int16(light) >= least) & (np.int16(dark) <= most))
-    found[1 : height + 1, 1 : width + 1] = marks.reshape(height, width)
-    found[:, 0], found[:, width + 1] = found[:, 1], found[:, width]
-    found[0], found[height + 1] = found[1], found[height]
+    padded[1 : height + 1, 1 : width + 1] = marks.reshape(height, width)
+    padded[:, 0], padded[:, width + 1] = padded[:, 1], padded[:, width]
+    padded[0], padded[height + 1] = padded[1], padded[height]
     column, tissue = np.empty(width + 2, np.uint8), np.empty((height, width), np.bool_)
     for y in range(height):
-        above, here, below, out = found[y], found[y + 1], found[y + 2], tissue[y]
+        above, here, below, out = padded[y], padded[y + 1], padded[y + 2], tissue[y]
         for x in range(width + 2):
             column[x] = above[x] + here[x] + below[x]
         for x in range(width):
@@ -69,26 +69,26 @@ def mark_ink(pixels: Pixels, inks: Inks) -> Mask:
     Only of the few that may be ink the hue is computed: dark ones, saturated green and blue, saturated pure red.
     """
     colours = _split(pixels)
-    found = _may_be_ink(colours)
-    for i in range(len(found)):
-        if found[i]:
-            found[i] = _is_ink(np.int64(colours[0, i]), np.int64(colours[1, i]), np.int64(colours[2, i]), inks)
-    return found.reshape(pixels.shape[:2])
+    is_ink = _may_be_ink(colours)
+    for i in range(len(is_ink)):
+        if is_ink[i]:
+            is_ink[i] = _is_ink(np.int64(colours[0, i]), np.int64(colours[1, i]), np.int64(colours[2, i]), inks)
+    return is_ink.reshape(pixels.shape[:2])
 
 
 @compiled
 def _may_be_ink(colours: Colours) -> Flags:
     """All pixels that can be ink, and few others."""
     red, green, blue = colours[0], colours[1], colours[2]
-    found = np.empty(len(red), np.bool_)
-    for i in range(len(found)):
+    may_be_ink = np.empty(len(red), np.bool_)
+    for i in range(len(may_be_ink)):
         r, g, b = np.int16(red[i]), np.int16(green[i]), np.int16(blue[i])
         light, dark = max(max(r, g), b), min(min(r, g), b)
         span, apart = np.int16(light - dark), np.int16(max(g, b) - min(g, b))
         is_cold = (g >= r) & (np.int16(span + span) > light)
         is_pure = (r == light) & (np.int16(3 * span) >= np.int16(2 * light)) & (np.int16(4 * apart) <= span)
-        found[i] = (light <= DARK_INK) | is_cold | is_pure
-    return found
+        may_be_ink[i] = (light <= DARK_INK) | is_cold | is_pure
+    return may_be_ink
 
 
 @compiled

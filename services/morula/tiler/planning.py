@@ -151,7 +151,7 @@ def _sample(slide_grid: SlideGrid, groups: core.Grouping, checkpoint: Checkpoint
     grid, scale = slide_grid.grid, slide_grid.scale
     tiles = np.flatnonzero(groups.region >= 0)
     tiles = tiles[np.argsort(groups.region[tiles], kind="stable")]
-    found = [np.empty((0, 3), np.uint8)]
+    samples = [np.empty((0, 3), np.uint8)]
     for tile in map(int, core.spread(tiles, SAMPLE_COUNT)):
         checkpoint()
         window = core.window_of(grid.core(tile), scale, grid, 0)
@@ -166,6 +166,6 @@ def _sample(slide_grid: SlideGrid, groups: core.Grouping, checkpoint: Checkpoint
             pixels = middle.resample(slide_grid.slide.read(scale.level, *middle.source()))
         except SlideUnreadable:
             continue  # Cutting lists this tile as unreadable; colours come from those that are not.
-        found.append(pixels[slide_grid.rule.mask(pixels)])
-    pixels = np.concatenate(found)
+        samples.append(pixels[slide_grid.rule.mask(pixels)])
+    pixels = np.concatenate(samples)
     return pixels[:: max(1, len(pixels) // SAMPLE_PIXELS)]

@@ -61,23 +61,23 @@ def probe(
         finally:
             child.kill()
     try:
-        found: dict[str, Any] = json.loads(answer)
+        facts: dict[str, Any] = json.loads(answer)
     except ValueError as error:
         raise SlideUnreadable(f"{path.name} {_end(child.returncode)}", name=path.name) from error
-    if "error" in found:
-        raise SlideUnreadable(found["error"], name=path.name)
-    return Description(found["vendor"], Scale(**found["scale"]), tuple(Level(**level) for level in found["levels"]))
+    if "error" in facts:
+        raise SlideUnreadable(facts["error"], name=path.name)
+    return Description(facts["vendor"], Scale(**facts["scale"]), tuple(Level(**level) for level in facts["levels"]))
 
 
-def _answer(child: "subprocess.Popen[bytes]", told: bytes | None, checkpoint: Checkpoint, wall_s: float) -> bytes:
+def _answer(child: "subprocess.Popen[bytes]", sent: bytes | None, checkpoint: Checkpoint, wall_s: float) -> bytes:
     """What the child says, unless nobody waits for it any more."""
     until = time.monotonic() + wall_s
     while True:
         left_s = until - time.monotonic()
         try:
-            return child.communicate(told, max(0.0, min(LOOK_S, left_s)))[0]
+            return child.communicate(sent, max(0.0, min(LOOK_S, left_s)))[0]
         except subprocess.TimeoutExpired:
-            told = None  # It is on its way.
+            sent = None  # It is on its way.
             checkpoint()
             if left_s <= LOOK_S:
                 raise

@@ -138,19 +138,19 @@ class OpenSlideSlide(Slide):
         self._path = path
         self._handle = self._open()
         self._lock = threading.Lock()
-        found = self._handle.properties
-        self._scanned = _scanned(found, self._handle.dimensions)
+        properties = self._handle.properties
+        self._scanned = _scanned(properties, self._handle.dimensions)
         downsamples = self._handle.level_downsamples
         if self._scanned[2:] == self._handle.dimensions:
             sizes = list(self._handle.level_dimensions)
         else:
             sizes = [(ceil(self._scanned[2] / step), ceil(self._scanned[3] / step)) for step in downsamples]
         super().__init__(
-            vendor=found.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
+            vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             scale=scale_of(
-                number_of(found.get(openslide.PROPERTY_NAME_MPP_X)),
-                number_of(found.get(openslide.PROPERTY_NAME_MPP_Y)),
-                number_of(found.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
+                number_of(properties.get(openslide.PROPERTY_NAME_MPP_X)),
+                number_of(properties.get(openslide.PROPERTY_NAME_MPP_Y)),
+                number_of(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
             ),
             levels=tuple(Level(*size, downsample) for size, downsample in zip(sizes, downsamples, strict=True)),
         )
@@ -192,12 +192,12 @@ class OpenSlideSlide(Slide):
         self._handle.close()
 
 
-def _scanned(found: Mapping[str, str], size_px: tuple[int, int]) -> Area:
+def _scanned(properties: Mapping[str, str], size_px: tuple[int, int]) -> Area:
     """The part of level 0 that was scanned; all of it where no scanner says so, or nothing sensible.
 
     Of a plain TIFF OpenSlide says where its first and last stored tiles lie, which is no scanner's word.
     """
-    if found.get(openslide.PROPERTY_NAME_VENDOR) == GENERIC:
+    if properties.get(openslide.PROPERTY_NAME_VENDOR) == GENERIC:
         return Area(0, 0, *size_px)
     names = (
         openslide.PROPERTY_NAME_BOUNDS_X,
@@ -205,7 +205,7 @@ def _scanned(found: Mapping[str, str], size_px: tuple[int, int]) -> Area:
         openslide.PROPERTY_NAME_BOUNDS_WIDTH,
         openslide.PROPERTY_NAME_BOUNDS_HEIGHT,
     )
-    area = Area(*(int(number_of(found.get(name))) for name in names))
+    area = Area(*(int(number_of(properties.get(name))) for name in names))
     inside = area.x_px >= 0 and area.y_px >= 0 and area.width_px > 0 and area.height_px > 0
     if inside and area.x_px + area.width_px <= size_px[0] and area.y_px + area.height_px <= size_px[1]:
         return area

@@ -32,11 +32,11 @@ def main_series(tiff: tifffile.TiffFile) -> Any:
     every = tiff.series
     if not every:
         raise SlideUnreadable("it holds no picture")
-    is_aperio = any(one.keyframe.description.startswith("Aperio") for one in every)
-    shown = [one for one in every if not _is_beside(one, is_aperio)]
+    is_aperio = any(series.keyframe.description.startswith("Aperio") for series in every)
+    shown = [series for series in every if not _is_beside(series, is_aperio)]
     if not shown:
         raise SlideUnreadable("its only pictures show the slide's label or the whole glass")
-    largest = max(shown, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+    largest = max(shown, key=lambda series: series.keyframe.imagewidth * series.keyframe.imagelength)
     if not is_smaller(_size(largest), _size(shown[0])):
         raise SlideUnreadable("it holds several pictures and does not say which of them is the slide")
     if any(_says_beside(level.keyframe, is_aperio) for level in largest.levels):
@@ -64,10 +64,10 @@ def _is_beside(series: Any, is_aperio: bool) -> bool:
 
 def _says_beside(page: Any, is_aperio: bool) -> bool:
     """As its description tells; Aperio stores in strips what was not scanned."""
-    told = page.description
+    description = page.description
     if is_aperio:
-        second = told.splitlines()[1] if told.count("\n") else ""
+        second = description.splitlines()[1] if description.count("\n") else ""
         return not page.is_tiled or second.lower().startswith(("label", "macro"))
-    if kind := IMAGE_TYPE.search(told):
+    if kind := IMAGE_TYPE.search(description):
         return bool(BESIDE_NAME.search(kind.group(1)))
-    return len(told) < SHORT_TEXT and "<" not in told and BESIDE_TEXT.search(told) is not None
+    return len(description) < SHORT_TEXT and "<" not in description and BESIDE_TEXT.search(description) is not None

@@ -170,16 +170,16 @@ def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
 
 
 def _described(opened: OpenSlide, slide: SlideRef) -> tiler_pb2.InspectSlideResponse:
-    found, scale = opened.description, opened.description.scale
+    description, scale = opened.description, opened.description.scale
     return tiler_pb2.InspectSlideResponse(
-        width_px=found.levels[0].width_px,
-        height_px=found.levels[0].height_px,
+        width_px=description.levels[0].width_px,
+        height_px=description.levels[0].height_px,
         mpp=slide.mpp or scale.mpp,
         objective_power=scale.objective_power,
         mpp_assumed=scale.assumed and not slide.mpp,
-        vendor=found.vendor,
+        vendor=description.vendor,
         levels=[
             tiler_pb2.SlideLevel(width_px=level.width_px, height_px=level.height_px, downsample=level.downsample)
-            for level in found.levels
+            for level in description.levels
         ],
     )

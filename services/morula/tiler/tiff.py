@@ -66,8 +66,12 @@ class TiffSlide(Slide):
             self._stored = [Storage.of(level) for level in series.levels]
             base = self._stored[0]
             levels = tuple(
-                Level(one.width_px, one.height_px, (base.width_px / one.width_px + base.height_px / one.height_px) / 2)
-                for one in self._stored
+                Level(
+                    stored.width_px,
+                    stored.height_px,
+                    (base.width_px / stored.width_px + base.height_px / stored.height_px) / 2,
+                )
+                for stored in self._stored
             )
             own_vendor = "ome-tiff" if files.tiff.is_ome else "plain-tiff"
             own_scale = scale or tiff_scale(files.tiff, base.page, files.description)
@@ -76,7 +80,7 @@ class TiffSlide(Slide):
             self._files = files
             self._segments = _SegmentCache()
             self._proven: dict[int, bytes] = {}
-            self.is_sparse = any(0 in plane.page.databytecounts for one in self._stored for plane in one.planes)
+            self.is_sparse = any(0 in plane.page.databytecounts for stored in self._stored for plane in stored.planes)
             self._opened = opened.pop_all()
 
     def read(self, level: int, x_px: int, y_px: int, width_px: int, height_px: int) -> Pixels:
@@ -99,11 +103,11 @@ class TiffSlide(Slide):
             yield Part(max(0, u), max(0, v), segment)
 
     def _segment(self, level: int, index: int) -> Segment:
-        found = self._segments.get((level, index))
-        if found is None:
-            found = self._decoded(self._stored[level], index)
-            self._segments.put((level, index), found)
-        return found
+        decoded = self._segments.get((level, index))
+        if decoded is None:
+            decoded = self._decoded(self._stored[level], index)
+            self._segments.put((level, index), decoded)
+        return decoded
 
     def _extent(self, plane: Plane, index: int) -> tuple[int, int]:
         """Where in the file a piece of a plane begins, and its length; 0 where a sparse file holds none."""

@@ -92,12 +92,14 @@ class _Picture:
     """The largest picture that OME-XML describes, but for those of label and glass: file and number of each plane."""
 
     def __init__(self, description: str, own: str) -> None:
-        images = [one for one in _all(parse_xml(description), "Image") if not BESIDE_NAME.search(one.get("Name", ""))]
+        images = [
+            image for image in _all(parse_xml(description), "Image") if not BESIDE_NAME.search(image.get("Name", ""))
+        ]
         every = [pixels for image in images for pixels in _all(image, "Pixels")]
         if not every:
             raise SlideUnreadable("it describes no picture of the slide")
         try:
-            pixels = max(every, key=lambda one: int(one.attrib["SizeX"]) * int(one.attrib["SizeY"]))
+            pixels = max(every, key=lambda pixels: int(pixels.attrib["SizeX"]) * int(pixels.attrib["SizeY"]))
             self.planes = self._planes(pixels, own)
         except (KeyError, ValueError) as error:
             raise SlideUnreadable("its description is damaged") from error
@@ -117,7 +119,7 @@ class _Picture:
         ):
             parts = " x ".join(f"{size} {axis}" for axis, size in sizes.items() if size > 1)
             raise SlideUnreadable(f"it is a stack ({parts}) and not one picture in grey or in red, green and blue")
-        found: dict[int, tuple[str, int]] = {}
+        pages: dict[int, tuple[str, int]] = {}
         count = sizes["C"] // samples
         for data in _all(pixels, "TiffData"):
             uuid = next(iter(_all(data, "UUID")), None)
@@ -126,10 +128,10 @@ class _Picture:
             planes = int(data.get("PlaneCount", data.get("NumPlanes", "1" if "IFD" in data.attrib else str(count))))
             if place < 0 or number < 0:
                 raise SlideUnreadable("its description is damaged")
-            found |= {place + step: (name, number + step) for step in range(min(planes, count))}
-        if not set(range(count)) <= found.keys():
+            pages |= {place + step: (name, number + step) for step in range(min(planes, count))}
+        if not set(range(count)) <= pages.keys():
             raise SlideUnreadable("it describes no file for some of its planes")
-        return [found[place] for place in range(count)]
+        return [pages[place] for place in range(count)]
 
 
 def _series_of(pages: list[Any]) -> tifffile.TiffPageSeries:
@@ -141,4 +143,4 @@ def _series_of(pages: list[Any]) -> tifffile.TiffPageSeries:
 
 
 def _all(element: ElementTree.Element, kind: str) -> list[ElementTree.Element]:
-    return [one for one in element if one.tag.rpartition("}")[-1] == kind]
+    return [child for child in element if child.tag.rpartition("}")[-1] == kind]

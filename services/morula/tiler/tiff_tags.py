@@ -176,7 +176,7 @@ def planes_of(level: Any) -> list[Plane]:
         return [Plane(page, number * count) for number in range(page.samplesperpixel)]
     if None in level.pages:
         raise SlideUnreadable("one of its colours is missing")
-    return [Plane(one, 0) for one in level.pages]
+    return [Plane(page, 0) for page in level.pages]
 
 
 def has_jpeg_tiles(level: Any) -> bool:
