@@ -24,7 +24,7 @@ from morula.synth.slide import Artist, Order
 Pixels = NDArray[np.uint8]
 
 JPEG_QUALITY = 80  # Scanners use 70 to 90.
-PERIOD_TILES = 8  # The block is so many tiles wide: its tiles repeat, encoded once.
+PERIOD_TILES = 8  # Width of the block in tiles; its tiles repeat and are encoded once.
 SMALLEST_PX = 512
 GLASS = 243
 SEED = 4_000

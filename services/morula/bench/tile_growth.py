@@ -25,7 +25,7 @@ def growth(folder: Path) -> list[Case]:
     """
     paths = {side: write_large_slide(folder / f"{side}.tiff", LargeSlide(side, step=2)) for side in GROWING_PX}
     runs: dict[int, list[Taken]] = {side: [] for side in GROWING_PX}
-    for _ in range(GROWTH_ROUNDS):  # In turns, so that other work on the machine meets all of them.
+    for _ in range(GROWTH_ROUNDS):  # Measure them in turns, so that other work on the machine slows all of them alike.
         for side, path in paths.items():
             runs[side] += work("slide", path)
     for path in paths.values():

@@ -41,7 +41,7 @@ class Taken:
     """What one worker took."""
 
     wall_s: float
-    waited_s: float  # Of it, ready to run while others had the processor.
+    waited_s: float  # The part of the time in which it was ready to run and others had the processor.
     cpu_s: float
     peak_mib: float
 
@@ -63,7 +63,7 @@ def work(what: Work, path: Path, count: int = 1) -> list[Taken]:
     ]
     ready = [child.stdout.readline() for child in running]  # type: ignore[union-attr]  # it is a pipe
     for child, word in zip(running, ready, strict=True):
-        if word:  # Else it has ended, and below says how.
+        if word:  # An empty line means that it has ended; how is seen below.
             child.stdin.write("\n")  # type: ignore[union-attr]  # it is a pipe
             child.stdin.flush()  # type: ignore[union-attr]  # it is a pipe
     answers = []
@@ -83,7 +83,7 @@ def main(what: Work, path: Path, count: int, number: int) -> None:
         sys.stdin.readline()
         began_s, began_cpu_s, waited_s = time.monotonic(), time.process_time(), _waited_s()
         begin()
-        waited_s = _waited_s() - waited_s  # Read within what the clock measures, so that it is no more than that.
+        waited_s = _waited_s() - waited_s  # Read within the span that the clock measures, so that it cannot exceed it.
         wall_s = time.monotonic() - began_s
     taken = Taken(wall_s, waited_s, time.process_time() - began_cpu_s, _peak_kib() / 1024)
     sys.stdout.write(json.dumps(asdict(taken)))

@@ -23,7 +23,7 @@ def outlines(polygons: NDArray[np.object_], x: Doubles, y: Doubles) -> tuple[Rin
     some. Polygons and centroids are level-0 px; rings are quarters of them, from the rounded centroid."""
     full, owner = shapely.get_rings(polygons, return_index=True)
     own = shapely.area(shapely.polygons(full))
-    # What may change of a polygon is shared out among its rings.
+    # The area by which a polygon may change is divided among its rings.
     share = own / np.bincount(owner, own, len(polygons))[owner]
     places, number = simplified(full, BUDGET * shapely.area(polygons)[owner] * share)
     stops = np.searchsorted(number, np.arange(len(full) + 1))

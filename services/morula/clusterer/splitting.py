@@ -71,7 +71,7 @@ def _child(tree: Tree, node: Node, node_id: int, number: int, matrix: Halves, ro
         leaf=number,
         representatives=leaf_representatives(matrix, rows, seed),
         facts=facts(centre, tree.feature_names[: tree.own_count]),
-        # Whoever was near enough for the whole is near enough for its part.
+        # Cells near enough to stand for the whole node are near enough for a part of it.
         radius=node.radius,
     )
 

@@ -66,7 +66,7 @@ class Bucket:
                 connect_timeout=5,
                 retries={"max_attempts": 4, "mode": "standard"},
                 s3={"addressing_style": "path"},
-                # Newer checksums travel in trailers, which not every S3 understands; sha256 is ours anyway.
+                # Not every S3 server understands newer checksums, sent in trailers; we check sha256 ourselves.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
@@ -153,7 +153,7 @@ def _code(error: ClientError) -> str:
 
 # The bucket or the disks behind it take no more, until somebody frees space.
 _FULL = ("QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull")
-# Answers with a 4xx that another try may change.
+# Errors with a 4xx status that may go away on another try.
 _PASSING = ("SlowDown", "RequestTimeout", "TooManyRequests", "Throttling", "ThrottlingException", "OperationAborted")
 
 

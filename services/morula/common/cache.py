@@ -38,10 +38,10 @@ class FileCache:
         try:
             with entry.lock:
                 if not entry.is_whole():
-                    entry.path.unlink(missing_ok=True)  # Whoever still reads it keeps what was opened.
+                    entry.path.unlink(missing_ok=True)  # A reader that has it open can go on reading it.
                     entry.size_bytes = self._fetch(entry.path, download) or 1
                     entry.state = FileState.of(entry.path.stat())
-                    with self._lock:  # Not only when it is given back: a slide stays open for hours.
+                    with self._lock:  # Evict here too, not only on return: a slide may stay open for hours.
                         self._evict(self._limit_bytes)
             yield entry.path
         finally:
@@ -71,7 +71,8 @@ class FileCache:
             if self._folder:
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._private = Path(tempfile.mkdtemp(prefix="morula-cache-", dir=self._folder))
-            weakref.finalize(self, shutil.rmtree, self._private, ignore_errors=True)  # Who sweeps /tmp was first.
+            # Errors are ignored: whatever cleans /tmp may have deleted the folder already.
+            weakref.finalize(self, shutil.rmtree, self._private, ignore_errors=True)
         return self._private
 
     def _evict(self, limit_bytes: int) -> None:
@@ -96,5 +97,5 @@ class _Entry:
         """Whether the file is here, as it was when it was fetched."""
         try:
             return self.state is not None and FileState.of(self.path.stat()) == self.state
-        except FileNotFoundError:  # Who sweeps /tmp was first.
+        except FileNotFoundError:  # Something that cleans /tmp has deleted it already.
             return False

@@ -25,6 +25,6 @@ def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     made: Callable[P, R]
     try:
         made = njit(cache=True, nogil=True, **options)(function)
-    except RuntimeError:  # Neither beside the code nor in the user's folders may anything be written.
+    except RuntimeError:  # numba can write its cache neither beside the code nor in the user's folders.
         made = njit(nogil=True, **options)(function)
     return made

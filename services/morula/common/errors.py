@@ -55,7 +55,7 @@ class MorulaError(Exception):
             cls.http_status = cls.code.http
 
     def __init__(self, detail: str = "", **metadata: str) -> None:
-        # Errors end in logs, traces, answers and the ledger: what one says may be seen by anybody.
+        # Errors are written to logs, traces, answers and the ledger: anybody may read their text.
         self.detail = redact(detail)
         self.metadata = {name: redact(value) for name, value in metadata.items()}
         super().__init__(self.detail, self.metadata)

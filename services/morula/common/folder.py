@@ -148,7 +148,7 @@ class FolderStore:
     def _link(self, key: str, sha256: str, temporary: Path, path: Path) -> bool:
         """Name the file; False where the name is taken."""
         try:
-            # One by one: the store's own folder is never made anew where it is away.
+            # Create the folders one by one: the store's own folder must not be created where its disk is missing.
             for parent in reversed(path.relative_to(self._root).parents[:-1]):
                 (self._root / parent).mkdir(exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
@@ -158,7 +158,7 @@ class FolderStore:
                 return False
             if path.exists():
                 raise KeyInvalid(f"{key} is the beginning of other keys")
-            # First what the object is, then the object: one that is here without a record was put here by hand.
+            # The record is written before the object: an object without a record was put here by hand.
             self._records.write(key, Record(sha256))
             os.link(temporary, path)
         _sync_folder(path.parent)
@@ -224,7 +224,7 @@ class FolderStore:
             if self._replaced(key, state):
                 raise ArtifactMissing(f"{key} was deleted while it was read", key=key)
             check_sha256(key, actual, record.sha256)
-        # A write within one tick of the clock may leave the times as they are: so young a state proves nothing later.
+        # A second write within one tick of the clock leaves the times unchanged: a state this young proves nothing.
         unchanged = FileState.of(os.fstat(stream.fileno())) == state
         settled = began_ns is not None and unchanged and state.ctime_ns + TICK_NS < began_ns
         self._remember(key, Record(actual, state if settled else None), state)
@@ -276,7 +276,7 @@ class FolderStore:
         for parent, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if not name.startswith(".")]
             paths = (Path(parent) / name for name in files)
-            # What no key can name did not come through this store: links, hidden files.
+            # Links and hidden files have names that no key can have: they did not come through this store.
             yield from (path for path in paths if not path.is_symlink() and not key_problem(self._key_of(path)))
 
     def _key_of(self, path: Path) -> str:

@@ -174,7 +174,7 @@ class Grid:
 
 
 def _covering(length_px: int, downsample: float) -> int:
-    # A hair less, because 2048 * (0.5 / 0.2498) / (0.5 / 0.2498) must not become 2049 by rounding.
+    # Slightly less, because 2048 * (0.5 / 0.2498) / (0.5 / 0.2498) must not become 2049 by rounding.
     return max(1, math.ceil(length_px / downsample - 1e-6))
 
 

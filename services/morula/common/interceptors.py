@@ -93,7 +93,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] #
                     if isinstance(request, Message):
                         check_required(request)
                     if "x-job-id" in headers:
-                        # The conductor counts calls that died with their service; the channel must not repeat them.
+                        # The channel must not repeat a call that died with its service: the conductor counts those.
                         await context.send_initial_metadata(((ACCEPTED_HEADER, "1"),))
                     yield
 
@@ -128,11 +128,11 @@ def _as_morula_error(error: Exception) -> MorulaError:
         return Unimplemented("this method is not implemented here")
     if isinstance(error, grpc.RpcError):
         return from_rpc_error(error)
-    if is_full(error):  # The store and the cache tell of theirs themselves.
+    if is_full(error):  # The store and the cache raise StorageFull themselves.
         return StorageFull(
             "no disk space for temporary files of the service: free some in its TMPDIR, or set it to a larger folder"
         )
-    # Its text may hold paths or secrets: the log has it, the caller has the id to find it.
+    # The error's text may hold paths or secrets: only the log has it, and the caller gets the id to find it.
     return Internal("internal error", trace_id=tracing.current_trace_id())
 
 

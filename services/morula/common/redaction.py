@@ -33,7 +33,7 @@ def keep_secret(*values: str) -> None:
 
 def keep_url_secret(url: str) -> None:
     """Keeps what a URL must not show: its password, and what its query calls a secret."""
-    # To the last @: in a password that nobody escaped there may be anything.
+    # Match to the last @: an unescaped password may contain one.
     if match := _PASSWORD.search(url):
         keep_secret(match[1], unquote(match[1]))
     for name, value in parse_qsl(url.partition("?")[2]):

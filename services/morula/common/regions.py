@@ -16,7 +16,8 @@ Polygon = list[Ring]
 
 MAX_POINTS = 200_000
 MAX_TEXT_LENGTH = 16 << 20
-FARTHEST_PX = 10**9  # From level 0's corner: beyond it no slide reaches, and sums of squares lose pixels.
+# From the corner of level 0: no slide reaches farther, and beyond it sums of squares are not exact to a pixel.
+FARTHEST_PX = 10**9
 
 
 def read_polygons(text: str) -> list[Polygon]:

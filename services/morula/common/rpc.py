@@ -26,7 +26,7 @@ from morula.common.wire import from_rpc_error
 
 __all__ = ["MAX_MESSAGE_BYTES", "Server", "channel", "from_rpc_error", "serve"]
 
-# Set once, explicitly, on both sides: the default of 4 MiB answers as if the server were busy.
+# Set on both sides: a message over the default of 4 MiB is answered with the status of a busy server.
 MAX_MESSAGE_BYTES = 64 << 20
 HEALTH_INTERVAL_S = 5.0
 
@@ -204,7 +204,7 @@ async def _until(stopping: asyncio.Event, work: Any) -> None:
 def _options(settings: ServiceSettings) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         *_LIMITS,
-        # Two processes on one port would share its calls without a word.
+        # Otherwise two processes could listen on one port, and each would get some of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
         ("grpc.keepalive_permit_without_calls", 1),

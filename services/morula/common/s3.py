@@ -100,7 +100,7 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[Stored]:
         for seen in self.survey(prefix):
-            # Listings carry no metadata: one more question per object.
+            # Listings carry no metadata: it takes one more request per object.
             if stored := self.stat(seen.key):
                 yield stored
 

@@ -34,7 +34,7 @@ def configure(service: str, level: str = "INFO") -> None:
         lambda _logger, _name, event: _placed(event, service),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Without the frames' variables: there, tokens and passwords lie about.
+        # Do not log the frames' variables: they hold tokens and passwords.
         structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
     ]
     structlog.configure(

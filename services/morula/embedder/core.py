@@ -31,7 +31,7 @@ def rasterise(polygons: NDArray[np.object_], shape: tuple[int, int]) -> NDArray[
     side = np.repeat(np.arange(length.size), length)
     step = np.arange(side.size) - np.repeat(np.cumsum(length) - length, length)
     row = np.minimum(begin[:, 1], end[:, 1])[side] + step
-    # Exteriors are counter-clockwise with y up, so with y down their left sides run towards smaller y.
+    # Exteriors are counter-clockwise where y points up; here it points down: their left sides run towards smaller y.
     signed = np.where(end[:, 1] < begin[:, 1], label, -label)[side]
     width = shape[1] + 1
     change = np.bincount(row * width + begin[side, 0], signed, minlength=shape[0] * width)

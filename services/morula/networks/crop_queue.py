@@ -24,7 +24,7 @@ from morula.networks import metrics
 from morula.networks.dtypes import Dtype
 
 Crops = NDArray[np.float32]
-# Of a request with more, which is a plain image larger than any region, outputs are not left on the device.
+# Outputs of a request with more crops (an image larger than any region) are moved off the device.
 KEPT_CROPS = 512
 
 
@@ -183,7 +183,7 @@ class CropQueue:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a network raises belongs to those who asked it
             return error
-        # Here, and not above, where the error still holds what did not fit.
+        # Not in the except block above: there the error still holds the tensors that did not fit.
         metrics.OUT_OF_MEMORY.inc()
         if size == 1:
             return Internal(f"{first.network.name}: not even one crop fits into the device's memory: {reason}")
@@ -203,11 +203,11 @@ class CropQueue:
 
     def _forward(self, network: Network, batch: torch.Tensor, filled: int) -> tuple[torch.Tensor, Crops]:
         began = time.perf_counter()
-        # Where the device is the processor, a batch is work like any other.
+        # On the processor a batch takes a place as other work does.
         place = self._processors.taken() if self.device.type == "cpu" else nullcontext()
         with place, torch.inference_mode():
             outputs, styles = network(batch.to(self.device, non_blocking=True))
-            # A part of a batch would keep all of it.
+            # Copied, because a slice would keep the memory of the whole batch.
             answer = outputs[:filled].float().clone(), styles[:filled].float().cpu().numpy()
             if self.device.type == "cuda":
                 torch.cuda.current_stream(self.device).synchronize()

@@ -47,13 +47,13 @@ class Models(Mapping[str, Model]):
 
     def __getitem__(self, name: str) -> Model:
         if name not in self._loaded:
-            with self._lock:  # What is here already does not wait for one that is read.
+            with self._lock:  # Models that are loaded do not wait for one that is being loaded.
                 if name not in self._loaded:
                     self._loaded[name] = self._load(self._networks[name])
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names  # Mapping's own would read the network.
+        return name in self._names  # The method of Mapping would load the network.
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

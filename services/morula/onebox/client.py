@@ -25,7 +25,7 @@ class Client:
     def __init__(self, url: str, *, away_s: float = 60.0) -> None:
         self.url = url
         self._away_s = away_s
-        # A proxy of the surroundings leads away from this machine, where the gateway is.
+        # Ignore the environment's proxy: the gateway is on this machine.
         self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(60.0, read=600.0), trust_env=False)
 
     def __enter__(self) -> Client:

@@ -85,7 +85,7 @@ class DataFolder:
             with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True, timeout=GLANCE_S)) as database:
                 row = database.execute(query, (slide_digest, result_digest)).fetchone()
         except sqlite3.OperationalError:
-            return None  # No database, or none that can be read now: then the run itself finds out what is there.
+            return None  # The database is missing or cannot be read now: the run then finds out itself.
         return KeptRun(row[0]) if row else None
 
     @contextmanager
@@ -95,7 +95,7 @@ class DataFolder:
         with self._lock.open("a+", encoding="utf-8") as lock:
             if not _taken(lock):
                 raise Failure(self._held_message())
-            # Whoever held the folder before is gone; after kill -9 its leavings are still there.
+            # The holder before us is gone; after kill -9 its temporary files are still here.
             shutil.rmtree(self.scratch, ignore_errors=True)
             self.make()
             self.announce(Holder(os.getpid(), verb, None))

@@ -50,7 +50,7 @@ class Log:
         try:
             size = self.path.stat().st_size if self.path.exists() else 0
             if size + len(chunk) > LOG_BYTES:
-                # A line stays in one piece.
+                # Do not split a line between two files.
                 end = chunk.find(b"\n") + 1
                 self._append(chunk[:end])
                 self.path.replace(self._older)

@@ -123,7 +123,7 @@ def _socket_folder(folder: DataFolder) -> Iterator[Path]:
     owner = f"{os.geteuid()}:{folder.root.resolve()}"
     name = hashlib.sha256(os.fsencode(owner)).hexdigest()[:SOCKET_FOLDER_DIGITS]
     path = Path(_socket_base()) / f"morula-{name}"
-    # A link, or a folder of another user, stays: then mkdir says so.
+    # A link or another user's folder is left alone: mkdir then fails.
     shutil.rmtree(path, ignore_errors=True)
     try:
         path.mkdir(mode=0o700)
@@ -165,7 +165,7 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
         | {
             "MORULA_STORE_URL": folder.objects.as_uri(),
             "MORULA_WEIGHTS_DIR": str(folder.weights),
-            # What a killed child leaves here goes when the folder is opened next.
+            # What a killed child leaves here is deleted when the folder is next opened.
             "TMPDIR": str(folder.scratch),
             "PYTHONUNBUFFERED": "1",
         }

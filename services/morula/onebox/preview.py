@@ -23,7 +23,7 @@ Ring = NDArray[np.float64]
 KEPT: Colour = (0, 140, 90)
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
-# What a tile is painted with, by its first reason: colours that differ from stains and from each other.
+# Colour of a tile by its first reason; none looks like a stain or like another.
 COLOURS: dict[str, Colour] = {
     "pen": (0, 90, 255),
     "fold": (255, 140, 0),

@@ -156,5 +156,5 @@ def _mean(values: list[float]) -> float:
 
 
 def _ratio(part: float, whole: float, empty: float = 1.0) -> float:
-    """Nothing expected and nothing pairs is right."""
+    """Nothing expected and nothing found is right."""
     return part / whole if whole else empty

@@ -154,7 +154,7 @@ class Supervisor:
         self._is_up = True
 
     def _tell(self, line: str) -> None:
-        # What cannot start ends the verb, and its reason is the one line that is told then.
+        # A program that cannot start ends the command, which then prints its reason as the only line.
         if self._is_up:
             self._notify(line)
 

@@ -106,7 +106,7 @@ def _at_scale(
     progress: Progress,
 ) -> dict[str, Any]:
     wanted = GridRequest(mpp, request.tile_px, HALO_PX, REGION_TILES, *request.origin_px, SHARD_TILES)
-    digest = "0" * 64  # Of no project: nothing is stored.
+    digest = "0" * 64  # No slide has this digest: nothing is stored.
     plan = Plan.read(plan_slide(slide, slide_mpp, digest, wanted, selection, _go_on), slide, digest)
     tiles = _judged(slide, plan, request.gate_name, progress)
     preview, table = (_named(path, mpp, len(request.mpps)) for path in files)

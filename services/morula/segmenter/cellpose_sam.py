@@ -59,7 +59,7 @@ class SamFile:
         wanted = torch_dtype(dtype, self._device)
         with self._lock:
             if wanted not in self._made:
-                # What was read to be checked becomes the first; it is rounded in place, so that others are read anew.
+                # The network loaded for checking is used first, and rounded in place: other dtypes load it anew.
                 read, self._read = self._read, None
                 network = read if read is not None else read_network(self._path)
                 self._made[wanted] = SamNetwork(network, self.name, self._device, wanted)

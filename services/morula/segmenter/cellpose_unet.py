@@ -19,7 +19,7 @@ from morula.segmenter.crop_backend import CropBackend, SizeModel, Traits
 from morula.segmenter.flows import FlowModel
 
 CROP_PX = 224
-# Early released files say nothing of sizes.
+# The first released files do not contain a diameter.
 _OPTIONAL = ("diam_mean", "diam_labels")
 _SIZE_SHAPES = {"A": 1, "smean": 1, "ymean": 0, "diam_mean": 0}
 _LEAST_DIAMETER_PX = 5.0

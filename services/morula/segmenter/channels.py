@@ -21,7 +21,7 @@ Plane = NDArray[np.float32]
 Pixels = NDArray[Any]
 
 PERCENTILES = (1.0, 99.0)
-# What varies by less has nothing to show, and scaling would show its noise.
+# A channel that varies by less holds no signal: scaling it would amplify noise.
 _LEAST_RANGE = 1e-3
 _COLOURS = ("red", "green", "blue")
 

@@ -121,7 +121,7 @@ def _owners(
     kept = np.isin(around, layout.kept[region.index])
     squares = layout.grid.regions_of(around, layout.side)
     tile, mine = around[0], squares[0] == layout.grid.regions_of(layout.kept[region.index][:1], layout.side)
-    # Twice as far as guests come from: their owner may see them a little farther from the seam.
+    # Twice the distance at which both regions report a cell: its owner may see it farther from the seam.
     at_seam = ((squares != squares[0]) & (around >= 0)).any(axis=0) & (tile >= 0)
     written = np.where(mine, kept[0], (tile >= 0) & kept[is_near].any(axis=0))
     return tile, at_seam, written
@@ -140,7 +140,7 @@ def _crossing(polygons: NDArray[np.object_], region: Region, layout: Layout) -> 
     if crossing.any():
         kept = _kept_area(region, layout, 0)
         x_min, y_min, x_max, y_max = shapely.bounds(shapely.intersection(polygons[crossing], kept)).T
-        # Bounds of nothing are NaN, which is not larger.
+        # Bounds of an empty polygon are NaN, for which the comparison is false.
         crossing[crossing] = np.maximum(x_max - x_min, y_max - y_min) > layout.halo_px
     return crossing
 

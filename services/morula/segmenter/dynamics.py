@@ -74,7 +74,7 @@ def walk(flow: Tensor, rows: Tensor, columns: Tensor, step_count: int, at_once: 
         for some in (points[:, :, first : first + at_once] for first in range(0, points.shape[2], at_once)):
             for _ in range(min(leg_steps, step_count - start)):
                 _step(field, some)
-    # What is drawn nowhere ends beyond the corner, as NaN does where a processor makes a whole number of it.
+    # Pixels without a flow end beyond the corner, as NaN does when a processor converts it to an integer.
     points.nan_to_num_(nan=-1.0 - 2.0 * MARGIN_PX)
     points.add_(1).mul_(0.5)
     for axis, side in enumerate(sides):

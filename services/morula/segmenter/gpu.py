@@ -41,7 +41,7 @@ class GpuFlows:
             return self._on_gpu(params)
         except torch.OutOfMemoryError:
             metrics.OUT_OF_MEMORY.inc()
-        # Here, and not above, where the error still holds what did not fit.
+        # Not in the except block above: there the error still holds the tensors that did not fit.
         torch.cuda.empty_cache()
         return Flows.of(self.outputs).instances(params)
 

@@ -104,7 +104,7 @@ def _centres(rows: Tensor, columns: Tensor, cell: Tensor, sizes: Tensor) -> tupl
     for along in (rows, columns):
         first, last = (_of_cells(along, cell, sizes, reduce) for reduce in ("amin", "amax"))
         extent += last - first + 1
-        # Relative to the box, as halves are rounded to even.
+        # Relative to the box, because rounding halves to even depends on the offset.
         mean = torch.zeros_like(sizes).scatter_add_(0, cell, along - first[cell]) / sizes.double()
         away += (along - first[cell] - mean.round().long()[cell]).square()
     order = away * cell.numel() + torch.arange(cell.numel(), device=cell.device)

@@ -43,11 +43,11 @@ FOLD_REACHES_UM = (56.0, 100.0)  # Where the sides are looked for. Epidermis has
 FOLD_RATIO = 1.3
 CERTAIN_RATIO = 1.5
 CERTAIN_SHARE = 0.25
-# Where so much of the tissue around is such bands, they are its texture: nests of a tumour, crowded glands.
+# Bands that cover more of the tissue around them are its texture: nests of a tumour, crowded glands.
 TEXTURE_SHARE = 0.15
 AROUND_UM = 1000.0
 FOLD_DENSITY = 0.12  # Mean of the colours beyond that of glass; below it a ratio says nothing.
-DENSITY_ERROR = 0.02  # Of the glass and of noise, which would make a ratio of hardly any red.
+DENSITY_ERROR = 0.02  # Error of glass and noise: without it, ratios of tiny red densities would mean nothing.
 FOLD_LENGTH_UM = 120.0
 FOLD_SLENDERNESS = 4.0  # Length by width: nests of a tumour in its stroma are round.
 INK_SOFTNESS_UM = 18.0  # Ink is out of focus: its edge looks like denser tissue.
@@ -67,7 +67,7 @@ def fold_mask(overview: Pixels, tissue: Mask, um_per_px: float) -> Mask:
     small = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)
     covered = np.asarray(cv2.resize(tissue.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
     glass = np.percentile(small[::4, ::4].reshape(-1, 3), 98, axis=0).astype(np.uint8)
-    # The densities' blur does not go as far as this.
+    # This margin is wider than the reach of the densities' blur.
     window = window_around(covered > 0, math.ceil(AROUND_UM / 2 / um_per_px / step) + 1)
     folds = np.zeros(covered.shape, bool)
     folds[window] = _bands(_layers(small[window], covered[window], glass, um_per_px * step), um_per_px * step)

@@ -18,7 +18,7 @@ from morula.tiler.slide import Level, Pixels, blank
 LEVEL_TOLERANCE = 0.05
 MIN_UNIT_PX = 32
 MAX_TILE_COUNT = 4_000_000
-SOURCE_BLOCK_PX = 4096  # Source pixels along what is read at once: 48 MiB.
+SOURCE_BLOCK_PX = 4096  # Side, in source pixels, of what is read at once: 48 MiB.
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

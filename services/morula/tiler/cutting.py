@@ -115,7 +115,7 @@ def cut_again(
         for region, tiles in sorted(kept.items()):
             checkpoint()
             window = _window(wider, tiles)
-            # All of it: with such a halo each tile's surroundings overlap with all the others'.
+            # Read the whole region: with such a halo the surroundings of the tiles overlap.
             places = _blocks(plan, window)
             pieces = hand_on(slide, window, places, []) if plan.scale.step == 1 else None
             if pieces is None:

@@ -92,7 +92,8 @@ def _default_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:
 
 
 def _is_sharp(tile: Evidence) -> bool:
-    own = tile.focus / max(tile.tissue_fraction, tile.min_tissue_fraction)  # There is nothing to be sharp beside it.
+    # Only tissue can be sharp: divide by its share of the tile.
+    own = tile.focus / max(tile.tissue_fraction, tile.min_tissue_fraction)
     if own >= CERTAIN_FOCUS:
         return True
     return own >= MIN_FOCUS and tile.focus >= MIN_SHARPNESS * tile.spread**2

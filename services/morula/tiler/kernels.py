@@ -64,7 +64,7 @@ def _slopes(grey: Grey, y: int, columns: Lines, slopes: Lines, strength: Line) -
     _derive(columns[0], columns[1], slopes[0], slopes[1], strength[1 : width + 1])
 
 
-# Each loop by itself: of two lines made in one, the compiler makes no vector code.
+# Keep these loops apart: the compiler makes no vector code of a loop that writes two lines.
 
 
 @compiled
@@ -105,7 +105,7 @@ def _thin(strength: Lines, slopes: Lines, y: int, low: np.int16, high: np.int16,
         twice = np.int16(across + across)
         tangent = np.int16((np.int32(twice) * np.int32(TAN_22_5)) >> 16)
         is_flat, is_steep = along <= tangent, along > np.int16(twice + tangent)
-        # All are loaded, then chosen from: a load that depends would be a branch.
+        # Load all, then choose: a load under a condition would be a branch.
         left, right, up, down = strength[here, x], strength[here, x + 2], strength[above, x + 1], strength[below, x + 1]
         up_left, up_right, down_left, down_right = (
             strength[above, x],

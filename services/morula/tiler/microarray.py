@@ -11,9 +11,9 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
-CLOSED_UM = 60.0  # Gaps within a core that are no gap between cores.
+CLOSED_UM = 60.0  # Smaller gaps are gaps within a core, not between cores.
 DIAMETERS_UM = (300.0, 3000.0)
-ALIKE = (0.3, 2.5)  # Times the usual area: half a core is one still, two that touch are none.
+ALIKE = (0.3, 2.5)  # Times the usual area: half a core still counts as one, two that touch do not.
 MIN_CORES = 4
 SAME_LINE = 0.6  # Centres within so many diameters are of one row or column.
 

@@ -66,7 +66,7 @@ def _check_png(content: bytes) -> None:
 
 def _check_jpeg(content: bytes) -> None:
     if not is_whole(content):
-        # Its decoder would paint the rest grey and say nothing.
+        # The decoder would fill the missing part with grey and report no error.
         raise SlideUnreadable("the picture ends in the middle")
     width, height = jpeg_size(content) or (0, 0)
     _check_size(width, height)

@@ -54,7 +54,7 @@ def _piece(tile: StoredTile, jpeg: bytes, area: Area) -> Piece:
 def pack(slide: Slide, window: SourceWindow, places: Sequence[WindowBox], decoded: Decoded) -> list[Piece]:
     """Lossless pieces of a region. JPEG tiles are a tenth as large as packed pixels, and nobody has to pack them."""
     if window.scale.step == 1 and not decoded.unreadable:
-        # A file that is cut short while it is read has its pixels here already, and its bytes no more.
+        # A file may be cut short after its pixels were read: its encoded bytes are then gone.
         with contextlib.suppress(SlideUnreadable):
             untouched = _untouched(slide, window, places, decoded)
             if untouched is not None:
@@ -65,7 +65,7 @@ def pack(slide: Slide, window: SourceWindow, places: Sequence[WindowBox], decode
 def _untouched(slide: Slide, window: SourceWindow, places: Sequence[WindowBox], decoded: Decoded) -> list[Piece] | None:
     """The slide's own tiles, None where it has none that stand alone."""
     touched, level = _touched(slide, window, places), window.scale.level
-    # At the least one: a region of nothing but edges is smaller packed as a whole.
+    # At least one tile must be whole: a region of edges only is smaller when packed as a whole.
     alone = [slide.stands_alone(level, tile) for tile in touched or () if tile.jpeg]
     return _handed_on(touched or [], Area(*window.source()), decoded) if alone and all(alone) else None
 
@@ -93,7 +93,7 @@ def _handed_on(tiles: list[StoredTile], area: Area, decoded: Decoded) -> list[Pi
             pieces.append(_piece(tile, tile.jpeg, area))
             continue
         x, y = tile.area.x_px - area.x_px, tile.area.y_px - area.y_px
-        # A tile at the slide's edge holds filling beyond it, which must not be seen.
+        # A tile at the slide's edge contains padding beyond the edge, which must not be seen.
         left, top = max(x, 0), max(y, 0)
         part = decoded.pixels[top : y + tile.area.height_px, left : x + tile.area.width_px]
         pieces += [piece._replace(x=piece.x + left, y=piece.y + top) for piece in encode_pieces(part)]

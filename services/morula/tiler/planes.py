@@ -23,8 +23,8 @@ Weights = tuple[np.uint16, np.uint16, np.uint16, np.uint16]  # Of red, green and
 Sums = NDArray[np.int64]
 
 MAJORITY = np.uint8(5)  # Of the nine pixels around one: their median is above a level where so many are.
-COUNTED_ROWS = 255  # So many ones fit 8 bits.
-SUMMED_ROWS = 256  # So many levels fit 16.
+COUNTED_ROWS = 255  # Counts of so many rows fit 8 bits.
+SUMMED_ROWS = 256  # Sums of so many rows fit 16 bits.
 GREY_ROWS = 8  # At once: lines long enough for vectors, and short enough for the nearest cache.
 DARK_INK = np.int16(49)
 HSV_SHIFT, HSV_HUES = 12, 180  # OpenCV's whole numbers: in 2**-12, and half degrees.

@@ -157,7 +157,7 @@ def _sample(slide_grid: SlideGrid, groups: core.Grouping, checkpoint: Checkpoint
         window = core.window_of(grid.core(tile), scale, grid, 0)
         side = SAMPLE_PX // scale.unit_px * scale.unit_px or SAMPLE_PX
         width, height = min(side, window.width), min(side, window.height)
-        # In the quarter before the middle: there a window often lies in one JPEG tile, at the middle in four.
+        # Up and left of the middle: there a window often lies within one JPEG tile, at the middle in four.
         left, top = max(0, window.width // 2 - width), max(0, window.height // 2 - height)
         middle = window.inner(
             left // scale.unit_px * scale.unit_px, top // scale.unit_px * scale.unit_px, width, height

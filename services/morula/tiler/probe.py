@@ -25,7 +25,7 @@ from morula.tiler.slide import Level, Scale, Slide
 MEMORY_BYTES = 4 << 30
 CPU_S = 30
 WALL_S = 120.0
-LOOK_S = 0.25  # So often is looked whether anybody still waits.
+LOOK_S = 0.25  # How often the probe checks that its caller still waits.
 WINDOW_PX = 64
 
 
@@ -77,7 +77,7 @@ def _answer(child: "subprocess.Popen[bytes]", sent: bytes | None, checkpoint: Ch
         try:
             return child.communicate(sent, max(0.0, min(LOOK_S, left_s)))[0]
         except subprocess.TimeoutExpired:
-            sent = None  # It is on its way.
+            sent = None  # communicate() has taken it: do not pass it again.
             checkpoint()
             if left_s <= LOOK_S:
                 raise

@@ -21,7 +21,7 @@ GENERIC = "generic-tiff"
 DIRECT_VENDORS = {"aperio", GENERIC}  # Plain tiled TIFF inside, which decodes five times faster without OpenSlide.
 COMPARED_PX = 300
 MAX_LEVELS = 64
-TILE_LIMIT_PX = 1 << 28  # OpenSlide makes a gigabyte of it.
+TILE_LIMIT_PX = 1 << 28  # OpenSlide needs a gigabyte for a tile of this size.
 
 
 def open_slide(path: Path, mates: Collection[str] = ()) -> Slide:
@@ -61,7 +61,7 @@ def problem_of_levels(slide: Slide) -> str:
 
 
 def _without_openslide(path: Path, mates: Collection[str], refusal: str) -> Slide:
-    if path.suffix.lower() == ".mrxs":  # In itself a small picture of the whole glass.
+    if path.suffix.lower() == ".mrxs":  # The .mrxs file itself is only a small JPEG of the whole glass.
         raise SlideUnreadable(f"{path.name} cannot be read: {refusal}", name=path.name)
     try:
         return open_picture(path) or TiffSlide(path, mates=mates)

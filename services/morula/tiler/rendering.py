@@ -23,7 +23,7 @@ def render_region(
     """A JPEG of `width_px` x `height_px`, white beyond the slide's edge."""
     if not (1 <= width_px <= MAX_SIDE_PX and 1 <= height_px <= MAX_SIDE_PX):
         raise InvalidArgument(f"a picture has 1 to {MAX_SIDE_PX} px, not {width_px} x {height_px}")
-    # Beyond this the whole slide is less than a pixel; the test also refuses what is no number.
+    # At larger values the whole slide is less than a pixel; the comparison is false for NaN, too.
     if not 2**-6 <= downsample <= max(slide.width_px, slide.height_px, 64):
         raise InvalidArgument(f"downsample {downsample} is out of range")
     return _jpeg(slide.read_scaled(x_px, y_px, downsample, width_px, height_px, checkpoint))

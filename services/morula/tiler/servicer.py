@@ -25,7 +25,7 @@ INSPECT_ADMIT = 16
 INSPECT_AT_ONCE = 4  # Each in a child of its own, which may take its time: nobody's upload waits for one of them.
 RENDER_ADMIT = 128
 SLIDE_RENDER_ADMIT = 64  # A viewer asks for a screen of tiles at once; they are short.
-RENDER_AT_ONCE = 8  # Slides that are drawn at once: the processor is shared by them all, however long one takes.
+RENDER_AT_ONCE = 8  # Slides that are rendered at once; they share the processors.
 RENDER_LIMIT_CPU_S = 15.0
 
 

@@ -21,7 +21,7 @@ from morula.common.geometry import SCALE_RANGE_UM
 Pixels = npt.NDArray[np.uint8]
 
 WHITE = 255
-SOURCE_BLOCK_PX = 4096  # What is held at once while a large area is reduced: 4096 square, 48 MiB.
+SOURCE_BLOCK_PX = 4096  # Side of what is held in memory while a large area is reduced: 48 MiB.
 PART_UNIT_PX = 4
 DIRECT_ERROR_PX = 0.5  # Below this error at the far edge, whole source pixels are taken rather than interpolated.
 

@@ -29,7 +29,8 @@ def survey_slide(slide: Slide, slide_mpp: float, checkpoint: Checkpoint) -> Surv
     rule = find_rule(overview.pixels)
     tissue = tissue_mask(overview.pixels, rule)
     for x, y, width, height in overview.unreadable:
-        tissue[y : y + height, x : x + width] = True  # To be tried and counted, not taken for background.
+        # Counted as tissue, so that its tiles are tried and reported as unreadable.
+        tissue[y : y + height, x : x + width] = True
     stained = tissue & (rule.illumination == "bright")
     return Survey(
         overview.pixels, downsample, rule, tissue, fold_mask(overview.pixels, stained, slide_mpp * downsample)

@@ -32,7 +32,7 @@ from morula.tiler.tiff_files import TiffFiles
 from morula.tiler.tiff_tags import Plane, Storage, as_rgb, check_piece, check_readable, problem_of, tiff_scale
 
 SEGMENT_CACHE_BYTES = 128 << 20  # A few rows of regions: the halo of one is the core of the next.
-# Rows that begin at a multiple of 32 bytes the decoder writes past the caches, in which we look for them at once.
+# Where rows begin: those aligned to 32 bytes the decoder writes past the caches, and we read them at once.
 UNALIGNED_BYTES = 8
 # Says "these three components are red, green and blue", which scanners leave to the TIFF around the JPEG.
 ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
@@ -138,7 +138,7 @@ class TiffSlide(Slide):
             try:
                 check_piece(page, encoded, stored.tall, stored.wide)
                 if stored.is_jpeg:
-                    with contextlib.suppress(ValueError):  # It is of another size than a tile; tifffile knows more.
+                    with contextlib.suppress(ValueError):  # Not the size of a tile: tifffile decodes it instead.
                         return Segment(_cut(_jpeg(stored, encoded), height, width), encoded)
                 place = plane.first + index
                 decoded = page.decode(encoded, place, jpegtables=page.jpegtables, jpegheader=page.jpegheader)[0]

@@ -52,7 +52,7 @@ class TiffFiles:
         if "BinaryOnly" in self.description and own not in names:
             self.description = self._described_in(next(iter(names), ""))
             names = set(described_files(self.description))
-        # One name that is not here is the name that this file once had.
+        # If exactly one named file is missing, it is this file under its former name.
         if names <= {own} or (len(names) == 1 and not names & set(self._mates)):
             return main_series(self.tiff)
         for name in sorted(names - {own}):

@@ -18,7 +18,7 @@ from morula.tiler.slide import WHITE, Area, Pixels, Scale, number_of, on_white, 
 from morula.tiler.tiff_files import COLOURS, TiffFiles
 
 SEGMENT_LIMIT_BYTES = 1 << 30  # A strip or tile that decodes to more is refused: it could not be cut without swapping.
-PACKED_LIMIT_BYTES = 256 << 20  # The same of one that is packed: a few bytes may unfold to all of it.
+PACKED_LIMIT_BYTES = 256 << 20  # The same limit for a compressed one: a few bytes may decompress to all of it.
 MAX_SIDE_PX = 1 << 22  # Four million pixels, a metre of glass at 40x: more is a damaged header.
 MAX_AREA_PX = 1 << 40
 SCAN_BEGINS = b"\xff\xda"

@@ -84,7 +84,7 @@ def _grey(image: object) -> Grey:
 def find_rule(overview: Pixels) -> TissueRule:
     """Background and threshold of a slide from its overview."""
     step = max(1, min(overview.shape[:2]) // RULE_PX)
-    overview = np.ascontiguousarray(overview[::step, ::step])  # A part of the pixels says the same.
+    overview = np.ascontiguousarray(overview[::step, ::step])  # Every step-th pixel gives the same threshold.
     light = brightest(overview)
     scanned = light >= UNSCANNED_LEVEL
     if not scanned.any() or float(np.median(light[scanned])) < DARK_SLIDE_MEDIAN:
