@@ -44,7 +44,7 @@ class World:
         self.ground = ground
         self._root = root
         self._sockets = sockets
-        self.said: list[str] = []
+        self.messages: list[str] = []
         (root / "logs").mkdir()
         (root / "scratch").mkdir()
 
@@ -53,7 +53,7 @@ class World:
         """The services, as long as the context lasts."""
         with ExitStack() as channels:
             programs = [self._service(name, module, channels) for name, module in SERVICES.items()]
-            with Supervisor(programs, self._root / "logs", self.said.append) as self._services:
+            with Supervisor(programs, self._root / "logs", self.messages.append) as self._services:
                 self._services.wait_until_healthy()
                 yield
 
@@ -64,7 +64,7 @@ class World:
         database = self.ground.new_database()
         urls = {f"gateway-{n}": f"http://127.0.0.1:{any_port()}" for n in range(self.ground.gateway_count)}
         programs = [self._gateway(name, url, database) for name, url in urls.items()]
-        with Supervisor(programs, self._root / "logs", self.said.append) as gateways:
+        with Supervisor(programs, self._root / "logs", self.messages.append) as gateways:
             gateways.wait_until_healthy()
             with Door(list(urls.values())) as door:
                 yield Round(self.ground, door, (self._services, gateways), tuple(urls))

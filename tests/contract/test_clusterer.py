@@ -126,10 +126,10 @@ async def test_settles_clusters_and_says_how_far_it_is(folder_store: FolderStore
         assert len(set(index["cell_id"].to_pylist())) == index.num_rows
         assert formats.read_outlines(folder_store.get(settled.outlines.key)).num_rows == index.num_rows
 
-        told = await events(bench.stub.ClusterCells(request_for(settled)))
-        assert [event.WhichOneof("event") for event in told] == ["progress"] * (len(told) - 1) + ["result"]
-        assert told[0].progress.total_count > 1
-        made = told[-1].result
+        answers = await events(bench.stub.ClusterCells(request_for(settled)))
+        assert [event.WhichOneof("event") for event in answers] == ["progress"] * (len(answers) - 1) + ["result"]
+        assert answers[0].progress.total_count > 1
+        made = answers[-1].result
         assert made.cell_count == settled.cell_count
         assert made.structure_found
         clustering = made.clustering

@@ -50,9 +50,9 @@ class Bench:
     cut: labeller_pb2.CutTreeResponse
 
     def seen(self, count: int, classes: np.ndarray | None = None) -> list[labeller_pb2.SeenCell]:
-        said = self.classes if classes is None else classes
+        classes_seen = self.classes if classes is None else classes
         return [
-            labeller_pb2.SeenCell(row=row, class_number=int(said[row]), group=row % 7, page=1 + row // 12)
+            labeller_pb2.SeenCell(row=row, class_number=int(classes_seen[row]), group=row % 7, page=1 + row // 12)
             for row in range(count)
         ]
 

@@ -218,8 +218,8 @@ async def test_regions_with_cells_that_are_cut_off_come_back_and_a_second_cut_sh
     [cell] = read_cells(store.get(second.cells.key)).to_pylist()
     assert (cell["state"], cell["region"], cell["seam"]) == ("whole", 0, True), "it belongs to a tile of another region"
     assert shapely.from_wkb(cell["geometry"]).area == 600 * 20
-    told = read_metadata(read_cells(store.get(second.cells.key)))
-    assert (told["regions"], told["truncated_regions"]) == ([0], [])
+    metadata = read_metadata(read_cells(store.get(second.cells.key)))
+    assert (metadata["regions"], metadata["truncated_regions"]) == ([0], [])
 
 
 def inside_a_slide(shard: FakeShard) -> FakeShard:

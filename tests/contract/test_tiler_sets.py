@@ -7,11 +7,11 @@ import numpy as np
 from morula.common import errors
 from morula.v1 import tiler_pb2
 from tests.contract.test_tiler import bench, decode, refusal
-from tests.unit.tiler.test_sets import PARTS, PIXELS, hamamatsu, told, write_parts
+from tests.unit.tiler.test_sets import PARTS, PIXELS, hamamatsu, ome_description, write_parts
 
 
 async def test_a_set_is_read_whole_or_refused_by_the_name_of_what_is_missing(tmp_path: Path) -> None:
-    write_parts(tmp_path, told(), {})
+    write_parts(tmp_path, ome_description(), {})
     async with bench(tmp_path) as tiler:
         slide = tiler.shelve(*(tmp_path / name for name in PARTS))
         found = await tiler.stub.InspectSlide(tiler_pb2.InspectSlideRequest(slide=slide))

@@ -34,11 +34,11 @@ def paint(tmp_path_factory: pytest.TempPathFactory) -> Paint:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMachine]:
     """Everything running on a folder that was empty."""
     folder = DataFolder(tmp_path_factory.mktemp("machine"))
-    said: list[str] = []
-    with open_machine(folder, "serve", port=any_port(), notify=said.append) as opened:
+    messages: list[str] = []
+    with open_machine(folder, "serve", port=any_port(), notify=messages.append) as opened:
         folder.announce(Holder(os.getpid(), "serve", opened.url))
         yield opened
-    assert not said, "something died, or did not stop"
+    assert not messages, "something died, or did not stop"
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ Unit = tuple[str, int]
 
 @contextmanager
 def running(folder: DataFolder) -> Iterator[tuple[LocalMachine, Client, list[str]]]:
-    said: list[str] = []
-    with open_machine(folder, "demo", port=any_port(), notify=said.append) as machine, machine.client() as client:
-        yield machine, client, said
+    messages: list[str] = []
+    with open_machine(folder, "demo", port=any_port(), notify=messages.append) as machine, machine.client() as client:
+        yield machine, client, messages
 
 
 def submit(client: Client, slide: Path) -> Json:
@@ -57,10 +57,10 @@ def slide(paint: Paint, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    with running(DataFolder(tmp_path_factory.mktemp("undisturbed"))) as (_, client, said):
+    with running(DataFolder(tmp_path_factory.mktemp("undisturbed"))) as (_, client, messages):
         job = last_state(client.watch(submit(client, slide)["id"]))
     assert job["state"] == "succeeded", job["error"]
-    assert not said
+    assert not messages
     return job
 
 
@@ -68,7 +68,7 @@ def undisturbed(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Json:
 @pytest.mark.parametrize("victim", ["gateway", "segmenter"])
 def test_kill_9_mid_job(victim: str, undisturbed: Json, slide: Path, tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
-    with running(folder) as (machine, client, said):
+    with running(folder) as (machine, client, messages):
         job_id = submit(client, slide)["id"]
         wait_until_half_done(client, job_id, "segment")
         os.kill(machine.supervisor.pid(victim), signal.SIGKILL)
@@ -76,7 +76,7 @@ def test_kill_9_mid_job(victim: str, undisturbed: Json, slide: Path, tmp_path: P
         job = last_state(client.watch(job_id))
     segment = next(stage for stage in job["stages"] if stage["stage"] == "segment")
     assert 0 < sum(stage == "segment" for stage, _ in before) < segment["total_count"]
-    assert [line.split(" ", 1)[0] for line in said] == [victim]
+    assert [line.split(" ", 1)[0] for line in messages] == [victim]
     assert job["state"] == "succeeded", job["error"]
     assert job["result_digest"] == undisturbed["result_digest"]
     after = finished_units(folder)

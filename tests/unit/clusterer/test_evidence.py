@@ -34,12 +34,12 @@ def seen(page_count: int = 12, shown: int = 0) -> tuple[np.ndarray, Seen]:
     return rows, Seen(np.arange(len(pages)), classes, pages % 6, pages, np.full(len(pages), shown))
 
 
-def judged(rows: np.ndarray, said: Seen) -> Judged:
-    return evidence.judge(rows, said, NODES, {}, np.where(said.pages % 2, 1, 2))
+def judged(rows: np.ndarray, cells: Seen) -> Judged:
+    return evidence.judge(rows, cells, NODES, {}, np.where(cells.pages % 2, 1, 2))
 
 
-def accuracy(rows: np.ndarray, said: Seen) -> float:
-    found = judged(rows, said)
+def accuracy(rows: np.ndarray, cells: Seen) -> float:
+    found = judged(rows, cells)
     return float((found.by_model == found.truth).mean())
 
 
@@ -50,34 +50,34 @@ def test_a_page_s_own_cells_do_not_speak_for_it() -> None:
 
 def test_a_tile_s_own_cells_do_not_speak_for_it() -> None:
     """The same, where it is the tile that the cells of several pages share."""
-    rows, said = seen()
-    mixed = replace(said, pages=1 + np.arange(len(rows)) % 12, groups=said.pages)
+    rows, cells = seen()
+    mixed = replace(cells, pages=1 + np.arange(len(rows)) % 12, groups=cells.pages)
     assert accuracy(rows, mixed) < 0.75
     assert accuracy(rows, replace(mixed, groups=np.arange(len(rows)))) > 0.95
 
 
 @pytest.mark.parametrize("page_count", [1, 2])
 def test_one_page_is_judged_by_nothing(page_count: int) -> None:
-    rows, said = seen(page_count)
-    assert len(judged(rows, said).places) == (0 if page_count == 1 else 20)
+    rows, cells = seen(page_count)
+    assert len(judged(rows, cells).places) == (0 if page_count == 1 else 20)
 
 
 def test_pages_accepted_as_they_were_labelled_are_no_evidence_and_teach_the_judges_nothing() -> None:
-    rows, said = seen(12)
-    blind = said.pages > 8
-    shown = np.where(blind, said.classes, 0)
-    found = judged(rows, replace(said, shown=shown))
+    rows, cells = seen(12)
+    blind = cells.pages > 8
+    shown = np.where(blind, cells.classes, 0)
+    found = judged(rows, replace(cells, shown=shown))
     assert set(found.pages.tolist()) == set(range(1, 9))
-    few = said.take(np.flatnonzero(~blind))
+    few = cells.take(np.flatnonzero(~blind))
     assert found.by_model.tolist() == judged(rows[~blind], few).by_model.tolist()
     corrected = shown.copy()
-    corrected[said.pages == 10] = 3 - said.classes[said.pages == 10]
-    assert 10 in judged(rows, replace(said, shown=corrected)).pages
+    corrected[cells.pages == 10] = 3 - cells.classes[cells.pages == 10]
+    assert 10 in judged(rows, replace(cells, shown=corrected)).pages
 
 
 def test_cells_set_by_themselves_are_not_judged() -> None:
-    rows, said = seen(6)
-    alone = replace(said, pages=np.where(said.pages == 2, 0, said.pages))
+    rows, cells = seen(6)
+    alone = replace(cells, pages=np.where(cells.pages == 2, 0, cells.pages))
     assert not np.isin(judged(rows, alone).places, np.flatnonzero(alone.pages == 0)).any()
 
 

@@ -26,8 +26,8 @@ def _element(group: int, number: int, kind: bytes, value: bytes, syntax: str, le
     if syntax == IMPLICIT:
         return struct.pack("<HHI", group, number, size) + value
     form = "<2sHI" if kind == b"SQ" else "<2sH"
-    said = (kind, 0, size) if kind == b"SQ" else (kind, size)
-    return struct.pack("<HH", group, number) + struct.pack(form, *said) + value
+    entry = (kind, 0, size) if kind == b"SQ" else (kind, size)
+    return struct.pack("<HH", group, number) + struct.pack(form, *entry) + value
 
 
 def ome_tiff(names: list[str], *, big: bool = False, order: str = "<") -> bytes:

@@ -121,7 +121,7 @@ def without(column: str) -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.drop_columns(column)
 
 
-def told(metadata: bytes | None) -> Callable[[pa.Table], pa.Table]:
+def with_metadata(metadata: bytes | None) -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.replace_schema_metadata({b"morula": metadata} if metadata is not None else None)
 
 
@@ -131,12 +131,12 @@ def told(metadata: bytes | None) -> Callable[[pa.Table], pa.Table]:
         without("x_px"),
         lambda table: table.set_column(3, "x_px", table["y_px"].cast(pa.string())),
         lambda table: table.slice(1),
-        told(None),
-        told(b"{"),
-        told(b"[1]"),
-        told(b"\xff"),
-        told(b"{}"),
-        told(
+        with_metadata(None),
+        with_metadata(b"{"),
+        with_metadata(b"[1]"),
+        with_metadata(b"\xff"),
+        with_metadata(b"{}"),
+        with_metadata(
             b'{"cell_count": "two", "truncated_cell_count": 0, "dropped": 0, "slide_digest": "", "slide_mpp": 1, '
             b'"blocks": []}'
         ),

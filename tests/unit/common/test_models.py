@@ -48,8 +48,8 @@ def test_what_changes_results_changes_the_revision(name: str) -> None:
 
 @pytest.mark.parametrize("spec", [*REGISTRY, *FAMILIES], ids=lambda spec: spec.name)
 def test_words_about_a_model_and_the_size_of_its_shards_change_no_revision(spec: ModelSpec) -> None:
-    said = Description(licence="MIT", trained_on="other images", commercial="yes")
-    other = replace(spec, name="other", description=said, shard_tile_count=8, dtypes=("float32", "float64"))
+    description = Description(licence="MIT", trained_on="other images", commercial="yes")
+    other = replace(spec, name="other", description=description, shard_tile_count=8, dtypes=("float32", "float64"))
     assert other.revision == spec.revision
 
 

@@ -127,15 +127,15 @@ def test_missing_columns_metadata_and_values_are_refused() -> None:
             )
         return bytes(sink.getvalue())
 
-    told = {
+    metadata = {
         b"morula": b'{"mpp":1,"slide_mpp":1,"downsample":1,"halo_px":0,"calibration":{},"tile_px":1,"slide_digest":""}'
     }
     nulls: list[list[object]] = [[None] for _ in PIXELS_SCHEMA]
     short = PIXELS_SCHEMA.remove(0)
     for content in (
         written(PIXELS_SCHEMA, nulls),
-        written(PIXELS_SCHEMA.with_metadata(told), nulls),
-        written(short.with_metadata(told), nulls[1:]),
+        written(PIXELS_SCHEMA.with_metadata(metadata), nulls),
+        written(short.with_metadata(metadata), nulls[1:]),
         written(PIXELS_SCHEMA.with_metadata({b"morula": b"{}"}), nulls),
     ):
         with pytest.raises(ArtifactInvalid):

@@ -83,9 +83,9 @@ def test_no_read_gives_bytes_that_are_not_those_that_were_written(tmp_path: Path
             lambda: opened.verify(KEY, stored.sha256),  # noqa: B023
             lambda: opened.put(KEY, b"content of the object"),  # noqa: B023
         ):
-            with pytest.raises(ArtifactChanged) as told:
+            with pytest.raises(ArtifactChanged) as raised:
                 read()
-            assert told.value.metadata["key"] == KEY
+            assert raised.value.metadata["key"] == KEY
     assert [one.sha256 for one in store.list("p/")] == [stored.sha256], "what was written there is still known"
 
 

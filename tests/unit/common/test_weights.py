@@ -40,10 +40,10 @@ def write(folder: Path, row: object) -> WeightsFolder:
     return WeightsFolder(folder)
 
 
-@pytest.mark.parametrize(("commercial", "said"), [(True, "yes"), (False, "no")])
-def test_a_row_of_an_earlier_version_is_read(tmp_path: Path, commercial: bool, said: str) -> None:
+@pytest.mark.parametrize(("commercial", "word"), [(True, "yes"), (False, "no")])
+def test_a_row_of_an_earlier_version_is_read(tmp_path: Path, commercial: bool, word: str) -> None:
     (row,) = write(tmp_path, EARLIER | {"commercial": commercial}).rows()
-    assert row.description == Description("CC-BY-4.0", "our slides", said)  # type: ignore[arg-type]
+    assert row.description == Description("CC-BY-4.0", "our slides", word)  # type: ignore[arg-type]
     family = families()["cellpose-unet"]
     assert row == replace(family, name="mine", mpp=0.25, files=(("network", SHA256),), description=row.description)
 

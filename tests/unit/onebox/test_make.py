@@ -31,9 +31,9 @@ def test_a_port_is_passed_only_where_it_was_named() -> None:
 
 
 def test_labelling_is_measured_where_its_data_is(tmp_path: Path) -> None:
-    said = made("bench", f"MORULA_DATA={tmp_path}")
-    assert said[0] == "bench pipeline"
-    assert said[1].startswith(f"Labelling is not measured: there is no {tmp_path}/brca_m2c")
+    printed = made("bench", f"MORULA_DATA={tmp_path}")
+    assert printed[0] == "bench pipeline"
+    assert printed[1].startswith(f"Labelling is not measured: there is no {tmp_path}/brca_m2c")
     (tmp_path / "brca_m2c").mkdir()
     assert made("bench", f"MORULA_DATA={tmp_path}") == ["bench pipeline", "bench labelling", "bench tiler"]
 

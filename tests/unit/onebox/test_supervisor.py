@@ -62,14 +62,14 @@ def program(tmp_path: Path) -> Iterator[Make]:
 
 
 def test_what_dies_is_started_again(program: Make, tmp_path: Path) -> None:
-    said: queue.Queue[str] = queue.Queue()
+    messages: queue.Queue[str] = queue.Queue()
     well = program("well", WELL)
-    with Supervisor([well], tmp_path, said.put) as supervisor:
+    with Supervisor([well], tmp_path, messages.put) as supervisor:
         supervisor.wait_until_healthy()
         first = supervisor.pid("well")
         (tmp_path / "well.flag").unlink()
         os.kill(first, signal.SIGKILL)
-        assert "was ended by SIGKILL" in said.get(timeout=PATIENCE_S)
+        assert "was ended by SIGKILL" in messages.get(timeout=PATIENCE_S)
         supervisor.wait_until_healthy()
         assert supervisor.pid("well") != first
 
@@ -78,10 +78,10 @@ def test_a_log_is_bounded_while_it_is_written_and_has_the_last_words_of_the_kill
     program: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "LOG_BYTES", 100_000)
-    said: queue.Queue[str] = queue.Queue()
-    with Supervisor([program("talker", TALKER)], tmp_path, said.put) as supervisor:
+    messages: queue.Queue[str] = queue.Queue()
+    with Supervisor([program("talker", TALKER)], tmp_path, messages.put) as supervisor:
         supervisor.wait_until_healthy()
-        assert "was ended by SIGKILL" in said.get(timeout=PATIENCE_S)
+        assert "was ended by SIGKILL" in messages.get(timeout=PATIENCE_S)
     files = [tmp_path / "talker.log.1", tmp_path / "talker.log"]
     assert all(file.stat().st_size <= 100_000 + 100 for file in files)
     lines = b"".join(file.read_bytes() for file in files).splitlines()
@@ -91,34 +91,34 @@ def test_a_log_is_bounded_while_it_is_written_and_has_the_last_words_of_the_kill
 
 
 def test_a_program_goes_on_where_its_log_cannot_be_written(tmp_path: Path) -> None:
-    said: list[str] = []
-    log = logs.Log(tmp_path / "away" / "a.log", said.append)
+    messages: list[str] = []
+    log = logs.Log(tmp_path / "away" / "a.log", messages.append)
     for _ in range(2):
         writing, reader = log.take()
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(b"x" * 300_000)
         reader.join(PATIENCE_S)
-    assert len(said) == 1
-    assert "cannot be written (No such file or directory)" in said[0]
+    assert len(messages) == 1
+    assert "cannot be written (No such file or directory)" in messages[0]
 
 
 def test_a_program_that_cannot_start_says_why_in_one_line(program: Make, tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     broken = program("broken", BROKEN)
     with (
         pytest.raises(Failure, match="broken does not start: the disk is full"),
-        Supervisor([broken], tmp_path, said.append) as supervisor,
+        Supervisor([broken], tmp_path, messages.append) as supervisor,
     ):
         supervisor.wait_until_healthy()
-    assert said == [], "the failure says it all in one line"
+    assert messages == [], "the failure says it all in one line"
 
 
 def test_the_front_door_stops_first_and_the_stubborn_is_killed(program: Make, tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     programs = [program("stubborn", STUBBORN, stop_s=0.3), program("door", WELL)]
-    with Supervisor(programs, tmp_path, said.append) as supervisor:
+    with Supervisor(programs, tmp_path, messages.append) as supervisor:
         supervisor.wait_until_healthy()
-    assert said == ["stubborn did not stop within 0.3 s and was killed"]
+    assert messages == ["stubborn did not stop within 0.3 s and was killed"]
 
 
 def test_no_program_outlives_a_killed_supervisor(program: Make, tmp_path: Path) -> None:

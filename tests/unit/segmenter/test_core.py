@@ -87,15 +87,15 @@ def test_every_cell_is_reported_once_wherever_the_grid_lies(x: int, y: int, side
 def test_a_model_is_told_that_a_region_is_part_of_a_slide() -> None:
     image, _ = slide_of_discs(1)
     grid = Grid(0, 0, TILE_PX, 0.5, 0.5, SIDE_PX, SIDE_PX)
-    told = []
+    wishes = []
 
     def listening(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _: object = None) -> Instances:
-        told.append(wanted)
+        wishes.append(wanted)
         return dark_spots(pixels, mpp, wanted)
 
     region = regions(image, grid, 2)[0]
     segment_region(region, Layout(grid, 2, {0: grid.region_tiles(0, 2)}, HALO_PX), listening, Wanted(diameter_um=7))
-    assert told == [Wanted(diameter_um=7, is_part=True)]
+    assert wishes == [Wanted(diameter_um=7, is_part=True)]
 
 
 def test_candidates_are_the_cells_near_seams_between_regions() -> None:

@@ -249,9 +249,9 @@ def test_regions_are_told_in_the_slides_own_pixels(tmp_path: Path) -> None:
     made = make_slide(tmp_path / "s.tiff", 512, 512, seed=7, mpp=0.25, artefacts=True)
     table = pq.read_table(made.artefacts)
     assert table.column_names == ["kind", "geometry"]
-    told = shapely.area(shapely.from_wkb(table["geometry"].to_pylist()))
+    areas = shapely.area(shapely.from_wkb(table["geometry"].to_pylist()))
     painted = [region for _, region in Artist(Order(256, 256, 7, artefacts=True)).artefacts.regions()]
-    assert told == pytest.approx(4 * shapely.area(painted), rel=0.01)
+    assert areas == pytest.approx(4 * shapely.area(painted), rel=0.01)
 
 
 def test_twice_the_magnification_shows_the_same(tmp_path: Path) -> None:
@@ -333,20 +333,20 @@ def frozen(flawed: Flawed) -> tuple[NDArray[np.float64], str]:
     fields = painted.reshape(8, 128, 8, 128, 3).astype(np.float64)
     picture = np.stack([fields.mean(axis=(1, 3)), fields.std(axis=(1, 3))])
     block = artist.block(Window(0, 0, 1024, 1024))
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     order = np.argsort(block.names)
-    told.update(block.names[order].astype("<u4").tobytes())
-    told.update(block.cells["kind"][order].astype("u1").tobytes())
+    digest.update(block.names[order].astype("<u4").tobytes())
+    digest.update(block.cells["kind"][order].astype("u1").tobytes())
     regions = [region for _, region in artist.artefacts.regions()] + [o for f in block.fabric for o in f.outlines]
     places = np.hstack([shapely.bounds(regions), shapely.get_coordinates(shapely.centroid(regions))])
     for shape in (outlines(block.cells[order]), places):  # coarse: the last bits of a sine are each machine's own
-        told.update(np.round(shape * 4).astype("<i4").tobytes())
-    return picture, told.hexdigest()
+        digest.update(np.round(shape * 4).astype("<i4").tobytes())
+    return picture, digest.hexdigest()
 
 
 def test_the_generator_is_frozen(frozen: tuple[NDArray[np.float64], str]) -> None:
     """Figures of demo, training and evaluation are of these slides: whoever changes them measures all anew."""
-    picture, told = frozen
-    assert told == FROZEN_TRUTH
+    picture, digest = frozen
+    assert digest == FROZEN_TRUTH
     pinned = np.frombuffer(base64.b85decode(FROZEN_PICTURE), np.uint8).reshape(picture.shape)
     assert np.abs(picture - pinned).max() < 0.75

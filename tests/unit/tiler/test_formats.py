@@ -59,13 +59,13 @@ def jpeg2000_tiles(pixels: Pixels, side_px: int, is_ycc: bool) -> Iterator[bytes
 @pytest.mark.parametrize(("compression", "is_ycc"), [(33003, True), (33005, False)])
 def test_aperio_in_jpeg_2000_is_read(tmp_path: Path, compression: int, is_ycc: bool) -> None:
     path, side_px = tmp_path / "a.svs", 240
-    told = f"Aperio Image Library v11.2.1\n{WIDTH_PX}x{HEIGHT_PX} (240x240) J2K/KDU Q=70|AppMag = 20|MPP = 0.5"
+    description = f"Aperio Image Library v11.2.1\n{WIDTH_PX}x{HEIGHT_PX} (240x240) J2K/KDU Q=70|AppMag = 20|MPP = 0.5"
     shared: dict[str, Any] = {"dtype": np.uint8, "tile": (side_px, side_px), "compression": compression}
     shared |= {"photometric": "rgb", "metadata": None, "software": ""}
     with tifffile.TiffWriter(path) as tiff:
-        tiff.write(jpeg2000_tiles(PIXELS, side_px, is_ycc), shape=PIXELS.shape, description=told, **shared)
+        tiff.write(jpeg2000_tiles(PIXELS, side_px, is_ycc), shape=PIXELS.shape, description=description, **shared)
         tiff.write(np.full((60, 80, 3), 243, np.uint8), photometric="rgb", metadata=None, software="")
-        tiff.write(jpeg2000_tiles(HALF, side_px, is_ycc), shape=HALF.shape, description=told, **shared)
+        tiff.write(jpeg2000_tiles(HALF, side_px, is_ycc), shape=HALF.shape, description=description, **shared)
     with open_slide(path) as slide, OpenSlideSlide(path) as oracle:
         assert (slide.vendor, slide.scale.mpp, slide.scale.objective_power) == ("aperio", 0.5, 20)
         assert [(level.width_px, level.height_px) for level in slide.levels] == [(WIDTH_PX, HEIGHT_PX), (150, 101)]
@@ -181,7 +181,7 @@ def leica(path: Path, pixels: Pixels, mpp: float, left_px: int, top_px: int, bey
     height, width = pixels.shape[:2]
     quarter = np.asarray(cv2.resize(pixels, (width // 4, height // 4), interpolation=cv2.INTER_AREA), np.uint8)
     nm: Callable[[int], int] = lambda length_px: round(length_px * mpp * 1000)  # noqa: E731 - short in the text below
-    told = f"""<?xml version="1.0"?>
+    description = f"""<?xml version="1.0"?>
     <scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection
       sizeX="{nm(left_px + width + beyond_px)}" sizeY="{nm(top_px + height + beyond_px)}"><image>
     <creationDate>2026-01-01T00:00:00Z</creationDate><device model="Leica SCN400" version="1"/>
@@ -193,7 +193,7 @@ def leica(path: Path, pixels: Pixels, mpp: float, left_px: int, top_px: int, bey
     </image></collection></scn>"""
     shared: dict[str, Any] = {"photometric": "rgb", "metadata": None, "software": "", "resolutionunit": "CENTIMETER"}
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
-        for number, (page, text) in enumerate(((pixels, told), (quarter, None))):
+        for number, (page, text) in enumerate(((pixels, description), (quarter, None))):
             per_cm = 10_000 / (mpp * 4**number)
             tiff.write(page, description=text, resolution=(per_cm, per_cm), **TILED, **shared)
     return path

@@ -31,22 +31,22 @@ def main(folder: Path) -> None:
         sys.stdout.write(json.dumps({"began": name}) + "\n")
         sys.stdout.flush()
         began = time.process_time()
-        told: dict[str, Any] = {"name": name}
+        report: dict[str, Any] = {"name": name}
         try:
             with open_slide(file.entry, file.mates) as slide:
                 describe(slide)
                 side = min(PICTURE_PX, slide.width_px, slide.height_px)
                 pixels = slide.read(0, 0, 0, side, side)
-                told["shown"] = [slide.width_px, slide.height_px]
-                told["red"] = bool((np.abs(pixels.astype(int) - RED).max(axis=-1) < 9).any())
+                report["shown"] = [slide.width_px, slide.height_px]
+                report["red"] = bool((np.abs(pixels.astype(int) - RED).max(axis=-1) < 9).any())
         except SlideUnreadable as error:
-            told["refused"] = str(error)
+            report["refused"] = str(error)
         except MemoryError:
-            told["refused"] = f"{file.entry.name} takes too much memory"
-        except Exception as error:  # noqa: BLE001 - told to the test
-            told["error"] = repr(error)
-        told["cpu_s"] = time.process_time() - began
-        sys.stdout.write(json.dumps(told) + "\n")
+            report["refused"] = f"{file.entry.name} takes too much memory"
+        except Exception as error:  # noqa: BLE001 - reported to the test
+            report["error"] = repr(error)
+        report["cpu_s"] = time.process_time() - began
+        sys.stdout.write(json.dumps(report) + "\n")
         sys.stdout.flush()
 
 

@@ -35,19 +35,19 @@ def test_whole_tiles_are_known_to_decode() -> None:
 
 
 def test_what_is_said_to_decode_decodes_however_it_is_broken() -> None:
-    rng, jpeg, said = np.random.default_rng(4), encoded(1), 0
+    rng, jpeg, refused = np.random.default_rng(4), encoded(1), 0
     failed = 0
     for _ in range(1500):
         tile = broken(jpeg, rng)
         if header_of(tile) == header_of(jpeg) and surely_decodes(tile):
-            said += 1
+            refused += 1
             assert imagecodecs.jpeg8_decode(tile).shape == (256, 256, 3)
         else:
             try:
                 imagecodecs.jpeg8_decode(tile)
             except imagecodecs.Jpeg8Error:
                 failed += 1
-    assert said > 100  # Both answers are put to the test.
+    assert refused > 100  # Both answers are put to the test.
     assert failed > 100
 
 

@@ -23,7 +23,7 @@ TILED: dict[str, Any] = {"tile": (128, 128)}
 PARTS = ("red.tif", "green.tif", "blue.tif")
 
 
-def told(parts: tuple[str, ...] = PARTS, *, size_c: int = 3, size_z: int = 1) -> str:
+def ome_description(parts: tuple[str, ...] = PARTS, *, size_c: int = 3, size_z: int = 1) -> str:
     planes = "".join(
         f'<TiffData FirstC="{number}" FirstZ="0" FirstT="0" IFD="0" PlaneCount="1">'
         f'<UUID FileName="{name}">urn:uuid:0000000{number}-0000-0000-0000-000000000000</UUID></TiffData>'
@@ -50,7 +50,7 @@ def write_parts(folder: Path, text: str, layout: dict[str, Any], names: tuple[st
 
 @pytest.mark.parametrize("layout", [{}, TILED], ids=["flat", "tiled pyramid"])
 def test_colours_in_files_of_their_own_are_put_together(tmp_path: Path, layout: dict[str, Any]) -> None:
-    path = write_parts(tmp_path, told(), layout)
+    path = write_parts(tmp_path, ome_description(), layout)
     mates = PARTS[1:]
     assert probe(path, mates).vendor == "ome-tiff"
     with open_slide(path, mates) as slide:
@@ -62,12 +62,12 @@ def test_colours_in_files_of_their_own_are_put_together(tmp_path: Path, layout: 
 
 
 def test_a_part_that_names_where_its_set_is_described_is_read_by_that(tmp_path: Path) -> None:
-    write_parts(tmp_path, told(), {})
+    write_parts(tmp_path, ome_description(), {})
     only = '<OME xmlns="http://x"><BinaryOnly MetadataFile="{}" UUID="urn:uuid:1"/></OME>'
     tifffile.imwrite(tmp_path / "red.tif", PIXELS[..., 0], description=only.format("green.tif"), metadata=None)
     with open_slide(tmp_path / "red.tif", PARTS[1:]) as slide:
         np.testing.assert_array_equal(slide.read(0, 0, 0, WIDTH_PX, HEIGHT_PX), PIXELS)
-    (tmp_path / "set.ome").write_text(told())
+    (tmp_path / "set.ome").write_text(ome_description())
     tifffile.imwrite(tmp_path / "red.tif", PIXELS[..., 0], description=only.format("set.ome"), metadata=None)
     with open_slide(tmp_path / "red.tif", (*PARTS[1:], "set.ome")) as slide:
         np.testing.assert_array_equal(slide.read(0, 0, 0, WIDTH_PX, HEIGHT_PX), PIXELS)
@@ -79,7 +79,7 @@ def test_a_part_that_names_where_its_set_is_described_is_read_by_that(tmp_path: 
 def test_a_described_file_that_is_not_of_the_slide_is_refused_whether_it_exists_or_not(
     tmp_path: Path, layout: dict[str, Any]
 ) -> None:
-    path = write_parts(tmp_path, told(("red.tif", "green.tif", "secret.tif")), layout)
+    path = write_parts(tmp_path, ome_description(("red.tif", "green.tif", "secret.tif")), layout)
     answers = set()
     for exists in (False, True):
         if exists:
@@ -97,27 +97,27 @@ def test_no_name_leads_out_of_the_slide(tmp_path: Path, name: str) -> None:
     inner = tmp_path / "slide"
     inner.mkdir()
     tifffile.imwrite(tmp_path / "secret.tif", PIXELS[..., 2])
-    path = write_parts(inner, told(("red.tif", "green.tif", name)), {})
+    path = write_parts(inner, ome_description(("red.tif", "green.tif", name)), {})
     with pytest.raises(SlideUnreadable, match="not among the slide's files"):
         open_slide(path, PARTS[1:])
 
 
 @pytest.mark.parametrize(("size_c", "size_z"), [(5, 1), (2, 1), (3, 2), (10**12, 1)])
 def test_a_set_of_other_than_one_picture_is_refused(tmp_path: Path, size_c: int, size_z: int) -> None:
-    path = write_parts(tmp_path, told(size_c=size_c, size_z=size_z), {})
+    path = write_parts(tmp_path, ome_description(size_c=size_c, size_z=size_z), {})
     with pytest.raises(SlideUnreadable, match=rf"it is a stack \({size_c} C"):
         open_slide(path, PARTS[1:])
 
 
 def test_parts_that_are_not_alike_or_not_there_are_refused(tmp_path: Path) -> None:
-    path = write_parts(tmp_path, told(), {})
+    path = write_parts(tmp_path, ome_description(), {})
     tifffile.imwrite(tmp_path / "green.tif", PIXELS[:100, :100, 1], metadata=None)
     with pytest.raises(SlideUnreadable, match="not stored alike"):
         open_slide(path, PARTS[1:])
-    write_parts(tmp_path, told().replace('IFD="0"', 'IFD="999999999"'), {})
+    write_parts(tmp_path, ome_description().replace('IFD="0"', 'IFD="999999999"'), {})
     with pytest.raises(SlideUnreadable, match="planes that it describes are not there"):
         open_slide(path, PARTS[1:])
-    write_parts(tmp_path, told().replace('FirstC="1"', 'FirstC="0"'), {})
+    write_parts(tmp_path, ome_description().replace('FirstC="1"', 'FirstC="0"'), {})
     with pytest.raises(SlideUnreadable, match="no file for some of its planes"):
         open_slide(path, PARTS[1:])
 
