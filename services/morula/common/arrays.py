@@ -20,7 +20,7 @@ Source = bytes | Path
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Whatever a library says about a damaged file, it is ArtifactInvalid."""
+    """Turns any error of a library about a damaged file into ArtifactInvalid."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, ValueError, OverflowError, KeyError, TypeError) as error:

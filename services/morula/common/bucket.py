@@ -104,7 +104,7 @@ class Bucket:
         return (entry.metadata or {}).get(SHA256), entry.size or 0
 
     def check_here(self, key: str) -> None:
-        """A question about an object is answered alike where it is missing and where its whole bucket is."""
+        """Raises NoSuchBucket where the bucket is missing: a HEAD of an object answers alike for both."""
         with _answers(key):
             if not self._minio.bucket_exists(self._name):
                 raise _translated("NoSuchBucket", key, 404)
@@ -134,7 +134,7 @@ class Bucket:
 
 @contextmanager
 def _answers(key: str) -> Iterator[None]:
-    """What the two clients raise, as errors of ours."""
+    """Turns errors of the two clients into our own."""
     try:
         yield
     except ClientError as error:
@@ -158,7 +158,7 @@ _PASSING = ("SlowDown", "RequestTimeout", "TooManyRequests", "Throttling", "Thro
 
 
 def _translated(code: str, key: str, status: int | None) -> MorulaError:
-    """The error that an answer stands for. Only what passes by itself is Unavailable, which is waited for."""
+    """The error that an answer stands for. Only what passes by itself is Unavailable: callers wait for that."""
     if code in ("NoSuchKey", "NoSuchObject", "404"):
         return ArtifactMissing(f"{key} is not in the store", key=key)
     if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):

@@ -50,7 +50,7 @@ class FileCache:
                 self._evict(self._limit_bytes)
 
     def _fetch(self, path: Path, download: Callable[[Path], int]) -> int:
-        """Where the disk is full, all that nobody reads gives way before it is said to be full."""
+        """Downloads. On a full disk, deletes every file that nobody reads and tries once more."""
         try:
             return download(path)
         except OSError as error:

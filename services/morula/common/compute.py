@@ -103,7 +103,7 @@ class Slot:
                     self._worker.submit(self._run, call)
 
     def _run(self, call: _Call) -> None:
-        """Its place is free before its caller hears of the end."""
+        """Runs a call, and frees its place before its caller gets the result."""
         tell = call.run()
         with self._lock:
             self._inside -= Counter({call.whose: 1})
@@ -179,7 +179,7 @@ class Processors:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Whoever waits may have this thread's place for the block; nothing where it has none."""
+        """Gives this thread's place to others for the block, if it has one."""
         if not getattr(self._here, "has_place", False):
             yield
             return
@@ -190,7 +190,7 @@ class Processors:
             self._free.acquire()
 
     def each(self, items: Iterable[S]) -> Iterator[S]:
-        """The items; each is made on a place, and used without it."""
+        """The items. Each is made while holding a place, and handed out without it."""
         source = iter(items)
         while True:
             with self.taken():
@@ -202,7 +202,7 @@ class Processors:
 
 
 def in_order(work: Callable[[S], T], items: Iterable[S], at_once: int) -> Iterator[T]:
-    """Results in the order of their items, of which so many are in work at a time; an error ends all of it."""
+    """Results in the order of their items, with a limited number at work at once; an error ends all of it."""
     with ThreadPoolExecutor(at_once, thread_name_prefix="in-order") as pool:
         running: deque[Future[T]] = deque()
         try:

@@ -25,7 +25,7 @@ def is_unwritable(error: BaseException) -> bool:
 
 @contextmanager
 def telling_full(folder: Path, wanted: str, remedy: str) -> Iterator[None]:
-    """Turns the system's word that nothing can be written into an error that says where, for what, and what to do."""
+    """Turns the OSError of a full or read-only disk into an error that says where, for what, and what to do."""
     try:
         yield
     except OSError as error:

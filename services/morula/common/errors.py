@@ -251,12 +251,12 @@ class Internal(MorulaError):
 
 
 DAMAGED = (ArtifactInvalid, ArtifactMissing, ArtifactChanged)
-"""What can be said of an artifact that is not what it was; `key` in the metadata says which."""
+"""Errors of an artifact that is missing or damaged; `key` in their metadata says which."""
 
 
 @contextmanager
 def of_artifact(key: str) -> Iterator[None]:
-    """Whoever finds an artifact unreadable in here says which."""
+    """Adds the artifact's key to an ArtifactInvalid that is raised in the block."""
     try:
         yield
     except ArtifactInvalid as error:

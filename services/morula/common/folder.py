@@ -127,7 +127,7 @@ class FolderStore:
 
     @contextmanager
     def _here(self) -> Iterator[None]:
-        """Tells of a folder that is away as such: what it holds is not missing."""
+        """Raises Unavailable where the whole folder is away: its objects are not missing."""
         try:
             yield
         except (OSError, ArtifactMissing):
@@ -189,7 +189,7 @@ class FolderStore:
             return self._prove(key, stream)
 
     def _written(self, key: str, path: Path) -> Stored | None:
-        """What was written there, whether or not it is still so."""
+        """The object as it was written, whether or not its bytes are still the same."""
         try:
             record = self._records.read(key)
             return Stored(key, record.sha256, path.stat().st_size) if record else self._stored(key, path)
@@ -231,7 +231,7 @@ class FolderStore:
         return Stored(key, actual, state.size_bytes)
 
     def _prove_large(self, key: str, path: Path, sha256: str, size_bytes: int) -> None:
-        """What is large is seen to have settled just after it was written, which spares reading all of it again."""
+        """Notes the state of a large file one tick after it was written: later its bytes need not be hashed again."""
         if size_bytes < LARGE_BYTES:
             return
         before = FileState.of(path.stat())
@@ -254,7 +254,7 @@ class FolderStore:
             return None
 
     def _remember(self, key: str, seen: Record, state: FileState) -> None:
-        """Spares work only: where nothing can be written, what can be read is hashed each time."""
+        """Keeps the record to save work: where it cannot be written, the object is hashed at each reading."""
         try:
             with self._records.locked(key):
                 known = self._records.read(key)
@@ -292,7 +292,7 @@ def _write_durably(path: Path, source: Source) -> tuple[str, int]:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what writers left that died; a day later none of them can still be at work."""
+    """Deletes temporary files older than a day: their writers have died."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # another process sweeps too
             if time.time() - path.stat().st_mtime > ABANDONED_S:

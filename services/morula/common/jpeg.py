@@ -1,4 +1,4 @@
-"""What a JPEG says of itself, read by its segments: a decoder believes it, so it is looked at before."""
+"""Reads the headers of a JPEG before it is decoded, because decoders trust them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def header_of(jpeg: bytes) -> bytes:
 
 
 def is_whole(jpeg: bytes) -> bool:
-    """Whether the picture has an end; what follows it is none of its business."""
+    """Whether the picture has an end marker; bytes after it do not matter."""
     return END in _later_markers(jpeg)
 
 

@@ -144,13 +144,13 @@ def _batch(region: RegionPieces, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _joined(data: Sequence[bytes]) -> pa.Array:
-    """As `pa.array` makes it, which copies several times what is megabytes."""
+    """As `pa.array` does it, without its copies of megabytes."""
     offsets = np.cumsum([0, *map(len, data)], dtype=np.int32)
     return pa.Array.from_buffers(pa.binary(), len(data), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(data))])
 
 
 def read_pixels_metadata(source: Source) -> Metadata:
-    """What the tiler said about the whole shard."""
+    """The tiler's metadata of the whole shard."""
     with _Reader(source) as reader:
         return reader.metadata
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class FileState(NamedTuple):
-    """What cannot stay as it is while a file's bytes change: whatever writes to it or sets its times moves `ctime`."""
+    """State of a file that changes whenever its bytes do: each write and each setting of its times moves `ctime`."""
 
     inode: int
     ctime_ns: int
@@ -82,13 +82,13 @@ class Records:
         self._path(key).unlink(missing_ok=True)
 
     def clock_ns(self) -> int:
-        """What time the file system takes it to be, which may be another machine's."""
+        """The file system's time, which may be another machine's."""
         with self.temporary_file() as name:
             return name.stat().st_ctime_ns
 
     @contextmanager
     def temporary_file(self) -> Iterator[Path]:
-        """An empty file that is gone afterwards, unless it got another name."""
+        """An empty file that is deleted after the block, unless it got another name."""
         handle, name = tempfile.mkstemp(dir=self._temporary)
         os.close(handle)
         try:

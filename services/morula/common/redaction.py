@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 MARK = "[secret]"
 SHORTEST = 4
-"""What is shorter would be found in any text by chance; it keeps nothing secret either."""
+"""Shorter secrets would match any text by chance, and are not secret anyway."""
 
 _PASSWORD = re.compile(r"://[^:/?#@]*:(.+)@")
 _TELLING = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
@@ -32,7 +32,7 @@ def keep_secret(*values: str) -> None:
 
 
 def keep_url_secret(url: str) -> None:
-    """Keeps what a URL must not show: its password, and what its query calls a secret."""
+    """Keeps a URL's password, and the secrets in its query, out of texts."""
     # Match to the last @: an unescaped password may contain one.
     if match := _PASSWORD.search(url):
         keep_secret(match[1], unquote(match[1]))

@@ -78,7 +78,7 @@ def channel(address: str, *, token: str | None = None, tls: Tls | None = None) -
 
 
 class _Health(HealthServicer):  # type: ignore[misc] # it comes without types
-    """Ends its watchers when told to, which the server would otherwise wait for as for any call in flight."""
+    """A health service that can end its watchers: the server would wait for them as for any call in flight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Server:
         await self._grpc.stop(self._settings.grace_s if grace_s is None else grace_s)
 
     async def drain(self) -> None:
-        """Tells balancers to look away and gives them time to; calls are still taken."""
+        """Answers NOT_SERVING and gives balancers time to notice; calls are still taken."""
         await self._flip()
         await asyncio.sleep(self._settings.drain_s)
 

@@ -63,7 +63,7 @@ class Store(Protocol):
         """What lies there, or None; ArtifactChanged where the store can tell without reading that it is damaged."""
 
     def verify(self, key: str, sha256: str) -> None:
-        """Sees to it that these very bytes lie there, if need be by reading all: ArtifactMissing or ArtifactChanged."""
+        """Checks that exactly these bytes lie there, if need be by reading all; ArtifactMissing or ArtifactChanged."""
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """What was written under keys that begin with the prefix, in key order, whether or not it is still so."""

@@ -161,7 +161,7 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
 
 
 def read_metadata(content: pa.Table | pa.Schema) -> Metadata:
-    """What the table's writer said about the whole of it."""
+    """The metadata that the table's writer added."""
     schema = content.schema if isinstance(content, pa.Table) else content
     raw = (schema.metadata or {}).get(METADATA)
     try:

@@ -28,7 +28,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 
 def configure(service: str, level: str = "INFO") -> None:
-    """Sets up logs to stderr, and traces where the surroundings name a collector."""
+    """Sets up logs to stderr, and traces where the environment names a collector."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         lambda _logger, _name, event: _placed(event, service),
@@ -51,7 +51,7 @@ def configure(service: str, level: str = "INFO") -> None:
 
 
 def _placed(event: structlog.typing.EventDict, service: str) -> structlog.typing.EventDict:
-    """Says where: in which program, also on threads that began without our context, and in which trace."""
+    """Adds the program, also on threads that began without our context, and the trace."""
     event["service"] = service
     if tracing.current().is_valid:
         event["trace_id"] = tracing.current_trace_id()
@@ -76,7 +76,7 @@ def _render(logger: structlog.typing.WrappedLogger, name: str, event: structlog.
 
 
 def _keep_secrets_of_libraries() -> None:
-    """Secrets that libraries read from the surroundings themselves."""
+    """Secrets that libraries read from the environment themselves."""
     for name in ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         keep_secret(os.environ.get(name, ""))
     for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"):
@@ -95,7 +95,7 @@ def _tell_of_thread(died: threading.ExceptHookArgs) -> None:
 
 
 def serve_metrics(port: int, host: str = "127.0.0.1") -> tuple[Any, Thread]:
-    """Serves /metrics; returns the server and its thread, `server.shutdown()` ends it."""
+    """Serves /metrics; returns the server, which `server.shutdown()` ends, and its thread."""
     return start_http_server(port, addr=host)
 
 

@@ -48,7 +48,7 @@ class Drawn:
 
 
 def export_as(service: str) -> None:
-    """Sends spans to the collector that the surroundings name, if they name one."""
+    """Sends spans to the collector that the environment names, if it names one."""
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
         # Imported here because the exporter costs start-up time that most processes need not pay.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -71,7 +71,7 @@ def is_exporting() -> bool:
 
 
 def flush() -> None:
-    """Sends what waits. Who is ended by a signal sends nothing at its end."""
+    """Sends the spans that wait. A process that a signal ends would otherwise lose them."""
     _provider.force_flush()
 
 
@@ -86,12 +86,12 @@ def answering(name: str, headers: Mapping[str, str], attributes: Attributes) -> 
 
 
 def current() -> SpanContext:
-    """Of the span that all of this is below; not valid where there is none."""
+    """Context of the current span; not valid where there is none."""
     return trace.get_current_span().get_span_context()
 
 
 def current_trace_id() -> str:
-    """By which lines of the log are found."""
+    """The trace id, by which lines of the log are found."""
     return f"{current().trace_id:032x}"
 
 
@@ -120,7 +120,7 @@ def named(parent: SpanContext, name: str) -> SpanContext:
 
 
 def unsampled() -> SpanContext:
-    """A trace that is not to be told of: it has an id for the log."""
+    """A trace that is not exported: it only has an id for the log."""
     number = os.urandom(24)
     return _context(int.from_bytes(number[:16]), number[16:], TraceFlags.DEFAULT)
 

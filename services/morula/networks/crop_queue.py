@@ -41,15 +41,15 @@ class Network(Protocol):
 
 @runtime_checkable
 class Changing(Protocol):
-    """A network that computes in other numbers, too."""
+    """A network that can compute in several dtypes."""
 
     def in_dtype(self, dtype: Dtype) -> Network:
-        """The same one for the same numbers, so that what is asked of it shares batches."""
+        """The network in a dtype; always the same object, so that requests share batches."""
         ...
 
 
 def computing_in(network: Network, dtype: Dtype) -> Network:
-    """The network in these numbers; nothing is silently computed in others."""
+    """The network in this dtype; an error where it has none such."""
     if isinstance(network, Changing):
         return network.in_dtype(dtype)
     if dtype not in ("", "float32"):
@@ -59,7 +59,7 @@ def computing_in(network: Network, dtype: Dtype) -> Network:
 
 @dataclass(eq=False)
 class _Request:
-    """Crops of one caller, and what has been found so far."""
+    """Crops of one caller, and the outputs so far."""
 
     network: Network
     crops: Crops
@@ -124,7 +124,7 @@ class CropQueue:
 
     @property
     def waiting(self) -> int:
-        """Callers that are not answered yet."""
+        """The number of callers that are not answered yet."""
         return self._callers
 
     def check(self) -> bool:
@@ -133,7 +133,7 @@ class CropQueue:
         return bool((ones @ ones).sum().item() == 512.0)
 
     def close(self) -> None:
-        """Ends after the batch that runs; callers that wait are told."""
+        """Ends after the current batch; callers that wait get an error."""
         with self._changed:
             self._is_closed = True
             for request in self._waiting:

@@ -16,7 +16,7 @@ def best_device() -> str:
 
 
 def torch_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
-    """What was asked for, or what the device is fast with."""
+    """The dtype asked for, or the device's fastest."""
     return _TORCH_DTYPES[dtype] if dtype else fast_dtype(device)
 
 

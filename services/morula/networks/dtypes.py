@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Literal
 
 Dtype = Literal["", "float32", "bfloat16"]
-"""Empty is what the device is fast with."""
+"""Empty stands for the device's fastest."""

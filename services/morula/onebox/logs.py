@@ -1,4 +1,4 @@
-"""What a program says, kept in a file that is never larger than it may be, and in the one before it.
+"""The output of a program, kept in a file of limited size and in the one before it.
 
 The program writes into a pipe: what it said before it was killed is still in there, and is read to its end.
 """
@@ -32,7 +32,7 @@ class Log:
         return writing, reader
 
     def last_line(self) -> str:
-        """What was said last, for people."""
+        """The last lines, for people."""
         for path in (self.path, self._older):
             lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
             if lines:
@@ -46,7 +46,7 @@ class Log:
                     self._keep(chunk)
 
     def _keep(self, chunk: bytes) -> None:
-        """Nobody may wait for a full disk here: a program whose log is not read stands still."""
+        """Appends to the log. Never waits for a full disk: a program whose pipe is not read stands still."""
         try:
             size = self.path.stat().st_size if self.path.exists() else 0
             if size + len(chunk) > LOG_BYTES:

@@ -81,7 +81,7 @@ def open_machine(
 
 
 def numerics() -> Numerics:
-    """How networks compute here: with all threads, in the numbers that the surroundings name."""
+    """How networks compute here: with all threads, in the dtype that MORULA_NETWORK_DTYPE names."""
     return Numerics(os.environ.get("MORULA_NETWORK_DTYPE") or "float32")
 
 
@@ -137,7 +137,7 @@ def _socket_folder(folder: DataFolder) -> Iterator[Path]:
 
 @contextmanager
 def _announced_metrics(folder: DataFolder, ports: Mapping[str, int]) -> Iterator[None]:
-    """Says where numbers are read, as long as they are: on loopback, under ports that are others each time."""
+    """Writes the addresses of the metrics for the time of the block: on loopback, on ports of this start."""
     targets = [
         {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "morula", "service": name}} for name, port in ports.items()
     ]
@@ -157,7 +157,7 @@ def _socket_base() -> str:
 
 
 def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
-    """The surroundings of a child: ours, but with settings of this machine only."""
+    """Environment variables of a child: ours, but of Morula's settings only those of this machine."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MORULA_")}
     return (
         plain
@@ -216,7 +216,7 @@ def _is_serving(address: str, channel: grpc.Channel) -> bool:
 
 
 def is_ready(url: str) -> bool:
-    """Whether the gateway, its database and all services answer; a proxy of the surroundings is not asked.
+    """Whether the gateway, its database and all services answer; the environment's proxy is not used.
 
     On a full disk, too: what is there can be looked at, and deleted.
     """

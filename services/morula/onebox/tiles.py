@@ -88,7 +88,7 @@ def examine(request: Request, preview: Path | None, table: Path | None, progress
 
 
 def _check_files(preview: Path | None, table: Path | None) -> None:
-    """Before the work that would be lost."""
+    """Raises where a file cannot be written, before any work is done."""
     if preview:
         check_preview(preview)
     for path in (preview, table):
@@ -162,4 +162,4 @@ def _named(path: Path | None, mpp: float, count: int) -> Path | None:
 
 
 def _go_on() -> None:
-    """Nobody cancels but by ending the process."""
+    """A checkpoint that never cancels: only ending the process does."""
