@@ -13,7 +13,7 @@ from tests.papers.settings import PAGE, SECTIONS, render
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAPERS = [*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *DOCS.rglob("*.md")]
-OF_THE_HOUSE = [
+OF_THE_CODE = [
     ROOT / "CONTRIBUTING.md",
     DOCS / "architecture.md",
     DOCS / "contributing.md",
@@ -43,7 +43,7 @@ def test_links_lead_to_files(paper: Path) -> None:
     assert not [link for link in links if not (paper.parent / link).exists()]
 
 
-@pytest.mark.parametrize("paper", OF_THE_HOUSE, ids=name)
+@pytest.mark.parametrize("paper", OF_THE_CODE, ids=name)
 def test_files_that_are_named_exist(paper: Path) -> None:
     paths = listed()
     gone = {
