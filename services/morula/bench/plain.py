@@ -93,6 +93,6 @@ def our_way(path: Path, folder: Path, mpp: float, gate: Gate = "paper") -> WayRe
 
 
 def plan_of(slide: Slide, mpp: float) -> Plan:
-    """The slide's plan, on the grid that a job lays."""
+    """The slide's plan, on the grid of a job."""
     wanted = GridRequest(mpp, TILE_PX, HALO_PX, REGION_TILES, 0, 0, SHARD_TILES)
     return Plan.read(plan_slide(slide, slide.scale.mpp, DIGEST, wanted, Selection(), lambda: None), slide, DIGEST)

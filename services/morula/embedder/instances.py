@@ -32,7 +32,7 @@ class RegionCells:
 
 
 class Embedder(Protocol):
-    """Says each cell in numbers: one row per cell, one column per column of its row in the registry.
+    """Describes each cell in numbers: one row per cell, one column per column of its row in the registry.
 
     A model that is long at it asks `checkpoint` now and then, which raises where nobody waits any more.
     """

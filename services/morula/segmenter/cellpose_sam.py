@@ -27,7 +27,7 @@ _DIAMETER_PX = 30.0
 
 
 class SamNetwork:
-    """The network on a device, in the numbers that the device is fast with."""
+    """The network on a device, in one dtype."""
 
     def __init__(self, network: nn.Module, name: str, device: torch.device, dtype: torch.dtype | None = None) -> None:
         self.name = name
@@ -42,7 +42,7 @@ class SamNetwork:
 
 
 class SamFile:
-    """The network of a file, in each kind of numbers that was asked for."""
+    """The network of a file, in each dtype that was asked for."""
 
     def __init__(self, path: Path, name: str, device: torch.device) -> None:
         self.name = name

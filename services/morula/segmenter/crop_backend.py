@@ -1,4 +1,4 @@
-"""Networks of flows as a backend: they see an image crop by crop, and what they say is finished on their device."""
+"""Networks of flows as a backend: they see an image crop by crop, and their outputs become objects on their device."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class CropBackend:
 
 
 def finish_there(outputs: CropOutputs) -> AnyFlows:
-    """The way from crops to instances that suits where the crops lie: all but CUDA is left for the processor."""
+    """Flows of the outputs: joined on the GPU where the outputs are there, else on the processor."""
     return GpuFlows(outputs) if outputs.maps[0][0].is_cuda else Flows.of(outputs)
 
 

@@ -1,4 +1,4 @@
-"""From flows to instances: pixels walk along the flow to their cell's centre, and who ends together is one cell.
+"""From flows to instances: pixels walk along the flow to their cell's centre; those that end together are one cell.
 
 The semantics are those of Cellpose's published post-processing, step for step: the same walk, seeds, growth, check
 against the flow that the found shape would have, holes and sizes. What differs is the cost: each step touches every

@@ -36,7 +36,7 @@ class GpuFlows:
         return self.outputs.rescale
 
     def instances(self, params: DynamicsParams) -> Instances:
-        """Objects, each with its mean probability as score; found on the host where the device's memory does not do."""
+        """Objects with mean probability as score; on the host where the device's memory does not suffice."""
         try:
             return self._on_gpu(params)
         except torch.OutOfMemoryError:

@@ -32,7 +32,7 @@ class FlowParams:
     channels: tuple[str, ...] = ()
     """What the network sees in place of its own channels, by the names in `channels`."""
     dtype: Dtype = ""
-    """What the network computes in; empty is what the device is fast with."""
+    """The dtype that the network computes in; empty stands for the device's fastest."""
     thread_count: int = 0
     """Threads of a processor; 0 is all there are. One more may change the last digits."""
 

@@ -67,7 +67,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         return await asyncio.to_thread(answers.segmented, self._store, ref_of(stored))
 
     def _name(self, wanted: artifact_pb2.ModelRef) -> str:
-        """The name of a model that is here. Whoever computes with it takes it: it may have to be read first."""
+        """The name of a model that is here; the thread that computes with it loads it, if need be."""
         spec = resolve(wanted.name, wanted.revision, "segmenter")
         if spec.name not in self._models:
             raise ModelUnavailable(f"this segmenter does not run {spec.name!r}", model=spec.name)
@@ -149,7 +149,7 @@ def _calibration(message: artifact_pb2.Calibration) -> Calibration:
 
 
 def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
-    """Zero and empty are the defaults, but where the message tells zero from nothing."""
+    """Parameters of a request. Zero and empty stand for the default, except in optional fields."""
     if message.normalize not in _NORMALIZATIONS:
         raise InvalidArgument(
             f"normalize is one of {', '.join(filter(None, _NORMALIZATIONS))}, not {message.normalize!r}"
