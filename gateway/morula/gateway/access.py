@@ -1,4 +1,4 @@
-"""What every request leaves behind, also one that is refused at the door: a span, a line in the log, its numbers."""
+"""Notes every request, also one that the guard refuses: a span, a line in the log, and metrics."""
 
 import time
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ SENT = Counter("morula_http_sent_bytes", "Bytes of bodies of answers, by route."
 IN_FLIGHT = Gauge("morula_http_requests_in_flight", "Requests that are being answered.")
 
 PROBES = ("/healthz", "/readyz", "/metrics")
-"""What machines ask all day: told of in numbers, and in the log where it is at debug."""
+"""Paths that machines ask for all the time: counted in metrics, logged only at debug level, never traced."""
 CLIENT_GONE = 499
-"""The status, as other servers have it, of what was never answered, because nobody waited for it."""
+"""The status (nginx's) of a request whose client went away before the answer."""
 SERVER_FAILED = 500
 
 
 class Access:
-    """Outermost: sees every request and whatever became of it."""
+    """The outermost layer, which sees every request and its answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through."""
+        """Pass a request on and note it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -101,7 +101,7 @@ def _note(scope: Scope, exchange: _Exchange, duration_s: float) -> None:
     DURATIONS.labels(_method(scope), route, exchange.status).observe(duration_s)
     RECEIVED.labels(route).inc(exchange.received_bytes)
     SENT.labels(route).inc(exchange.sent_bytes)
-    # The path without its query, where a token may stand.
+    # The path without its query, which may hold a token.
     (log.debug if route in PROBES else log.info)(
         "request",
         method=_method(scope),
@@ -115,12 +115,12 @@ def _note(scope: Scope, exchange: _Exchange, duration_s: float) -> None:
 
 
 def _method(scope: Scope) -> str:
-    """One of a few, whatever a client sends: each is a series of numbers of its own."""
+    """The method, or "other" for one that we do not know: each value is a time series of its own."""
     return scope["method"] if scope["method"] in (*METHODS, "HEAD", "OPTIONS") else "other"
 
 
 def _route(scope: Scope) -> str:
-    """The template of the path; `page` is the page's files, `none` what was refused before or has no route."""
+    """The template of the path; `page` for files of the page, `none` for what was refused before or has no route."""
     route: BaseRoute | None = scope.get("route")
     if route is not None:
         return str(getattr(route, "path", "none"))

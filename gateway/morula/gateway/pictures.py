@@ -1,4 +1,4 @@
-"""Pictures of cells on sheets: where each lies on its sheet, and the sheets themselves, made once and kept."""
+"""Pictures of cells on sheets: the place of each on its sheet, and the sheets, which are drawn once and kept."""
 
 import asyncio
 import math
@@ -25,8 +25,8 @@ CELL_PX = 160
 def cell_pictures(
     view: ClusteringView, rows: Sequence[int], window_um: float = WINDOW_UM, cell_px: int = CELL_PX
 ) -> list[CellPicture]:
-    """Where the picture of each of these cells lies on a sheet; cells of one slide share sheets. Centroids are level-0
-    px, outlines are px of the picture."""
+    """For each cell, the place of its picture on a sheet; cells of one slide share sheets. Centroids are in level-0 px,
+    outlines in px of the picture."""
     placed: dict[int, CellPicture] = {}
     for slide in view.slides:
         mine = [row for row in rows if slide.row_start <= row < slide.row_stop]
@@ -69,14 +69,14 @@ def _sheet(
 
 
 def column_count(count: int) -> int:
-    """Pictures in a row of a sheet: as square as can be. The tiler says the same or the sheet is refused."""
+    """Number of pictures in a row of a sheet, which is about square. A sheet with another number is refused."""
     return math.ceil(math.sqrt(count))
 
 
 async def render_sheet(
     ledger: Ledger, workers: Workers, store: Store, view: ClusteringView, slide: SlideRows, request: "SheetRequest"
 ) -> bytes:
-    """The sheet's JPEG, from the store where it was made before."""
+    """The sheet's JPEG, from the store if it was drawn before."""
     params = {"rows": list(request.rows), "window_um": request.window_um, "cell_px": request.cell_px}
     inputs = [slide.digest, slide.settled.index.key]
     key = artifact_key(view.project, slide.digest, "sheet", "jpeg", inputs=inputs, params=params)
@@ -94,14 +94,14 @@ async def render_sheet(
         )
         rendered = await workers.render_cells(message)
         if rendered.column_count != column_count(len(places)):
-            raise Internal(f"The tiler laid {rendered.column_count} pictures in a row.")
+            raise Internal(f"The tiler put {rendered.column_count} pictures in a row.")
         jpeg = bytes(rendered.jpeg)
         await asyncio.to_thread(store.put, key, jpeg)
     return jpeg
 
 
 def _kept_sheet(store: Store, key: str) -> bytes | None:
-    """The sheet if it was drawn before; one that was damaged since is drawn again."""
+    """The sheet if it was drawn before; a damaged one is deleted, to be drawn again."""
     try:
         return store.get(key)
     except ArtifactMissing:
@@ -113,7 +113,7 @@ def _kept_sheet(store: Store, key: str) -> bytes | None:
 
 
 class SheetRequest:
-    """Which cells a sheet shows, and how; checked."""
+    """The cells that a sheet shows, and how; the values are checked."""
 
     def __init__(self, slide: SlideRows, rows: str, window_um: float, cell_px: int) -> None:
         try:

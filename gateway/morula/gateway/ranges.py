@@ -1,6 +1,6 @@
 """Objects of the store as answers: whole or a range, immutable, never read into memory as a whole.
 
-What is sent was checked before the first byte of the answer goes out, and is read from the very file that was checked.
+The digest is checked before the first byte is sent, and the bytes are read from the same open file.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ async def send_object(
     begin: Callable[[BinaryIO], int] | None = None,
     filename: str | None = None,
 ) -> Response:
-    """The object, or what of it comes after its `begin`; or the range of that which the request asks for."""
+    """The object, or its bytes from `begin` on; or the range of these that the request asks for."""
     headers = _headers(ref.sha256)
     if filename is not None:
         headers["Content-Disposition"] = f'attachment; filename="{filename}"'
@@ -59,7 +59,7 @@ def send_bytes(request: Request, body: bytes, media_type: str, etag: str) -> Res
 
 
 def array_begin(stream: BinaryIO) -> int:
-    """Where the numbers of an .npy begin."""
+    """Offset of the numbers in an .npy file."""
     with reading("the array"):
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -76,7 +76,7 @@ def _is_known(request: Request, headers: Headers) -> bool:
 
 
 def _part(request: Request, size: int, headers: Headers) -> tuple[int, int, int]:
-    """Status, start and stop of what is sent, with the headers that say so."""
+    """Status, start and stop of the bytes to send; adds their headers."""
     same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
     wanted = _wanted(request.headers.get("range"), size) if same else None
     start, stop = wanted or (0, size)
@@ -90,7 +90,7 @@ def _part(request: Request, size: int, headers: Headers) -> tuple[int, int, int]
 
 
 def _opened(store: Store, ref: ObjectRef, begin: Callable[[BinaryIO], int] | None) -> tuple[BinaryIO, int]:
-    """The object's file, checked, and where what is sent begins; readable while open, whoever deletes its name."""
+    """The object's open file, checked, and the offset of the bytes to send; readable even if the object is deleted."""
     with store.local_path(ref.key, ref.sha256) as path, ExitStack() as unsent:
         stream = unsent.enter_context(path.open("rb"))
         skip = begin(stream) if begin is not None else 0
@@ -99,7 +99,7 @@ def _opened(store: Store, ref: ObjectRef, begin: Callable[[BinaryIO], int] | Non
 
 
 def _wanted(header: str | None, size: int) -> tuple[int, int] | None:
-    """The range asked for; None where all is, as for several ranges or nonsense, which may be ignored."""
+    """The requested range; None for the whole, also for several ranges and invalid ones, which may be ignored."""
     matched = _RANGE.fullmatch(header.strip()) if header else None
     if matched is None or matched.groups() == ("", ""):
         return None

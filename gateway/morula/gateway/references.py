@@ -1,4 +1,4 @@
-"""Slides by reference: files below a folder that the operator named, copied into the store from where they lie."""
+"""Slides by reference: files in a folder that the operator named, which are copied to the store."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from morula.gateway.uploads import FILE_COUNT_LIMIT, IncomingFile, safe_name
 
 
 def refer(folders: dict[str, Path], reference: str) -> list[IncomingFile]:
-    """The files of the slide that a reference names; nothing outside its folder is reached, by no link either."""
+    """The files of the slide that a reference names. Nothing outside the folder can be reached, not even by a link."""
     folder_name, _, relative = reference.partition("/")
     if folder_name not in folders:
         named = ", ".join(sorted(folders)) or "none"
@@ -37,14 +37,14 @@ def _parts(root: Path, path: Path) -> list[IncomingFile]:
 
 
 def check_unchanged(parts: Sequence[IncomingFile]) -> None:
-    """Raises where a file is not as it was when it was hashed: what was copied meanwhile may be of two slides."""
+    """Raise Conflict if a file has changed since it was hashed: the copies may then be of different states."""
     for part in parts:
         if part.state and not (part.path.is_file() and _state(part.path.stat()) == part.state):
             raise _changed(part.name)
 
 
 def _inside(root: Path, path: Path) -> Path | None:
-    """Where a path really leads, if that is below the root."""
+    """The path with all links resolved, if it is below the root."""
     try:
         real = path.resolve()
     except (OSError, RuntimeError):  # Links that lead to themselves.
@@ -62,7 +62,7 @@ def _hashed(name: str, path: Path) -> IncomingFile:
 
 
 def _state(stat: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file is written to or replaced."""
+    """Numbers of which one changes when a file is written to or replaced."""
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 

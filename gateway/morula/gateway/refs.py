@@ -1,4 +1,4 @@
-"""References to artifacts and slides, between rows, the store and the contract."""
+"""Converts references to artifacts and slides between records, the store and messages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,13 +12,13 @@ M = TypeVar("M", bound=Message)
 
 
 def to_json(message: Message) -> dict[str, Any]:
-    """A message as a JSON object for a row."""
+    """A message as a JSON object for a record."""
     stored: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
     return stored
 
 
 def from_json(stored: Mapping[str, Any], kind: type[M]) -> M:
-    """A message from a row; fields of a newer version are none of ours."""
+    """A message from a record; fields of a newer version are ignored."""
     message: M = kind()
     ParseDict(dict(stored), message, ignore_unknown_fields=True)
     return message

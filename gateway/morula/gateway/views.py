@@ -1,4 +1,4 @@
-"""Clusterings as the gateway reads them: rows, places and outlines, opened once and kept for a while."""
+"""Clusterings as the gateway reads them: rows, centroids and outlines, opened once and kept for some time."""
 
 import asyncio
 from collections import OrderedDict
@@ -62,7 +62,7 @@ class SlideRows:
         self._outlines: tuple[FileState, Any] | None = None
 
     def rows_of(self, cell_ids: Sequence[bytes]) -> list[int | None]:
-        """Row of each of these cells among the clustering's, None where the slide has no such cell."""
+        """The row in the clustering of each of these cells; None if the slide has no such cell."""
         wanted = pa.array(cell_ids, self._cell_ids.type)
         places = pc.index_in(wanted, value_set=self._cell_ids.combine_chunks()).to_pylist()
         return [None if place is None else self.row_start + place for place in places]
@@ -74,9 +74,9 @@ class SlideRows:
 
     @property
     def outlines(self) -> Any:
-        """The table of outlines, mapped and not read; a mapping outlives its file's name.
+        """The table of outlines, memory-mapped; the mapping stays valid if the file is deleted.
 
-        Asked for each time, because bytes may rot under a mapping too.
+        Its digest is checked on every access, because bytes may also be damaged while they are mapped.
         """
         ref = self.settled.outlines
         with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):
@@ -153,7 +153,7 @@ class ClusteringView:
 
     @property
     def scope(self) -> str:
-        """The part of keys under which this clustering's artifacts lie."""
+        """The scope in the keys of this clustering's artifacts."""
         return self.artifacts.leaf.key.split("/")[1]
 
     @cached_property
@@ -180,18 +180,18 @@ class ClusteringView:
 
     @cached_property
     def measures(self) -> dict[str, npt.NDArray[np.float32]]:
-        """What people are told of the cells' morphology, over all rows."""
+        """The measures of all rows that pages show to people."""
         parts = [slide.measures(MEASURE_COLUMNS) for slide in self.slides]
         return {name: np.concatenate([part[name] for part in parts]) for name in MEASURE_COLUMNS}
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
-        """How these are distributed."""
+        """The distribution of each of these measures."""
         return distribute(self.measures)
 
 
 class Views:
-    """Opens clusterings, each once, and keeps the last few."""
+    """Opens clusterings and keeps the ones used last."""
 
     def __init__(self, ledger: Ledger, store: Store) -> None:
         self._ledger = ledger
@@ -200,7 +200,7 @@ class Views:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, clustering_id: str) -> ClusteringView:
-        """The clustering, opened; NotFound also where it was deleted since."""
+        """The clustering, opened; NotFound even if it was open and has been deleted."""
         row = await self._ledger.read(clusterings.get_clustering, clustering_id)
         lock = self._locks.setdefault(clustering_id, asyncio.Lock())
         async with lock:
@@ -219,7 +219,7 @@ class Views:
 
 
 def _rows(tx: Connection, clustering_id: str) -> tuple[Record, list[Record]]:
-    """The clustering first: what is renewed in between is seen by the next who asks."""
+    """The records of a clustering and its slides; in this order, so that the next access sees a renewal in between."""
     return clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
 
 

@@ -1,7 +1,7 @@
-"""The five services as the gateway calls them: typed calls, and one table of how long each may take.
+"""The five services as the gateway calls them: typed calls, and one table of deadlines.
 
-Every failure comes out as a MorulaError. Nothing is retried here beyond what the channel does on UNAVAILABLE: a shard
-waits for a dead or busy service in the pipeline, a person gets an answer at once.
+Every failure is raised as a MorulaError. Beyond what the channel does on UNAVAILABLE nothing is retried here: the
+pipeline waits for a service that is dead or busy, while a request is answered at once.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from morula.v1 import (
 T = TypeVar("T")
 Report = Callable[[int, int], Awaitable[None]]
 
-# Calls on shards may take five times what this model's recent shards took here; the first have this long.
+# Deadline of the first calls on shards; later calls have five times what the slowest recent one of the model took.
 FIRST_SHARD_S = 600.0
 LEAST_SHARD_S = 120.0
 RECENT_COUNT = 20
@@ -59,7 +59,7 @@ class ServiceDied(Unavailable):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services listen."""
+    """Addresses of the services."""
 
     tiler: str
     segmenter: str
@@ -87,7 +87,7 @@ class Workers:
             await open_channel.close(None)
 
     async def serving(self) -> dict[str, bool]:
-        """Which services say that they serve."""
+        """For each service, whether its health check says that it serves."""
         answers = await asyncio.gather(*(self._serves(open_channel) for open_channel in self._channels.values()))
         return dict(zip(self._channels, answers, strict=True))
 
@@ -155,7 +155,7 @@ class Workers:
         try:
             response = await _call(method, request, deadline_s)
         except DeadlineExceeded:
-            # This machine is slower than was thought: the next attempt is given as many times more.
+            # The machine is slower than expected: this makes the next deadline five times as long.
             recent.append(deadline_s)
             raise
         recent.append(time.monotonic() - started)

@@ -1,7 +1,7 @@
-"""What a format of files is, whether a job leaves them or a labelling is taken away in them.
+"""The formats of files that a job leaves and of files with labels.
 
-`JOB_FILES` in job_files.py and `LABEL_FILES` in label_files.py are the formats that there are: a row there is a file of
-every job, an address of every labelling.
+`JOB_FILES` in job_files.py and `LABEL_FILES` in label_files.py list them: a row there is a file of every job, or an
+address of every labelling.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,32 +10,32 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 Material = TypeVar("Material")
-"""What a file is made of."""
+"""The data that a file is written from."""
 
 MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application/json", "gz": "application/gzip"}
 
 
 def media_type_of(name: str) -> str:
-    """What a file is, by the end of its name."""
+    """The media type of a file, by the end of its name."""
     return MEDIA_TYPES[name.rpartition(".")[2]]
 
 
 def always(_material: object) -> bool:
-    """Of a format that needs nothing that is not always there."""
+    """For formats that can always be written."""
     return True
 
 
 @dataclass(frozen=True)
 class Format(Generic[Material]):
-    """A file: its name, what is in it, how it is written, and what it needs."""
+    """A file: its name, what it contains, how it is written, and when there is one."""
 
     name: str
     about: str
     write: Callable[[Material, Path], object]
     is_for: Callable[[Material], bool] = always
-    """Whether there is such a file of this material."""
+    """Whether there is such a file for this material."""
     chunks: Callable[[Material], Iterator[bytes]] | None = None
-    """The same piece by piece, where it can be sent while it is made."""
+    """The content in chunks, if it can be sent while it is made."""
 
     @property
     def media_type(self) -> str:
@@ -45,7 +45,7 @@ class Format(Generic[Material]):
 def streamed(
     name: str, about: str, chunks: Callable[[Material], Iterator[bytes]], is_for: Callable[[Material], bool] = always
 ) -> Format[Material]:
-    """A format that is made piece by piece."""
+    """A format whose content comes in chunks."""
 
     def write(material: Material, path: Path) -> None:
         with path.open("wb") as sink:

@@ -1,4 +1,4 @@
-"""All files that a job leaves for people, and the digest that says whether two runs came to the same."""
+"""All files that a job leaves for people, and the digest that tells whether two runs had the same result."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ NOTICE = "For research and education only, not for diagnosis."
 
 @dataclass(frozen=True)
 class Source:
-    """What the files are made of."""
+    """The data that the files are written from."""
 
     store: Store
     project: str
@@ -67,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """A job's files in a folder: their rows, where each lies, and the digest of the result."""
+    """A job's files in a folder: their records, their paths, and the digest of the result."""
 
     rows: Sequence[FileRecord]
     paths: Mapping[str, Path]
@@ -127,8 +127,8 @@ def _clusters(source: Source) -> dict[str, Any]:
     if view is None or cut is None:
         return {"clusters": [], "noise_count": 0, "cell_count": 0, "structure_found": False}
     clusters = [
-        {"cluster_id": one["node_id"], "cell_count": one["cell_count"], "supported": one["supported"]}
-        for one in cut.clusters
+        {"cluster_id": cluster["node_id"], "cell_count": cluster["cell_count"], "supported": cluster["supported"]}
+        for cluster in cut.clusters
     ]
     noise = int(np.count_nonzero(clusters_of_rows(view, cut.node_of_leaf) == NOISE_CLUSTER))
     found = {"structure_found": view.structure_found, "node_of_leaf": list(cut.node_of_leaf)}
@@ -143,7 +143,7 @@ JOB_FILES: tuple[Format[Source], ...] = (
     Format("assignments.parquet", "Cluster and leaf of every cell.", _write_assignments),
     Format("clusters.json", "The clusters, largest first.", _write_clusters),
 )
-"""What a job leaves, in this order, and then the manifest."""
+"""The files of a job in this order; the manifest comes last."""
 
 
 def write_files(source: Source, folder: Path) -> Written:
@@ -161,15 +161,14 @@ def write_files(source: Source, folder: Path) -> Written:
 
 
 def _row(source: Source, path: Path) -> FileRecord:
-    # The key holds the bytes' digest: what a library of another version writes differently lies elsewhere.
+    # The key contains the file's digest, because another version of a library may write other bytes.
     sha256 = sha256_of(path)
     key = table_key(source.project, source.scope, path.name, [sha256])
     return {"name": path.name, "key": key, "sha256": sha256, "size_bytes": path.stat().st_size}
 
 
 def _result_digest(source: Source, tiles: Path | None) -> str:
-    """Verdicts of tiles, and cells by id with their leaves: no floats and no times, so that two runs of the same
-    agree."""
+    """Digest of the tiles' verdicts and the cells' ids and leaves: no floats and no times, so that equal runs agree."""
     result = hashlib.sha256()
     if tiles is not None:
         judged = pq.read_table(tiles, columns=["tile", "verdict"])

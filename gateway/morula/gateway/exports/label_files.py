@@ -1,4 +1,4 @@
-"""All files in which labels are taken away."""
+"""All files in which labels are exported."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -31,12 +31,12 @@ class Labelled:
     cut: TreeCut
     effective: Effective
     confidence: Confidence
-    """NaN where it is not known."""
+    """The confidence of each row; NaN if it is not known."""
 
 
 @dataclass(frozen=True)
 class LabelledSlide(Labelled):
-    """The same, of which the cells of one slide are asked for."""
+    """The same, with the one slide whose cells are exported."""
 
     slide: SlideRows
 
@@ -82,8 +82,8 @@ def _cell_ids(view: ClusteringView) -> Iterator[str]:
 
 
 def confidence_of(store: Store, snapshot: Snapshot, view: ClusteringView, effective: Effective) -> Confidence:
-    """How sure each row's class is, NaN where nobody knows: the model's own confidence where its class stands, certain
-    where a person gave the class, unknown for the name of a cluster and where there is no class."""
+    """Confidence in each row's class: the model's own for its classes, 1 for a class that a person gave, and NaN for
+    the name of a cluster and where there is no class."""
     confidence: Confidence = np.full(view.cell_count, np.nan, np.float32)
     spread = effective.sources == SOURCES.index("model")
     if spread.any():

@@ -39,7 +39,7 @@ CELL_COLUMNS = (
 
 
 def write_job_tiles(store: Store, plan: ObjectRef, tiles: Sequence[ObjectRef], path: Path) -> pa.Table:
-    """Every tile of the grid with its verdict: those that shards judged, the others as the plan left them out."""
+    """Every tile of the grid with its verdict: from its shard, or from the plan for tiles that were never read."""
     with store.local_path(plan.key, plan.sha256) as plan_path, of_artifact(plan.key):
         planned = read_plan(plan_path)
     judged = [_judged(store, ref) for ref in tiles]
@@ -89,7 +89,7 @@ def _cell_batches(slide: SlideRows, reader: "_ShardReader") -> Iterator[pa.Table
 
 
 class _ShardReader:
-    """Cells with morphology by (shard, row); a few shards are kept open, because rows of a block share theirs."""
+    """Cells with morphology by (shard, row). A few shards stay open, because the rows of a block are of few shards."""
 
     def __init__(self, store: Store, shards: Sequence[ShardCells]) -> None:
         self._store = store
@@ -122,7 +122,7 @@ class _ShardReader:
 
 
 def write_empty_cells(path: Path) -> None:
-    """The table of cells of a slide that has none."""
+    """An empty table of cells, for a slide without any."""
     kinds = {"geometry": pa.binary(), "state": pa.string(), "score": pa.float32(), "area_um2": pa.float32()}
     fields = [
         pa.field("cell_id", pa.string()),

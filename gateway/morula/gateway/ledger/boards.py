@@ -1,4 +1,4 @@
-"""Which labellings a slide or a set of slides has, and how much was said in each."""
+"""Which labellings a slide or a set of slides has, and how many label events count in each."""
 
 from collections.abc import Collection, Sequence
 
@@ -46,7 +46,7 @@ def boards_of_slides(tx: Connection, slide_ids: Collection[str]) -> dict[str, li
 
 
 def labelled_before(tx: Connection, clustering_id: str) -> list[str]:
-    """Other labellings of the very slides of this clustering in which something was said, the last spoken to first."""
+    """Other labellings with events of exactly the slides of this clustering, the one with the newest event first."""
     slides = _slides(tx, clustering_id)
     first_of = clustering_slide.c.slide_id == slides[0], clustering_slide.c.position == 0
     words = _words(select(clustering_slide.c.clustering_id).where(*first_of)).subquery()
@@ -66,13 +66,13 @@ def _slides(tx: Connection, clustering_id: str) -> Sequence[str]:
 
 
 def _words(clusterings: Select[tuple[str]]) -> Select[tuple[str, int, int, float]]:
-    """Of each labelling of these, words that count: no undo, not undone, and no page that was put off."""
+    """For each labelling, the number of events that count: no undo, not undone, and no page that was put off."""
     of_these = label_event.c.labelling_id.in_(select(labelling.c.id).where(labelling.c.clustering_id.in_(clusterings)))
-    # Gathered once and joined: asked of each event, it costs the square of how many there are.
+    # Collected once and joined: a subquery for each event would take quadratic time.
     taken_back = select(label_event.c.labelling_id, label_event.c.body["seq"].as_integer().label("seq")).distinct()
     undone = taken_back.where(of_these, label_event.c.kind == "undone").subquery()
     is_undone = and_(undone.c.labelling_id == label_event.c.labelling_id, undone.c.seq == label_event.c.seq)
-    first_cell = label_event.c.body[("cells", 0, "row")].as_integer()  # A page that is named again is the same page.
+    first_cell = label_event.c.body[("cells", 0, "row")].as_integer()  # Names a page, however often it is named.
     return (
         select(
             label_event.c.labelling_id,

@@ -11,7 +11,7 @@ from morula.gateway.ledger.tables import clustering, clustering_slide, cut, slid
 
 
 def create_clustering(tx: Connection, values: Mapping[str, Any], slides: Sequence[Mapping[str, Any]]) -> str:
-    """Add a job's clustering over these slides, in the order of their rows; a job has one, whoever asks again."""
+    """Add the clustering of a job over these slides, in the order of their rows, unless the job has one; its id."""
     known = tx.execute(select(clustering.c.id).where(clustering.c.job_id == values["job_id"])).scalar_one_or_none()
     if known is not None:
         return str(known)
@@ -25,7 +25,7 @@ def create_clustering(tx: Connection, values: Mapping[str, Any], slides: Sequenc
 def renew_clustering(
     tx: Connection, clustering_id: str, values: Mapping[str, Any], slides: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write down anew where a clustering's artifacts lie; whoever has it open sees that it was."""
+    """Note new artifacts of a clustering, and count that, so that those who have it open load it again."""
     change = update(clustering).where(clustering.c.id == clustering_id)
     tx.execute(change.values(**values, renewed_count=clustering.c.renewed_count + 1))
     of_it = clustering_slide.c.clustering_id == clustering_id
@@ -57,12 +57,12 @@ def clustering_slides(tx: Connection, *clustering_ids: str) -> list[Record]:
 
 
 def find_cut(tx: Connection, clustering_id: str, cluster_count: int) -> dict[str, Any] | None:
-    """A cut that was made before."""
+    """The cut, if it was made before."""
     query = select(cut.c.body).where(cut.c.clustering_id == clustering_id, cut.c.cluster_count == cluster_count)
     return tx.execute(query).scalar_one_or_none()
 
 
 def keep_cut(tx: Connection, clustering_id: str, cluster_count: int, body: Mapping[str, Any]) -> None:
-    """Keep a cut; the same cut is the same, whoever kept it first."""
+    """Keep a cut; if it was kept before, that one stays."""
     values = {"clustering_id": clustering_id, "cluster_count": cluster_count, "body": dict(body)}
     insert_if_absent(tx, cut, values)

@@ -25,13 +25,13 @@ COMES_TO_NOTHING = (*ENDED_BADLY, "cancelling")
 
 
 def create_job(tx: Connection, values: Mapping[str, Any], stages: Sequence[str]) -> tuple[Record, bool]:
-    """Add a job, or find the one that already did, does or will do the same; True where it is new."""
+    """Add a job, or find the one with the same parameters that is queued, running or succeeded; True if it is new."""
     same = select(job).where(job.c.params_digest == values["params_digest"], job.c.state.not_in(COMES_TO_NOTHING))
     job_id = new_id()
     zero = {"kept_tile_count": 0, "failed_tile_count": 0}
     asked_at = now()
     fixed = {"state": "queued", "attempt": 1, "created_at": asked_at, "queued_at": asked_at, **zero}
-    # Inserted before it is looked for: of those who ask at once one makes it, and the others find it.
+    # Inserted before the search, so that of several equal requests at once one adds the job and the others find it.
     while not insert_if_absent(tx, job, {"id": job_id, **fixed, **values}):
         known = first(tx, same)
         if known is not None:
@@ -63,7 +63,7 @@ def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | No
 
 
 def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
-    """The jobs that a cohort is to be of; none of them is deleted before the transaction ends."""
+    """The jobs of a new cohort; none of them can be deleted before the transaction ends."""
     rows = [by_id(tx, job, job_id, lock=True) for job_id in sorted(job_ids)]
     if any(row["deleting_since"] is not None for row in rows):
         raise Conflict("One of the jobs is being deleted.")
@@ -72,7 +72,7 @@ def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
 
 
 def unfinished_jobs(tx: Connection) -> list[Record]:
-    """Jobs that someone has to carry on with, oldest first, and who has them."""
+    """Jobs that have not ended, oldest first, with the conductors that have them."""
     columns = (job.c.id, job.c.attempt, job.c.state, job.c.conductor, job.c.generation, job.c.beat)
     return every(tx, select(*columns).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id))
 
@@ -93,34 +93,34 @@ def start_job(tx: Connection, job_id: str) -> Record | None:
 
 
 def note_job(tx: Connection, job_id: str, /, **values: object) -> None:
-    """Write down what became known about a job that is under way."""
+    """Note something about a running job."""
     tx.execute(update(job).where(job.c.id == job_id).values(**values))
     announce(tx, "job", job_id)
 
 
 def finish_job(tx: Connection, job_id: str, state: str, /, **values: object) -> Record | None:
-    """The job, ended: one that is to be cancelled is cancelled. None where it had ended already and stays as it is."""
+    """End a job, in the state "cancelled" if it was to be cancelled; None if it had ended already."""
     before = by_id(tx, job, job_id, lock=True)["state"]
     if before not in UNFINISHED:
         return None
-    # Another job may have been started in its place by now.
+    # A cancelled job stays cancelled whatever its run came to: another job may have taken its place.
     ended: dict[str, object] = {"state": "cancelled"} if before == "cancelling" else {"state": state, **values}
     fixed = {"stage": None, "waiting_for": None, "finished_at": now()}
     tx.execute(update(job).where(job.c.id == job_id).values(**fixed, **ended))
-    # Pixels are for who works on them; those of a job that succeeded are gone by now.
+    # Pixels serve only the running job; a job that succeeded has deleted its own already.
     objects.release(tx, job_id, stage="pixels")
     announce(tx, "job", job_id)
     return get_job(tx, job_id)
 
 
 def note_crash(tx: Connection, job_id: str) -> int:
-    """Count an end that nobody foresaw; how many there were in this attempt."""
+    """Count an unforeseen end of a run; how many there were in this attempt."""
     change = update(job).where(job.c.id == job_id).values(crash_count=job.c.crash_count + 1)
     return int(tx.execute(change.returning(job.c.crash_count)).scalar_one())
 
 
 def ask_to_cancel(tx: Connection, job_id: str) -> Record:
-    """Have a job stopped; a conductor sees the state and stops at once, also while it waits for a shard."""
+    """Ask for a job to be cancelled; its conductor sees the state and stops at once, even during a call."""
     row = get_job(tx, job_id)
     if row["state"] not in UNFINISHED:
         raise Conflict(f"The job has ended already: it is {row['state']}.", job_id=job_id)
@@ -130,7 +130,7 @@ def ask_to_cancel(tx: Connection, job_id: str) -> Record:
 
 
 def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) -> Record:
-    """Queue a job once more that ended in one of these states; it carries on from what it made."""
+    """Queue a job again that ended in one of these states; it continues from what it made."""
     row = by_id(tx, job, job_id, lock=True)
     if row["deleting_since"] is not None:
         raise Conflict("The job is being deleted.", job_id=job_id)
@@ -164,7 +164,7 @@ def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) 
 
 
 def _cut_again(tx: Connection, job_id: str) -> None:
-    """What was cut and not embedded is to be cut once more: its pixels went when the attempt ended."""
+    """Queue shards again that were cut and not embedded: their pixels were deleted when the attempt ended."""
     embedded = select(shard.c.number).where(shard.c.job_id == job_id, shard.c.stage == "embed", shard.c.state == "done")
     lost = update(shard).where(shard.c.job_id == job_id, shard.c.stage == "cut", shard.c.state == "done")
     count = tx.execute(lost.where(shard.c.number.not_in(embedded)).values(state="queued", attempt_count=0)).rowcount
@@ -173,7 +173,7 @@ def _cut_again(tx: Connection, job_id: str) -> None:
 
 
 def set_files(tx: Connection, job_id: str, files: Sequence[Mapping[str, Any]]) -> None:
-    """Write down which files a job left, in place of those of an attempt before."""
+    """Note which files a job left, in place of those of an earlier attempt."""
     tx.execute(delete(job_file).where(job_file.c.job_id == job_id))
     if files:
         tx.execute(insert(job_file), [{"job_id": job_id, **file} for file in files])

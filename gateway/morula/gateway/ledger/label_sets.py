@@ -11,11 +11,11 @@ from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, par
 from morula.gateway.ledger.tables import label_class, label_set
 
 NOT_A_CELL = 250
-"""Number of the class that every set has: what the segmenter took for a cell and is none."""
+"""Number of the class that every set has, for objects that the segmenter wrongly found."""
 
 LAST_NUMBER = NOT_A_CELL - 1
 COLOURS = ("#d55e00", "#0072b2", "#a98600", "#6b6b6b", "#3d8b37", "#b0479a", "#00a0c6", "#8c564b", "#7a5cc7", "#c0392b")
-"""Seen on stained tissue and told apart by colour-blind people; the page's own accent is not among them."""
+"""Colours that show on stained tissue and that colour-blind people can distinguish; none is the page's accent."""
 DEFAULT_CLASSES = ("Tumour", "Lymphocyte", "Stroma", "Other")
 
 
@@ -41,7 +41,7 @@ def list_label_sets(tx: Connection, project_id: str, wanted: Slice) -> Part:
 
 
 def default_label_set(tx: Connection, project_id: str) -> str:
-    """The label set of who names none."""
+    """The label set for requests that name none."""
     return str(list_label_sets(tx, project_id, Slice(1)).rows[0]["id"])
 
 

@@ -24,7 +24,7 @@ def list_shards(tx: Connection, job_id: str) -> list[Record]:
 
 
 def add_shards(tx: Connection, job_id: str, name: str, count: int) -> None:
-    """Write down a stage's first `count` units of work; those that are there stay as they are, also later ones."""
+    """Add a stage's first `count` units of work, as far as they are not there yet; others stay as they are."""
     known = tx.execute(
         select(func.count()).select_from(shard).where(shard.c.job_id == job_id, shard.c.stage == name)
     ).scalar_one()
@@ -35,19 +35,19 @@ def add_shards(tx: Connection, job_id: str, name: str, count: int) -> None:
 
 
 def set_progress(tx: Connection, job_id: str, name: str, done_count: int, total_count: int) -> None:
-    """How far a stage is that reports its progress itself."""
+    """Note the progress of a stage that reports it itself."""
     tx.execute(_stage(job_id, name).values(done_count=done_count, total_count=total_count))
     announce(tx, "job", job_id)
 
 
 def start_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """A call is made: it spends an attempt."""
+    """Note that a call begins, which counts as an attempt."""
     count = shard.c.attempt_count + 1
     tx.execute(_undone(job_id, name, number).values(state="running", attempt_count=count, started_at=now()))
 
 
 def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """The service was busy or away: the unit waits again and the attempt is given back."""
+    """Note that the service was busy or away: the unit waits again, and the attempt does not count."""
     tx.execute(
         _undone(job_id, name, number).values(
             state="queued", attempt_count=shard.c.attempt_count - 1, busy_count=shard.c.busy_count + 1
@@ -59,9 +59,9 @@ def requeue_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
 def finish_shard(
     tx: Connection, job_id: str, name: str, number: int, result: Mapping[str, Any], *, written: bool
 ) -> None:
-    """A unit is done, made by a call or found in the store; doing it twice counts it once.
+    """Note that a unit is done, made by a call or found in the store; noted twice, it counts once.
 
-    What is found after an attempt was made by that attempt, whose answer was lost with the conductor.
+    What is found after an attempt counts as made by it: the attempt's answer was lost with its conductor.
     """
     done = _undone(job_id, name, number)
     unheard = case((and_(shard.c.attempt_count > 0, shard.c.write_count == 0), 1), else_=0)
@@ -81,12 +81,12 @@ def finish_shard(
 
 
 def fail_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """A unit ended badly."""
+    """Note that a unit failed."""
     tx.execute(_undone(job_id, name, number).values(state="failed", finished_at=now()))
 
 
 def reopen_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
-    """What a unit had made is gone or damaged: it is no longer done."""
+    """Note that a unit is no longer done, because what it made is missing or damaged."""
     this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
     change = update(shard).where(*this, shard.c.state == "done").values(state="queued", attempt_count=0)
     if tx.execute(change).rowcount:
@@ -105,6 +105,6 @@ def _stage(job_id: str, name: str) -> Any:
 
 
 def _undone(job_id: str, name: str, number: int) -> Any:
-    """What is done stays so, though a job that is taken up again may ask about it once more."""
+    """An update of the unit unless it is done; what is done stays so, though a restarted job may begin it again."""
     this = (shard.c.job_id == job_id, shard.c.stage == name, shard.c.number == number)
     return update(shard).where(*this, shard.c.state != "done")

@@ -16,7 +16,7 @@ from morula.gateway.ledger.tables import job, slide, slide_file
 def create_slide(
     tx: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]], upload_id: str | None = None
 ) -> Record:
-    """Add a slide with its files, which become its own where they were an upload's."""
+    """Add a slide with its files; objects of its upload are kept for the slide from now on."""
     slide_id = new_id()
     tx.execute(insert(slide).values(id=slide_id, created_at=now(), **values))
     tx.execute(insert(slide_file), [{"slide_id": slide_id, **file} for file in files])
@@ -32,7 +32,7 @@ def get_slide(tx: Connection, slide_id: str) -> Record:
 
 
 def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> Record:
-    """Write down what is stated about a slide; its scale only while no job rests on another."""
+    """Note what is stated about a slide. The scale cannot change if a job has used another one."""
     row = get_slide(tx, slide_id)
     changed = {name: value for name, value in values.items() if value != row[name]}
     if "mpp" in changed:
@@ -46,7 +46,7 @@ def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> 
 
 def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
     params: Iterable[Record] = tx.execute(select(job.c.params).where(job.c.slide_id == slide_id)).scalars()
-    other = next((one["slide_mpp"] for one in params if one["slide_mpp"] != mpp), None)
+    other = next((used["slide_mpp"] for used in params if used["slide_mpp"] != mpp), None)
     if other is not None:
         raise Conflict(
             f"A job of this slide used {other} microns per pixel, so that the slide keeps its scale: "
@@ -56,7 +56,7 @@ def _check_scale(tx: Connection, slide_id: str, mpp: float) -> None:
 
 
 def hold_slide(tx: Connection, slide_id: str) -> Record:
-    """The slide with this id, which is not deleted before the transaction ends."""
+    """The slide with this id, which cannot be deleted before the transaction ends."""
     row = by_id(tx, slide, slide_id, lock=True)
     if row["deleting_since"] is not None:
         raise Conflict("The slide is being deleted.", slide_id=slide_id)
@@ -88,10 +88,10 @@ def slide_files(tx: Connection, slide_id: str) -> list[Record]:
 
 
 def object_in_use(tx: Connection, key: str) -> bool:
-    """Whether a slide consists of this object."""
+    """Whether this object is a file of a slide."""
     return tx.execute(select(slide_file.c.slide_id).where(slide_file.c.key == key).limit(1)).first() is not None
 
 
 def move_file(tx: Connection, slide_id: str, name: str, key: str) -> None:
-    """A file of a slide lies elsewhere from now on."""
+    """Note another key for a file of a slide."""
     tx.execute(update(slide_file).where(slide_file.c.slide_id == slide_id, slide_file.c.name == name).values(key=key))

@@ -25,7 +25,7 @@ from morula.v1.clusterer_pb2 import ClusterCellsRequest, ClusterCellsResult, Clu
 
 @dataclass(frozen=True)
 class Member:
-    """A slide of a clustering, as its own job left it."""
+    """A slide of a clustering, with the result of its own job."""
 
     slide_id: str
     job_id: str
@@ -34,8 +34,7 @@ class Member:
 
 
 def cluster_request(project: str, params: Params, members: Sequence[Json]) -> ClusterCellsRequest:
-    """What to ask for, of slides as they were settled. Their shards are named in lists in the store: a message has no
-    room for those of a cohort."""
+    """The request to cluster settled slides. Lists in the store name their shards, which are too many for a message."""
     settled = [from_json(member, SettledSlide) for member in members]
     inputs = [key for slide in settled for key in (slide.index.key, _vectors_digest(slide))]
     scope = settled[0].slide_digest if len(settled) == 1 else digest([slide.index.key for slide in settled])
@@ -48,7 +47,7 @@ def cluster_request(project: str, params: Params, members: Sequence[Json]) -> Cl
 
 
 async def cluster(tools: Tools, job_id: str, project: str, params: Params, members: Sequence[Member]) -> Json:
-    """The clustering of these slides' cells, rows slide after slide."""
+    """Have the cells of these slides clustered; the rows of one slide follow those of another."""
     runner = UnitRunner(tools.ledger, tools.store, job_id)
     request = cluster_request(project, params, [member.settled for member in members])
     keys = {name: getattr(request.keys, f"{name}_key") for name in CLUSTERING_ARTIFACTS}
@@ -121,7 +120,7 @@ def publish(
 
 
 def _is_as_published(tx: Connection, clustering_id: str, values: Json, rows: Sequence[Json]) -> bool:
-    """False where the same cells and clusters are written down otherwise: by another version of Morula, say."""
+    """Whether all artifacts are as published; False if only their bytes differ. Raises if cells or clusters differ."""
     known, slides = clusterings.get_clustering(tx, clustering_id), clusterings.clustering_slides(tx, clustering_id)
     if _bound_to(known, slides) != _bound_to(values, rows):
         raise FailedPrecondition(
@@ -135,7 +134,7 @@ def _is_as_published(tx: Connection, clustering_id: str, values: Json, rows: Seq
 
 
 def _bound_to(values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[object]:
-    """What people's words are bound to: cells by their rows, and clusters by their nodes. For good."""
+    """What labels refer to and what must therefore never change: cells by row, clusters by node."""
     clustering = from_json(values["artifacts"], Clustering)
     settled = [from_json(row["settled"], SettledSlide) for row in rows]
     cells = [(row["slide_id"], slide.cell_count, slide.index.sha256) for row, slide in zip(rows, settled, strict=True)]

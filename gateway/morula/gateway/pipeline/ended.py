@@ -1,7 +1,7 @@
-"""What is told of a job that has ended: a line in the log, its numbers, and its trace.
+"""Notes that a job has ended: a line in the log, metrics, and its trace.
 
-The trace is drawn from the ledger, which knows when each unit of work was done, whoever did it and however often
-conductors were killed meanwhile. Calls to services hang below units whose spans have their ids from their names.
+The trace is drawn from the ledger, which knows when each unit of work was done, even if conductors were killed
+meanwhile. Ids of spans follow from the names of job, stage and unit, so that calls to services find their parent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,17 +29,17 @@ COUNTS = ("tile_count", "kept_tile_count", "failed_tile_count", "cell_count", "t
 
 
 def job_span(job: Record) -> SpanContext:
-    """The span of this attempt of a job: below the request that made it, or below none where that was not traced."""
+    """The span of this attempt of a job, below the request that made the job if that was traced."""
     return tracing.named(_above(job) or tracing.root(job["id"]), f"{job['id']}/{job['attempt']}")
 
 
 def unit_span(stage: str, number: int) -> SpanContext:
-    """The span of a unit of the job whose span is the current one."""
+    """The span of a unit of work; the current span is the job's."""
     return tracing.named(tracing.named(tracing.current(), stage), str(number))
 
 
 async def tell_of_end(ledger: Transactions, job: Record) -> None:
-    """Tell of a job that has ended just now."""
+    """Log a job that has just ended, count it, and draw its trace."""
     duration_s = job["finished_at"] - job["queued_at"]
     DURATIONS.labels(job["kind"], job["state"], job["verdict"] or "none").observe(duration_s)
     with tracing.inside(job_span(job)):
@@ -62,18 +62,18 @@ async def tell_of_end(ledger: Transactions, job: Record) -> None:
 
 
 def _spans(job: Record, units: Sequence[Record]) -> list[Drawn]:
-    """The job, below it each stage, below that each unit on which something was done in this attempt."""
+    """Spans of the job, its stages, and their units that were begun in this attempt."""
     span = job_span(job)
     facts = {"kind": job["kind"], "state": job["state"], "attempt": job["attempt"], "generation": job["generation"]}
     about = {"morula.job_id": job["id"]} | {f"morula.{name}": value for name, value in facts.items()}
     drawn = [Drawn("job", span, _above(job), job["queued_at"], job["finished_at"], about, _reason(job))]
-    # Of the first attempt are all that were begun, whatever the clocks of two machines say.
+    # All units belong to the first attempt, even if the clocks of two machines differ.
     since = job["queued_at"] if job["attempt"] > 1 else 0.0
     begun = [unit for unit in units if unit["started_at"] is not None and unit["started_at"] >= since]
     for stage, rows in groupby(begun, key=lambda unit: str(unit["stage"])):
         above = tracing.named(span, stage)
         below = [_piece_span(job, row, above) for row in rows]
-        began_s, ended_s = min(one.began_s for one in below), max(one.ended_s for one in below)
+        began_s, ended_s = min(unit.began_s for unit in below), max(unit.ended_s for unit in below)
         drawn += [Drawn(stage, above, span, began_s, ended_s), *below]
     return drawn
 

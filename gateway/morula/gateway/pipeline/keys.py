@@ -1,4 +1,4 @@
-"""Where each artifact of a job lies. A key is a digest of all that determines the artifact, so all are known before."""
+"""Keys of a job's artifacts. A key is a digest of what determines the artifact, so all keys are known beforehand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from morula.v1.clusterer_pb2 import ClusteringKeys, ClusterParams
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard of the plan; with `regions`, what of it is cut once more with the second halo."""
+    """A shard of the plan; with `regions`, those of its regions that are cut again with the second halo."""
 
     number: int
-    """Of its units of work: second cuts are counted on after the plan's shards."""
+    """Number of its units of work; second cuts are numbered after the plan's shards."""
     index: int
-    """In the plan."""
+    """Number of the shard in the plan."""
     regions: tuple[int, ...] = ()
 
     @property
@@ -25,7 +25,7 @@ class Shard:
 
 
 def second_cuts(truncated_regions: Sequence[Sequence[int]]) -> list[Shard]:
-    """What of each of the plan's shards is cut again."""
+    """The second cuts, from the truncated regions of each of the plan's shards."""
     again = [(index, tuple(regions)) for index, regions in enumerate(truncated_regions) if regions]
     return [Shard(number, *each) for number, each in enumerate(again, len(truncated_regions))]
 
@@ -59,7 +59,7 @@ class SlideKeys:
         )
 
     def _selection(self) -> dict[str, Any]:
-        """What decides which tiles are candidates; the gate and the seed only where a sample is drawn."""
+        """Parameters that decide which tiles are candidates; gate and seed are among them only if a sample is drawn."""
         sample = {
             "sample_tile_count": self.params.sample_tile_count,
             "gate": self.params.tile_gate,
@@ -72,15 +72,15 @@ class SlideKeys:
         return self._of_plan("tiles", "parquet", shard)
 
     def pixels(self, shard: Shard) -> str:
-        """What determines the shard's pixels, whose they may be."""
+        """A key of all that determines the shard's pixels, whichever job cuts them."""
         if shard.regions:
-            # Which regions is what the table of cells says, and what lies under a key never changes.
+            # The key of the cells implies which regions: the table of cells names them and never changes.
             inputs, params = [self.cells(shard.first_cut)], {"halo_px": self.params.second_halo_px}
             return artifact_key(self.project, self.slide_digest, "pixels", "arrow", inputs=inputs, params=params)
         return self._of_plan("pixels", "arrow", shard)
 
     def own_pixels(self, job_id: str, shard: Shard) -> str:
-        """Where a job's pixels of the shard lie: it alone writes, reads and deletes them."""
+        """The key of a job's own pixels of the shard: this job alone writes, reads and deletes them."""
         folder, _, name = self.pixels(shard).rpartition("/")
         return f"{folder}/{job_id}-{name}"
 
@@ -102,7 +102,7 @@ class SlideKeys:
         return self._of_cells("morphology", "parquet", shard)
 
     def shard_list(self, shards: Sequence[Shard], sha256: str) -> str:
-        """Its bytes name those of the shards, so that its key holds their digest."""
+        """The key of the list of shards. It contains the list's digest, because the list names digests of artifacts."""
         inputs = [self.cells(shard) for shard in shards]
         params = {"vectors": self.vectors_digest(shards), "sha256": sha256}
         return artifact_key(self.project, self.slide_digest, "shards", "binpb", inputs=inputs, params=params)
@@ -138,8 +138,8 @@ def clustering_keys(
     project: str, scope: str, inputs: Sequence[str], params: ClusterParams, embedder: tuple[str, str]
 ) -> ClusteringKeys:
     """Keys of a clustering; inputs are the indexes and vectors of its slides, scope is a slide or a cohort."""
-    # Zero means the default, so that a parameter that is new changes no key where nobody chose it. The seed is no less
-    # a seed for being zero.
+    # Zero means the default and is left out, so that a new parameter changes no key unless it is chosen. The seed is
+    # always there, because zero is a seed, too.
     chosen = {"seed": params.seed} | {field.name: value for field, value in params.ListFields()}
 
     def key(stage: str, ext: str) -> str:

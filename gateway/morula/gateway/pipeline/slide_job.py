@@ -1,4 +1,4 @@
-"""The calls that turn a slide into settled cells, each made once; `conductor` strings them together."""
+"""The calls that turn a slide into settled cells, each made once; `run.py` makes them in order."""
 
 import asyncio
 import hashlib
@@ -47,7 +47,7 @@ class Tools:
     workers: Workers
     store: Store
     scratch: Path | None
-    """Where files lie until they are in the store."""
+    """Folder of files until they are in the store."""
 
 
 class SlideJob:
@@ -64,7 +64,7 @@ class SlideJob:
         self._runner = UnitRunner(tools.ledger, tools.store, job_id)
 
     async def plan(self) -> Json:
-        """Find tissue and lay the grid; the plan's numbers as JSON."""
+        """Find tissue and place the grid; the plan's numbers as JSON."""
         await self._runner.add("plan", 1)
         params = self.params
         grid = TileGrid(
@@ -93,7 +93,7 @@ class SlideJob:
         return plan
 
     async def add_shards(self, count: int) -> None:
-        """Write down that there are so many shards."""
+        """Note that there are so many shards."""
         for stage in ("cut", "segment", "embed"):
             await self._runner.add(stage, count)
 
@@ -103,7 +103,7 @@ class SlideJob:
             try:
                 if not await self._runner.exists(await unit(shard)):
                     return False
-            except ArtifactMissing:  # what the unit is made of is not there either
+            except ArtifactMissing:  # an input of the unit is missing, too
                 return False
         return True
 
@@ -123,7 +123,7 @@ class SlideJob:
         return WorkUnit("embed", shard.number, [self.keys.vectors(shard), self.keys.morphology(shard)], made_of)
 
     async def cut(self, plan: Mapping[str, Any], shard: Shard, *, pixels_needed: bool) -> Json:
-        """Decode the shard's tiles, judge them, keep the pixels; or some regions' once more, as they were judged."""
+        """Decode the shard's tiles, judge them and keep their pixels; for a second cut, decode some regions again."""
         tiles_key, pixels_key = self.keys.tiles(shard), self._pixels(shard)
 
         def find(refs: Refs) -> CutShardResponse:
@@ -148,7 +148,7 @@ class SlideJob:
         return await self._runner.make(unit, find, call, _tile_counts)
 
     async def measure(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> float:
-        """Diameter of the slide's objects, by its middle shard, where the model measures it; 0 is the model's own."""
+        """Diameter of the slide's objects, measured in its middle shard; 0 if the model does not measure it."""
         if not self.params.measures_objects:
             return 0.0
         sample = shards[len(shards) // 2]
@@ -208,13 +208,13 @@ class SlideJob:
             )
             await self._workers.embed_cells(request)
 
-        # Nothing of the answer is needed, so that what lies there is not read.
+        # Nothing of the answer is needed, so artifacts that are there are not read.
         done = await self._runner.make(await self._embed_unit(shard), lambda _found: None, call, lambda _answer: {})
         await self._runner.reach(lambda: self._store.delete(self._pixels(shard)))
         return done
 
     async def count_tiles(self, cut: Sequence[Mapping[str, Any]], max_failed_share: float) -> None:
-        """Add up what the shards say of their tiles; too many that could not be read fail the job."""
+        """Add up the shards' counts of tiles; the job fails if too many tiles could not be read."""
         kept, failed = (sum(shard[name] for shard in cut) for name in ("kept", "failed"))
         read = sum(shard["kept"] + shard["rejected"] + shard["failed"] for shard in cut)
         counts = {"kept_tile_count": kept, "failed_tile_count": failed}
@@ -230,7 +230,7 @@ class SlideJob:
         vectors = await self._runner.refs([self.keys.vectors(shard) for shard in shards])
         morphology = await self._runner.refs([self.keys.morphology(shard) for shard in shards])
         columns = zip(cells, vectors, morphology, strict=True)
-        listed = [ShardCells(cells=one, vectors=two, morphology=three) for one, two, three in columns]
+        listed = [ShardCells(cells=c, vectors=v, morphology=m) for c, v, m in columns]
         shard_list = await self._keep_list(shards, listed)
 
         async def call() -> SettleCellsResult:
@@ -262,7 +262,7 @@ class SlideJob:
         return settled
 
     async def _keep_list(self, shards: Sequence[Shard], listed: Sequence[ShardCells]) -> ObjectRef:
-        """The artifact that names all shards' artifacts; one whose bytes are not as its key says is written anew."""
+        """Write the artifact that names all shards' artifacts; wrong bytes under its key are replaced."""
         content = write_shard_list(listed)
         sha256 = hashlib.sha256(content).hexdigest()
         key = self.keys.shard_list(shards, sha256)
