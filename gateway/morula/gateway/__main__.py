@@ -29,7 +29,7 @@ STOP_S = 5
 
 
 class Server(uvicorn.Server):
-    """Stops without waiting for listeners: streams of events never end by themselves."""
+    """A server that stops without waiting for streams of events, which never end by themselves."""
 
     def __init__(self, app: FastAPI, settings: GatewaySettings) -> None:
         super().__init__(
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Let listeners go, who connect again elsewhere, then finish what is in flight."""
+        """End the streams of events, whose clients connect again elsewhere, then finish other requests."""
         await self._app.state.components.listeners.close()
         await super().shutdown(sockets)
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def clear(settings: GatewaySettings, *, delete: bool, alone: bool) -> None:
-    """Find what nothing names."""
+    """Find objects that no row names, and delete them if asked to."""
     ledger = Ledger(settings.database_url.get_secret_value())
     try:
         with ledger.reading() as tx:

@@ -46,7 +46,7 @@ ROUTERS = (health, slides, jobs, events, clusterings, label_sets, labellings, ex
 def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
     """The application. `connect` opens the channels to the services on the loop that the application runs on."""
     app = bare_app(lambda app: _live(app, settings, ledger, connect, store))
-    # The last is outermost.
+    # The one that is added last is the outermost.
     app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
     app.add_middleware(Access)
     problems.install(app)
@@ -112,7 +112,7 @@ async def _live(
         await closing.enter_async_context(side_task("listeners", listeners.run))
         closing.push_async_callback(listeners.close)
         await closing.enter_async_context(Conductor(settings, ledger, pipeline))
-        # Ends before the conductor, whose engine lends the loop its threads.
+        # Ends before the conductor, because the engine's threads serve the loop.
         await closing.enter_async_context(side_task("caretaker", caretaker.run))
         yield
 

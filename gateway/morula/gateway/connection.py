@@ -1,6 +1,6 @@
-"""One connection of a client: it has so long to say what it wants, and what is no HTTP is answered with a problem, too.
+"""A connection of a client: limits the time for a request's header, and answers invalid HTTP with a problem, too.
 
-The server below waits for a header for ever, and lets as many wait as there are files to open.
+The server below it would wait for a header for ever, and admit as many connections as the process can open files.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ CONNECTION_LIMIT = 1000
 
 
 class Connection(H11Protocol):
-    """Ends itself where no whole header comes in time, and at once where there are too many."""
+    """Closes itself if a header does not arrive in time, and at once if there are too many connections."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

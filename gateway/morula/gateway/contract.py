@@ -1,7 +1,7 @@
-"""The API's own description tells the truth: every status that an operation may answer, and in which form.
+"""Completes the API's description with every status that an operation may answer, and in which form.
 
-Failures come from the table of errors, by what an operation is: where it lies, what it takes, whether it changes
-anything. What is not JSON says so where it is declared, with `served` and `created`.
+Failures come from the table of errors; which ones an operation has follows from its path, its parameters and its
+method. Operations whose answer is not JSON declare that with `served` and `created`.
 """
 
 from collections import defaultdict
@@ -65,7 +65,7 @@ _RANGE = {"Content-Range": _header("Which bytes, and of how many.")}
 
 
 def served(*media_types: str) -> Responses:
-    """Answers of what is bytes and never changes: whole, a range, or nothing where the client has it."""
+    """Answers of immutable bytes: whole, a range, or nothing if the client has them."""
     content = {media_type: {} if media_type == "application/json" else _BYTES for media_type in media_types}
     return {
         200: {"content": content, "headers": _IMMUTABLE},
@@ -76,13 +76,13 @@ def served(*media_types: str) -> Responses:
 
 
 def exported(media_type: str) -> Responses:
-    """Answers of a file that is made anew for each request."""
+    """Answers of a file that is made for each request."""
     headers = {"Content-Disposition": _header("The name to save it under.")}
     return {200: {"content": {media_type: _BYTES}, "headers": headers}}
 
 
 def created(status: int, model: type | None = None) -> Responses:
-    """Answers of a request that makes something; with a model, the same again is what is there, and a 200."""
+    """Answers of a request that makes something; with a model, 200 and what is there answer a repeated request."""
     made: Responses = {status: {"headers": _LOCATION}}
     there: Responses = {200: {"model": model, "description": "It was there already.", "headers": _LOCATION}}
     return made | (there if model is not None else {})
@@ -138,7 +138,7 @@ def _failure(status: int, meanings: list[str]) -> dict[str, Any]:
 
 
 def _meanings(errors: Iterable[type[MorulaError]]) -> Mapping[int, list[str]]:
-    """What a status may mean, by reason."""
+    """The meanings of each status, by reason."""
     meanings: dict[int, list[str]] = defaultdict(list)
     for error in errors:
         meanings[error.http_status].append(f"`{error.reason}`: {error().title}")

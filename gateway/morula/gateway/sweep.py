@@ -23,47 +23,47 @@ GRACE_S = 24 * 3600.0
 
 @dataclass
 class Stock:
-    """What lies in the store of one project."""
+    """The objects of one project in the store."""
 
     used: list[Seen] = field(default_factory=list)
     doomed: list[Seen] = field(default_factory=list)
     orphans: list[Seen] = field(default_factory=list)
     """Named by no row and older than the grace."""
     young: list[Seen] = field(default_factory=list)
-    """Named by no row, but perhaps soon to be."""
+    """Named by no row, but so new that a row may follow."""
 
 
 def take_stock(ledger: Ledger, store: Store, project: str, grace_s: float = GRACE_S) -> Stock:
     """Look at every object of the project."""
-    # Rows after objects: what is claimed before it is written is then never taken for an orphan.
+    # Rows are read after the objects: an object is claimed before it is written, so a new one is no orphan.
     seen = list(store.survey(f"{project}/"))
     before = time.time() - grace_s
     with ledger.reading() as tx:
         used: set[str] = set(tx.execute(union(select(object_use.c.key), select(slide_file.c.key))).scalars())
         doomed: set[str] = set(tx.execute(select(doomed_object.c.key)).scalars())
     stock = Stock()
-    for one in seen:
-        unnamed = stock.orphans if one.modified_at < before else stock.young
-        (stock.used if one.key in used else stock.doomed if one.key in doomed else unnamed).append(one)
+    for each in seen:
+        unnamed = stock.orphans if each.modified_at < before else stock.young
+        (stock.used if each.key in used else stock.doomed if each.key in doomed else unnamed).append(each)
     return stock
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What nothing names, and how much of it was deleted."""
+    """Objects that no row names, and how many of them were deleted."""
 
     orphans: Sequence[Seen]
     deleted_count: int
 
     def __str__(self) -> str:
-        size_bytes = sum(one.size_bytes for one in self.orphans)
+        size_bytes = sum(orphan.size_bytes for orphan in self.orphans)
         return f"{len(self.orphans)} objects that nothing names, {size_bytes:,} bytes; {self.deleted_count} deleted"
 
 
 def sweep(
     ledger: Ledger, store: Store, project: str, grace_s: float = GRACE_S, *, delete: bool = False, alone: bool = False
 ) -> Swept:
-    """Find what nothing names, and delete it where asked to; gateways may be at work meanwhile."""
+    """Find objects that no row names, and delete them if `delete`; gateways may run meanwhile."""
     with ledger.reading() as tx:
         mark = own_store.mark_of(tx, project)
     others = own_store.others(store, mark)
@@ -80,14 +80,14 @@ def sweep(
 
 
 def delete_orphans(ledger: Ledger, store: Store, orphans: Sequence[Seen]) -> int:
-    """Delete these unless somebody claimed them meanwhile; how many went."""
+    """Delete these unless somebody has claimed them meanwhile; how many were deleted."""
 
     async def bury() -> int:
         burial = Burial(ledger, store)
         deleted = 0
-        for one in orphans:
-            await ledger.write(objects.doom, [one.key])
-            deleted += await burial.bury(one.key)
+        for orphan in orphans:
+            await ledger.write(objects.doom, [orphan.key])
+            deleted += await burial.bury(orphan.key)
         return deleted
 
     return asyncio.run(bury())

@@ -39,14 +39,14 @@ function belongsToControl(name: string, target: EventTarget | null): boolean {
   return name.startsWith("Arrow") && target.matches("input[type=range]");
 }
 
-/** The screen itself: where keys act when no control is meant. */
+/** The screen itself, for keys that are meant for no control. */
 export function returnToPage(): void {
   document.querySelector("main")?.focus({ preventScroll: true });
 }
 
 const CONTROLS = "button, a, summary, input[type=checkbox], input[type=range]";
 
-/** A control that was clicked gives the focus back, so that the next key acts on what is looked at. Who came by Tab stays. */
+/** A clicked control gives the focus back, so that the next key acts on the screen. Focus by Tab stays. */
 export function releaseClicked(): void {
   window.addEventListener("click", (event) => {
     const clicked = document.activeElement;
@@ -54,7 +54,7 @@ export function releaseClicked(): void {
   });
 }
 
-/** A key that is held says nothing twice: the page under it may be another one by then. Keys that move go on. */
+/** A held key names nothing twice, because the next page may be there by then. Keys that move repeat. */
 function isHeld(event: KeyboardEvent, name: string): boolean {
   const says = name.length === 1 || name === "Enter" || name === "Ctrl+z" || name.startsWith("Shift+");
   return event.repeat && says && !["+", "-", "="].includes(name);

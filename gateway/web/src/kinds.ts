@@ -1,21 +1,20 @@
-// The kinds of words, and which of them speak of the same: what a word on its way is compared with when others have
-// spoken since.
+// The kinds of label events: what each is about, so that an unsent one can be compared with events that others sent.
 import { count, countOf } from "./format";
 import type { LabelEvent, StoredEvent } from "./types";
 
 type BodyOf<K extends LabelEvent["kind"]> = Extract<LabelEvent, { kind: K }>["body"];
 
 interface Rule<B> {
-  /** Cells and clusters that it is about. */
+  /** Names of the cells and clusters that it is about. */
   about: (body: B, events: readonly StoredEvent[]) => string[];
   /** What it is about, for a person. */
   words: (body: B) => string;
-  /** To what was seen of a page, to the newest event that was known, or to nothing: then it is sent once more where
-   * others spoke of other things meanwhile. */
+  /** What must not have changed when it arrives: the page's cells, or anything; with "nothing" it is sent again if
+   * others named other things meanwhile. */
   bound: "page" | "newest" | "nothing";
 }
 
-/** The compiler says which kind is missing. */
+/** The compiler reports a kind without a row. */
 const RULES: { [K in LabelEvent["kind"]]: Rule<BodyOf<K>> } = {
   page_named: {
     about: ({ cells }) => cells.map((cell) => `cell ${cell.row}`),
@@ -58,7 +57,7 @@ export function boundTo(word: LabelEvent): Rule<never>["bound"] {
   return RULES[word.kind].bound;
 }
 
-/** The gateway's event is this very word: all that the word says is in it. */
+/** Whether the gateway's event is this word: it has all that the word has. */
 export function isSame(event: StoredEvent, word: LabelEvent): boolean {
   return event.kind === word.kind && holds(event.body, word.body);
 }

@@ -8,7 +8,7 @@ import type { LabelEvent, Labelling, Problem, StoredEvent } from "./types";
 export interface Word {
   id: string;
   event: LabelEvent;
-  /** Last event that was known when it was said; of a page, when its cells were seen. */
+  /** The newest event that was known when the word was given; for a page, when its cells were shown. */
   expected_seq: number;
   /** It was sent before without an answer: the gateway may have it. */
   tried: boolean;
@@ -64,7 +64,7 @@ export class Outbox {
     });
   }
 
-  /** Words of a window that is gone come before this one's own; whether they were sent nobody knows. */
+  /** Takes over words of a closed window, before this window's own; they may have been sent already. */
   adopt(kept: readonly KeptWord[]): void {
     const refused = kept.flatMap(({ problem, ...word }) => (problem ? [{ word, problem }] : []));
     const words = kept.filter((one) => !one.problem).map((word) => ({ ...word, tried: true }));
@@ -78,13 +78,13 @@ export class Outbox {
     this.keep(this.words.value);
   }
 
-  /** Sends at once what waits for its next attempt; until that has failed nothing is in its way. */
+  /** Sends at once instead of waiting for the next attempt. */
   tryNow(): void {
     this.away.value = null;
     this.wake();
   }
 
-  /** Resolves when nothing is on its way: everything was answered, or the gateway is away. */
+  /** Resolves when no word is on its way: all were answered, or the gateway is away. */
   still(): Promise<void> {
     return new Promise((resolve) => {
       const stop = effect(() => {
@@ -134,7 +134,7 @@ export class Outbox {
     }
   }
 
-  /** Null: others spoke of other things meanwhile, and it is sent once more. */
+  /** Null if the word has to be sent again, because others named other things meanwhile. */
   private async outcomeOf(word: Word): Promise<Outcome | null> {
     try {
       return { labelling: await this.post.say(this.labelling, word.event, word.expected_seq) };
@@ -168,7 +168,7 @@ export class Outbox {
     this.answered.delete(word.id);
   }
 
-  /** What was said behind the word that has just arrived knew of it. */
+  /** Words given after the one that has just arrived knew of it: their expected event is now that one. */
   private after(seq: number, left: readonly Word[]): readonly Word[] {
     this.own.add(seq);
     return left.map((one) => (one.expected_seq === seq - 1 ? { ...one, expected_seq: seq } : one));

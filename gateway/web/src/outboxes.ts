@@ -35,7 +35,7 @@ export const unsent = computed(() => {
   };
 });
 
-/** Calls `then` whenever the last word of this window has arrived. Answers how to stop that. */
+/** Calls `then` whenever the last word of this window has arrived. Returns a function that stops that. */
 export function newlySent(then: () => void): () => void {
   let before = 0;
   return effect(() => {
@@ -56,12 +56,12 @@ export function tryNow(): void {
   for (const box of open.value.values()) box.tryNow();
 }
 
-/** A window that lives holds the lock of its name, and its words are its own. */
+/** A living window holds the lock of its name, so that no other takes over its words. */
 void hold(WINDOW, () => new Promise<void>(() => undefined));
 
 const PATIENCE_MS = 300;
 
-/** Resolves when what earlier windows left is taken over; one that lives still is not waited for. */
+/** Resolves when the words of closed windows are taken over; it does not wait for windows that are open. */
 export const takenOver: Promise<unknown> = Promise.all(
   keysBelow(UNSENT).map((place) => {
     const [, labelling = "", window = ""] = place.split("/");

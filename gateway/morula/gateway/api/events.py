@@ -55,7 +55,7 @@ async def follow_job(
         try:
             seq, job = await here.ledger.read(_look, job_id)
         except NotFound:
-            return  # Deleted: who asks for it again is told so.
+            return  # It was deleted; a new request is answered by 404.
         yield _told(seq, job)
         if job.state not in jobs.UNFINISHED:
             return
@@ -87,5 +87,5 @@ async def _subject(here: Components, kind: str, subject_id: str) -> object:
 def _number(last_event_id: str | None) -> int | None:
     if last_event_id is None:
         return None
-    # Who names what no event is called has heard something, and nobody knows what.
+    # An unknown id is treated like a pruned one: the client may have missed changes.
     return int(last_event_id) if _EVENT_ID.fullmatch(last_event_id) else NO_EVENT

@@ -1,4 +1,4 @@
-"""What people take away: the labels of every cell, in every format that there is."""
+"""Exports of labels: the label of every cell, in every format."""
 
 import asyncio
 import tempfile
@@ -32,7 +32,9 @@ def _of_slide(wanted: Format[LabelledSlide]) -> Callable[..., Awaitable[Response
     async def export(labelling_id: str, here: Here, slide_id: str | None = None) -> Response:
         labelled = await _labelled(here, labelling_id)
         slide = labelled.view.slide(slide_id)
-        await asyncio.to_thread(lambda: slide.outlines)  # Gone or damaged is told before the first byte goes out.
+        await asyncio.to_thread(
+            lambda: slide.outlines
+        )  # Raises before the first byte is sent if they are missing or damaged.
         return await _send(wanted, LabelledSlide(**vars(labelled), slide=slide), here.settings.scratch)
 
     return export

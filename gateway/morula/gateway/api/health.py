@@ -19,7 +19,7 @@ from morula.gateway.schemas import JobState, Readiness
 router = APIRouter(tags=["health"])
 
 JOB_STATES = get_args(JobState)
-# Whoever asks whether we are ready asks again soon, and waits less than other people.
+# A readiness probe is repeated soon and has a short timeout of its own.
 PROBE_S = 2.0
 
 

@@ -1,4 +1,4 @@
-"""Labellings: what was said, what it comes to, and the next page."""
+"""Labellings: their events, their state, and the next page."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -112,13 +112,13 @@ async def append_event(labelling_id: str, body: NewEvent, here: Here) -> State:
 
 
 def append_checked(tx: Connection, snapshot: Snapshot, event: AnyKind) -> int:
-    """Append an event where it still fits what was said; else nothing is written."""
+    """Append an event if it is still valid after all events before it; else raise, and nothing is written."""
     labelling_id = snapshot.row["id"]
     seq = labels.append_event(tx, labelling_id, event.actor, event.kind, event.body.model_dump(), event.expected_seq)
-    # After the append, whose lock keeps others from speaking of the same at the same time. They wait for it, so only
-    # what was said since the snapshot is read here.
+    # Checked after the append, whose lock makes other writers wait. To keep that short, only events since the snapshot
+    # are read here.
     since = labels.list_events(tx, labelling_id, snapshot.labels.seq)
-    before = [*snapshot.events, *(one for one in since if one.seq < seq)]
+    before = [*snapshot.events, *(earlier for earlier in since if earlier.seq < seq)]
     if isinstance(event, Undone):
         check_undo(before, event.body.seq)
     elif isinstance(event, PageNamed):
@@ -127,7 +127,7 @@ def append_checked(tx: Connection, snapshot: Snapshot, event: AnyKind) -> int:
 
 
 async def _check(here: Components, snapshot: Snapshot, event: AnyKind) -> None:
-    """Refuses what names a row, class or node that there is not."""
+    """Refuse an event that names a row, class or node that does not exist."""
     view = await here.views.get(snapshot.row["clustering_id"])
     label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
     numbers = {one.number for one in label_set.classes}
@@ -147,7 +147,7 @@ def _unknown(body: dict[str, Any], view: ClusteringView, numbers: set[int]) -> s
 
 
 def _called(name: str, body: Any) -> Iterator[Any]:
-    """What a body, of whatever kind, has under this name, however deep."""
+    """All values under this name in a body of any kind, at any depth."""
     if isinstance(body, dict):
         if name in body:
             yield body[name]

@@ -31,7 +31,7 @@ THUMBNAIL_LIMIT_PX = 2048
 
 _FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
 _FORM = SlideFields.model_json_schema()
-# Both are read by hand: a form as it comes in, and a reference once that is what it turns out to be.
+# FastAPI parses neither body: a form is read as it comes in, and a reference after the content type is known.
 SLIDE_BODIES = {
     "requestBody": {
         "required": True,

@@ -1,4 +1,4 @@
-"""Work that is worth nothing to anybody but the one who asked for it, and who may have gone."""
+"""Cancels work for a request when its client has gone."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def while_waited(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives; it is cancelled, and with it the calls that it makes, when the connection is closed."""
+    """The result of the work; when the client closes the connection, the work and its calls are cancelled."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_closed(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
-"""What each cell is called in the end: what a person said about it, else what spreads, else nothing.
+"""The label of each cell: the class that a person gave it, else what spreads to it, else none.
 
-The page applies the same order; both are held to the cases of `tests/fixtures/effective_labels.json`.
+The page applies the same order; both are tested by the cases of `tests/fixtures/effective_labels.json`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def spread_classes(
     spread: Spread,
     model_classes: npt.NDArray[np.uint8] | None,
 ) -> npt.NDArray[np.uint8]:
-    """Class of each row by what spreads: 0 in no named cluster, NOT_SURE where the model is not."""
+    """Class of each row by what spreads: 0 outside named clusters, NOT_SURE where the model is not sure."""
     if spread == "model" and model_classes is not None:
         return model_classes
     classes = np.zeros(len(leaf), np.uint8)
@@ -44,9 +44,9 @@ def spread_classes(
 def effective(
     spread: Spread, spread_class: npt.NDArray[np.uint8], marks: Mapping[int, int], odd: Mapping[int, int]
 ) -> Effective:
-    """A mark, else what spreads, else none. Overrides are marks too: the last word on a cell.
+    """A mark, else what spreads, else none. Overrides are marks, too.
 
-    An odd cell was seen not to be of the class that its page was named with: that class does not spread to it.
+    The class with which a page was named does not spread to an odd cell of that page.
     """
     classes = spread_class.copy()
     spreads = {"none": 0, "model": SOURCES.index("model"), "clusters": SOURCES.index("cluster")}[spread]

@@ -1,4 +1,4 @@
-"""Pages: which cells to show next, what they have in common, and where they lie."""
+"""Pages: which cells to show next, how they differ from the others, and where they are."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Paging:
         self._learning = learning
 
     async def next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
-        """The page that is worth most, or the best of one cluster; None where everything was seen."""
+        """The page that is worth most, or the best of one cluster; None if everything was seen."""
         return await self._learning.reading(labelling_id, lambda: self._next_page(labelling_id, node_id, cell_count))
 
     async def _next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
@@ -88,7 +88,7 @@ def _request(snapshot: Snapshot, view: ClusteringView, cut: TreeCut, node_id: in
 
 def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cut: TreeCut) -> Page:
     members = rows_of_place(view, cut, answer.place.node_id, answer.place.leaf)
-    if not len(members):  # Of a page that was named in a cluster of another cut.
+    if not len(members):  # The page was named in a cluster of another cut.
         members = np.array([cell.row for cell in answer.cells], np.int64)
     measured, text = describe(view, members)
     pictures = cell_pictures(view, [cell.row for cell in answer.cells])
@@ -115,20 +115,20 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
 
 
 def rows_of_place(view: ClusteringView, cut: TreeCut, node_id: int, leaf: int) -> Rows:
-    """Rows of a leaf, or of the whole cluster where the place names none."""
+    """Rows of a leaf, or of the whole cluster if the leaf is NOISE_LEAF."""
     if leaf != NOISE_LEAF:
         return view.rows_in([leaf])
     return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node == node_id])
 
 
 def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:
-    """What sets these rows apart, as numbers and as a sentence."""
+    """How these rows differ from all others, as numbers and as a sentence."""
     notable = standings(view.measures, view.distributions, rows)
     return facts(view.distributions, notable), sentence(notable, "slide" if len(view.slides) == 1 else "cohort")
 
 
 def _where(view: ClusteringView, members: Rows, shown_row: int) -> Where:
-    """Where on their slide some of these cells lie, in level-0 px."""
+    """Centroids of some of these cells on their slide, in level-0 px."""
     slide = view.slide_of(shown_row)
     mine = members[(members >= slide.row_start) & (members < slide.row_stop)] - slide.row_start
     chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), POINT_LIMIT)).astype(np.int64)]

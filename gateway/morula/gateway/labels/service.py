@@ -1,4 +1,4 @@
-"""Labellings as people see them: what was said, what it comes to for every cell, and which page is worth looking at."""
+"""The state of labellings as the API shows it, and the effective label of every cell."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Labelling:
         self.learning = learning
 
     async def state(self, labelling_id: str) -> State:
-        """The labelling as it is now; where the labeller is behind it says so and is caught up."""
+        """The labelling as it is now. If the labeller is behind, the state shows that, and catching up begins."""
         return await self.learning.reading(labelling_id, lambda: self._state(labelling_id))
 
     async def _state(self, labelling_id: str) -> State:
@@ -54,7 +54,7 @@ class Labelling:
         return snapshot, view, await asyncio.to_thread(self._effective, view, snapshot, cut.node_of_leaf)
 
     async def shown_cut(self, labelling_id: str) -> Cut:
-        """The cut that the labelling is looked at with, and the names of its clusters."""
+        """The cut that the labelling is shown with, and the names of its clusters."""
         snapshot = await self.learning.snapshot(labelling_id)
         view = await self._views.get(snapshot.row["clustering_id"])
         cut = await self.learning.cut(view, snapshot.row["cluster_count"])
@@ -83,7 +83,7 @@ def _names(learnt: Learnt) -> dict[int, int]:
 
 
 def label_set_answer(row: Record, classes: Sequence[Record]) -> LabelSet:
-    """The set with those of these classes that are its own."""
+    """The set with its own classes out of these."""
     mine = [_class(one) for one in classes if one["label_set_id"] == row["id"]]
     return LabelSet(id=row["id"], name=row["name"], classes=mine)
 

@@ -11,7 +11,7 @@ ODD = 0
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """One thing that a person said."""
+    """One event of a labelling, as it is stored."""
 
     seq: int
     kind: str
@@ -22,20 +22,20 @@ class LabelEvent:
 
 @dataclass(frozen=True)
 class Word:
-    """The last word on a cell: its class's number, ODD, or None for "not sure"."""
+    """The latest naming of a cell: its class's number, ODD, or None for "not sure"."""
 
     class_number: int | None
     page: int
-    """Number of the page it was said on, from 1; 0 for a cell set by itself."""
+    """Number of its page, from 1; 0 for a cell set by itself."""
     page_class: int | None = None
-    """What the page was named, or None where it was put off or the cell was set by itself."""
+    """Class of its page; None if the page was put off or the cell was set by itself."""
     shown_class: int | None = None
     """The pre-label that the person saw with it."""
 
 
 @dataclass(frozen=True)
 class SeenPage:
-    """A page that was named or put off, however often."""
+    """A page that was named or put off, once or more often."""
 
     number: int
     node_id: int
@@ -44,26 +44,26 @@ class SeenPage:
 
 @dataclass
 class Labels:
-    """What all events together say."""
+    """The state after all events."""
 
     seq: int = 0
     words: dict[int, Word] = field(default_factory=dict)
     seen_rows: set[int] = field(default_factory=set)
     names: dict[int, int] = field(default_factory=dict)
     pages: dict[int, SeenPage] = field(default_factory=dict)
-    """Each page so far by its first cell, pages that were put off among them: named again it is the same page."""
+    """Each page by its first cell, also pages that were put off: a page that is named again is the same page."""
     last: LabelEvent | None = None
-    """The newest event that still counts: what an undo would take back."""
+    """The newest event that counts: the one that an undo would take back."""
 
     @property
     def marks(self) -> dict[int, int]:
-        """Class of each cell that a person gave one, NOT_SURE where the person was not sure."""
+        """Class of each cell that a person named; NOT_SURE if the person was not sure."""
         numbers = {row: word.class_number for row, word in self.words.items() if word.class_number != ODD}
         return {row: NOT_SURE if number is None else number for row, number in numbers.items()}
 
     @property
     def odd(self) -> dict[int, int]:
-        """The class that each odd cell is not of: the one that its page was named with."""
+        """For each odd cell, the class of its page, of which it is not."""
         return {
             row: word.page_class for row, word in self.words.items() if word.class_number == ODD and word.page_class
         }

@@ -91,13 +91,13 @@ job = Table(
     Column("verdict", Text),
     Column("stage", Text),
     Column("attempt", Integer, nullable=False),
-    # Who runs the job, how often it was taken up so far, and a count that grows while it is really run.
+    # The conductor that runs the job, how often it was taken up, and a count that grows while it is run.
     Column("conductor", Text),
     Column("generation", Integer, nullable=False, server_default="0"),
     Column("beat", BigInteger, nullable=False, server_default="0"),
-    # Times that this attempt ended in a way that nobody foresaw.
+    # Unforeseen ends of runs in this attempt.
     Column("crash_count", Integer, nullable=False, server_default="0"),
-    # What the job waits for that is away.
+    # What is away that the job waits for.
     Column("waiting_for", Text),
     Column("cell_count", BigInteger),
     Column("truncated_cell_count", BigInteger),
@@ -109,7 +109,7 @@ job = Table(
     Column("labelling_id", String(36)),
     Column("result_digest", String(64)),
     Column("error", JSON),
-    # Span of the request that made the job (W3C traceparent): whatever is done for the job is of the same trace.
+    # Span of the request that made the job (W3C traceparent): all work for the job belongs to the same trace.
     Column("traceparent", String(55)),
     Column("created_at", Double, nullable=False),
     # When this attempt was asked for.
@@ -119,7 +119,7 @@ job = Table(
     # Since when it is to be deleted, once it has ended.
     Column("deleting_since", Double),
     Index("ix_job_params_digest", "params_digest"),
-    # Of the same jobs at most one does or will come to something.
+    # Of jobs with equal parameters at most one is queued, running or succeeded.
     Index("uq_job_same", "params_digest", unique=True, sqlite_where=SAME_JOB, postgresql_where=SAME_JOB),
     Index("ix_job_state", "state"),
     Index("ix_job_slide_id", "slide_id"),
@@ -145,7 +145,7 @@ shard = Table(
     Column("stage", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("state", Text, nullable=False),
-    # Calls that spent an attempt; calls refused as busy, which spend none; calls that made something.
+    # Calls that count as attempts; calls refused as busy, which do not; calls that made something.
     Column("attempt_count", Integer, nullable=False),
     Column("busy_count", Integer, nullable=False),
     Column("write_count", Integer, nullable=False),
@@ -166,16 +166,16 @@ job_file = Table(
     Column("size_bytes", BigInteger, nullable=False),
 )
 
-# What each artifact was when it was made. Keys hold what determines an artifact, not its bytes, which are found out.
+# Digest and size of each artifact when it was made; its key is known before, but not its bytes.
 artifact = Table(
     "artifact",
     metadata,
     Column("key", Text, primary_key=True),
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    # Digest of the bytes that it was made of: what is made of others than there are now is made again.
+    # Digest of its inputs: an artifact whose inputs have changed is made again.
     Column("made_of", String(64), nullable=False),
-    # Whether it was made again and came out otherwise, or nobody knows as what.
+    # Whether it came out differently when it was made again, or may have.
     Column("remade", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
 )
@@ -204,7 +204,7 @@ clustering = Table(
     Column("structure_found", Boolean, nullable=False),
     Column("feature_names", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
-    # Times that its artifacts were written down anew, which stand for the same cells and clusters.
+    # How often its artifacts were replaced by others with the same cells and clusters.
     Column("renewed_count", Integer, nullable=False, server_default="0"),
     UniqueConstraint("job_id"),
 )
@@ -288,7 +288,7 @@ label_layer = Table(
     Column("learned_s", Double, nullable=False),
 )
 
-# Something changed that a listener may want to look at again.
+# Changes for listeners: which subject changed.
 event = Table(
     "event",
     metadata,
@@ -312,7 +312,7 @@ object_use = Table(
     Column("owner_id", String(36), primary_key=True),
     Column("owner_kind", Text, nullable=False),
     Column("since", Double, nullable=False),
-    # Under which generation of its owner, where that is a job, it was claimed last.
+    # The generation under which it was claimed last, if its owner is a job.
     Column("generation", BigInteger, nullable=False, server_default="0"),
     Index("ix_object_use_owner_id", "owner_id"),
     Index("ix_object_use_owner_kind_since", "owner_kind", "since"),
@@ -324,7 +324,7 @@ doomed_object = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("since", Double, nullable=False),
-    # Who is deleting it, and a count that grows as long as they are at it.
+    # Who is deleting it, and a count that grows while they do.
     Column("taker", String(36)),
     Column("beat", BigInteger, nullable=False, server_default="0"),
 )

@@ -14,19 +14,18 @@ from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.tiler_pb2 import TileFilter, TileGate, TileSelection
 
 PIPELINE_REVISION = "2"
-"""Raised where the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
+"""Raised when the order or meaning of the conductor's steps changes; running jobs are then submitted again."""
 
 HALO_PX = 32
-"""Around a region: 2112 px are a hundred crops of Cellpose-SAM, exactly."""
+"""Halo around a region of 2048 px: 2112 px are exactly a hundred crops of Cellpose-SAM."""
 LEAST_HALO_UM = 15.0
-"""Networks are shown objects at one size whatever the scale, and what one says of a cell depends on about so much
-around it; where the halo is narrower, faint cells at seams are lost."""
+"""A network's answer about a cell depends on about so much around it: a narrower halo loses faint cells at seams."""
 WIDE_HALO_PX = 128
-"""Around a region at finer scales: one more crop to a side than with 32 px, and no more than with 48."""
+"""Halo at finer scales: one more crop on each side than with 32 px, as 48 px would need, too."""
 
 SECOND_HALO_PX = 512
-"""Around regions whose first halo cuts cells: one tile, so that what is up to two tiles long reaches no farther from
-the region in which its middle lies. Muscle fibres and fat cells are; a region of 2048 px takes twice the work then."""
+"""Halo around regions whose first halo cuts cells, such as muscle fibres and fat cells. With one tile of halo, cells of
+up to two tiles length are whole in the region of their centroid; the region takes twice the work."""
 
 Stage = Literal["plan", "cut", "segment", "embed", "settle", "cluster", "tables"]
 SLIDE_STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -58,7 +57,7 @@ class Numerics:
 
     dtype: str = "float32"
     thread_count: int = field(default_factory=cpu_count)
-    """As many as this machine has: on one machine, as many as its segmenter has."""
+    """The number of processors, which on one machine is also that of its segmenter."""
 
 
 @dataclass(frozen=True)
@@ -82,22 +81,22 @@ class Params:
     neighbour_count: int = 8
     seed: int = 0
     tile_gate: str = "default"
-    """Which tiles that are read are kept: a name of TileGate."""
+    """The rule that keeps tiles that were read: a name of TileGate."""
     normalize: str = "slide"
-    """Whose percentiles are dark and bright to a network: the slide's, or each image's own."""
+    """Which percentiles normalise a network's input: the slide's, or each image's own."""
     measures_objects: bool = False
     """Whether the segmenter's size model measures the slide's objects first."""
     include_geojson: str = ""
     exclude_geojson: str = ""
     """Polygons at level 0: only tiles in the former, if there are any, and none in the latter."""
     sample_tile_count: int = 0
-    """So many kept tiles, spread over the tissue; 0 is all."""
+    """Number of kept tiles, spread over the tissue; 0 keeps all."""
     origin_x_px: int = 0
     origin_y_px: int = 0
     """The grid's corner at level 0."""
     network_dtype: str = ""
     network_thread_count: int = 0
-    """How the segmenter's network computes; empty and 0 where it has none: nothing else depends on them."""
+    """How the segmenter's network computes; empty and 0 for a segmenter without one, which does not depend on them."""
 
     @property
     def segmenter_ref(self) -> ModelRef:
@@ -123,7 +122,7 @@ class Params:
 
     @property
     def clustering(self) -> ClusterParams:
-        """All that the contract lets the clusterer be told, each from the parameter of the same name."""
+        """The clusterer's parameters, each from the parameter of the same name."""
         return ClusterParams(**{field.name: getattr(self, field.name) for field in ClusterParams.DESCRIPTOR.fields})
 
     def to_json(self) -> dict[str, Any]:
@@ -133,7 +132,7 @@ class Params:
 _DEFAULT: dict[str, Any] = {"segmenter": "watershed", "embedder": "morphology", "mpp": 0.5, "tile_gate": "default"}
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _DEFAULT,
-    # The published system's filter, and its tiles one by one: nothing around them, each with percentiles of its own.
+    # The published system's filter and its single tiles: without halo, each normalised by its own percentiles.
     # Models are those of the default unless a request names others.
     "paper-tiles": {
         **_DEFAULT,
@@ -148,7 +147,7 @@ INCOMPLETE: dict[str, str] = {
     "paper": "The published pipeline is not here: ResNet-50, UMAP and DBSCAN are missing. "
     "What is here of it, its filter and its tiles one by one, is the preset 'paper-tiles'.",
 }
-"""Presets that would run something else under their name, and why they are refused."""
+"""Presets that are refused because something else would run under their name, and why."""
 
 
 def halo_px(mpp: float) -> int:
@@ -204,5 +203,5 @@ def _text(regions: Mapping[str, Any] | None) -> str:
 
 
 def params_digest(kind: str, subject: object, params: Params) -> str:
-    """What makes two jobs the same."""
+    """Digest of the parameters; jobs with the same digest are the same job."""
     return digest({"kind": kind, "subject": subject, "params": params.to_json()})

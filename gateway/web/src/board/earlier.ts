@@ -1,4 +1,4 @@
-// Pages that were named before this window was opened, or in another one: from what the gateway keeps of them.
+// Pages that were named before this window was opened, or in another window, from the gateway's events.
 import type { StoredEvent } from "../types";
 import type { PageNamed } from "./decide";
 

@@ -34,7 +34,7 @@ export interface Turn {
 
 const RESUME_MS = 2000;
 
-/** The page as it was seen: one that was named here was seen with that name. */
+/** The page as the person saw it: with the name that it was given here. */
 function seen(turn: Turn): Page {
   return turn.seq === null ? turn.page : { ...turn.page, seq: turn.seq };
 }
@@ -67,7 +67,7 @@ export class Board {
   private isShown = false;
   private resuming: ReturnType<typeof setTimeout> | undefined;
   private queue: Promise<void> = Promise.resolve();
-  /** Counts what the person wished to see: a page that was asked for earlier does not come in the way. */
+  /** Counts the person's wishes, so that a page asked for earlier does not replace a later one. */
   private wish = 0;
 
   constructor(readonly id: string) {
@@ -75,7 +75,7 @@ export class Board {
     this.drafts = new Drafts(id);
   }
 
-  /** Knows at once what its words have changed. Answers how to stop that. */
+  /** Follows what its words change. Returns a function that stops that. */
   follow(): () => void {
     this.isShown = true;
     const stop = effect(() => {
@@ -93,7 +93,7 @@ export class Board {
   async load(): Promise<void> {
     this.problem.value = null;
     try {
-      // Words first: else the page that comes is the one that they name.
+      // Unsent words first: else the next page would be the one that they name.
       await takenOver;
       this.outbox.tryNow();
       await this.outbox.still();
@@ -142,7 +142,7 @@ export class Board {
     if (!stands) this.resumeLater(problem);
   }
 
-  /** Where the gateway, or somebody behind it, is away only, the board comes by itself. */
+  /** If the gateway or a service is only away, the board loads by itself later. */
   private resumeLater(problem: Problem): void {
     clearTimeout(this.resuming);
     if (this.isShown && isAway(problem)) this.resuming = setTimeout(() => void this.resume(), RESUME_MS);
@@ -283,7 +283,7 @@ export class Board {
     await this.act(() => this.showPage());
   }
 
-  /** What was said stays to be looked at with the arrow keys, with what others said: that is what a new word would change. */
+  /** A refused page stays in reach of the arrow keys, with the labels that others gave: a new word would change those. */
   private async refused(page: Page, choice: Choice): Promise<void> {
     this.change(page, { state: "refused", choice });
     await this.act(async () => {
@@ -319,7 +319,7 @@ export class Board {
     else if (last.kind === "page_named") await this.showPage();
   }
 
-  /** It stands as it was named before; what was open stays. */
+  /** The page has its earlier name again; what was open stays. */
   private restore(undone: Turn, before: Turn): void {
     this.turns.value = this.turns.value.map((turn) => (turn === undone ? before : turn));
     this.focus(this.turns.value.indexOf(before));
@@ -393,7 +393,7 @@ export class Board {
     });
   }
 
-  /** The gateway answers again: what stood still goes on. */
+  /** The gateway answers again: what waited goes on. */
   async resume(): Promise<void> {
     if (this.problem.value) return this.load();
     this.notice.value = null;

@@ -35,7 +35,8 @@ function withPages(boards: Slide["labellings"]): string {
 
 function slideQuestion(slide: Slide, home: Home): Question {
   const own = slide.labellings.filter((board) => board.slide_count === 1);
-  const boards = own.length > 0 ? `Its cells, and ${countOf(own.length, "board")}${withPages(own)}` : "Its cells, if any";
+  const boards =
+    own.length > 0 ? `Its cells, and ${countOf(own.length, "board")}${withPages(own)}` : "Its cells, if any";
   return {
     title: `Delete ${slide.name}?`,
     goes: ["The slide's files, as Morula keeps them.", `${boards}.`, FINAL],

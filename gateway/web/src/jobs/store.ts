@@ -40,7 +40,7 @@ export class Home {
   private uploadCount = 0;
 
   constructor() {
-    // Who closes the window while something is being sent is asked first.
+    // Closing the window during an upload asks first.
     effect(() => {
       const isSending = this.uploads.value.some((one) => !one.problem);
       window.onbeforeunload = isSending ? (event) => event.preventDefault() : null;
@@ -128,7 +128,7 @@ export class Home {
     return this.sendInTurn(upload);
   }
 
-  /** A few at a time: the others wait, and are refused by nobody for being too many. */
+  /** A few at a time; the others wait, so that the gateway refuses none. */
   private async sendInTurn(upload: Upload): Promise<void> {
     while (this.sending.size >= UPLOADS_AT_ONCE) await Promise.race(this.sending);
     if (upload.signal.aborted) return;
