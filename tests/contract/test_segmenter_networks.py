@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import grpc
 import pytest
@@ -11,22 +10,18 @@ import pytest
 from morula.common.compute import Processors, Slot
 from morula.common.folder import FolderStore
 from morula.common.formats import read_cells
-from morula.common.models import FAMILIES, ModelSpec, add_rows
+from morula.common.models import ModelSpec, add_rows
 from morula.common.rpc import from_rpc_error
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.common.weights import WeightsFolder
 from morula.networks.models import Models
 from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
-from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
+from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
+from tests.contract.narrow_unet import FAMILY, GENEROUS, UNET, request_for
 from tests.servers.require import networks
 
 networks()
-
-UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
-FAMILY = next(row for row in FAMILIES if row.name == "cellpose-unet")
-# The network is random: everything is foreground to it, and what its flows lead to one place at the edge is a cell.
-GENEROUS = {"cellprob_threshold": -20.0, "flow_threshold": 0.0, "max_size_fraction": 1.0, "min_area_um2": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -66,23 +61,6 @@ async def stub(
         yield segmenter_pb2_grpc.SegmenterServiceStub(channel)
     slot.close()
     models.close()
-
-
-def put(store: FolderStore, key: str, content: bytes) -> artifact_pb2.ObjectRef:
-    stored = store.put(key, content)
-    return artifact_pb2.ObjectRef(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
-
-
-def request_for(
-    store: FolderStore, shard: FakeShard, model: ModelSpec, key: str, **params: object
-) -> segmenter_pb2.SegmentShardRequest:
-    return segmenter_pb2.SegmentShardRequest(
-        pixels=put(store, key.replace("cells", "pixels"), shard.pixels),
-        tiles=put(store, key.replace("cells", "tiles"), shard.tiles),
-        model=artifact_pb2.ModelRef(name=model.name, revision=model.revision),
-        params=segmenter_pb2.SegmentParams(normalize="image", **params),  # type: ignore[arg-type]
-        cells_key=key,
-    )
 
 
 async def test_a_network_makes_the_same_table_twice(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]

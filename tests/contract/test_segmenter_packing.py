@@ -22,8 +22,8 @@ from morula.common.testing import FakeShard, fake_shard, running, temporary_stor
 from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
 from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
+from tests.contract.narrow_unet import FAMILY, GENEROUS, UNET, request_for
 from tests.contract.rpc_services import SERVING, health
-from tests.contract.test_segmenter_networks import FAMILY, GENEROUS, UNET, request_for
 from tests.servers.require import networks
 
 networks()

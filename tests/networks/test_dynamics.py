@@ -10,15 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from morula.segmenter import dynamics
-from morula.segmenter.dynamics import DynamicsParams, find_instances
 from tests.servers.require import networks
 
 networks()
 import torch  # noqa: E402 - only where it is installed
 from cellpose import dynamics as stock  # noqa: E402
 
-from morula.segmenter import gpu, gpu_dynamics  # noqa: E402
+from morula.segmenter import dynamics, gpu, gpu_dynamics  # noqa: E402
+from morula.segmenter.dynamics import DynamicsParams, find_instances  # noqa: E402
 from tests.networks.comparing import DEVICES, same_cells  # noqa: E402
 
 torch.set_num_threads(1)
