@@ -6,8 +6,14 @@ from typing import get_args
 import pytest
 
 from morula.bench.tile_growth import growth_cases
-from morula.bench.tile_worker import Work, _peak_kib, work
+from morula.bench.tile_worker import PREPARED, Work, _peak_kib, work
 from morula.common.testing import write_slide
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Path:
+    write_slide(tmp_path / "slide.tiff", 700, 600)
+    return tmp_path / "slide.tiff"
 
 
 def off_linear(*cost_s: float) -> tuple[float, bool]:
@@ -25,17 +31,21 @@ def test_growth_is_bounded_on_both_sides_and_a_fixed_cost_is_no_growth() -> None
     assert (fixed.name, fixed.value) == ("fixed", 0.5)
 
 
-def test_workers_share_the_work_and_say_what_was_theirs_of_the_time(tmp_path: Path) -> None:
-    write_slide(tmp_path / "slide.tiff", 700, 600)
-    for what in get_args(Work):
-        taken = work(what, tmp_path / "slide.tiff", 2)
-        assert len(taken) == 2
-        for one in taken:
-            assert 0 < one.own_s <= one.wall_s
-            assert one.cpu_s > 0
-            assert 10 < one.peak_mib < 4096
+def test_workers_share_the_work_and_say_what_was_theirs_of_the_time(slide: Path) -> None:
+    taken = work("cut", slide, 2)
+    assert len(taken) == 2
+    for one in taken:
+        assert 0 < one.own_s <= one.wall_s
+        assert one.cpu_s > 0
+        assert 10 < one.peak_mib < 4096
     with pytest.raises(RuntimeError, match="a worker ended"):
-        work("cut", tmp_path / "nowhere.tiff")
+        work("cut", slide.with_name("nowhere.tiff"))
+
+
+@pytest.mark.parametrize("what", get_args(Work))
+def test_a_worker_does_what_it_prepared(slide: Path, what: Work) -> None:
+    with PREPARED[what](slide, 2, 1) as begin:
+        begin()
 
 
 def test_a_process_knows_its_own_peak() -> None:
