@@ -1,7 +1,7 @@
 """Workers of the tiler's measurement, each a process of its own, that begin together.
 
 `python -m morula.bench.tile_worker slide|cut|decode SLIDE COUNT NUMBER` says when it is ready, begins when it is
-told to, and prints what it took as one line of JSON. `slide` opens, plans and cuts all of it, `cut` only cuts its part
+asked to, and prints what it took as one line of JSON. `slide` opens, plans and cuts all of it, `cut` only cuts its part
 of the shards, `decode` only decodes its part of the JPEG tiles.
 """
 

@@ -35,7 +35,9 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
 @models.command("add")
 def add_model(
     context: typer.Context,
-    family: Annotated[str, typer.Argument(help="A family of networks; a wrong one is told which there are.")],
+    family: Annotated[
+        str, typer.Argument(help="A family of networks; an unknown one is answered with the list of them.")
+    ],
     files: Annotated[list[Path], typer.Argument(help="The file of weights; several make an ensemble.")],
     size: Annotated[Path | None, typer.Option(help="A size model (.safetensors).")] = None,
     name: Annotated[str | None, typer.Option("--as", help="Name of the model.", show_default="the family's")] = None,

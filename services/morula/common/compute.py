@@ -155,7 +155,7 @@ class _Call:
 
         try:
             return partial(self.future.set_result, self._context.run(self._work, checkpoint))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits is told
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the caller that waits gets it
             return partial(self.future.set_exception, error)
 
 

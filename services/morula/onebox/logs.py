@@ -1,6 +1,6 @@
 """The output of a program, kept in a file of limited size and in the one before it.
 
-The program writes into a pipe: what it said before it was killed is still in there, and is read to its end.
+The program writes into a pipe: what it wrote before it was killed is still in the pipe, and is read to its end.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Log:
         except OSError as error:
             if not self._is_lost:
                 self._notify(
-                    f"the log {self.path} cannot be written ({error.strerror}); what is said meanwhile is lost"
+                    f"the log {self.path} cannot be written ({error.strerror}); what is written meanwhile is lost"
                 )
             self._is_lost = True
 

@@ -1,4 +1,4 @@
-"""Where the cells of each tissue lie, before they make room for each other."""
+"""Where the cells of each tissue lie, before they move apart."""
 
 import numpy as np
 from numpy.typing import NDArray

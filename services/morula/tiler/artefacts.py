@@ -151,12 +151,12 @@ def _ratio(layers: Layers, um_per_px: float) -> Layer:
     angles = [math.pi * number / LINE_DIRECTIONS for number in range(LINE_DIRECTIONS)]
     lines = [(_line(angle, um_per_px), _sides(angle, um_per_px)) for angle in angles]
     bounds = np.array((LINE_TISSUE, BESIDE_TISSUE, 3 * (FOLD_DENSITY + DENSITY_ERROR), DENSITY_ERROR), np.float32)
-    room = np.empty((FOLD_BLOCK_PX + 2 * margin, LAYER_COUNT, FOLD_BLOCK_PX + 2 * margin), np.float32)
+    means = np.empty((FOLD_BLOCK_PX + 2 * margin, LAYER_COUNT, FOLD_BLOCK_PX + 2 * margin), np.float32)
     for x, y, wide, tall in blocks(tissue.shape[::-1], FOLD_BLOCK_PX):
         left, top, width, height = cv2.boundingRect((tissue[y : y + tall, x : x + wide] > LINE_TISSUE).view(np.uint8))
         block = np.array(((y + top, x + left), (height, width)))
         for line, sides in lines if height else ():
-            raise_ratio(ratio, layers, block, line, sides, bounds, room)
+            raise_ratio(ratio, layers, block, line, sides, bounds, means)
     return ratio
 
 

@@ -30,7 +30,7 @@ def raise_ratio(
     margin on every side, far enough for the places along a `line` and for those of the lines beside it: `sides` has
     those on its one side, then as many on its other. `bounds` are the least share of tissue of a line, the least of
     those beside it, the least sum of a line's densities, and what is added to each density.
-    `means` is scratch memory for the lines' means, row by row.
+    `means` is memory for the lines' means, row by row.
     """
     (top, left), (height, width) = block[0], block[1]
     reach = int(np.max(np.abs(sides)))
@@ -103,6 +103,6 @@ def _raise_best(
 
 def warm() -> None:
     """Compiles them before somebody waits for it."""
-    best, layers, room = (np.zeros(shape, np.float32) for shape in ((1, 1), (LAYER_COUNT, 1, 1), (1, LAYER_COUNT, 1)))
+    best, layers, means = (np.zeros(shape, np.float32) for shape in ((1, 1), (LAYER_COUNT, 1, 1), (1, LAYER_COUNT, 1)))
     block, here = np.array(((0, 0), (1, 1))), np.zeros((2, 2), np.int64)
-    raise_ratio(best, layers, block, here, here, np.ones(LAYER_COUNT, np.float32), room)
+    raise_ratio(best, layers, block, here, here, np.ones(LAYER_COUNT, np.float32), means)

@@ -70,7 +70,7 @@ def _without_openslide(path: Path, mates: Collection[str], refusal: str) -> Slid
     except MemoryError:
         raise
     except Exception as error:
-        # A damaged TIFF makes tifffile raise anything at all; what OpenSlide said of the file tells more.
+        # A damaged TIFF makes tifffile raise anything at all; the reason that OpenSlide gave tells more.
         detail = f"{path.name} cannot be read as a slide: {refusal}"
         raise SlideUnreadable(detail, name=path.name) from error
 

@@ -163,7 +163,7 @@ MEASURES: dict[int, Callable[[bytes], tuple[int, int] | None]] = {
     **dict.fromkeys((PACKED.JPEG_2000_LOSSY, PACKED.JPEG2000), _jpeg2000_size),
     PACKED.PNG: _png_size,
 }
-# Those whose pieces either say how large they are or are given so much room and no more. WebP's are small by nature.
+# Those whose pieces either say how large they are or are given so much memory and no more. WebP's are small by nature.
 PACKINGS = {*MEASURES, PACKED.NONE, PACKED.LZW, PACKED.ADOBE_DEFLATE, PACKED.DEFLATE, PACKED.PACKBITS, PACKED.LZMA}
 PACKINGS |= {PACKED.ZSTD, PACKED.ZSTD_DEPRECATED, PACKED.WEBP, PACKED.WEBP_DEPRECATED}
 
