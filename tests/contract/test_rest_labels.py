@@ -97,6 +97,16 @@ async def test_one_named_page_labels_no_cell_of_a_cluster_that_nobody_saw(world:
     assert 0 < unseen == state["unlabelled_count"] == world.job["cell_count"] - state["class_counts"][0]["cell_count"]
 
 
+async def test_each_answer_names_its_own_event_also_where_others_speak_meanwhile(world: World) -> None:
+    labelling = await world.labelling()
+    bodies = [{"row": row, "class_number": 1} for row in range(4)]
+    answers = await asyncio.gather(*(say(world, labelling, "cell_set", body) for body in bodies))
+    log = (await world.http.get(f"{labelling}/events")).json()["events"]
+    seq_of = {event["body"]["row"]: event["seq"] for event in log}
+    assert sorted(seq_of.values()) == [1, 2, 3, 4]
+    assert [answer.json()["event_seq"] for answer in answers] == [seq_of[row] for row in range(4)]
+
+
 async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:
     labelling = await world.labelling()
     page = (await world.http.get(f"{labelling}/page?cell_count=9")).json()

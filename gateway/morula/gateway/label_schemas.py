@@ -171,6 +171,13 @@ class State(Answer):
     moved: MovedLabels | None
 
 
+class Said(State):
+    """The labelling after an event: it may hold what others said meanwhile, too."""
+
+    event_seq: int
+    """The number of the event itself; `seq` is that of the newest one."""
+
+
 class Labellings(Listed):
     labellings: list[State]
 

@@ -11,6 +11,7 @@ import type {
   LabelSet,
   Page,
   Problem,
+  Said,
   Slide,
   StoredEvent,
 } from "./types";
@@ -138,11 +139,7 @@ export const api = {
   namedPage: (id: string, seq: number) => get<Page>(`${v1.labelling(id)}/pages/${seq}`),
   say: (id: string, event: LabelEvent, expected_seq: number) =>
     // A page is bound to what was seen of its cells, all others to the newest event that is known here.
-    send<Labelling>(
-      "POST",
-      `${v1.labelling(id)}/events`,
-      boundTo(event) === "page" ? event : { ...event, expected_seq },
-    ),
+    send<Said>("POST", `${v1.labelling(id)}/events`, boundTo(event) === "page" ? event : { ...event, expected_seq }),
   events: (id: string) => all<StoredEvent>(`${v1.labelling(id)}/events`, "events"),
   setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
   cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),

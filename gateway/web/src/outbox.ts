@@ -3,7 +3,7 @@ import { effect, signal } from "@preact/signals";
 import { asProblem, isAway } from "./api";
 import { boundTo, isSame, wasSpokenOf } from "./kinds";
 import { keep, newName } from "./storage";
-import type { LabelEvent, Labelling, Problem, StoredEvent } from "./types";
+import type { LabelEvent, Labelling, Problem, Said, StoredEvent } from "./types";
 
 export interface Word {
   id: string;
@@ -23,12 +23,13 @@ export interface Refusal {
 /** As it is stored: a refused word has its problem, until the person dismisses it. */
 export type KeptWord = Word & { problem?: Problem };
 
-/** What became of a word: the labelling with it, or why it was not taken. */
-export type Outcome = { labelling: Labelling } | Refusal;
+/** What became of a word: the event `seq` and the labelling with it, in which others may have spoken since; or why it
+ * was not taken. */
+export type Outcome = { labelling: Labelling; seq: number } | Refusal;
 
 /** The way to the gateway, and how long to wait before it is tried again. */
 export interface Post {
-  say: (labelling: string, event: LabelEvent, expected_seq: number) => Promise<Labelling>;
+  say: (labelling: string, event: LabelEvent, expected_seq: number) => Promise<Said>;
   events: (labelling: string) => Promise<StoredEvent[]>;
   labelling: (labelling: string) => Promise<Labelling>;
   pause: (attempt: number) => Promise<void>;
@@ -56,7 +57,7 @@ export class Outbox {
   ) {}
 
   say(event: LabelEvent, expected_seq: number): Promise<Outcome> {
-    const word = { id: newName(), event, expected_seq, tried: false };
+    const word = this.knowingOwn({ id: newName(), event, expected_seq, tried: false });
     return new Promise((resolve) => {
       this.answered.set(word.id, resolve);
       this.keep([...this.words.value, word]);
@@ -137,7 +138,8 @@ export class Outbox {
   /** Null if the word has to be sent again, because others named other things meanwhile. */
   private async outcomeOf(word: Word): Promise<Outcome | null> {
     try {
-      return { labelling: await this.post.say(this.labelling, word.event, word.expected_seq) };
+      const labelling = await this.post.say(this.labelling, word.event, word.expected_seq);
+      return { labelling, seq: labelling.event_seq };
     } catch (error) {
       const problem = asProblem(error);
       if (problem.status !== 412) throw error;
@@ -147,11 +149,11 @@ export class Outbox {
 
   private async reconciled(word: Word, problem: Problem): Promise<Outcome | null> {
     const events = await this.post.events(this.labelling);
-    const labelling = await this.post.labelling(this.labelling);
     const since = events.filter((event) => event.seq > word.expected_seq && !this.own.has(event.seq));
-    if (word.tried && since.some((event) => isSame(event, word.event))) return { labelling };
+    const arrived = word.tried && since.find((event) => isSame(event, word.event));
+    if (arrived) return { labelling: await this.post.labelling(this.labelling), seq: arrived.seq };
     if (boundTo(word.event) !== "nothing" || wasSpokenOf(word.event, since, events)) return { word, problem };
-    this.change({ ...word, expected_seq: labelling.seq });
+    this.change({ ...word, expected_seq: events.at(-1)?.seq ?? 0 });
     return null;
   }
 
@@ -163,14 +165,21 @@ export class Outbox {
     const left = this.words.value.filter((one) => one.id !== word.id);
     if ("labelling" in outcome) this.newest.value = outcome.labelling;
     else this.refused.value = [...this.refused.value, outcome];
-    this.keep("labelling" in outcome ? this.after(outcome.labelling.seq, left) : left);
+    this.keep("labelling" in outcome ? this.after(outcome.seq, left) : left);
     this.answered.get(word.id)?.(outcome);
     this.answered.delete(word.id);
   }
 
-  /** Words given after the one that has just arrived knew of it: their expected event is now that one. */
+  /** Words given after the one that has just arrived knew of it. */
   private after(seq: number, left: readonly Word[]): readonly Word[] {
     this.own.add(seq);
-    return left.map((one) => (one.expected_seq === seq - 1 ? { ...one, expected_seq: seq } : one));
+    return left.map((one) => this.knowingOwn(one));
+  }
+
+  /** Whoever gives a word knows of all own words before it, and of what others said only as far as it was shown. */
+  private knowingOwn(word: Word): Word {
+    let { expected_seq } = word;
+    while (this.own.has(expected_seq + 1)) expected_seq += 1;
+    return { ...word, expected_seq };
   }
 }

@@ -401,6 +401,34 @@ export interface Readiness {
   writable: Record<string, boolean>;
 }
 
+/** The labelling after an event: it may hold what others said meanwhile, too. */
+export interface Said {
+  can_undo: boolean;
+  cell_count: number;
+  class_counts: ClassCount[];
+  cluster_count: number;
+  cluster_names: NamedCluster[];
+  clustering_id: string;
+  event_seq: number;
+  held_out: HeldOut | null;
+  id: string;
+  label_set: LabelSet;
+  last_event: LastEvent | null;
+  learned_s: number | null;
+  learned_seq: number;
+  mark_count: number;
+  marks: [number, number][];
+  moved: MovedLabels | null;
+  odd: [number, number][];
+  page_count: number;
+  seen_count: number;
+  seq: number;
+  spread: "none" | "model" | "clusters";
+  sure_count: number;
+  unlabelled_count: number;
+  version: number;
+}
+
 export interface SeenCellBody {
   class_number: number | null;
   row: number;

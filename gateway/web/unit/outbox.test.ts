@@ -2,33 +2,49 @@ import { describe, expect, test } from "vitest";
 import { ProblemError } from "../src/api";
 import { Outbox, type Word } from "../src/outbox";
 import { read } from "../src/storage";
-import type { LabelEvent, Labelling, StoredEvent } from "../src/types";
+import type { LabelEvent, Labelling, Said, StoredEvent } from "../src/types";
 
 const cell = (row: number, class_number = 1): LabelEvent => ({ kind: "cell_set", body: { row, class_number } });
 
-/** A gateway in small: a log, the guard of `expected_seq`, and a line that can break before or after it has written. */
+/** A gateway in small: a log, the guard of `expected_seq`, and a line that can break before or after it has written.
+ * Others may speak after a word was written and before it is answered, and while a log is read. */
 class Gateway {
   readonly log: StoredEvent[] = [];
   line: "up" | "down" | "answers are lost" = "up";
   refusal: number | null = null;
+  private readonly meanwhile: LabelEvent[] = [];
   private readonly pauses: (() => void)[] = [];
 
   readonly post = {
-    say: async (_: string, event: LabelEvent, expected_seq: number): Promise<Labelling> => {
+    say: async (_: string, event: LabelEvent, expected_seq: number): Promise<Said> => {
       if (this.line === "down") throw new TypeError("no line");
       if (this.refusal) throw new ProblemError({ title: "Refused", status: this.refusal });
       if (expected_seq !== this.log.length) throw new ProblemError({ title: "Stale", status: 412 });
-      this.write(event);
+      const event_seq = this.write(event);
+      this.hearOthers();
       if (this.line === "answers are lost") throw new TypeError("no answer");
-      return this.state();
+      return { ...this.state(), event_seq };
     },
-    events: async () => [...this.log],
+    events: async () => {
+      const read = [...this.log];
+      this.hearOthers();
+      return read;
+    },
     labelling: async () => this.state(),
     pause: () => new Promise<void>((resolve) => this.pauses.push(resolve)),
   };
 
-  write(event: LabelEvent): void {
-    this.log.push({ ...event, seq: this.log.length + 1 });
+  write(event: LabelEvent): number {
+    return this.log.push({ ...event, seq: this.log.length + 1 });
+  }
+
+  /** Somebody else says this while the next request is on its way. */
+  othersSay(event: LabelEvent): void {
+    this.meanwhile.push(event);
+  }
+
+  private hearOthers(): void {
+    for (const event of this.meanwhile.splice(0)) this.write(event);
   }
 
   private state(): Labelling {
@@ -85,6 +101,42 @@ describe("the outbox", () => {
     expect(await outbox.say(cell(8), 0)).toMatchObject({ labelling: { seq: 2 } });
     expect(await outbox.say(cell(7), 0)).toMatchObject({ problem: { status: 412 } });
     expect(gateway.bodies()).toEqual([cell(7, 2).body, row(8)]);
+  });
+
+  test.each(["up", "answers are lost"] as const)(
+    "what others say before a word is answered is not taken for it (line: %s)",
+    async (line) => {
+      const gateway = new Gateway();
+      const outbox = opened(gateway);
+      gateway.line = line;
+      gateway.othersSay(cell(7, 2));
+      const outcomes = [1, 7].map((number) => outbox.say(cell(number), 0));
+      await outbox.still();
+      gateway.mend();
+      expect(await Promise.all(outcomes)).toMatchObject([
+        { seq: 1, labelling: { seq: 2 } },
+        { problem: { status: 412 } },
+      ]);
+      expect(gateway.bodies()).toEqual([row(1), cell(7, 2).body]);
+    },
+  );
+
+  test("what others say while the log is read is looked at before the word is said again", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    gateway.write(cell(8));
+    gateway.othersSay(cell(7, 2));
+    expect(await outbox.say(cell(7), 0)).toMatchObject({ problem: { status: 412 } });
+  });
+
+  test("a word given with an older view of the log knows of all own words and of nobody else's", async () => {
+    const gateway = new Gateway();
+    const outbox = opened(gateway);
+    const undo = (seq: number): LabelEvent => ({ kind: "undone", body: { seq } });
+    for (const number of [1, 2]) await outbox.say(cell(number), 0);
+    expect(await outbox.say(undo(2), 0)).toMatchObject({ seq: 3 });
+    gateway.write(cell(7));
+    expect(await outbox.say(undo(1), 0)).toMatchObject({ problem: { status: 412 } });
   });
 
   test("an undo is for the last word that was seen and for no other", async () => {

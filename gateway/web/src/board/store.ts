@@ -277,7 +277,7 @@ export class Board {
     if ("problem" in outcome) return this.refused(turn.page, choice);
     this.drafts.forget(turn.page);
     const before = turn.state === "named" ? turn : undefined;
-    this.change(turn.page, { state: "named", seq: outcome.labelling.seq, choice, before });
+    this.change(turn.page, { state: "named", seq: outcome.seq, choice, before });
     if (wish !== this.wish) return;
     this.isDone.value = true;
     await this.act(() => this.showPage());

@@ -158,7 +158,8 @@ export class SlideScene {
   /** Shown at once and kept until the gateway has it; several in a row need not wait for each other. */
   async setClass(class_number: number | null): Promise<void> {
     const row = this.selected.value;
-    if (row !== null) await this.say({ kind: "cell_set", body: { row, class_number } });
+    // What others said counts as known once it is shown.
+    if (row !== null) await this.say({ kind: "cell_set", body: { row, class_number } }, this.labelling.value?.seq ?? 0);
   }
 
   /** Takes the last word back, when all words before it have arrived. */
@@ -167,7 +168,7 @@ export class SlideScene {
     const labelling = this.newest;
     if (this.outbox?.words.value.length) this.notice.value = { text: "Undo waits until everything said is sent" };
     else if (labelling?.last_event && labelling.can_undo)
-      await this.say({ kind: "undone", body: { seq: labelling.last_event.seq } });
+      await this.say({ kind: "undone", body: { seq: labelling.last_event.seq } }, labelling.seq);
   }
 
   /** Another window said something, or the labeller caught up. */
@@ -186,9 +187,9 @@ export class SlideScene {
     if (part && labelling.seq >= (this.labelling.value?.seq ?? 0)) await this.take(labelling, part);
   }
 
-  private async say(event: LabelEvent): Promise<void> {
+  private async say(event: LabelEvent, expected_seq: number): Promise<void> {
     this.notice.value = null;
-    const outcome = await this.outbox?.say(event, this.newest?.seq ?? 0);
+    const outcome = await this.outbox?.say(event, expected_seq);
     if (!outcome) return;
     if ("labelling" in outcome) return await this.follow(outcome.labelling);
     await this.hear();
