@@ -5,7 +5,7 @@ import type { Cluster, Labelling, Page, Slide } from "../types";
 import { Cells } from "./cells";
 import { type Choice, canAccept, shortSummary, summary, touch } from "./decide";
 import { Facts, Where } from "./facts";
-import type { Turn } from "./store";
+import type { Turn } from "./turn";
 
 const REASONS: Record<Page["reason"], string> = {
   largest_cluster: "the largest cluster not yet seen",

@@ -4,40 +4,13 @@ import { api, asProblem, isAway, titleOf } from "../api";
 import { outboxOf, takenOver } from "../outboxes";
 import type { Clustering, Clusters, Klass, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
-import {
-  accepted,
-  type Choice,
-  canAccept,
-  deferred,
-  type Mark,
-  marksIn,
-  named,
-  ODD,
-  type PageNamed,
-  UNDECIDED,
-} from "./decide";
+import { accepted, type Choice, canAccept, deferred, marksIn, named, ODD, type PageNamed, UNDECIDED } from "./decide";
 import { Drafts } from "./drafts";
 import { newestBeside } from "./earlier";
 import { painted, pictured } from "./shown";
-
-/** A page that was shown: open, said but not yet with the gateway, named by the event `seq`, or not taken. */
-export interface Turn {
-  page: Page;
-  choice: Choice;
-  state: "open" | "unsent" | "named" | "refused";
-  seq: number | null;
-  /** What others said of its cells before it was refused. */
-  others?: ReadonlyMap<number, Mark>;
-  /** The turn as it was named before it was named again: what an undo brings back. */
-  before?: Turn | undefined;
-}
+import { seen, type Turn } from "./turn";
 
 const RESUME_MS = 2000;
-
-/** The page as the person saw it: with the name that it was given here. */
-function seen(turn: Turn): Page {
-  return turn.seq === null ? turn.page : { ...turn.page, seq: turn.seq };
-}
 
 export class Board {
   readonly labelling = signal<Labelling | null>(null);
