@@ -4,7 +4,18 @@ import { api, asProblem, isAway, titleOf } from "../api";
 import { outboxOf, takenOver } from "../outboxes";
 import type { Clustering, Clusters, Klass, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
-import { accepted, type Choice, canAccept, deferred, marksIn, named, ODD, type PageNamed, UNDECIDED } from "./decide";
+import {
+  accepted,
+  type Choice,
+  canAccept,
+  deferred,
+  type Mark,
+  marksIn,
+  named,
+  ODD,
+  type PageNamed,
+  UNDECIDED,
+} from "./decide";
 import { Drafts } from "./drafts";
 import { newestBeside } from "./earlier";
 import { painted, pictured } from "./shown";
