@@ -75,7 +75,7 @@ def _read_row(path: Path) -> ModelSpec:
             raise ValueError(f"this version has no family of networks {stored['family']!r}")
         return _ROW.validate_python({**stored, **{name: getattr(family, name) for name in OF_THE_CODE}})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(f"{path} is no row of the registry: {error}") from error
+        raise ModelUnavailable(f"{path} is not a row of the registry of models: {error}") from error
 
 
 def _renewed(stored: dict[str, Any]) -> dict[str, Any]:

@@ -26,9 +26,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
         reason = str(error).partition("\n")[0][:160]
-        raise ModelUnavailable(f"{path.name} is no file of weights that can be read safely: {reason}") from error
+        raise ModelUnavailable(f"{path.name} cannot be read safely as a file of weights: {reason}") from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ModelUnavailable(f"{path.name} holds other things than tensors by their names")
+        raise ModelUnavailable(f"{path.name} is not a plain file of named tensors")
     return {str(name).removeprefix(_PREFIX): tensor for name, tensor in content.items()}
 
 

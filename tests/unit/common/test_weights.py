@@ -87,5 +87,5 @@ def test_a_row_that_this_version_cannot_mean_is_refused(tmp_path: Path, change: 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"description": 1}'])
 def test_what_is_no_row_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "mine.json").write_text(content)
-    with pytest.raises(ModelUnavailable, match="no row of the registry"):
+    with pytest.raises(ModelUnavailable, match="not a row of the registry"):
         WeightsFolder(tmp_path).rows()

@@ -186,7 +186,7 @@ function Rest({ home }: { home: Home }) {
     <section class="slide-card uploading" role="status" aria-label="Files that were not sent">
       <div class="slide-head">
         <p>
-          <b class="strong">Not sent: {countOf(names.length, "file")} of no slide.</b>{" "}
+          <b class="strong">Not sent: {countOf(names.length, "file")} that no slide needs.</b>{" "}
           <span class="muted">
             {names.slice(0, NAMED_AT_MOST).join(", ")}
             {more > 0 && ` and ${more} more`}

@@ -58,7 +58,7 @@ const WORDS: Record<Job["state"], string> = {
 };
 
 function StateChip({ job }: { job: Job | null }) {
-  if (!job) return <span class="chip none">not looked at</span>;
+  if (!job) return <span class="chip none">not run yet</span>;
   if (job.verdict === "no_tissue") return <span class="chip none">no tissue</span>;
   if (job.verdict === "no_cells") return <span class="chip none">no cells</span>;
   const kind = job.state === "failed" ? "wrong" : job.state === "cancelled" ? "none" : "calm";
