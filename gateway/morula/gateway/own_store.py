@@ -77,7 +77,7 @@ class OwnStore:
         except Exception as error:
             if not passes(error):
                 raise
-            raise Unavailable("The database is away; try again soon.") from error
+            raise Unavailable("The database does not answer; try again soon.") from error
         if sample and not any(map(self._has, sample)):
             raise Unavailable(
                 "The store is not the one that this database's objects lie in: is its disk mounted, is it the right "
