@@ -30,14 +30,20 @@ def file_of(module: str) -> Path | None:
 
 @cache
 def imports(file: Path) -> frozenset[str]:
-    """Modules that a file imports; `from a import b` may mean the module a.b."""
+    """Modules that a file imports when it runs; `from a import b` may mean the module a.b."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not _is_for_types_only(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return frozenset(names)
+
+
+def _is_for_types_only(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def outside_imports(package: str) -> set[str]:
