@@ -43,19 +43,21 @@ class Bucket:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise InvalidArgument(f"{endpoint!r} is not an endpoint: use http://host:port or https://host")
         self._name = name
-        pool = urllib3.PoolManager(
-            maxsize=16,
-            timeout=urllib3.Timeout(connect=5, read=120),
-            retries=urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
-        )
-        self._minio = Minio(
-            parts.netloc,
-            access_key=access_key,
-            secret_key=secret_key,
-            secure=parts.scheme == "https",
-            region=region,
-            http_client=pool,
-        )
+
+        def client(read_s: float, retries: urllib3.Retry | bool) -> Minio:
+            timeout = urllib3.Timeout(connect=5, read=read_s)
+            return Minio(
+                parts.netloc,
+                access_key=access_key,
+                secret_key=secret_key,
+                secure=parts.scheme == "https",
+                region=region,
+                http_client=urllib3.PoolManager(maxsize=16, timeout=timeout, retries=retries),
+            )
+
+        self._minio = client(120, urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)))
+        # A deletion is sent once, soon after its caller was allowed to: a retry could hit what was written since.
+        self._deleter = client(30, retries=False)
         self._boto3 = boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -128,8 +130,9 @@ class Bucket:
                     yield Seen(entry.object_name, entry.size or 0, entry.last_modified.timestamp())
 
     def delete(self, key: str) -> None:
+        """Asks once; Unavailable where nobody knows whether it was heard."""
         with _answers(key):
-            self._minio.remove_object(self._name, key)
+            self._deleter.remove_object(self._name, key)
 
 
 @contextmanager
