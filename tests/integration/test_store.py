@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import boto3
 import pytest
@@ -27,7 +27,7 @@ from morula.common.errors import (
     Unavailable,
 )
 from morula.common.folder import FolderStore
-from morula.common.store import Store, Stored, open_store
+from morula.common.store import Store, Stored, open_store, put_exactly
 from tests.servers.ceph import S3Server
 from tests.servers.require import free_ports
 
@@ -200,6 +200,27 @@ def test_put_large_takes_more_than_one_part(store: Store, monkeypatch: pytest.Mo
     content = os.urandom(12 << 20)
     assert store.put_large(KEY, io.BytesIO(content)) == Stored(KEY, sha256(content), len(content))
     assert store.get(KEY, sha256(content)) == content
+
+
+class Cut(io.FileIO):
+    """A file that somebody cuts short; in a bucket it is hashed by then."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        os.truncate(self.name, 1 << 20)
+        return super().read(size) or b""
+
+
+class Shrinking(PosixPath):
+    def open(self, *_args: object, **_options: object) -> Cut:  # type: ignore[override] # it is opened to be read
+        return Cut(self)
+
+
+def test_a_file_that_shrinks_while_it_is_stored_has_changed(store: Store, tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    (tmp_path / "slide.svs").write_bytes(content)
+    with pytest.raises(ArtifactChanged):
+        put_exactly(store, KEY, Shrinking(tmp_path / "slide.svs"), sha256(content))
+    assert store.stat(KEY) is None
 
 
 def test_an_artifact_has_a_limit_in_a_bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,7 @@ from typing import BinaryIO, cast
 
 from morula.common.bucket import SHA256, Bucket
 from morula.common.cache import DEFAULT_CACHE_BYTES, FileCache
-from morula.common.errors import (
-    ArtifactMissing,
-    TooLarge,
-    Unavailable,
-)
+from morula.common.errors import ArtifactChanged, ArtifactMissing, TooLarge, Unavailable
 from morula.common.hashing import sha256_of
 from morula.common.keys import validate_key
 from morula.common.store import (
@@ -71,7 +67,12 @@ class S3Store:
             self.verify(key, existing.sha256)
             return existing
         with _spooled(source) as (stream, sha256, size_bytes):
-            self._bucket.put(key, stream, sha256, size_bytes)
+            try:
+                self._bucket.put(key, stream, sha256, size_bytes)
+            except OSError as error:
+                if stream.seek(0, io.SEEK_END) == size_bytes:
+                    raise
+                raise ArtifactChanged(f"the file for {key} changed while it was read", key=key) from error
         return Stored(key, sha256, size_bytes, created=True)
 
     def get(self, key: str, sha256: str | None = None) -> bytes:
