@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,14 @@ from sqlalchemy import Connection, select, text
 
 from morula.common.errors import Busy, NotFound, Unavailable
 from morula.common.folder import FolderStore
+from morula.common.store import Stored
 from morula.gateway import burial
 from morula.gateway.burial import Burial, Deserted
 from morula.gateway.ledger import artifacts, holds, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project, migrate
 from morula.gateway.ledger.tables import object_use
+from morula.gateway.pipeline.units import UnitRunner, WorkUnit
 from tests.servers.rows import add_job
 
 LATER = time.time() + 3600.0
@@ -264,6 +268,53 @@ async def test_what_is_damaged_is_dropped_though_it_is_used_unless_it_was_made_a
     with ledger.writing() as tx:
         assert artifacts.find_made(tx, [KEY])[KEY]["sha256"] == stored.sha256, "what it was is known"
         keep(tx, "b", KEY)
+
+
+async def test_what_was_made_of_other_bytes_is_dropped_unless_it_was_made_anew(
+    ledger: Ledger, folder_store: FolderStore
+) -> None:
+    stored = folder_store.put(KEY, b"cells")
+    undertaker = Burial(ledger, folder_store)
+    with ledger.writing() as tx:
+        keep(tx, "a", KEY)
+        artifacts.note_made(tx, [artifacts.Made(KEY, stored.sha256, stored.size_bytes, "plan")])
+    await undertaker.drop_damaged(KEY, made_of="plan")
+    assert folder_store.stat(KEY)
+    await undertaker.drop_damaged(KEY, made_of="another plan")
+    assert folder_store.stat(KEY) is None
+
+
+class Mended(FolderStore):
+    """A folder in which another job makes an object anew as soon as one looks at it."""
+
+    def __init__(self, root: Path, ledger: Ledger, anew: artifacts.Made) -> None:
+        super().__init__(root)
+        self._ledger, self._anew = ledger, anew
+
+    def stat(self, key: str) -> Stored | None:
+        stored = super().stat(key)
+        if stored is not None and stored.sha256 != self._anew.sha256:
+            self.delete(key)
+            self.put(key, b"made anew")
+            with self._ledger.writing() as tx:
+                artifacts.note_made(tx, [self._anew])
+        return stored
+
+
+async def test_a_job_leaves_what_another_one_has_mended_since_it_looked(ledger: Ledger, tmp_path: Path) -> None:
+    unit = WorkUnit("cells", 1, [KEY])
+    anew = artifacts.Made(KEY, hashlib.sha256(b"made anew").hexdigest(), 9, unit.made_of)
+    store = Mended(tmp_path / "objects", ledger, anew)
+    store.put(KEY, b"made of another plan")
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, default_project(tx))
+        hold = holds.take_up(tx, job_id, 0, "conductor")
+        artifacts.note_made(tx, [replace(anew, made_of="another plan")])
+    assert hold is not None
+    runner = UnitRunner(holds.HeldLedger(ledger, hold), store, job_id)
+    await runner.claim([KEY])
+    assert not await runner.exists(unit)
+    assert await runner.exists(unit), "it is as the other job made it"
 
 
 def test_nothing_is_kept_for_who_is_gone(ledger: Ledger) -> None:

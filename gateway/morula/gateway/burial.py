@@ -14,9 +14,10 @@ from morula.common.errors import ArtifactChanged, ArtifactMissing, MorulaError, 
 from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway.beats import Beats
-from morula.gateway.ledger import objects
+from morula.gateway.ledger import artifacts, objects
 from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.ids import new_id
+from morula.gateway.ledger.records import Record
 
 BEAT_S = 2.0
 LOST_S = 20.0
@@ -48,21 +49,24 @@ class Burial:
 
     async def drop(self, key: str) -> None:
         """Delete an artifact that is wrong although it is used, so that it is made again."""
-        await self._drop(key, lambda _made, lease: self._store.delete(key, lease.check))
+        await self._drop(key, lambda _known, lease: self._store.delete(key, lease.check))
 
-    async def drop_damaged(self, key: str, sha256: str = "") -> None:
-        """Drop an artifact unless it has the digest in the ledger, or `sha256` if the ledger has none."""
+    async def drop_damaged(self, key: str, sha256: str = "", *, made_of: str | None = None) -> None:
+        """Drop an artifact unless it has the digest in the ledger, or `sha256` if the ledger has none, and was made of
+        `made_of` if that is named: another job may have mended it by now."""
 
-        def drop(made: str, lease: "Lease") -> None:
-            if self._is_damaged(key, made or sha256):
+        def drop(known: Record | None, lease: "Lease") -> None:
+            made = known["sha256"] if known else artifacts.UNKNOWN
+            is_of_others = known is not None and made_of not in (None, known["made_of"])
+            if is_of_others or self._is_damaged(key, made or sha256):
                 self._store.delete(key, lease.check)
 
         await self._drop(key, drop)
 
-    async def _drop(self, key: str, work: Callable[[str, "Lease"], None]) -> None:
+    async def _drop(self, key: str, work: Callable[[Record | None, "Lease"], None]) -> None:
         lease = Lease()
-        made = await self._ledger.write(objects.take_used, key, self._name)
-        error = await self._end(key, lease, lambda: work(made, lease))
+        known = await self._ledger.write(objects.take_used, key, self._name)
+        error = await self._end(key, lease, lambda: work(known, lease))
         if error is not None:
             raise error
 

@@ -198,6 +198,7 @@ class Learning:
 
     async def _learnt(self, request: LearnLabelsRequest) -> LearnLabelsResponse:
         """The labeller's answer. Layers in the store that are wrong are deleted first, so that it learns them again."""
+        burial = Burial(self._ledger, self._store)
         for _ in _keys(request):
             try:
                 answer = await self._workers.learn_labels(request)
@@ -206,20 +207,19 @@ class Learning:
                 key = error.metadata.get("key", "")
                 if key not in _keys(request):
                     raise
-                await self._give_way(key, str(error))
+                log.warning("artifact gives way", key=key, detail=str(error))
+                # What has the right digest and cannot be read goes anyway.
+                await (burial.drop(key) if isinstance(error, ArtifactInvalid) else burial.drop_damaged(key))
         else:
             return await self._workers.learn_labels(request)
         layers = _made(request, answer)
         known = await self._ledger.read(artifacts.find_made, [made.key for made in layers])
-        wrong = {made.key: what_is_wrong(made, known.get(made.key), made.made_of) for made in layers}
-        for key, why in wrong.items():
+        wrong = [(made, what_is_wrong(made, known.get(made.key), made.made_of)) for made in layers]
+        for made, why in wrong:
             if why is not None:
-                await self._give_way(key, why)
-        return await self._workers.learn_labels(request) if any(wrong.values()) else answer
-
-    async def _give_way(self, key: str, why: str) -> None:
-        log.warning("artifact gives way", key=key, detail=why)
-        await Burial(self._ledger, self._store).drop(key)
+                log.warning("artifact gives way", key=made.key, detail=why)
+                await burial.drop_damaged(made.key, made_of=made.made_of)
+        return await self._workers.learn_labels(request) if any(why for _, why in wrong) else answer
 
     async def _is_learnt(self, labelling_id: str, seq: int, cluster_count: int) -> bool:
         newest = await self._ledger.read(labels.newest_layer, labelling_id, cluster_count)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from morula.common.errors import Busy, NotFound
 from morula.gateway.ledger import artifacts
 from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.records import Record
 from morula.gateway.ledger.tables import doomed_object, job, labelling, object_use, slide, slide_file
 
 OWNERS: dict[str, Table] = {"slide": slide, "job": job, "labelling": labelling}
@@ -165,17 +166,17 @@ def take(tx: Connection, key: str, taker: str) -> bool:
     return True
 
 
-def take_used(tx: Connection, key: str, taker: str) -> str:
+def take_used(tx: Connection, key: str, taker: str) -> Record | None:
     """Begin to delete an artifact that is used, so that it can be made again; Busy while another process deletes it.
 
-    The digest with which it was made, or UNKNOWN.
+    The record of how it was made, if there is one.
     """
     if _hold(tx, [key])[key] not in (None, taker):
         raise Busy("This is just being deleted; try again soon.")
     _begin(tx, key, taker)
     known = artifacts.find_made(tx, [key]).get(key)
     artifacts.note_lost(tx, key)
-    return artifacts.UNKNOWN if known is None else str(known["sha256"])
+    return known
 
 
 def carry_on(tx: Connection, key: str, taker: str) -> bool:

@@ -147,7 +147,7 @@ class UnitRunner:
                 wrong = str(error)
             if wrong:
                 log.warning("artifact gives way", key=key, detail=wrong)
-                await self.outlast(partial(self._burial.drop, key))
+                await self.outlast(partial(self._burial.drop_damaged, key, made_of=unit.made_of))
             elif stored is not None:
                 right[key] = ref_of(stored)
         if len(right) < len(unit.keys):
