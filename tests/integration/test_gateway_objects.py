@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, insert, select, text
 
 from morula.common.errors import Busy, NotFound, Unavailable
 from morula.common.folder import FolderStore
@@ -23,9 +23,9 @@ from morula.gateway.burial import Burial, Deserted
 from morula.gateway.ledger import artifacts, holds, objects
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import default_project, migrate
-from morula.gateway.ledger.tables import object_use
+from morula.gateway.ledger.tables import object_use, slide_file
 from morula.gateway.pipeline.units import UnitRunner, WorkUnit
-from tests.servers.rows import add_job
+from tests.servers.rows import add_job, add_slide
 
 LATER = time.time() + 3600.0
 KEY = "default/slide/cells/1.parquet"
@@ -315,6 +315,18 @@ async def test_a_job_leaves_what_another_one_has_mended_since_it_looked(ledger: 
     await runner.claim([KEY])
     assert not await runner.exists(unit)
     assert await runner.exists(unit), "it is as the other job made it"
+
+
+def test_one_slide_of_many_files_does_not_stand_for_all(ledger: Ledger) -> None:
+    with ledger.writing() as tx:
+        project = default_project(tx)
+        of_first = {"slide_id": add_slide(tx, project, "a" * 64), "sha256": "a" * 64, "size_bytes": 5}
+        names = [f"{number}.dat" for number in range(9)]
+        tx.execute(insert(slide_file), [{"name": name, "key": f"mrxs/{name}", **of_first} for name in names])
+        add_slide(tx, project, "b" * 64)
+        sample = objects.sample(tx, 8)
+        assert len(sample) == 8
+        assert f"default/{'b' * 64}/slide/a.svs" in sample
 
 
 def test_nothing_is_kept_for_who_is_gone(ledger: Ledger) -> None:

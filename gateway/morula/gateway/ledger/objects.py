@@ -207,10 +207,12 @@ def is_used(tx: Connection, key: str) -> bool:
 
 
 def sample(tx: Connection, limit: int) -> list[str]:
-    """Some objects that should be in the store by the rows: files of slides first, doomed objects last."""
+    """Some objects that should be in the store by the rows: one file of each slide first, doomed objects last."""
+    rank = func.row_number().over(partition_by=slide_file.c.slide_id, order_by=slide_file.c.name)
+    files = select(slide_file.c.key).order_by(rank, slide_file.c.slide_id)
     made = select(object_use.c.key).where(object_use.c.owner_kind != UPLOAD)
     keys: list[str] = []
-    for query in (select(slide_file.c.key), made, select(doomed_object.c.key)):
+    for query in (files, made, select(doomed_object.c.key)):
         if len(keys) < limit:
             keys += tx.execute(query.limit(limit - len(keys))).scalars()
     return keys
