@@ -14,6 +14,7 @@ from unittest.mock import ANY
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from structlog.testing import capture_logs
 
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.ledger import labels
@@ -333,7 +334,11 @@ async def test_labels_move_by_hand_and_cells_that_are_not_there_are_counted(worl
 async def test_labels_do_not_move_to_other_cells(world: World) -> None:
     labelling = await world.labelling()
     await name_page(world, labelling, 1)
-    job = await world.client.run(world.slide["id"], mpp=0.6)
+    with capture_logs() as said:
+        job = await world.client.run(world.slide["id"], mpp=0.6)
+    told = [line for line in said if line["event"] == "labels stay where they are"]
+    assert labelling.rsplit("/", 1)[1] in {line["from_labelling_id"] for line in told}
+    assert {line["cell_count"] for line in told} == {0}
     state = (await world.http.get(f"/v1/labellings/{job['labelling_id']}")).json()
     assert (state["seq"], state["moved"]) == (0, None)
     body = {"clustering_id": job["clustering_id"], "from_labelling_id": labelling.rsplit("/", 1)[1]}

@@ -219,7 +219,8 @@ def resolve(name: str, revision: str, task: Task, registry: Iterable[ModelSpec] 
     spec = find(name, task, registry)
     if spec.revision != revision:
         raise ModelUnavailable(
-            f"{task} {name!r} is here as revision {spec.revision[:12]}, not {revision[:12]}",
+            f"{task} {name!r} is here as revision {spec.revision[:12]}, not {revision[:12]}: "
+            "a retry keeps to the old one, so start a new job",
             model=name,
             revision=spec.revision,
         )

@@ -96,6 +96,11 @@ def test_everything_else_is_unavailable(name: str, revision: str) -> None:
         resolve(name, revision, "segmenter")
 
 
+def test_who_asks_for_another_revision_is_told_what_to_do() -> None:
+    with pytest.raises(ModelUnavailable, match="start a new job"):
+        resolve("watershed", "0" * 64, "segmenter")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -68,7 +68,8 @@ class Moving:
     async def bring(self, clustering_id: str, labelling_id: str) -> None:
         """Copy the latest labels of the same cells, if there are any, to a new labelling.
 
-        An earlier labelling that cannot be read is skipped, so that the new job does not fail.
+        An earlier labelling that cannot be read is skipped, so that the new job does not fail, and so is one of other
+        cells: those of another model, or of another revision of it, have other ids.
         """
         for source_id in await self._ledger.read(boards.labelled_before, clustering_id):
             try:
@@ -80,6 +81,12 @@ class Moving:
                 if await self._ledger.write(_bring, labelling_id, source, moved):
                     await self._learning.learn(labelling_id)
                 return
+            log.info(
+                "labels stay where they are",
+                from_labelling_id=source_id,
+                cell_count=moved.cell_count,
+                dropped_cell_count=moved.dropped_cell_count,
+            )
 
     async def _moved(self, clustering_id: str, source_id: str) -> tuple[Record, Moved]:
         snapshot = await self._learning.snapshot(source_id)
