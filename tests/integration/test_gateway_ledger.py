@@ -14,6 +14,7 @@ from morula.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFo
 from morula.gateway.labels.fold import check_undo, fold
 from morula.gateway.ledger import boards, clusterings, events, jobs, label_sets, labels, objects, shards, slides
 from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.label_sets import NOT_A_CELL
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
 from morula.gateway.ledger.tables import metadata
@@ -111,6 +112,20 @@ def test_a_job_s_states(ledger: Ledger, project: str) -> None:
         assert (retried["state"], retried["attempt"], retried["finished_at"]) == ("queued", 2, None)
         with pytest.raises(Conflict):
             jobs.retry_job(tx, job_id)
+
+
+def test_layers_that_stay_keep_their_objects(ledger: Ledger, project: str) -> None:
+    """Three cuts of one version are more layers than are kept, and stay together."""
+    with ledger.writing() as tx:
+        labelling_id = add_labelling(tx, project)
+        for seq, cluster_count in ((1, 5), (2, 5), (2, 10), (2, 20)):
+            key = f"default/s/class/{seq}-{cluster_count}.bin"
+            objects.claim(tx, "labelling", labelling_id, [key, f"{key}.a", f"{key}.b"])
+            labels.keep_layer(tx, labelling_id, seq, cluster_count, {"class_layer": {"key": key}}, 0.1)
+        labels.prune_layers(tx, 2, before=now() + 1)
+        kept = [f"default/s/class/2-{cluster_count}.bin" for cluster_count in (5, 10, 20)]
+        assert [key for key in kept if not objects.is_used(tx, key)] == []
+        assert not objects.is_used(tx, "default/s/class/1-5.bin")
 
 
 def test_a_piece_of_work_is_counted_once(ledger: Ledger, project: str) -> None:

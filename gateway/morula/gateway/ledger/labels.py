@@ -109,12 +109,14 @@ def prune_layers(tx: Connection, keep_count: int, before: float) -> None:
     for labelling_id in objects.owners_of_many(tx, "labelling", LAYER_OBJECT_COUNT * keep_count):
         by_id(tx, labelling, labelling_id, lock=True)
         mine = label_layer.c.labelling_id == labelling_id
-        newest = select(label_layer.c.seq, label_layer.c.learnt).where(mine).order_by(label_layer.c.seq.desc())
-        kept = tx.execute(newest.limit(keep_count)).all()
-        if kept:
-            tx.execute(delete(label_layer).where(mine, label_layer.c.seq < kept[-1].seq))
+        newest = select(label_layer.c.seq).where(mine).order_by(label_layer.c.seq.desc())
+        numbers: Sequence[int] = tx.execute(newest.limit(keep_count)).scalars().all()
+        if numbers:
+            tx.execute(delete(label_layer).where(mine, label_layer.c.seq < numbers[-1]))
+        # More layers than `keep_count` may be left: all cuts of one version stay or go together.
+        left: Sequence[Mapping[str, Any]] = tx.execute(select(label_layer.c.learnt).where(mine)).scalars().all()
         # An object claimed a moment ago may belong to a layer that is being learnt now: equal labels give equal keys.
-        objects.release(tx, labelling_id, but=[key for row in kept for key in _keys(row.learnt)], before=before)
+        objects.release(tx, labelling_id, but=[key for learnt in left for key in _keys(learnt)], before=before)
 
 
 def lose_layers(tx: Connection, labelling_id: str, key: str, sound: str | None) -> None:
