@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from morula.common.compute import Slot
+from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import Cancelled
 from morula.common.folder import FolderStore
 from morula.common.formats import read_array, read_cells, read_metadata, read_morphology, write_cells
 from morula.common.models import find
 from morula.common.rpc import from_rpc_error
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
+from morula.embedder.instances import RegionCells, Vectors
 from morula.embedder.servicer import EmbedderServicer
 from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
@@ -103,6 +104,25 @@ async def test_an_unknown_revision_is_refused(stub: Stub, store: FolderStore, sh
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.EmbedCells(request)
     assert from_rpc_error(caught.value).reason == "MODEL_UNAVAILABLE"
+
+
+@pytest.mark.filterwarnings("ignore:overflow")  # Outside tests it is a warning, too.
+@pytest.mark.parametrize("number", [np.nan, -np.inf, 7e4])
+async def test_a_number_that_half_precision_does_not_hold_is_an_error(
+    store: FolderStore, shard: FakeShard, number: float
+) -> None:
+    def one_is_lost(cells: RegionCells, _checkpoint: Checkpoint, /) -> Vectors:
+        vectors = np.zeros((cells.polygons.size, len(MORPHOLOGY.columns)), np.float32)
+        vectors[-1, 0] = number
+        return vectors
+
+    slot = Slot("embedder")
+    async with running(EmbedderServicer(store, slot, {"morphology": one_is_lost})) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await Stub(channel).EmbedCells(request_for(store, shard))
+    slot.close()
+    assert from_rpc_error(caught.value).reason == "INTERNAL"
+    assert store.stat(VECTORS_KEY) is None
 
 
 async def test_no_cells_give_no_rows(stub: Stub, store: FolderStore, shard: FakeShard) -> None:

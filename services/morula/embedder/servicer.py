@@ -81,9 +81,14 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         return vectors, columns
 
 
-def _checked(vectors: Vectors, cells: RegionCells, spec: ModelSpec) -> Vectors:
-    """Vectors that are as many and as long as the row says."""
+def _checked(vectors: Vectors, cells: RegionCells, spec: ModelSpec) -> NDArray[np.float16]:
+    """Vectors as they are stored: as many and as long as the row says, and finite."""
     expected = (cells.polygons.size, len(spec.columns))
     if vectors.shape != expected:
         raise Internal(f"{spec.name} says {vectors.shape} numbers where its row says {expected}")
-    return vectors
+    with np.errstate(over="ignore"):
+        halves = vectors.astype(np.float16)
+    lost = int((~np.isfinite(halves).all(axis=1)).sum())
+    if lost:
+        raise Internal(f"{spec.name} gives {lost} of {len(halves)} cells numbers that are not finite in half precision")
+    return halves
