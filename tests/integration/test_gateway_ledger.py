@@ -114,6 +114,17 @@ def test_a_job_s_states(ledger: Ledger, project: str) -> None:
             jobs.retry_job(tx, job_id)
 
 
+def test_a_job_that_is_retried_says_nothing_of_its_former_success(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        job_id, _ = add_job(tx, project)
+        jobs.start_job(tx, job_id)
+        jobs.finish_job(tx, job_id, "succeeded", verdict="cells", result_digest="d" * 64)
+        jobs.retry_job(tx, job_id, ("succeeded",))
+        failed = jobs.finish_job(tx, job_id, "failed", error={"reason": "GONE"})
+    assert failed is not None
+    assert (failed["state"], failed["verdict"], failed["result_digest"]) == ("failed", None, None)
+
+
 def test_layers_that_stay_keep_their_objects(ledger: Ledger, project: str) -> None:
     """Three cuts of one version are more layers than are kept, and stay together."""
     with ledger.writing() as tx:

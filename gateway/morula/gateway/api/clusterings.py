@@ -58,7 +58,9 @@ def _create_cohort(tx: Connection, project: str, body: CohortRequest, traceparen
     sources = jobs.sources_of_cohort(tx, body.job_ids)
     for source in sources:
         if source["kind"] != "slide" or source["verdict"] != "cells":
-            raise FailedPrecondition("A cohort takes only jobs of single slides that found cells.", job_id=source["id"])
+            raise FailedPrecondition(
+                "A cohort takes only jobs of single slides that succeeded and found cells.", job_id=source["id"]
+            )
     if len({source["slide_id"] for source in sources}) != len(sources):
         raise InvalidArgument("Two of these jobs are of the same slide: name one job for each slide.")
     params = Params(**sources[0]["params"])

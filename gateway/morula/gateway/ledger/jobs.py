@@ -141,6 +141,8 @@ def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) 
         "generation": row["generation"] + 1,
         "crash_count": 0,
         "error": None,
+        "verdict": None,
+        "result_digest": None,
         "queued_at": now(),
         "finished_at": None,
     }
