@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from morula.common import errors
 from morula.common.compute import Checkpoint, Slot
-from morula.common.rpc import Server, channel
+from morula.common.rpc import Server, channel, serve
 from morula.common.settings import ServiceSettings
 from morula.common.testing import running
 from morula.v1 import tiler_pb2, tiler_pb2_grpc
@@ -54,6 +55,22 @@ async def test_a_server_is_not_serving_until_it_is_warm(socket_path: str) -> Non
             assert await health(client, "morula.v1.TilerService") == SERVING
     finally:
         await server.stop(0)
+
+
+async def test_a_server_whose_port_of_metrics_is_taken_takes_calls(
+    socket_path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        settings = ServiceSettings(address=f"unix:{socket_path}", metrics_port=other.getsockname()[1], drain_s=0)
+        serving = asyncio.create_task(serve(settings, [Tiler()]))
+        async with asyncio.timeout(TIMEOUT_S), channel(settings.address) as client:
+            await client.channel_ready()
+            assert (await render(client)).jpeg == b"jpeg"
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+    assert "no metrics" in capsys.readouterr().out
 
 
 async def test_health_follows_the_device(monkeypatch: pytest.MonkeyPatch, socket_path: str) -> None:

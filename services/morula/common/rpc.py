@@ -177,8 +177,7 @@ async def serve(
     # Not signal.signal: a handler that raises would tear the loop down under the calls in flight.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    if settings.metrics_port is not None:
-        serve_metrics(settings.metrics_port, settings.metrics_host)
+    _offer_metrics(settings)
     server = Server(settings, services, warm=warm, device_check=device_check)
     try:
         await _until(stopping, server.start())
@@ -188,6 +187,16 @@ async def serve(
     finally:
         await server.stop()
         log.info("stopped")
+
+
+def _offer_metrics(settings: ServiceSettings) -> None:
+    """Serves the numbers where a port is named; whoever has that port does not keep us from the calls."""
+    if settings.metrics_port is None:
+        return
+    try:
+        serve_metrics(settings.metrics_port, settings.metrics_host)
+    except OSError as error:
+        log.warning("no metrics", host=settings.metrics_host, port=settings.metrics_port, detail=str(error))
 
 
 async def _until(stopping: asyncio.Event, work: Any) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -71,9 +72,8 @@ def open_machine(
         addresses = {name: f"unix:{sockets / name}" for name in SERVICES}
         url = f"http://127.0.0.1:{port}"
         add_rows(WeightsFolder(folder.weights).rows())
-        ports = {name: any_port() for name in SERVICES}
-        channels.enter_context(_announced_metrics(folder, {"gateway": port, **ports}))
-        programs = [_service(name, address, ports[name], folder, channels) for name, address in addresses.items()]
+        metrics = channels.enter_context(_announced_metrics(folder, port, notify))
+        programs = [_service(name, address, metrics, folder, channels) for name, address in addresses.items()]
         gateway = _gateway(addresses, url, port, folder, folders or {})
         with Supervisor([*programs, gateway], folder.logs, notify) as supervisor:
             supervisor.wait_until_healthy()
@@ -135,15 +135,44 @@ def _socket_folder(folder: DataFolder) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+class _Metrics:
+    """Where the numbers are read: on loopback, a service's on another port after each of its starts.
+
+    Between two starts anybody's connection may take a port that the kernel gave to us.
+    """
+
+    def __init__(self, path: Path, gateway_port: int, notify: Callable[[str], None]) -> None:
+        self._path = path
+        self._ports = {"gateway": gateway_port}
+        self._notify = notify
+        self._guard = threading.Lock()
+        self._write()
+
+    def at_start(self, name: str) -> dict[str, str]:
+        """A service's port for the start that follows. A full disk does not keep it from starting."""
+        with self._guard:
+            self._ports[name] = any_port()
+            try:
+                self._write()
+            except OSError as error:
+                self._notify(f"cannot write {self._path}: {error.strerror}; the metrics of {name} are not announced")
+            return {"MORULA_METRICS_PORT": str(self._ports[name])}
+
+    def _write(self) -> None:
+        targets = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "morula", "service": name}}
+            for name, port in self._ports.items()
+        ]
+        unfinished = self._path.with_name(f".{self._path.name}")
+        unfinished.write_text(json.dumps(targets, indent=2))
+        unfinished.rename(self._path)
+
+
 @contextmanager
-def _announced_metrics(folder: DataFolder, ports: Mapping[str, int]) -> Iterator[None]:
-    """Writes the addresses of the metrics for the time of the block: on loopback, on ports of this start."""
-    targets = [
-        {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "morula", "service": name}} for name, port in ports.items()
-    ]
-    folder.metrics.write_text(json.dumps(targets, indent=2))
+def _announced_metrics(folder: DataFolder, port: int, notify: Callable[[str], None]) -> Iterator[_Metrics]:
+    """Announces the addresses of the metrics for the time of the block."""
     try:
-        yield
+        yield _Metrics(folder.metrics, port, notify)
     finally:
         folder.metrics.unlink(missing_ok=True)
 
@@ -172,14 +201,15 @@ def _environment(folder: DataFolder, **settings: str) -> dict[str, str]:
     )
 
 
-def _service(name: str, address: str, metrics_port: int, folder: DataFolder, channels: ExitStack) -> Program:
+def _service(name: str, address: str, metrics: _Metrics, folder: DataFolder, channels: ExitStack) -> Program:
     channel = channels.enter_context(grpc.insecure_channel(address, RECONNECT_OPTIONS))
     return Program(
         name=name,
         module=SERVICES[name],
-        environment=_environment(folder, ADDRESS=address, METRICS_PORT=str(metrics_port), GRACE_S=str(SERVICE_GRACE_S)),
+        environment=_environment(folder, ADDRESS=address, GRACE_S=str(SERVICE_GRACE_S)),
         is_healthy=lambda: _is_serving(address, channel),
         stop_s=STOP_S,
+        at_start=lambda: metrics.at_start(name),
     )
 
 

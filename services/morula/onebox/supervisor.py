@@ -35,6 +35,8 @@ class Program:
     is_healthy: Callable[[], bool]
     stop_s: float
     """How long it may take to stop before it is killed."""
+    at_start: Callable[[], dict[str, str]] = dict
+    """Variables that are others at each start, beside those of the environment."""
 
 
 class Keeper(threading.Thread):
@@ -82,7 +84,7 @@ class Keeper(threading.Thread):
             try:
                 self._process = subprocess.Popen(  # noqa: S603 our own interpreter and modules
                     [sys.executable, "-m", "morula.onebox.child", str(os.getpid()), self.program.module],
-                    env=self.program.environment,
+                    env=self.program.environment | self.program.at_start(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

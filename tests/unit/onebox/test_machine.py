@@ -1,5 +1,6 @@
 """Ports and sockets."""
 
+import json
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,7 +86,8 @@ def test_a_service_is_asked_over_one_channel(tmp_path: Path, monkeypatch: pytest
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     with ExitStack() as channels:
-        program = machine._service("tiler", address, machine.any_port(), DataFolder(tmp_path), channels)
+        metrics = machine._Metrics(tmp_path / "metrics.json", 1, print)
+        program = machine._service("tiler", address, metrics, DataFolder(tmp_path), channels)
         assert not program.is_healthy()
         server.add_insecure_port(address)
         server.start()
@@ -95,6 +97,28 @@ def test_a_service_is_asked_over_one_channel(tmp_path: Path, monkeypatch: pytest
         assert program.is_healthy()
         server.stop(None).wait()
     assert opened == [address]
+
+
+def test_each_start_has_a_port_of_metrics_of_its_own_and_announces_it(tmp_path: Path) -> None:
+    def announced() -> dict[str, str]:
+        return {told["labels"]["service"]: told["targets"][0] for told in json.loads(folder.metrics.read_text())}
+
+    messages: list[str] = []
+    folder = DataFolder(tmp_path)
+    with ExitStack() as channels:
+        metrics = channels.enter_context(machine._announced_metrics(folder, 8610, messages.append))
+        program = machine._service("tiler", f"unix:{tmp_path}/tiler", metrics, folder, channels)
+        first = int(program.at_start()["MORULA_METRICS_PORT"])
+        assert announced() == {"gateway": "127.0.0.1:8610", "tiler": f"127.0.0.1:{first}"}
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", first))
+            again = int(program.at_start()["MORULA_METRICS_PORT"])
+        assert again != first
+        assert announced() == {"gateway": "127.0.0.1:8610", "tiler": f"127.0.0.1:{again}"}
+        (tmp_path / ".metrics.json").mkdir()
+        assert program.at_start(), "a file that cannot be written keeps no program from starting"
+    assert [message for message in messages if "metrics of tiler are not announced" in message] == messages != []
+    assert not folder.metrics.exists()
 
 
 def test_settings_of_the_shell_do_not_reach_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

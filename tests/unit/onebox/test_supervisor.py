@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -64,15 +66,18 @@ def program(tmp_path: Path) -> Iterator[Make]:
 
 def test_what_dies_is_started_again(program: Make, tmp_path: Path) -> None:
     messages: queue.Queue[str] = queue.Queue()
-    well = program("well", WELL)
+    numbers = count()
+    well = replace(program("well", WELL), at_start=lambda: {"NUMBER": str(next(numbers))})
     with Supervisor([well], tmp_path, messages.put) as supervisor:
         supervisor.wait_until_healthy()
         first = supervisor.pid("well")
+        assert psutil.Process(first).environ()["NUMBER"] == "0"
         (tmp_path / "well.flag").unlink()
         os.kill(first, signal.SIGKILL)
         assert "was ended by SIGKILL" in messages.get(timeout=PATIENCE_S)
         supervisor.wait_until_healthy()
         assert supervisor.pid("well") != first
+        assert psutil.Process(supervisor.pid("well")).environ()["NUMBER"] == "1"
 
 
 def test_a_log_is_bounded_while_it_is_written_and_has_the_last_words_of_the_killed(
