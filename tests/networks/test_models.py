@@ -1,10 +1,12 @@
 """`morula models`: what an operator adds is checked first, and is there afterwards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from morula.common.errors import ModelUnavailable
+from morula.common.models import FAMILIES
 from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.models import Wishes, add, registry
@@ -33,6 +35,18 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, family: str) -> Non
     with pytest.raises(ModelUnavailable):
         add(folder, family, [SIZE], None, Wishes())
     assert not folder.weights.exists()
+
+
+def test_a_network_does_not_take_the_place_of_one_of_another_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = DataFolder(tmp_path)
+    segmenter = add(folder, "cellpose-unet", [UNET], None, Wishes(name="mine"))
+    embedders = [replace(row, task="embedder") for row in FAMILIES]
+    monkeypatch.setattr("morula.common.models.FAMILIES", embedders)
+    with pytest.raises(WrongUse, match="--as"):
+        add(folder, "cellpose-unet", [UNET], None, Wishes(name="mine"))
+    assert segmenter in registry(folder)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ class WeightsFolder:
         self._path = path
 
     def rows(self) -> list[ModelSpec]:
-        return [_read_row(path) for path in sorted(self._path.glob("*.json"))]
+        finished = (path for path in self._path.glob("*.json") if not path.name.startswith("."))
+        return [_read_row(path) for path in sorted(finished)]
 
     def files(self, spec: ModelSpec) -> list[tuple[str, Path]]:
         """Role and path of each of a row's files."""
@@ -46,7 +47,8 @@ class WeightsFolder:
         spec = replace(row, files=named)
         self._path.mkdir(parents=True, exist_ok=True)
         for (_, sha256), (_, path) in zip(named, files, strict=True):
-            _place(path, self._path / f"{sha256}{path.suffix}")
+            # A file of this suffix would be read as a row.
+            _place(path, self._path / f"{sha256}{path.suffix.removesuffix('.json')}")
         unfinished = self._path / f".{spec.name}.json"
         unfinished.write_text(json.dumps(_stored(spec), indent=2), encoding="utf-8")
         unfinished.rename(self._path / f"{spec.name}.json")

@@ -46,6 +46,8 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
         raise WrongUse(
             f"{row.name!r} is not a valid name for a model: use small letters, digits, dots, dashes and underscores"
         )
+    if row.name in {spec.name for spec in registry(folder) if spec.task != row.task}:
+        raise WrongUse(f"{row.name} is a model of another kind already; choose another name with --as")
     files = [("network", path) for path in networks] + ([("size", size)] if size else [])
     missing = [str(path) for _, path in files if not path.is_file()]
     if missing:

@@ -57,6 +57,17 @@ def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert folder.rows()[0].revision == added.revision
 
 
+def test_what_is_no_finished_row_is_not_read_as_one(tmp_path: Path) -> None:
+    """What a killed `morula models add` leaves, and weights whose file is named as a row is."""
+    file = tmp_path / "weights.json"
+    file.write_bytes(b"weights")
+    folder = WeightsFolder(tmp_path / "weights")
+    added = folder.add(ROW, [("network", file)])
+    (tmp_path / "weights" / ".mine.json").write_text('{"name": "mi')
+    assert folder.rows() == [added]
+    assert folder.files(added)[0][1].read_bytes() == b"weights"
+
+
 def test_a_row_follows_the_code_of_its_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our code's revision is not the file's: what was added before it was raised has it, too."""
     file = tmp_path / "any.pth"
