@@ -4,6 +4,7 @@ The trace is drawn from the ledger, which knows when each unit of work was done,
 meanwhile. Ids of spans follow from the names of job, stage and unit, so that calls to services find their parent.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -58,7 +59,9 @@ async def tell_of_end(ledger: Transactions, job: Record) -> None:
             **{name: job[name] for name in COUNTS},
         )
     if tracing.is_exporting():
-        tracing.draw(_spans(job, await ledger.read(shards.list_shards, job["id"])))
+        units = await ledger.read(shards.list_shards, job["id"])
+        # On a thread: the spans of ten thousand units take a second, and the loop answers everybody.
+        await asyncio.to_thread(lambda: tracing.draw(_spans(job, units)))
 
 
 def _spans(job: Record, units: Sequence[Record]) -> list[Drawn]:
