@@ -15,7 +15,7 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 
 from morula.networks import metrics  # noqa: E402
-from morula.networks.crop_queue import CropQueue, computing_in  # noqa: E402
+from morula.networks.crop_queue import KEPT_CROPS, CropQueue, computing_in  # noqa: E402
 
 PATIENCE_S = 120
 
@@ -122,6 +122,28 @@ def test_what_a_network_raises_reaches_its_caller_only(queue: CropQueue) -> None
 
     with pytest.raises(ValueError, match="broken"):
         queue.run(Broken(), numbered(2), unstoppable)
+    assert len(queue.run(Doubling(), numbered(2), unstoppable)[0]) == 2
+
+
+def test_an_error_outside_the_network_reaches_who_waits_and_the_queue_goes_on(queue: CropQueue) -> None:
+    class Away(Doubling):
+        """Its outputs cannot be moved off the device, as when that is lost."""
+
+        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return crops.to("meta"), crops[:, 0, :1, 0]
+
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            queue.run(Away(), numbered(KEPT_CROPS + 1), unstoppable)
+        except NotImplementedError as error:
+            raised.append(error)
+
+    caller = threading.Thread(target=ask, daemon=True)
+    caller.start()
+    caller.join(PATIENCE_S)
+    assert len(raised) == 1
     assert len(queue.run(Doubling(), numbered(2), unstoppable)[0]) == 2
 
 

@@ -136,23 +136,35 @@ class CropQueue:
         """Ends after the current batch; callers that wait get an error."""
         with self._changed:
             self._is_closed = True
-            for request in self._waiting:
-                request.error = Cancelled("the crop queue is closed")
-            self._changed.notify_all()
+        self._end_all(Cancelled("the crop queue is closed"))
         self._worker.join()
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._is_closed and not self._drop_ended():
-                    self._changed.wait()
-                if self._is_closed:
-                    return
-                parts = self._gather()
-            outcome = self._attempt(parts)
-            with self._changed:
-                self._scatter(parts, outcome)
-                self._changed.notify_all()
+        while not self._is_closed:
+            try:
+                self._work_once()
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would wake who waits
+                self._end_all(error)
+
+    def _work_once(self) -> None:
+        with self._changed:
+            while not self._is_closed and not self._drop_ended():
+                self._changed.wait()
+            if self._is_closed:
+                return
+            parts = self._gather()
+        outcome = self._attempt(parts)
+        with self._changed:
+            self._scatter(parts, outcome)
+            self._changed.notify_all()
+
+    def _end_all(self, error: BaseException) -> None:
+        """Every caller that waits gets this error."""
+        with self._changed:
+            for request in self._waiting:
+                if not request.is_over:
+                    request.error = error
+            self._changed.notify_all()
 
     def _drop_ended(self) -> bool:
         """Whether anything is left to do."""
