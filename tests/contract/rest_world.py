@@ -90,3 +90,13 @@ async def name_page(world: World, labelling: str, class_number: int, odd: int = 
     assert answer.status_code == 201, answer.text
     state: dict[str, Any] = answer.json()
     return state
+
+
+async def caught_up(world: World, labelling: str) -> dict[str, Any]:
+    """The labelling once the labeller, which may be slow, has learnt from all that was said."""
+    async with asyncio.timeout(60):
+        while True:
+            state: dict[str, Any] = (await world.http.get(labelling)).json()
+            if state["learned_seq"] == state["seq"]:
+                return state
+            await asyncio.sleep(0.1)

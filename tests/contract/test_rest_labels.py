@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.ledger import labels
-from tests.contract.rest_world import World, check_problem, name_page, page_body, say
+from tests.contract.rest_world import World, caught_up, check_problem, name_page, page_body, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -346,16 +346,6 @@ async def test_labels_do_not_move_to_other_cells(world: World) -> None:
     offered = (await world.http.get(f"/v1/slides/{world.slide['id']}")).json()["labellings"]
     assert offered[0]["page_count"] > 0
     assert state["id"] in {one["id"] for one in offered}
-
-
-async def caught_up(world: World, labelling: str) -> dict[str, Any]:
-    """The labelling once the labeller, which may be slow, has learnt from all that was said."""
-    async with asyncio.timeout(60):
-        while True:
-            state: dict[str, Any] = (await world.http.get(labelling)).json()
-            if state["learned_seq"] == state["seq"]:
-                return state
-            await asyncio.sleep(0.1)
 
 
 def flip(path: Path) -> None:
