@@ -10,7 +10,6 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -19,8 +18,9 @@ import pytest
 from morula.common.store import open_store
 from morula.common.testing import write_slide
 from tests.servers.ceph import S3Server
-from tests.servers.gateway import ENDED, Services, as_part, services
+from tests.servers.gateway import Services, as_part, services
 from tests.servers.require import free_ports
+from tests.servers.rest import until_ended, until_ready
 from tests.servers.waiting import start_waiting
 
 PATIENCE_S = 120
@@ -62,16 +62,6 @@ async def two_gateways(
             await process.wait()
 
 
-async def until_ready(client: httpx.AsyncClient) -> None:
-    while True:
-        try:
-            if (await client.get("/readyz")).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        await asyncio.sleep(0.1)
-
-
 def holder(database_url: str, job_id: str) -> str:
     """Name of the gateway that runs the job."""
     with psycopg.connect(database_url) as connection:
@@ -106,12 +96,3 @@ async def test_another_conductor_carries_on(
                 await until_ready(found[held_by][1])
                 assert (await until_ended(found[held_by][1], job["id"]))["result_digest"] == ended["result_digest"]
                 assert holder(postgres_url, job["id"]) == other
-
-
-async def until_ended(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            job: dict[str, Any] = (await client.get(f"/v1/jobs/{job_id}")).json()
-            if job["state"] in ENDED:
-                return job
-            await asyncio.sleep(0.2)

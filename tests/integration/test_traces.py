@@ -21,9 +21,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from morula.common import tracing
 from morula.common.testing import write_slide
 from tests.servers.collector import Collector, Told, collecting
-from tests.servers.gateway import ENDED, Services, as_part, services
+from tests.servers.gateway import Services, as_part, services
 from tests.servers.processes import ServerProcess
 from tests.servers.require import free_ports
+from tests.servers.rest import until_ended, until_ready
 from tests.servers.waiting import start_waiting
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -74,26 +75,6 @@ async def until_told(collector: Collector, name: str) -> None:
             if name in {span.name for span in collector.spans()}:
                 return
             await asyncio.sleep(0.05)
-
-
-async def until_ready(http: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                if (await http.get("/readyz")).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-
-
-async def until_ended(http: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            job: dict[str, Any] = (await http.get(f"/v1/jobs/{job_id}")).json()
-            if job["state"] in ENDED:
-                return job
-            await asyncio.sleep(0.2)
 
 
 async def test_a_job_is_one_tree_though_its_conductor_is_killed(
