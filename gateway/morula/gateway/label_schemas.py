@@ -171,7 +171,7 @@ class State(Answer):
     moved: MovedLabels | None
 
 
-class Said(State):
+class AppendedState(State):
     """The labelling after an event: it may hold what others said meanwhile, too."""
 
     event_seq: int

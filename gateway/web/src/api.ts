@@ -1,6 +1,7 @@
 // The one place that talks to the gateway. A refusal is a ProblemError, whatever went wrong.
 import { boundTo } from "./kinds";
 import type {
+  AppendedState,
   Block,
   Clustering,
   Clusters,
@@ -11,7 +12,6 @@ import type {
   LabelSet,
   Page,
   Problem,
-  Said,
   Slide,
   StoredEvent,
 } from "./types";
@@ -139,7 +139,11 @@ export const api = {
   namedPage: (id: string, seq: number) => get<Page>(`${v1.labelling(id)}/pages/${seq}`),
   say: (id: string, event: LabelEvent, expected_seq: number) =>
     // A page is bound to what was seen of its cells, all others to the newest event that is known here.
-    send<Said>("POST", `${v1.labelling(id)}/events`, boundTo(event) === "page" ? event : { ...event, expected_seq }),
+    send<AppendedState>(
+      "POST",
+      `${v1.labelling(id)}/events`,
+      boundTo(event) === "page" ? event : { ...event, expected_seq },
+    ),
   events: (id: string) => all<StoredEvent>(`${v1.labelling(id)}/events`, "events"),
   setCut: (id: string, cluster_count: number) => send<unknown>("PUT", `${v1.labelling(id)}/cut`, { cluster_count }),
   cut: (id: string) => get<{ node_of_leaf: number[] }>(`${v1.labelling(id)}/cut`),

@@ -3,7 +3,7 @@ import { effect, signal } from "@preact/signals";
 import { asProblem, isAway } from "./api";
 import { boundTo, isSame, wasSpokenOf } from "./kinds";
 import { keep, newName } from "./storage";
-import type { LabelEvent, Labelling, Problem, Said, StoredEvent } from "./types";
+import type { AppendedState, LabelEvent, Labelling, Problem, StoredEvent } from "./types";
 
 export interface Word {
   id: string;
@@ -29,7 +29,7 @@ export type Outcome = { labelling: Labelling; seq: number } | Refusal;
 
 /** The way to the gateway, and how long to wait before it is tried again. */
 export interface Post {
-  say: (labelling: string, event: LabelEvent, expected_seq: number) => Promise<Said>;
+  say: (labelling: string, event: LabelEvent, expected_seq: number) => Promise<AppendedState>;
   events: (labelling: string) => Promise<StoredEvent[]>;
   labelling: (labelling: string) => Promise<Labelling>;
   pause: (attempt: number) => Promise<void>;

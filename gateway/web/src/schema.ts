@@ -1,5 +1,33 @@
 // Written by scripts/openapi from docs/openapi.json. Not by hand.
 
+/** The labelling after an event: it may hold what others said meanwhile, too. */
+export interface AppendedState {
+  can_undo: boolean;
+  cell_count: number;
+  class_counts: ClassCount[];
+  cluster_count: number;
+  cluster_names: NamedCluster[];
+  clustering_id: string;
+  event_seq: number;
+  held_out: HeldOut | null;
+  id: string;
+  label_set: LabelSet;
+  last_event: LastEvent | null;
+  learned_s: number | null;
+  learned_seq: number;
+  mark_count: number;
+  marks: [number, number][];
+  moved: MovedLabels | null;
+  odd: [number, number][];
+  page_count: number;
+  seen_count: number;
+  seq: number;
+  spread: "none" | "model" | "clusters";
+  sure_count: number;
+  unlabelled_count: number;
+  version: number;
+}
+
 /** A square of the slide, its corner in level-0 px, whose cells are a range of rows. */
 export interface Block {
   number: number;
@@ -399,34 +427,6 @@ export interface Readiness {
   services: Record<string, boolean>;
   state: "ready" | "not ready";
   writable: Record<string, boolean>;
-}
-
-/** The labelling after an event: it may hold what others said meanwhile, too. */
-export interface Said {
-  can_undo: boolean;
-  cell_count: number;
-  class_counts: ClassCount[];
-  cluster_count: number;
-  cluster_names: NamedCluster[];
-  clustering_id: string;
-  event_seq: number;
-  held_out: HeldOut | null;
-  id: string;
-  label_set: LabelSet;
-  last_event: LastEvent | null;
-  learned_s: number | null;
-  learned_seq: number;
-  mark_count: number;
-  marks: [number, number][];
-  moved: MovedLabels | null;
-  odd: [number, number][];
-  page_count: number;
-  seen_count: number;
-  seq: number;
-  spread: "none" | "model" | "clusters";
-  sure_count: number;
-  unlabelled_count: number;
-  version: number;
 }
 
 export interface SeenCellBody {

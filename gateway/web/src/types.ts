@@ -25,7 +25,7 @@ export type Klass = schema.LabelClass;
 export type Labelling = schema.State;
 export type Moved = schema.MovedLabels;
 /** The labelling after an event, with the number of that event. */
-export type Said = schema.Said;
+export type AppendedState = schema.AppendedState;
 export type Spread = Labelling["spread"];
 export type Stage = schema.StageProgress["stage"];
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ProblemError } from "../src/api";
 import { Outbox, type Word } from "../src/outbox";
 import { read } from "../src/storage";
-import type { LabelEvent, Labelling, Said, StoredEvent } from "../src/types";
+import type { AppendedState, LabelEvent, Labelling, StoredEvent } from "../src/types";
 
 const cell = (row: number, class_number = 1): LabelEvent => ({ kind: "cell_set", body: { row, class_number } });
 
@@ -16,7 +16,7 @@ class Gateway {
   private readonly pauses: (() => void)[] = [];
 
   readonly post = {
-    say: async (_: string, event: LabelEvent, expected_seq: number): Promise<Said> => {
+    say: async (_: string, event: LabelEvent, expected_seq: number): Promise<AppendedState> => {
       if (this.line === "down") throw new TypeError("no line");
       if (this.refusal) throw new ProblemError({ title: "Refused", status: this.refusal });
       if (expected_seq !== this.log.length) throw new ProblemError({ title: "Stale", status: 412 });

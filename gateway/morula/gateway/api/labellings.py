@@ -12,6 +12,7 @@ from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway.components import Components, Here
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.label_schemas import (
+    AppendedState,
     Cut,
     CutRequest,
     Event,
@@ -19,7 +20,6 @@ from morula.gateway.label_schemas import (
     Labellings,
     NewLabelling,
     Page,
-    Said,
     State,
 )
 from morula.gateway.labels.fold import check_unchanged, check_undo
@@ -97,8 +97,8 @@ async def get_named_page(labelling_id: str, seq: Number, here: Here) -> Page:
     return await here.paging.named_page(labelling_id, log, seq)
 
 
-@router.post("/{labelling_id}/events", status_code=201, response_model=Said)
-async def append_event(labelling_id: str, body: NewEvent, here: Here) -> Said:
+@router.post("/{labelling_id}/events", status_code=201, response_model=AppendedState)
+async def append_event(labelling_id: str, body: NewEvent, here: Here) -> AppendedState:
     """Say something. It is durable once this answers, also where the labeller is away.
 
     412 STALE where `expected_seq` is not the newest event, or where cells of a named page were named by somebody else
@@ -109,7 +109,7 @@ async def append_event(labelling_id: str, body: NewEvent, here: Here) -> Said:
     await _check(here, snapshot, event)
     seq = await here.ledger.write(append_checked, snapshot, event)
     await here.labelling.learning.learn(labelling_id)
-    return Said(event_seq=seq, **dict(await here.labelling.state(labelling_id)))
+    return AppendedState(event_seq=seq, **dict(await here.labelling.state(labelling_id)))
 
 
 def append_checked(tx: Connection, snapshot: Snapshot, event: AnyKind) -> int:
