@@ -17,6 +17,9 @@ from tests.chaos.rounds import Outcome, play, play_undisturbed
 from tests.chaos.slide import write_tissue
 from tests.chaos.worlds import open_world
 
+TILES_ALONG = 8
+"""A shard is one tile, so a job has 64."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.chaos")
@@ -27,16 +30,16 @@ def main() -> None:
     chosen = parser.parse_args()
     bad_count = 0
     for ground in chosen.ground or GROUNDS:
-        outcomes = run(ground, chosen.count, chosen.fault or list(FAULTS), chosen.seed)
+        outcomes = run(ground, chosen.count, chosen.fault or list(FAULTS), chosen.seed, TILES_ALONG)
         bad_count += sum(bool(one.problems) for one in outcomes)
     sys.exit(1 if bad_count else 0)
 
 
-def run(ground: str, count: int, faults: list[str], seed: int) -> list[Outcome]:
+def run(ground: str, count: int, faults: list[str], seed: int, tiles_along: int) -> list[Outcome]:
     """Plays rounds on one ground, the faults in turn, and prints a table."""
     root = Path(tempfile.mkdtemp(prefix="morula-chaos-"))
     slide = root / "tissue.tiff"
-    write_tissue(slide)
+    write_tissue(slide, tiles_along)
     outcomes: list[Outcome] = []
     with open_world(GROUNDS[ground], root) as world:
         undisturbed = play_undisturbed(world, slide)
@@ -45,7 +48,7 @@ def run(ground: str, count: int, faults: list[str], seed: int) -> list[Outcome]:
             outcome = play(world, slide, fault, undisturbed, random.Random(f"{seed}:{number}"))
             outcomes.append(outcome)
             _tell(number, outcome)
-        print(f"\n{world.ground.name}: {count} jobs of 64 shards\n{table(outcomes)}\n", flush=True)
+        print(f"\n{world.ground.name}: {count} jobs of {tiles_along**2} shards\n{table(outcomes)}\n", flush=True)
     if any(one.problems for one in outcomes):
         print(f"The programs' logs are in {root / 'logs'}")
     else:

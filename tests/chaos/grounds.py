@@ -61,7 +61,7 @@ class FolderGround:
         self._disk = disk
         self._objects = disk / "objects"
         self._numbers = itertools.count()
-        self._database = disk
+        self.database = disk
         self.store = FolderStore(self._objects)
         self.environment = {"MORULA_STORE_URL": self._objects.as_uri()}
 
@@ -69,8 +69,8 @@ class FolderGround:
         shutil.rmtree(self._disk / f"database-{next(self._numbers) - 1}", ignore_errors=True)
         folder = self._disk / f"database-{next(self._numbers)}"
         folder.mkdir()
-        self._database = folder / "morula.db"
-        return f"sqlite:///{self._database}"
+        self.database = folder / "morula.db"
+        return f"sqlite:///{self.database}"
 
     def clear(self) -> None:
         for stored in list(self.store.list("")):
@@ -81,7 +81,7 @@ class FolderGround:
         path.write_bytes(change(path.read_bytes()))
 
     def database_away(self, seconds: float) -> None:
-        with closing(sqlite3.connect(self._database, isolation_level=None, timeout=60)) as other:
+        with closing(sqlite3.connect(self.database, isolation_level=None, timeout=60)) as other:
             other.execute("BEGIN IMMEDIATE")
             time.sleep(seconds)
             other.execute("ROLLBACK")

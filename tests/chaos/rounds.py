@@ -1,4 +1,4 @@
-"""One round: a job of 64 shards, a fault at a random moment, and a look at what came out."""
+"""One round: a job of many shards, a fault at a random moment, and a look at what came out."""
 
 from __future__ import annotations
 

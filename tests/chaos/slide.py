@@ -1,4 +1,4 @@
-"""A slide of 64 tiles of tissue beside a strip of glass."""
+"""A slide of tissue beside a strip of glass."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import numpy as np
 from morula.common.testing import draw_tissue, write_picture
 
 TILE_PX = 512
-TILES_ALONG = 8
 PIECE_PX = 1024
 """Drawn once and repeated: nuclei differ within it."""
 MARGIN_PX = 192
 
 
-def write_tissue(path: Path) -> None:
-    """Writes the slide; the same bytes each time."""
+def write_tissue(path: Path, tiles_along: int) -> None:
+    """Writes a square of so many tiles along; the same bytes each time."""
     picture, _ = draw_tissue(PIECE_PX + 2 * MARGIN_PX, PIECE_PX + 2 * MARGIN_PX, spacing_px=72)
     piece = picture[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-    times = TILE_PX * TILES_ALONG // PIECE_PX
-    glass = np.full((TILE_PX * TILES_ALONG, TILE_PX, 3), 245, np.uint8)
+    times = TILE_PX * tiles_along // PIECE_PX
+    glass = np.full((TILE_PX * tiles_along, TILE_PX, 3), 245, np.uint8)
     write_picture(path, np.hstack([np.tile(piece, (times, times, 1)), glass]))
