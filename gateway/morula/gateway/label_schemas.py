@@ -4,16 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from morula.gateway.schemas import (
-    Answer,
-    CellPicture,
-    Colour,
-    Identifier,
-    Listed,
-    Name,
-    Request,
-    Time,
-)
+from morula.gateway.fields import Colour, Identifier, Name, Request
+from morula.gateway.schemas import Answer, CellPicture, Listed, Time
 
 
 class NewClass(Request):

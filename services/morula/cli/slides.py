@@ -40,15 +40,25 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a slide, or all slides of a folder, and leave the files in a folder."""
-    from morula.gateway.pipeline.params import Choices
     from morula.onebox.regions import region_text
-    from morula.onebox.run import Request
+    from morula.onebox.run import Request, choose
     from morula.onebox.run import run as run_slide
     from morula.onebox.serve import terminating
 
     with terminating():
         wanted, unwanted = (json.loads(region_text(path) or "null") for path in (include, exclude))
-        choices = Choices(preset, segmenter, embedder, mpp, slide_mpp, wanted, unwanted, sample, *origin)
+        choices = choose(
+            preset=preset,
+            segmenter=segmenter,
+            embedder=embedder,
+            mpp=mpp,
+            slide_mpp=slide_mpp,
+            include=wanted,
+            exclude=unwanted,
+            sample_tile_count=sample,
+            origin_x_px=origin[0],
+            origin_y_px=origin[1],
+        )
         summary = run_slide(Request(slide, out, choices), folder_of(data), console())
     if as_json:
         print_json(summary)

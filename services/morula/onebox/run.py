@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from morula.common.errors import MorulaError, SlideScaleUnknown, TooLarge
@@ -43,9 +44,16 @@ class Request:
     @property
     def params(self) -> dict[str, Any]:
         """The job's parameters; what is not given is left out, so that the preset and the slide's own scale count."""
-        open_ones = asdict(Choices())
-        chosen = {name: value for name, value in asdict(self.choices).items() if value != open_ones[name]}
-        return {"preset": self.choices.preset} | chosen
+        return {"preset": self.choices.preset} | self.choices.model_dump(exclude_defaults=True)
+
+
+def choose(**values: object) -> Choices:
+    """The choices of a command line; a value that the gateway would refuse is refused here."""
+    try:
+        return Choices.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WrongUse(f"{first['loc'][0]}: {first['msg']}") from error
 
 
 def run(request: Request, folder: DataFolder, console: Console) -> Json:

@@ -8,7 +8,7 @@ import pytest
 from morula.gateway.pipeline.params import Choices
 from morula.onebox.failures import WrongUse
 from morula.onebox.regions import region_text
-from morula.onebox.run import Request
+from morula.onebox.run import Request, choose
 
 
 def test_only_what_was_named_is_asked_for() -> None:
@@ -17,9 +17,12 @@ def test_only_what_was_named_is_asked_for() -> None:
     named = Request(Path("a.svs"), Path("out"), Choices(segmenter="watershed", mpp=0.25, slide_mpp=0.5, origin_x_px=-9))
     expected = {"preset": "default", "segmenter": "watershed", "mpp": 0.25, "slide_mpp": 0.5, "origin_x_px": -9}
     assert named.params == expected
-    # What is wrong is told as wrong, and no default takes its place.
-    nothing = Request(Path("a.svs"), Path("out"), Choices(preset="", segmenter=""))
-    assert nothing.params == {"preset": "", "segmenter": ""}
+
+
+@pytest.mark.parametrize("wrong", [{"preset": ""}, {"segmenter": ""}, {"slide_mpp": 99.0}, {"sample_tile_count": -1}])
+def test_what_the_gateway_would_refuse_is_refused_and_no_default_takes_its_place(wrong: dict[str, object]) -> None:
+    with pytest.raises(WrongUse, match=f"^{next(iter(wrong))}: "):
+        choose(**wrong)
 
 
 def test_regions_are_read_before_anything_is_started(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
 from morula.gateway.components import Here
 from morula.gateway.contract import BYTES, created, served
+from morula.gateway.fields import Number
 from morula.gateway.labels.learning import TreeCut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs
@@ -35,7 +36,6 @@ from morula.gateway.schemas import (
     Clusters,
     CohortRequest,
     Job,
-    Number,
 )
 from morula.gateway.views import ClusteringView
 

@@ -14,7 +14,7 @@ from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
 from morula.gateway.ledger import deletion, jobs, shards, slides
 from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
-from morula.gateway.pipeline.params import SLIDE_STAGES, Choices, make_params, params_digest
+from morula.gateway.pipeline.params import SLIDE_STAGES, make_params, params_digest
 from morula.gateway.pipeline.results import reopen
 from morula.gateway.ranges import send_object
 from morula.gateway.refs import row_ref
@@ -27,9 +27,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed; what it lost is made again."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
-    params = make_params(
-        Choices(**body.model_dump(exclude={"slide_id"})), slide["mpp"], numerics=here.settings.numerics
-    )
+    params = make_params(body, slide["mpp"], numerics=here.settings.numerics)
     values = {
         "project_id": here.project,
         "kind": "slide",

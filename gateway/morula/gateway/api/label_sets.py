@@ -5,12 +5,12 @@ from sqlalchemy import Connection
 
 from morula.gateway.components import Here
 from morula.gateway.contract import created
+from morula.gateway.fields import Number
 from morula.gateway.label_schemas import ClassChange, LabelSet, LabelSets, NewClass, NewLabelSet
 from morula.gateway.labels.service import label_set_answer
 from morula.gateway.ledger import label_sets
 from morula.gateway.ledger.records import Part, Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
-from morula.gateway.schemas import Number
 
 router = APIRouter(prefix="/v1/label-sets", tags=["label sets"])
 

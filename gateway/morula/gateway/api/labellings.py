@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from morula.common.errors import InvalidArgument, NotFound
 from morula.gateway.components import Components, Here
 from morula.gateway.contract import BYTES, created, served
+from morula.gateway.fields import Number
 from morula.gateway.label_schemas import (
     AppendedState,
     Cut,
@@ -29,7 +30,6 @@ from morula.gateway.ledger import clusterings, deletion, label_sets, labels
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_object
 from morula.gateway.refs import from_json
-from morula.gateway.schemas import Number
 from morula.gateway.views import ClusteringView
 from morula.v1.labeller_pb2 import LearnLabelsResponse
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, RootModel, model_validator
 
 from morula.common.formats import NOISE_LEAF
+from morula.gateway.fields import CellCount, CellRow, ClassNumber, Name, NodeId, Number, Request
 from morula.gateway.labels.state import Labels, SeenPage, Word
-from morula.gateway.schemas import CellCount, CellRow, ClassNumber, Name, NodeId, Number, Request
 
 SeenClass = Annotated[int, Field(ge=0, le=255, strict=True)]
 Body = Mapping[str, Any]

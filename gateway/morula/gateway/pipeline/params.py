@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
 
 from morula.common import models
 from morula.common.compute import cpu_count
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.keys import digest
+from morula.gateway.fields import Level0Px, Name, Regions, Request, Scale
 from morula.v1.artifact_pb2 import ModelRef
 from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.tiler_pb2 import TileFilter, TileGate, TileSelection
@@ -32,23 +35,22 @@ SLIDE_STAGES: tuple[Stage, ...] = get_args(Stage)
 COHORT_STAGES: tuple[Stage, ...] = ("cluster", "tables")
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(Request):
     """What a request may choose; what it leaves open comes from the preset, or from the slide.
 
     A choice that is called like a parameter is that parameter.
     """
 
-    preset: str = "default"
-    segmenter: str | None = None
-    embedder: str | None = None
-    mpp: float | None = None
-    slide_mpp: float | None = None
-    include: Mapping[str, Any] | None = None
-    exclude: Mapping[str, Any] | None = None
-    sample_tile_count: int = 0
-    origin_x_px: int = 0
-    origin_y_px: int = 0
+    preset: Name = "default"
+    segmenter: Name | None = None
+    embedder: Name | None = None
+    mpp: Scale | None = None
+    slide_mpp: Scale | None = None
+    include: Regions | None = None
+    exclude: Regions | None = None
+    sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    origin_x_px: Level0Px = 0
+    origin_y_px: Level0Px = 0
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ def make_params(
         raise InvalidArgument(INCOMPLETE[choices.preset], preset=choices.preset)
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
-    chosen = PRESETS[choices.preset] | {name: value for name, value in vars(choices).items() if value}
+    named = {name: getattr(choices, name) for name in Choices.model_fields}
+    chosen = PRESETS[choices.preset] | {name: value for name, value in named.items() if value}
     slide_mpp = chosen.get("slide_mpp") or known_mpp
     if not slide_mpp:
         raise SlideScaleUnknown(
