@@ -8,6 +8,8 @@ DATA ?=
 N ?= 7
 SERVE ?= 1
 morula := .venv/bin/morula
+# A dozen processes import the same packages: where nothing may be kept of them, each compiles all of them anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo run serve test lint bench chaos oracles protos openapi web images chart locks docs
 
