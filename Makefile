@@ -7,11 +7,12 @@ MORULA_DATA ?= ../shared/data
 DATA ?=
 N ?= 7
 SERVE ?= 1
+WORDS ?=
 morula := .venv/bin/morula
 # A dozen processes import the same packages: where nothing may be kept of them, each compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run serve test lint bench chaos oracles protos openapi web images chart locks docs
+.PHONY: help setup demo run serve test lint bench chaos oracles protos openapi migration web images chart locks docs
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -54,6 +55,10 @@ protos: ## write protos/gen from the protos
 openapi: ## write docs/openapi.json and the types of the page from the code
 	@scripts/setup dev
 	@scripts/openapi
+
+migration: ## write the migration to the tables of the code: make migration WORDS='trace jobs'
+	@scripts/setup dev
+	@scripts/migration "$(WORDS)"
 
 web: ## build the page
 	@scripts/setup web
