@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { rowsOf } from "../src/jobs/store";
+import { needsNewJob, rowsOf } from "../src/jobs/store";
 import { readRoute, writeRoute } from "../src/route";
 import { cellAt, middlesRange, outlineOf, readBlock } from "../src/slide/blocks";
 import { bounded, boxOf, onSlide, scaleBar, wholeSlide } from "../src/slide/camera";
@@ -142,6 +142,13 @@ test("a slide's row shows its newest job", () => {
   const jobs = new Map([job("new", "2026-02"), job("old", "2026-01")].map((one) => [one.id, one]));
   const [row] = rowsOf([{ ...slide, created_at: "2026-01" }], jobs, new Map());
   expect(row?.job?.id).toBe("new");
+});
+
+test("a job whose models are gone is not tried again, but started anew", () => {
+  const job = (state: Job["state"], reason: string) => ({ state, error: { reason } }) as unknown as Job;
+  expect(needsNewJob(job("failed", "MODEL_UNAVAILABLE"))).toBe(true);
+  expect(needsNewJob(job("failed", "STORAGE_FULL"))).toBe(false);
+  expect(needsNewJob(job("cancelled", "MODEL_UNAVAILABLE"))).toBe(false);
 });
 
 describe("the queue", () => {

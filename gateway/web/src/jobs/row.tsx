@@ -6,7 +6,7 @@ import type { Job, Problem, Slide } from "../types";
 import { Boards, doneSentence } from "./boards";
 import { More } from "./deleting";
 import { Stages } from "./stages";
-import { asksForScale, type Home, type Row } from "./store";
+import { asksForScale, type Home, needsNewJob, type Row } from "./store";
 
 export function SlideRow({ row, home }: { row: Row; home: Home }) {
   const { slide, job, refusal } = row;
@@ -85,6 +85,13 @@ function Next({ slide, job, home }: { slide: Slide; job: Job | null; home: Home 
     );
   }
   if (job.state === "succeeded") return null;
+  if (needsNewJob(job)) {
+    return (
+      <button type="button" class="btn" onClick={() => void home.start(slide.id)}>
+        Start anew
+      </button>
+    );
+  }
   if (job.state === "failed" || job.state === "cancelled") {
     return (
       <button type="button" class="btn" onClick={() => void home.retry(job)}>
@@ -103,7 +110,8 @@ function Outcome({ slide, job, refusal }: Row) {
   if (refusal) return <Refused problem={refusal} hint="" />;
   if (!job) return null;
   if (job.state === "failed" && job.error) {
-    return <Refused problem={job.error} hint="Trying again continues from what is done already." />;
+    const hint = needsNewJob(job) ? "" : "Trying again continues from what is done already.";
+    return <Refused problem={job.error} hint={hint} />;
   }
   if (job.verdict === "no_tissue") {
     return <p class="muted">No tissue was found, so there are no cells to look for. A very pale stain can hide it.</p>;

@@ -185,6 +185,11 @@ export function asksForScale(problem: Problem | null): boolean {
   return problem?.reason === "SLIDE_SCALE_UNKNOWN";
 }
 
+/** A retry keeps to the models that a job began with, and they are no longer here. */
+export function needsNewJob(job: Job): boolean {
+  return job.state === "failed" && job.error?.reason === "MODEL_UNAVAILABLE";
+}
+
 export function rowsOf(
   slides: readonly Slide[],
   jobs: ReadonlyMap<string, Job>,
