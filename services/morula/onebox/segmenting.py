@@ -18,11 +18,11 @@ from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
 from morula.onebox.models import registry
-from morula.onebox.scoring import Overlap, overlap, scores
 from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
 from morula.segmenter.core import outline
 from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.segmenter.scoring import Overlap, overlap, scores
 from morula.tiler.calibration import MIN_DENSITY, calibrate
 
 ALL = "all"
