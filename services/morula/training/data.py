@@ -1,0 +1,158 @@
+"""Images with labels, by group: what belongs together is learned from or held out together, never both."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from morula.common.errors import InvalidArgument
+from morula.training.config import Source, Split
+from morula.training.synthetic import synthetic_fields
+
+Part = Literal["train", "watch", "test"]
+PARTS: tuple[Part, ...] = ("train", "watch", "test")
+_ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image and the labels of its objects, 0 between them."""
+
+    source: str
+    name: str
+    group: str
+    kind: str
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+    @property
+    def key(self) -> str:
+        return f"{self.source}/{self.name}"
+
+
+def read_source(source: Source, root: Path) -> Iterator[Example]:
+    """All images of a source, in the order of their names."""
+    if source.synthetic_seeds:
+        for seed in source.synthetic_seeds:
+            for name, pixels, labels in synthetic_fields(seed):
+                yield Example(source.name, name, f"{source.name}/{seed}", source.name, pixels, labels)
+        return
+    files = _files(root / source.path)
+    images, labels_of = _by_stem(files, "images"), _by_stem(files, "labels")
+    if not images:
+        raise InvalidArgument(f"{source.name}: there are no images in {root / source.path}/images")
+    rows = _index(root / source.index) if source.index else {}
+    for stem in sorted(images):
+        if stem not in labels_of:
+            raise InvalidArgument(f"{source.name}: image {stem} has no labels")
+        if rows and stem not in rows:
+            raise InvalidArgument(f"{source.name}: image {stem} is not in {source.index}")
+        pixels, labels = _image(images[stem], stem), _labels(labels_of[stem], stem)
+        if pixels.shape[:2] != labels.shape:
+            raise InvalidArgument(
+                f"{source.name}: image {stem} is {pixels.shape[:2]} px, its labels are {labels.shape}"
+            )
+        _check_columns(source, rows.get(stem, {}))
+        group = f"{source.name}/{_group(source, stem, rows.get(stem, {}))}"
+        kind = rows[stem][source.kind_column] if rows and source.kind_column else source.name
+        yield Example(source.name, stem, group, kind, pixels, labels)
+
+
+def parts_of(groups: Sequence[str], split: Split) -> dict[str, Part]:
+    """Which part each group is of. Unknown names are an error: what is meant to be held out must not be learned."""
+    known = set(groups)
+    if unknown := sorted({*split.watch, *split.test} - known):
+        raise InvalidArgument(f"there is no group {', '.join(unknown[:4])} to hold out")
+    if both := sorted(set(split.watch) & set(split.test)):
+        raise InvalidArgument(f"group {both[0]} is both watched and tested")
+    parts: dict[str, Part] = {}
+    for group in sorted(known):
+        place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+        if group in split.test or (group not in split.watch and place < split.test_share):
+            parts[group] = "test"
+        elif group in split.watch or place < split.test_share + split.watch_share:
+            parts[group] = "watch"
+        else:
+            parts[group] = "train"
+    if "train" not in parts.values():
+        raise InvalidArgument(f"all {len(known)} groups are held out: nothing is left to learn from")
+    return parts
+
+
+def _files(path: Path) -> dict[str, Callable[[], bytes]]:
+    """Names of the files in a folder or a zip, and how to read each."""
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.is_file())
+        return {file.relative_to(path).as_posix(): file.read_bytes for file in found}
+    if not path.is_file():
+        raise InvalidArgument(f"there is no folder or zip {path}")
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise InvalidArgument(f"{path} is neither a folder nor a zip: {error}") from error
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    return {name: lambda name=name: archive.read(name) for name in names}  # type: ignore[misc]
+
+
+def _by_stem(files: dict[str, Callable[[], bytes]], folder: str) -> dict[str, Callable[[], bytes]]:
+    paths = {PurePosixPath(name): read for name, read in files.items()}
+    return {
+        path.stem: read
+        for path, read in paths.items()
+        if path.parent.name == folder and path.suffix.lower() in _ENDINGS and not path.name.startswith(".")
+    }
+
+
+def _index(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
+    if not rows or "id" not in rows[0]:
+        raise InvalidArgument(f"{path} has no column id")
+    return {row["id"]: row for row in rows}
+
+
+def _group(source: Source, stem: str, row: dict[str, str]) -> str:
+    if source.group_pattern:
+        match = re.search(source.group_pattern, stem)
+        if not match:
+            raise InvalidArgument(f"{source.name}: {source.group_pattern!r} finds no group in {stem}")
+        return match[1] if match.groups() else match[0]
+    return row[source.group_column] if row else stem
+
+
+def _check_columns(source: Source, row: dict[str, str]) -> None:
+    for column in ("" if source.group_pattern else source.group_column, source.kind_column):
+        if column and row and column not in row:
+            raise InvalidArgument(f"{source.index} has no column {column}")
+
+
+def _image(read: Callable[[], bytes], name: str) -> NDArray[np.uint8]:
+    image = _decoded(read(), cv2.IMREAD_COLOR, name)
+    return np.ascontiguousarray(image[..., ::-1].astype(np.uint8))
+
+
+def _labels(read: Callable[[], bytes], name: str) -> NDArray[np.int32]:
+    labels = _decoded(read(), cv2.IMREAD_UNCHANGED, name)
+    if labels.ndim != 2 or labels.dtype.kind not in "ui":
+        raise InvalidArgument(f"the labels of {name} are no image of one channel of integers")
+    return labels.astype(np.int32)
+
+
+def _decoded(content: bytes, flags: int, name: str) -> NDArray[np.generic]:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    if image is None:
+        raise InvalidArgument(f"{name} cannot be read as an image")
+    return np.asarray(image)

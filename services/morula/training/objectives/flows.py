@@ -1,0 +1,156 @@
+"""Cellpose's objective: where each pixel is drawn, and whether it is in an object; objects have one size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+from torch.nn import functional
+
+from morula.common.errors import InvalidArgument
+from morula.networks.files import load_exactly, read_state
+from morula.networks.unet import UNet, UNetConfig
+from morula.segmenter.channels import planes
+from morula.segmenter.dynamics import DynamicsParams, find_instances
+from morula.segmenter.instances import Calibration
+from morula.segmenter.scoring import overlap, scores
+from morula.training.augment import Augmentation, view
+from morula.training.config import Config, said_of
+from morula.training.prepared import Prepared, Sampler
+
+_FLOW_LENGTH = 5.0
+_STEP_PX = 16
+_NORM_EPSILON = 1e-5
+_CHANNELS = ("red", "green", "blue")
+_FIRST = ("downsample.down.res_down_0.conv.conv_0", "downsample.down.res_down_0.proj")
+
+
+class Settings(BaseModel):
+    """The objective's own settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    diameter_px: float = Field(17.0, gt=4, le=100)
+    """Median diameter of objects as the network sees them."""
+    crop_px: int = Field(160, ge=32, multiple_of=_STEP_PX)
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    initial: str = ""
+    """A file of weights to start from: of the same network, or of one that sees gray in the first of two channels."""
+    initial_licence: str = ""
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops and what is to be said of them."""
+
+    planes: Tensor
+    flow: Tensor
+    inside: Tensor
+
+
+def settings_of(config: Config) -> Settings:
+    try:
+        return Settings.model_validate(config.settings)
+    except ValidationError as error:
+        raise InvalidArgument(f"settings: {said_of(error)}") from error
+
+
+class Flows:
+    """What the engine is given to minimise."""
+
+    def __init__(self, config: Config, train: Sequence[Prepared], watch: Sequence[Prepared], root: Path) -> None:
+        self._settings = settings_of(config)
+        self._seed = config.seed
+        self._sampler = Sampler(train, config.shares)
+        self._watch = watch
+        self._root = root
+        self._batch_size = config.schedule.batch
+
+    def network(self) -> nn.Module:
+        torch.manual_seed(self._seed)
+        network = UNet(UNetConfig(len(_CHANNELS), self._settings.widths))
+        if self._settings.initial:
+            load_exactly(
+                network, in_colour(read_state(self._root / self._settings.initial)), ("diam_mean", "diam_labels")
+            )
+        for diameter in (network.diam_mean, network.diam_labels):
+            diameter.data.fill_(self._settings.diameter_px)
+        return network
+
+    def batch(self, step: int) -> Batch:
+        """The crops of a step; they depend on nothing but the seed and the step."""
+        views = []
+        for place in range(self._batch_size):
+            rng = np.random.default_rng([self._seed, step, place])
+            drawn = self._sampler.draw(rng)
+            side = self._settings.crop_px
+            wanted = self._settings.augmentation
+            views.append(view(drawn.pixels, drawn.labels, drawn.flows, drawn.reference, side, wanted, rng))
+        fields = (np.stack([getattr(one, name) for one in views]) for name in ("planes", "flow", "inside"))
+        return Batch(*(torch.from_numpy(field) for field in fields))
+
+    def parts(self, batch: Batch, count: int, device: torch.device) -> list[Batch]:
+        split = (getattr(batch, name).to(device).chunk(count) for name in ("planes", "flow", "inside"))
+        return [Batch(*one) for one in zip(*split, strict=True)]
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        maps, _ = network(batch.planes.contiguous(memory_format=torch.channels_last))
+        maps = maps.float()
+        flow = functional.mse_loss(maps[:, :2], _FLOW_LENGTH * batch.flow) / 2
+        return flow + functional.binary_cross_entropy_with_logits(maps[:, 2], batch.inside)
+
+    def watch(self, network: nn.Module) -> dict[str, float]:
+        """`score` decides: the mean over kinds of images of F1 at an IoU of a half, on the watched groups."""
+        by_kind: dict[str, list[Prepared]] = {}
+        for example in self._watch:
+            by_kind.setdefault(example.kind, []).append(example)
+        f1 = {}
+        for kind, examples in sorted(by_kind.items()):
+            f1[kind] = scores(overlap(one.inside(one.labels), self._found(network, one)) for one in examples)["f1_0.5"]
+        return {"score": float(np.mean(list(f1.values()))), **{f"f1 {kind}": value for kind, value in f1.items()}}
+
+    def _found(self, network: nn.Module, example: Prepared) -> NDArray[np.int32]:
+        seen = planes(example.inside(example.pixels), _CHANNELS, Calibration(), "image")
+        height, width = seen.shape[1:]
+        padded = np.pad(seen, ((0, 0), *((0, -side % _STEP_PX) for side in (height, width))))
+        with torch.inference_mode():
+            maps, _ = network(torch.from_numpy(padded)[None].contiguous(memory_format=torch.channels_last))
+        said = maps[0, :, :height, :width].float().numpy()
+        return find_instances(said[:2], said[2], DynamicsParams(min_size=10))
+
+
+def in_colour(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state that sees red, green and blue: one of gray sees their mean, a third of each weight per colour.
+
+    A normalised mean of three channels is the mean of three normalised ones where they vary alike; training mends the
+    rest. What the second channel adds, in which there is nothing, goes into the bias.
+    """
+    if state[f"{_FIRST[0]}.2.weight"].shape[1] == len(_CHANNELS):
+        return state
+    coloured = dict(state)
+    for block, convolution in ((_FIRST[0], "2"), (_FIRST[1], "1")):
+        weight = state[f"{block}.{convolution}.weight"][:, :1]
+        coloured[f"{block}.{convolution}.weight"] = weight.repeat(1, len(_CHANNELS), 1, 1) / len(_CHANNELS)
+        coloured[f"{block}.{convolution}.bias"] = state[f"{block}.{convolution}.bias"] + _of_nothing(
+            state, block, convolution
+        )
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            coloured[f"{block}.0.{name}"] = state[f"{block}.0.{name}"][:1].repeat(len(_CHANNELS))
+    return coloured
+
+
+def _of_nothing(state: dict[str, Tensor], block: str, convolution: str) -> Tensor:
+    """What the layer adds for a second channel of zeros, away from the image's edges."""
+    weight = state[f"{block}.{convolution}.weight"][:, 1:].sum(dim=(2, 3))
+    mean, variance, slope, offset = (
+        state[f"{block}.0.{name}"][1:] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    said = offset - mean / torch.sqrt(variance + _NORM_EPSILON) * slope
+    return weight @ (said if convolution == "1" else said.relu())
