@@ -19,9 +19,6 @@ from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
 from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
 from tests.contract.narrow_unet import FAMILY, GENEROUS, UNET, request_for
-from tests.servers.require import networks
-
-networks()
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +44,12 @@ def shard() -> FakeShard:
 def store() -> Iterator[FolderStore]:
     with temporary_store() as opened:
         yield opened
+
+
+@pytest.fixture
+def plain_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this machine's did not compute in bfloat16."""
+    monkeypatch.setattr("morula.networks.openvino_runtime.fast_dtype", lambda: "float32")
 
 
 @pytest.fixture
@@ -90,7 +93,9 @@ async def test_parameters_that_make_no_sense_are_refused(stub, store, shard, mod
     assert store.stat("p/s/cells/a.parquet") is None
 
 
-async def test_a_network_that_cannot_compute_as_asked_computes_nothing(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]
+async def test_a_network_that_cannot_compute_as_asked_computes_nothing(  # type: ignore[no-untyped-def]
+    plain_processor, stub, store, shard, model
+) -> None:
     half = segmenter_pb2.Numerics(dtype="bfloat16")
     request = request_for(store, shard, model, "p/s/cells/a.parquet", numerics=half)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -19,20 +19,18 @@ from morula.common.folder import FolderStore
 from morula.common.models import ModelSpec, add_rows
 from morula.common.rpc import from_rpc_error
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
+from morula.networks import unet_files
+from morula.networks.crop_queue import CropQueue
+from morula.networks.network import Answer, Batch, computing_in
+from morula.networks.unet_runtimes import unet
+from morula.segmenter import cellpose_unet
 from morula.segmenter.backends import MODELS
+from morula.segmenter.crop_backend import CropBackend, Traits
+from morula.segmenter.flows import FlowModel
 from morula.segmenter.servicer import SegmenterServicer
 from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
 from tests.contract.narrow_unet import FAMILY, GENEROUS, UNET, request_for
 from tests.contract.rpc_services import SERVING, health
-from tests.servers.require import networks
-
-networks()
-import torch  # noqa: E402 - only where it is installed
-
-from morula.networks.crop_queue import CropQueue  # noqa: E402
-from morula.segmenter import cellpose_unet  # noqa: E402
-from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
-from morula.segmenter.flows import FlowModel  # noqa: E402
 
 SHARDS = 3
 CROPS_OF_A_SHARD = 4
@@ -50,12 +48,12 @@ class Gathering:
         self.name = MODEL.name
         self.caller_count = caller_count
         self._queue = queue
-        self._network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(UNET), self.name, queue.device)
+        self._network = computing_in(unet(unet_files.read(UNET), self.name, queue.device), "float32")
 
-    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, batch: Batch) -> Answer:
         self.wait(self.caller_count)
         self.go()
-        return self._network(crops)
+        return self._network(batch)
 
     def wait(self, caller_count: int) -> None:
         give_up = time.monotonic() + TIMEOUT_S

@@ -62,7 +62,7 @@ async def test_every_shard_is_told_the_measured_size(
     async with services(tmp_path, without=("segmenter",)) as running:
         noting = Noting(running.store, Slot("segmenter", at_once=3), models, Processors(1))
         await running.start("segmenter", noting)
-        async with gateway(running, tmp_path, network_dtype="bfloat16", network_threads=3) as client:
+        async with gateway(running, tmp_path, network_dtype="float32", network_threads=3) as client:
             taken = await client.upload(path)
             job = await client.run(taken["id"], segmenter="cellpose-unet", preset=preset)
     models.close()

@@ -14,9 +14,10 @@ import torch  # noqa: E402 - only where it is installed
 from torch import nn  # noqa: E402
 
 from morula.networks.cpsam import fuse  # noqa: E402
-from morula.networks.crop_queue import computing_in  # noqa: E402
-from morula.networks.devices import fast_dtype  # noqa: E402
-from morula.networks.files import load_exactly  # noqa: E402
+from morula.networks.files import read_state  # noqa: E402
+from morula.networks.network import computing_in  # noqa: E402
+from morula.networks.torch_files import load_exactly  # noqa: E402
+from morula.networks.torch_runtime import fast_dtype  # noqa: E402
 from morula.segmenter import cellpose_sam  # noqa: E402
 from morula.segmenter.stock import randomize  # noqa: E402
 
@@ -66,7 +67,7 @@ def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     read = cellpose_sam.read_network(path).state_dict()
     assert read.keys() == state.keys()
     assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
-    partial = {name: tensor for name, tensor in state.items() if name != "encoder.blocks.1.attn.rel_pos_h"}
+    partial = {name: tensor for name, tensor in read_state(path).items() if name != "encoder.blocks.1.attn.rel_pos_h"}
     with pytest.raises(ModelUnavailable, match=r"lacks encoder\.blocks\.1\.attn\.rel_pos_h"):
         load_exactly(cellpose_sam.published(BLOCKS), partial)
 
@@ -78,15 +79,15 @@ def test_a_file_computes_in_what_is_asked_for_whatever_was_asked_before(tmp_path
     crops = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         exact, half = (
-            cellpose_sam.SamNetwork(cellpose_sam.read_network(path), "sam", cpu, dtype)(crops)[0]
+            cellpose_sam.sam_network(cellpose_sam.read_network(path), "sam", cpu, dtype).compute(crops)[0]
             for dtype in (torch.float32, torch.bfloat16)
         )
         file = cellpose_sam.SamFile(path, "sam", cpu)
         assert computing_in(file, "bfloat16") is computing_in(file, "bfloat16")
-        assert torch.equal(computing_in(file, "bfloat16")(crops)[0], half)
-        assert torch.equal(computing_in(file, "float32")(crops)[0], exact)
+        assert torch.equal(computing_in(file, "bfloat16").compute(crops)[0], half)
+        assert torch.equal(computing_in(file, "float32").compute(crops)[0], exact)
         own = half if fast_dtype(cpu) == torch.bfloat16 else exact
-        assert torch.equal(computing_in(file, "")(crops)[0], own)
+        assert torch.equal(computing_in(file, "").compute(crops)[0], own)
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

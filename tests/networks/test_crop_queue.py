@@ -1,21 +1,17 @@
 """The crop queue: shared batches of one shape, results in order, callers that leave, memory that runs out."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from morula.common.compute import Processors
 from morula.common.errors import Cancelled, Internal, ModelUnavailable
+from morula.networks import metrics
+from morula.networks.crop_queue import KEPT_CROPS, CropQueue, Seen
+from morula.networks.network import Answer, Batch, OutOfMemory, computing_in
 from morula.segmenter.instances import unstoppable
-from tests.servers.require import networks
-
-networks()
-import torch  # noqa: E402 - only where it is installed
-
-from morula.networks import metrics  # noqa: E402
-from morula.networks.crop_queue import KEPT_CROPS, CropQueue, computing_in  # noqa: E402
 
 PATIENCE_S = 120
 
@@ -31,14 +27,17 @@ class Doubling:
         self.entered, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
 
-    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, batch: Batch) -> Answer:
         self.entered.set()
         assert self.go_on.wait(PATIENCE_S)
-        if len(crops) > self.holds:
-            raise torch.OutOfMemoryError("no memory left")
-        self.batches.append(len(crops))
-        self.threads.append(torch.get_num_threads())
-        return crops * 2, crops[:, 0, :1, 0]
+        if batch.size > self.holds:
+            raise OutOfMemory("no memory left")
+        self.batches.append(batch.size)
+        self.threads.append(batch.threads)
+        crops = batch.packed()
+        assert not crops[batch.filled :].any()
+        crops = crops[: batch.filled]
+        return Answer(crops * 2, crops[:, 0, :1, 0], crops[:, :, ::4, ::4].astype(np.float16))
 
 
 @pytest.fixture
@@ -48,8 +47,8 @@ def queue() -> Iterator[CropQueue]:
     opened.close()
 
 
-def stacked(outputs: Sequence[torch.Tensor]) -> np.ndarray:
-    return torch.stack(list(outputs)).cpu().numpy()
+def stacked(seen: Seen) -> np.ndarray:
+    return np.stack(list(seen.maps))
 
 
 def numbered(count: int, start: int = 0) -> np.ndarray:
@@ -57,7 +56,7 @@ def numbered(count: int, start: int = 0) -> np.ndarray:
 
 
 def test_a_network_computes_with_as_many_threads_as_are_asked_for(queue: CropQueue) -> None:
-    """Whatever was asked before: sums of another order end in other digits."""
+    """Sums of another order end in other digits."""
     network = Doubling()
     for threads in (3, 1, 0, 2):
         queue.run(network, numbered(1), unstoppable, threads=threads)
@@ -73,9 +72,11 @@ def test_a_network_of_float32_computes_in_nothing_else() -> None:
 
 def test_results_are_in_order_and_batches_of_one_shape(queue: CropQueue) -> None:
     network = Doubling()
-    outputs, styles = queue.run(network, numbered(10), unstoppable)
-    assert np.array_equal(stacked(outputs), numbered(10) * 2)
-    assert styles.ravel().tolist() == list(range(10))
+    seen = queue.run(network, numbered(10), unstoppable)
+    assert np.array_equal(stacked(seen), numbered(10) * 2)
+    assert seen.styles.ravel().tolist() == list(range(10))
+    assert seen.features is not None
+    assert np.array_equal(seen.features, numbered(10)[:, :, :1, :1])
     assert network.batches == [4, 4, 4]
 
 
@@ -85,7 +86,7 @@ def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
     results: dict[int, np.ndarray] = {}
 
     def ask(start: int) -> None:
-        results[start] = stacked(queue.run(network, numbered(3, start), unstoppable)[0])
+        results[start] = stacked(queue.run(network, numbered(3, start), unstoppable))
 
     callers = [threading.Thread(target=ask, args=(start,)) for start in (0, 100, 200)]
     callers[0].start()
@@ -104,8 +105,7 @@ def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
 def test_memory_that_runs_out_halves_the_batch_and_is_counted(queue: CropQueue) -> None:
     network = Doubling(holds=1)
     before = metrics.OUT_OF_MEMORY._value.get()
-    outputs, _ = queue.run(network, numbered(5), unstoppable)
-    assert np.array_equal(stacked(outputs), numbered(5) * 2)
+    assert np.array_equal(stacked(queue.run(network, numbered(5), unstoppable)), numbered(5) * 2)
     assert set(network.batches) == {1}
     assert metrics.OUT_OF_MEMORY._value.get() == before + 2
 
@@ -117,20 +117,27 @@ def test_a_crop_that_never_fits_is_an_error(queue: CropQueue) -> None:
 
 def test_what_a_network_raises_reaches_its_caller_only(queue: CropQueue) -> None:
     class Broken(Doubling):
-        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def __call__(self, batch: Batch) -> Answer:
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
         queue.run(Broken(), numbered(2), unstoppable)
-    assert len(queue.run(Doubling(), numbered(2), unstoppable)[0]) == 2
+    assert len(queue.run(Doubling(), numbered(2), unstoppable).maps) == 2
 
 
 def test_an_error_outside_the_network_reaches_who_waits_and_the_queue_goes_on(queue: CropQueue) -> None:
     class Away(Doubling):
         """Its outputs cannot be moved off the device, as when that is lost."""
 
-        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return crops.to("meta"), crops[:, 0, :1, 0]
+        def __call__(self, batch: Batch) -> Answer:
+            return super().__call__(batch)._replace(maps=Lost())
+
+    class Lost:
+        def __getitem__(self, _: slice) -> "Lost":
+            return self
+
+        def cpu(self) -> np.ndarray:
+            raise NotImplementedError
 
     raised: list[BaseException] = []
 
@@ -144,16 +151,16 @@ def test_an_error_outside_the_network_reaches_who_waits_and_the_queue_goes_on(qu
     caller.start()
     caller.join(PATIENCE_S)
     assert len(raised) == 1
-    assert len(queue.run(Doubling(), numbered(2), unstoppable)[0]) == 2
+    assert len(queue.run(Doubling(), numbered(2), unstoppable).maps) == 2
 
 
 def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
     left = threading.Event()
 
     class Long(Doubling):
-        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def __call__(self, batch: Batch) -> Answer:
             assert not self.batches or left.wait(PATIENCE_S)
-            return super().__call__(crops)
+            return super().__call__(batch)
 
     network = Long()
 
@@ -164,14 +171,14 @@ def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
 
     with pytest.raises(Cancelled):
         queue.run(network, numbered(400), checkpoint)
-    assert len(queue.run(Doubling(), numbered(1), unstoppable)[0]) == 1
+    assert len(queue.run(Doubling(), numbered(1), unstoppable).maps) == 1
     assert len(network.batches) < 100
 
 
 def test_two_networks_at_once(queue: CropQueue) -> None:
     found: list[np.ndarray] = []
     callers = [
-        threading.Thread(target=lambda: found.append(stacked(queue.run(Doubling(), numbered(9), unstoppable)[0])))
+        threading.Thread(target=lambda: found.append(stacked(queue.run(Doubling(), numbered(9), unstoppable))))
         for _ in range(2)
     ]
     for caller in callers:

@@ -10,8 +10,9 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
-from morula.segmenter import cellpose_sam, cellpose_unet, gpu, gpu_dynamics  # noqa: E402
-from morula.segmenter.dynamics import walk  # noqa: E402
+from morula.networks import unet_files  # noqa: E402
+from morula.networks.unet_torch import TorchUNet  # noqa: E402
+from morula.segmenter import cellpose_sam, gpu, gpu_dynamics  # noqa: E402
 
 META = torch.device("meta")
 UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
@@ -19,16 +20,17 @@ UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_cellpose_sam_is_wholly_on_its_device(dtype: torch.dtype) -> None:
-    network = cellpose_sam.SamNetwork(cellpose_sam.published(2), "sam", META, dtype)
-    outputs, style = network(torch.zeros(4, 3, 256, 256, device=META))
+    network = cellpose_sam.sam_network(cellpose_sam.published(2), "sam", META, dtype)
+    outputs, style = network.compute(torch.zeros(4, 3, 256, 256, device=META))
     assert (outputs.device, outputs.dtype, outputs.shape) == (META, dtype, (4, 3, 256, 256))
     assert style.device == META
 
 
 def test_the_unet_is_wholly_on_its_device() -> None:
-    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(UNET), "unet", META)
-    outputs, style = network(torch.zeros(4, 2, 224, 224, device=META))
-    assert (outputs.device, outputs.shape, style.device) == (META, (4, 3, 224, 224), META)
+    network = TorchUNet(unet_files.read(UNET), "unet", META).in_dtype("float32")
+    outputs, style, features = network.compute(torch.zeros(4, 2, 224, 224, device=META))
+    assert (outputs.device, style.device, features.device) == (META, META, META)
+    assert (outputs.shape, features.shape) == ((4, 3, 224, 224), (4, 4, 224, 224))
 
 
 @pytest.mark.parametrize("augment", [False, True])
@@ -41,7 +43,7 @@ def test_crops_are_blended_on_their_device(augment: bool) -> None:
 def test_what_repeats_and_what_grows_stays_on_its_device() -> None:
     """What depends on the values of tensors has no shape there, so only parts of the way can be tried."""
     pixels, cells = torch.zeros(50, dtype=torch.int64, device=META), torch.zeros(7, dtype=torch.int64, device=META)
-    assert walk(torch.zeros(2, 30, 40, device=META), pixels, pixels, 3, 50, 4).device == META
+    assert gpu_dynamics.walk(torch.zeros(2, 30, 40, device=META), pixels, pixels, 3).device == META
     counts = torch.zeros(70 * 80, dtype=torch.int32, device=META)
     assert gpu_dynamics.grow(counts, cells, 80).device == META
     neighbours = torch.zeros(9, 50, dtype=torch.int32, device=META)

@@ -156,11 +156,15 @@ def test_pixels_that_merge_end_where_each_alone_does(noise: float) -> None:
     """Also where the flow is mere noise, and where it leads out of the image."""
     flow, _ = flows_of(discs(150, 40), 0.0)
     flow += np.random.default_rng(0).normal(0, noise, flow.shape).astype(np.float32)
-    rows, columns = (torch.from_numpy(at) for at in np.nonzero(np.abs(flow).sum(axis=0)))
-    drawn = torch.from_numpy(flow / np.float32(5))
-    alone = dynamics.walk(drawn, rows, columns, 200, 10**6, 10**6)
-    for at_once, leg_steps in ((10**6, 30), (1000, 30), (777, 7), (10**6, 200)):
-        assert torch.equal(dynamics.walk(drawn, rows, columns, 200, at_once, leg_steps), alone)
+    rows, columns = np.nonzero(np.abs(flow).sum(axis=0))
+    drawn = flow / np.float32(5)
+    alone = dynamics.walk(drawn, rows, columns, 200, 200)
+    for leg_steps in (30, 7):
+        assert np.array_equal(dynamics.walk(drawn, rows, columns, 200, leg_steps), alone)
+    tensors = [torch.from_numpy(array) for array in (drawn, rows, columns)]
+    published = gpu_dynamics.walk(*tensors, 200).numpy()
+    # Where the flow is mere noise, paths that part at the last bit come to other ends.
+    assert (published != alone).any(axis=0).mean() <= noise / 50
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -14,7 +14,10 @@ from morula.common.compute import Checkpoint, Processors
 from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES, ModelSpec
 from morula.common.weights import WeightsFolder
-from morula.networks.models import INSTALL, Models
+from morula.networks.crop_queue import CropQueue
+from morula.networks.installed import INSTALL
+from morula.networks.models import Models
+from morula.networks.network import Answer, Batch
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
@@ -23,7 +26,6 @@ from tests.servers.require import networks
 networks()
 import torch  # noqa: E402 - only where it is installed
 
-from morula.networks.crop_queue import CropQueue  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
 from morula.segmenter.flows import FlowModel, Flows  # noqa: E402
 from morula.segmenter.instanseg import InstanSeg  # noqa: E402
@@ -75,9 +77,10 @@ class LessItsMean:
 
     name = "less its mean"
 
-    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mean = crops.mean(dim=(1, 2, 3), keepdim=True)
-        return (crops - mean).repeat(1, 3, 1, 1), mean[:, :, 0, 0]
+    def __call__(self, batch: Batch) -> Answer:
+        crops = batch.packed()[: batch.filled]
+        mean = crops.mean(axis=(1, 2, 3), keepdims=True)
+        return Answer(np.repeat(crops - mean, 3, axis=1), mean[:, :, 0, 0])
 
 
 def test_a_part_of_an_even_image_is_even_at_its_frame() -> None:
@@ -128,7 +131,6 @@ def load(spec: ModelSpec, files: object, queue: object) -> FlowModel:
 
 
 def test_without_torch_a_network_says_what_to_install(folder: WeightsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "morula.networks.crop_queue")
     monkeypatch.setitem(sys.modules, "torch", None)
     models = Models("segmenter", MODELS, folder)
     with pytest.raises(ModelUnavailable, match=re.escape(INSTALL)):

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -20,9 +18,12 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 from torch.nn import functional  # noqa: E402
 
-from morula.networks import metrics  # noqa: E402
+from morula.networks import metrics, unet_files  # noqa: E402
 from morula.networks.crop_queue import CropQueue  # noqa: E402
-from morula.segmenter import cellpose_unet, gpu, gpu_dynamics  # noqa: E402
+from morula.networks.files import DIAMETER  # noqa: E402
+from morula.networks.network import Answer, Batch  # noqa: E402
+from morula.networks.unet_torch import TorchUNet  # noqa: E402
+from morula.segmenter import gpu, gpu_dynamics  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits, finish_there  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
 from morula.segmenter.flows import CropOutputs, FlowModel, Flows, dynamics_params  # noqa: E402
@@ -64,11 +65,17 @@ def test_crops_are_blended_as_on_the_host(device: str, size: tuple[int, int], au
 class Uphill:
     """A network that draws dark pixels to where it is darkest, seen as sharply as `blur_px` says."""
 
-    def __init__(self, blur_px: int) -> None:
+    def __init__(self, blur_px: int, device: str) -> None:
         self.name = f"uphill {blur_px}"
         self._blur_px = blur_px
+        self._device = device
 
-    def __call__(self, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, batch: Batch) -> Answer:
+        """What it says stays a tensor, also where the device is a processor."""
+        maps, style = self._compute(torch.from_numpy(batch.packed()[: batch.filled]).to(self._device))
+        return Answer(maps, style.cpu().numpy())
+
+    def _compute(self, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         dark = shown[:, :1]
         for _ in range(3):
             dark = functional.avg_pool2d(dark, self._blur_px, 1, self._blur_px // 2)
@@ -81,7 +88,7 @@ class Uphill:
 @pytest.mark.parametrize("augment", [False, True])
 def test_both_ways_find_the_same_in_an_image(queue: CropQueue, augment: bool, diameter_um: float) -> None:
     """Two networks, at the image's own scale and at others."""
-    members = [Uphill(5), Uphill(7)]
+    members = [Uphill(blur_px, queue.device) for blur_px in (5, 7)]
     wanted = Wanted(diameter_um=diameter_um, flows=FlowParams(augment=augment, normalize="image"))
     host, device = (
         FlowModel(CropBackend(members, TRAITS, queue, finish=finish))(pixels(), 0.5, wanted)
@@ -95,9 +102,9 @@ def test_both_ways_find_the_same_in_an_image(queue: CropQueue, augment: bool, di
 @pytest.mark.slow
 def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> None:
     """A trained network, at its own scale: one cell in a thousand may differ by the last bits of the blend."""
-    network = cellpose_unet.read_network(data_dir / "weights" / "cpnet_nuclei.pth")
-    members = [cellpose_unet.UNetNetwork(network, "trained", queue.device)]
-    traits = Traits(224, ("gray", "none"), float(network.diam_mean), fills_crops=False, object_um=8.0)
+    state = unet_files.read(data_dir / "weights" / "cpnet_nuclei.pth")
+    members = [TorchUNet(state, "trained", queue.device)]
+    traits = Traits(224, ("gray", "none"), state[DIAMETER].item(), fills_crops=False, object_um=8.0)
     heard: list[CropOutputs] = []
 
     def both(outputs: CropOutputs) -> Flows:
@@ -134,14 +141,14 @@ def test_where_memory_runs_out_the_host_takes_over_and_it_is_counted(monkeypatch
 
 def test_where_the_crops_lie_decides_which_way_is_taken() -> None:
     grid, style = crops.plan(90, 70, 64, augment=False), np.empty(0, np.float32)
-    here = list(torch.zeros(grid.crop_count, 3, *grid.crop))
-    on_gpu = [cast(torch.Tensor, SimpleNamespace(is_cuda=True))]
+    here = list(np.zeros((grid.crop_count, 3, *grid.crop), np.float32))
+    on_gpu = list(torch.zeros(grid.crop_count, 3, *grid.crop))
     assert isinstance(finish_there(CropOutputs([here], grid, 90, 70, style, 1.0)), Flows)
     assert isinstance(finish_there(CropOutputs([on_gpu], grid, 90, 70, style, 1.0)), GpuFlows)
 
 
 def test_style_needs_no_blend(queue: CropQueue) -> None:
-    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(UNET), "unet", queue.device)
+    network = TorchUNet(unet_files.read(UNET), "unet", queue.device)
     styles = [
         CropBackend([network], TRAITS, queue, finish=finish).infer(pixels(), 0.5, Wanted(), unstoppable).style
         for finish in (Flows.of, GpuFlows)

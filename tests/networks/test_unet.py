@@ -1,30 +1,43 @@
-"""The U-Net, its style and its size model are Cellpose 3's: compared with files that `make oracles` wrote."""
+"""The U-Net, its style and its size model are Cellpose 3's on every runtime: compared with files of `make oracles`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import openvino
 import pytest
 from prometheus_client import REGISTRY
 
 from morula.common.compute import Processors
+from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES
+from morula.networks import unet_files, unet_graph
+from morula.networks.crop_queue import CropQueue
+from morula.networks.dtypes import Dtype, Runtime
+from morula.networks.files import State
+from morula.networks.network import Batch, Network, computing_in
+from morula.networks.openvino_runtime import GraphFile
+from morula.networks.unet_runtimes import unet
+from morula.networks.unet_shape import UNetConfig
+from morula.segmenter import cellpose_unet
+from morula.segmenter.crop_backend import CropBackend, Traits
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from tests.servers.require import networks
 
 networks()
 import torch  # noqa: E402 - only where it is installed
+from torch.nn import functional  # noqa: E402
 
-from morula.networks.crop_queue import CropQueue  # noqa: E402
-from morula.networks.unet import UNet, UNetConfig  # noqa: E402
-from morula.segmenter import cellpose_unet  # noqa: E402
-from morula.segmenter.crop_backend import CropBackend, Traits  # noqa: E402
+from morula.networks.unet import UNet  # noqa: E402
+from morula.networks.unet_torch import read_unet  # noqa: E402
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 NETWORK, SIZE = ORACLES / "unet_narrow.pth", ORACLES / "size_narrow.safetensors"
 TRAITS = Traits(cellpose_unet.CROP_PX, ("gray", "none"), 17.0, fills_crops=False)
+EXACTLY = Wanted(flows=FlowParams(dtype="float32"))
 ROW = next(row for row in FAMILIES if row.name == "cellpose-unet")
 
 
@@ -35,8 +48,13 @@ def expected() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def queue() -> Iterator[CropQueue]:
-    opened = CropQueue("cpu", batch=2, processors=Processors(1))
+def state() -> State:
+    return unet_files.read(NETWORK)
+
+
+@pytest.fixture(scope="module", params=["openvino", "torch"])
+def queue(request: pytest.FixtureRequest) -> Iterator[CropQueue]:
+    opened = CropQueue("cpu", batch=2, processors=Processors(1), runtime=request.param)
     yield opened
     opened.close()
 
@@ -45,17 +63,67 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
+def narrow(queue: CropQueue) -> Network:
+    return unet(unet_files.read(NETWORK), "narrow", queue.device, queue.runtime)
+
+
 def backend(queue: CropQueue) -> CropBackend:
-    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(NETWORK), "narrow", queue.device)
-    return CropBackend([network], TRAITS, queue, cellpose_unet.read_size_model(SIZE))
+    return CropBackend([narrow(queue)], TRAITS, queue, cellpose_unet.read_size_model(SIZE))
 
 
 def test_the_network_and_its_style_are_the_stock_ones(expected: dict[str, np.ndarray]) -> None:
-    network = cellpose_unet.read_network(NETWORK).eval()
+    network = read_unet(unet_files.read(NETWORK)).eval()
     with torch.inference_mode():
         outputs, style = network(torch.from_numpy(expected["crops"]))
     assert difference(outputs.numpy(), expected["outputs"]) < 1e-5
     assert difference(style.numpy(), expected["style"]) < 1e-5
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("bfloat16", 0.05)])
+def test_runtimes_say_the_same(
+    expected: dict[str, np.ndarray], state: State, dtype: Dtype, runtime: Runtime, bound: float
+) -> None:
+    """Within what a dtype rounds to, and batches are filled up without a trace."""
+    with torch.inference_mode():
+        maps, style, features = read_unet(state).eval().see(torch.from_numpy(expected["crops"]))
+        exact = [each.numpy() for each in (maps, style, functional.avg_pool2d(features, 4))]
+    graph = unet_graph.model(UNetConfig.of(state), state, feature_step=4)
+    made = GraphFile(graph, "narrow", "bfloat16") if runtime == "openvino" else unet(state, "narrow", "cpu", "torch")
+    answer = computing_in(made, dtype)(Batch([expected["crops"][:1], expected["crops"][1:]], size=3, threads=1))
+    assert answer.features is not None
+    assert [part.shape for part in answer] == [part.shape for part in exact]
+    assert difference(answer.maps, exact[0]) < bound
+    assert difference(answer.styles, exact[1]) < bound
+    assert difference(answer.features, exact[2]) < max(bound, 1e-3)
+
+
+def test_a_processor_that_computes_in_float32_says_so(state: State) -> None:
+    file = GraphFile(unet_graph.model(UNetConfig.of(state), state), "narrow", "float32")
+    assert computing_in(file, "") is computing_in(file, "float32")
+    with pytest.raises(ModelUnavailable, match="MORULA_NETWORK_DTYPE=float32"):
+        computing_in(file, "bfloat16")
+
+
+def test_shapes_of_the_graph_are_those_of_the_network(state: State) -> None:
+    """Whatever its depth and widths."""
+    config = UNetConfig(channel_count=3, widths=(4, 6, 10), output_count=5)
+    expected = {name: tuple(tensor.shape) for name, tensor in UNet(config).state_dict().items()}
+    counted = {name for name in expected if name.endswith("num_batches_tracked")}
+    assert unet_graph.shapes(config).items() <= expected.items()
+    assert expected.keys() - unet_graph.shapes(config).keys() == counted | {"diam_mean", "diam_labels"}
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_file_of_a_graph_is_one_for_anybody(state: State, expected: dict[str, np.ndarray], halves: bool) -> None:
+    """It is valid by itself, and computes by itself what our runtimes compute of its weights."""
+    graph = unet_graph.model(UNetConfig.of(state), state, halves=halves)
+    onnx.checker.check_model(graph, full_check=True)
+    assert {tensor.name for tensor in graph.graph.initializer} == unet_graph.shapes(UNetConfig.of(state)).keys()
+    read = openvino.Core().read_model(graph.SerializeToString())
+    said = openvino.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(expected["crops"])
+    assert difference(said["maps"], expected["outputs"]) < (2e-3 if halves else 1e-5)
+    assert said["features"].shape == (2, 4, 64, 96)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +131,7 @@ def test_the_network_and_its_style_are_the_stock_ones(expected: dict[str, np.nda
     [("plain", 17.0, {}), ("small", 25.0, {}), ("augmented", 17.0, {"augment": True})],
 )
 def test_flows_of_an_image_are_the_stock_ones(expected, queue, name, diameter_px, params) -> None:  # type: ignore[no-untyped-def]
-    wanted = Wanted(diameter_um=diameter_px * 0.5, flows=FlowParams(normalize="image", **params))
+    wanted = Wanted(diameter_um=diameter_px * 0.5, flows=FlowParams(normalize="image", dtype="float32", **params))
     flows = backend(queue).infer(expected["pixels"], 0.5, wanted, unstoppable)
     assert difference(flows.flow, expected[f"{name}_flow"]) < 1e-5
     assert difference(flows.probability, expected[f"{name}_probability"]) < 1e-5
@@ -71,7 +139,7 @@ def test_flows_of_an_image_are_the_stock_ones(expected, queue, name, diameter_px
 
 
 def test_the_size_model_is_the_stock_one(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
-    wanted = Wanted(flows=FlowParams(normalize="image"))
+    wanted = Wanted(flows=FlowParams(normalize="image", dtype="float32"))
     found = backend(queue).first_diameter_um(expected["pixels"], 0.5, wanted, unstoppable)
     assert found / 0.5 == pytest.approx(float(expected["diameter_px"]), rel=1e-5)
 
@@ -83,20 +151,19 @@ def test_an_ensemble_of_equals_is_each_of_them(expected: dict[str, np.ndarray], 
     assert np.array_equal(one(expected["pixels"], 0.5, wanted).labels, two(expected["pixels"], 0.5, wanted).labels)
 
 
-def other_network(queue: CropQueue) -> cellpose_unet.UNetNetwork:
+def other_network(queue: CropQueue) -> Network:
     """The narrow network with other numbers."""
-    network = cellpose_unet.read_network(NETWORK)
-    with torch.no_grad():
-        for parameter in network.output.parameters():
-            parameter.mul_(-3)
-    return cellpose_unet.UNetNetwork(network, "other", queue.device)
+    state = unet_files.read(NETWORK)
+    other = {
+        name: -3 * tensor if name in ("output.2.weight", "output.2.bias") else tensor for name, tensor in state.items()
+    }
+    return unet(other, "other", queue.device, queue.runtime)
 
 
 def test_an_ensemble_of_others_is_their_mean(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
-    first = cellpose_unet.UNetNetwork(cellpose_unet.read_network(NETWORK), "narrow", queue.device)
-    second = other_network(queue)
+    first, second = narrow(queue), other_network(queue)
     one, other, both = (
-        CropBackend(members, TRAITS, queue).infer(expected["pixels"], 0.5, Wanted(), unstoppable)
+        CropBackend(members, TRAITS, queue).infer(expected["pixels"], 0.5, EXACTLY, unstoppable)
         for members in ([first], [second], [first, second])
     )
     assert difference(other.flow, one.flow) > 0.1
@@ -107,8 +174,7 @@ def test_an_ensemble_of_others_is_their_mean(expected: dict[str, np.ndarray], qu
 def test_channels_of_a_request_take_the_place_of_the_networks_own(
     expected: dict[str, np.ndarray], queue: CropQueue
 ) -> None:
-    network = cellpose_unet.UNetNetwork(cellpose_unet.read_network(NETWORK), "narrow", queue.device)
-    own = CropBackend([network], replace(TRAITS, channels=("inverted_red", "blue")), queue)
+    own = CropBackend([narrow(queue)], replace(TRAITS, channels=("inverted_red", "blue")), queue)
     asked = Wanted(flows=FlowParams(channels=("inverted_red", "blue")))
     overridden = backend(queue).infer(expected["pixels"], 0.5, asked, unstoppable)
     assert np.array_equal(overridden.flow, own.infer(expected["pixels"], 0.5, Wanted(), unstoppable).flow)

@@ -4,6 +4,7 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from morula.common.errors import ModelUnavailable
@@ -16,9 +17,11 @@ import torch  # noqa: E402 - only where it is installed
 from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
-from morula.networks.files import load_exactly, read_state  # noqa: E402
-from morula.networks.unet import UNet, UNetConfig  # noqa: E402
-from morula.segmenter.cellpose_unet import read_network, read_size_model  # noqa: E402
+from morula.networks import unet_files  # noqa: E402
+from morula.networks.files import DIAMETER, check, read_state  # noqa: E402
+from morula.networks.unet import UNet  # noqa: E402
+from morula.networks.unet_shape import UNetConfig  # noqa: E402
+from morula.segmenter.cellpose_unet import read_size_model  # noqa: E402
 
 ROW = next(row for row in FAMILIES if row.name == "cellpose-unet")
 
@@ -37,6 +40,17 @@ def state() -> dict[str, torch.Tensor]:
     return UNet(UNetConfig(widths=(2, 4))).state_dict()
 
 
+def write(path: Path) -> Path:
+    """The network in the form that the file's name says."""
+    if path.suffix == ".safetensors":
+        save_file(state(), path)
+    elif path.suffix == ".onnx":
+        unet_files.write({name: tensor.numpy() for name, tensor in state().items()}, path)
+    else:
+        torch.save(state(), path)
+    return path
+
+
 @pytest.mark.parametrize("form", ["torch", "pickle"])
 def test_a_pickle_bomb_is_never_unpickled(tmp_path: Path, form: str) -> None:
     bomb, touched = tmp_path / "bomb.pth", tmp_path / "touched"
@@ -50,55 +64,68 @@ def test_a_pickle_bomb_is_never_unpickled(tmp_path: Path, form: str) -> None:
     assert not touched.exists()
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ""])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".onnx", ""])
 @pytest.mark.parametrize("kept", [0, 10, 2000])
 def test_a_damaged_file_is_refused(tmp_path: Path, suffix: str, kept: int) -> None:
     path = tmp_path / f"weights{suffix}"
-    if suffix == ".safetensors":
-        save_file(state(), path)
-    else:
-        torch.save(state(), path)
+    write(path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ModelUnavailable):
-        read_network(path)
+        unet_files.read(path)
 
 
-def test_both_forms_are_read_and_names_of_trained_copies_are_plain(tmp_path: Path) -> None:
-    network = state()
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_all_forms_are_read_and_names_of_trained_copies_are_plain(tmp_path: Path, kind: torch.dtype) -> None:
+    """Also weights of half precision, of which single precision is made."""
+    network = {name: tensor.to(kind) for name, tensor in state().items() if tensor.is_floating_point()}
     torch.save({f"module.{name}": tensor for name, tensor in network.items()}, tmp_path / "a")
     save_file(network, tmp_path / "a.safetensors")
     for path in tmp_path.iterdir():
-        read = read_network(path).state_dict()
-        assert all(torch.equal(read[name], tensor) for name, tensor in network.items())
+        read = unet_files.read(path)
+        assert read.keys() == network.keys()
+        assert all(np.array_equal(read[name], tensor.float().numpy()) for name, tensor in network.items())
+
+
+def test_a_graph_holds_its_weights_in_half_precision(tmp_path: Path) -> None:
+    network = unet_files.read(write(tmp_path / "a.pth"))
+    unet_files.write(network, tmp_path / "a.onnx")
+    read = unet_files.read(tmp_path / "a.onnx")
+    assert read.keys() == network.keys() - {"diam_labels"}
+    assert all(np.allclose(read[name], network[name], rtol=1e-3, atol=1e-7) for name in read)
+    assert read[DIAMETER] == network[DIAMETER]
+    network["output.0.running_var"][:] = 1e6
+    with pytest.raises(ModelUnavailable, match="running_var are too large"):
+        unet_files.write(network, tmp_path / "b.onnx")
+    assert not (tmp_path / "b.onnx").exists()
 
 
 def test_only_sizes_may_be_missing(tmp_path: Path) -> None:
     network = state()
     del network["diam_mean"], network["diam_labels"]
     torch.save(network, tmp_path / "old.pth")
-    assert float(read_network(tmp_path / "old.pth").diam_mean) == 30.0
+    assert unet_files.read(tmp_path / "old.pth")[DIAMETER] == 30.0
 
 
 @pytest.mark.parametrize("fault", ["missing", "unknown", "shape", "finite"])
 def test_every_tensor_is_checked(fault: str) -> None:
-    network = nn.Linear(3, 2)
-    given = network.state_dict()
+    given = {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
+    shapes = {name: array.shape for name, array in given.items()}
     if fault == "missing":
         del given["bias"]
     elif fault == "unknown":
-        given["more"] = torch.zeros(1)
+        given["more"] = np.zeros(1, np.float32)
     elif fault == "shape":
-        given["weight"] = torch.zeros(3, 2)
+        given["weight"] = np.zeros((3, 2), np.float32)
     else:
-        given["bias"] = torch.full((2,), torch.nan)
+        given["bias"] = np.full(2, np.nan, np.float32)
     with pytest.raises(ModelUnavailable):
-        load_exactly(network, given)
+        check(given, shapes)
 
 
 def test_another_network_is_no_unet(tmp_path: Path) -> None:
     torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "other.pth")
     with pytest.raises(ModelUnavailable, match="no Cellpose U-Net"):
-        read_network(tmp_path / "other.pth")
+        unet_files.read(tmp_path / "other.pth")
     with pytest.raises(ModelUnavailable, match="no size model"):
         read_size_model(tmp_path / "other.pth")
 
@@ -110,7 +137,7 @@ def test_a_file_that_is_added_is_a_row_of_its_own(tmp_path: Path) -> None:
     assert folder.rows() == [added]
     ((role, path),) = folder.files(added)
     assert role == "network"
-    assert read_network(path)
+    assert unet_files.read(path)
     path.write_bytes(b"other bytes")
     with pytest.raises(ModelUnavailable, match="changed or damaged"):
         folder.files(added)

@@ -51,7 +51,7 @@ def _is_free(port: int) -> bool:
 
 def networks() -> None:
     """Skips a whole module of tests where what networks need is not installed."""
-    missing = [name for name in ("torch", "cellpose", "numba", "safetensors") if find_spec(name) is None]
+    missing = [name for name in ("torch", "cellpose") if find_spec(name) is None]
     if missing and os.environ.get("MORULA_REQUIRE") == "all":
         pytest.fail(f"not installed: {', '.join(missing)}", pytrace=False)
     if missing:

@@ -2,23 +2,63 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-PROGRAM = """
+ABSENT = """
 import importlib, sys
 
 class Absent:
     def find_spec(self, name, *_):
-        if name in ("torch", "torchvision", "cellpose", "safetensors"):
-            raise ModuleNotFoundError(name)
+        if name in ("torch", "torchvision", "cellpose"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
+"""
+STARTING = """
 for name in ("cli.main", "demo.__main__", "onebox.serve", "onebox.run", "onebox.models", "gateway.__main__"):
     importlib.import_module(f"morula.{name}")
 for name in ("tiler", "segmenter", "embedder", "clusterer", "clusterer.labeller"):
     importlib.import_module(f"morula.{name}.__main__")
 """
+# From a file to objects: as `morula models add` and a segmenter do it.
+SEGMENTING = """
+from pathlib import Path
+import numpy as np
+from morula.common.errors import ModelUnavailable
+from morula.common.weights import WeightsFolder
+from morula.networks.models import Models
+from morula.onebox.folder import DataFolder
+from morula.onebox.models import Wishes, add
+from morula.segmenter.backends import MODELS
+from morula.segmenter.instances import Wanted
+from morula.segmenter.params import FlowParams
+
+oracles, folder = Path(sys.argv[1]), DataFolder(Path(sys.argv[2]))
+add(folder, "cellpose-unet", [oracles / "unet_narrow.onnx"], oracles / "size_narrow.safetensors", Wishes())
+try:
+    add(folder, "cellpose-unet", [oracles / "unet_narrow.pth"], None, Wishes(name="other"))
+except ModelUnavailable as error:
+    assert "needs torch" in str(error), error
+else:
+    raise SystemExit("a file that torch wrote was read without it")
+models = Models("segmenter", MODELS, WeightsFolder(folder.weights))
+pixels = np.random.default_rng(0).integers(0, 255, (90, 120, 3)).astype(np.uint8)
+wanted = Wanted(flows=FlowParams(flow_threshold=0, cellprob_threshold=-9))
+assert models["cellpose-unet"](pixels, 0.5, wanted).labels.max() > 0
+assert models.check()
+models.close()
+"""
+
+
+def run(program: str, *words: object) -> None:
+    command = [sys.executable, "-c", ABSENT + program, *map(str, words)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_programs_start_where_torch_is_not_installed() -> None:
-    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    run(STARTING)
+
+
+def test_a_network_finds_objects_where_torch_is_not_installed(tmp_path: Path) -> None:
+    run(SEGMENTING, Path(__file__).parents[1] / "oracles", tmp_path)

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from morula.common.models import families
-from morula.networks.models import INSTALL
+from morula.networks.installed import INSTALL
 from morula.onebox.failures import Failure
 from morula.segmenter.instances import Model
 
 
 def need_networks() -> None:
     """What networks need is heavy, and the demonstration does without."""
-    missing = [name for name in ("torch", "cellpose", "numba", "safetensors") if find_spec(name) is None]
+    missing = [name for name in ("torch", "cellpose") if find_spec(name) is None]
     if missing:
         raise Failure(f"not installed: {', '.join(missing)}; {INSTALL}")
 

@@ -21,7 +21,7 @@ from morula.segmenter.servicer import REGIONS_AT_ONCE
 
 if TYPE_CHECKING:
     from morula.networks.crop_queue import CropQueue
-    from morula.segmenter.cellpose_sam import SamNetwork
+    from morula.networks.network import Network
 
 HALO_PX = 32
 
@@ -70,7 +70,7 @@ def scale_of(device: str) -> Scale:
 def cases(scale: Scale) -> list[Case]:
     """Tiles one by one against regions of them: the same weights, numbers and pixels."""
     from morula.networks.crop_queue import CropQueue
-    from morula.networks.devices import fast_dtype
+    from morula.networks.torch_runtime import fast_dtype
     from morula.segmenter import cellpose_sam
     from morula.segmenter.measured import best_seconds, crop_flop, matmul_flop_per_s
     from morula.segmenter.stock import stock_sam
@@ -81,10 +81,10 @@ def cases(scale: Scale) -> list[Case]:
     tiles = [region[y : y + TILE_PX, x : x + TILE_PX] for y in starts for x in starts]
     queue = CropQueue(scale.device, scale.batch, Processors() if scale.is_gpu else Processors(1))
     try:
-        dtype = fast_dtype(queue.device)
+        dtype = fast_dtype(scale.device)
         network, evaluate = stock_sam(scale.block_count, dtype, scale.device)
         theirs = best_seconds(lambda: evaluate(tiles), scale.clock, scale.rounds, warm=scale.is_gpu)
-        fused = cellpose_sam.SamNetwork(network, "cellpose-sam", queue.device, dtype)
+        fused = cellpose_sam.sam_network(network, "cellpose-sam", queue.device, dtype)
         ours = _region_seconds(region, fused, queue, scale)
         alone = _crop_seconds(fused, queue, scale)
     finally:
@@ -110,7 +110,7 @@ def on_gpu(scale: Scale, flow: NDArray[np.float32], logits: NDArray[np.float32])
     return against(f"flows to masks, {flow.shape[1]} px, {scale.device}", theirs, ours, scale.unit)
 
 
-def _region_seconds(region: NDArray[np.uint8], network: SamNetwork, queue: CropQueue, scale: Scale) -> float:
+def _region_seconds(region: NDArray[np.uint8], network: Network, queue: CropQueue, scale: Scale) -> float:
     """Seconds per region; several are worked on beside each other, as by the service."""
     from morula.segmenter.cellpose_sam import CROP_PX
     from morula.segmenter.crop_backend import CropBackend, Traits
@@ -130,7 +130,7 @@ def _region_seconds(region: NDArray[np.uint8], network: SamNetwork, queue: CropQ
     return best_seconds(segment, scale.clock, scale.rounds, warm=scale.is_gpu) / scale.region_count
 
 
-def _crop_seconds(network: SamNetwork, queue: CropQueue, scale: Scale) -> float:
+def _crop_seconds(network: Network, queue: CropQueue, scale: Scale) -> float:
     """Seconds per crop of the network in full batches."""
     from morula.segmenter.cellpose_sam import CROP_PX
     from morula.segmenter.measured import best_seconds

@@ -164,6 +164,7 @@ FAMILIES: tuple[ModelSpec, ...] = (
             commercial="unclear",
         ),
         family="cellpose-unet",
+        dtypes=("float32", "bfloat16"),
     ),
     ModelSpec(
         name="instanseg",

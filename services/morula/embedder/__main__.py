@@ -23,7 +23,7 @@ def main() -> None:
     processors = Processors(settings.threads)
     cv2.setNumThreads(processors.count)
     weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
-    models = Models("embedder", MODELS, weights, settings.device, settings.batch, processors)
+    models = Models("embedder", MODELS, weights, settings.device, settings.batch, processors, settings.runtime)
     add_rows(models.rows)
     servicer = EmbedderServicer(settings.open_store(), Slot("embedder", admit=settings.admit), models)
     try:

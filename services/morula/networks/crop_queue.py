@@ -12,49 +12,29 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, Processors
-from morula.common.errors import Cancelled, Internal, ModelUnavailable
+from morula.common.errors import Cancelled, Internal
 from morula.networks import metrics
-from morula.networks.dtypes import Dtype
+from morula.networks.devices import is_processor, still_computes
+from morula.networks.dtypes import Runtime
+from morula.networks.network import Answer, Batch, Crops, Maps, Network, OutOfMemory, on_host
 
-Crops = NDArray[np.float32]
 # Outputs of a request with more crops (an image larger than any region) are moved off the device.
 KEPT_CROPS = 512
 
 
-class Network(Protocol):
-    """Sees crops (n, channels, height, width); says (n, 3, height, width), and a style vector (n, width) of each.
+class Seen(NamedTuple):
+    """What a network says of all crops of a request, in their order."""
 
-    It computes in float32 unless it is Changing.
-    """
-
-    name: str
-
-    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
-
-
-@runtime_checkable
-class Changing(Protocol):
-    """A network that can compute in several dtypes."""
-
-    def in_dtype(self, dtype: Dtype) -> Network:
-        """The network in a dtype; always the same object, so that requests share batches."""
-        ...
-
-
-def computing_in(network: Network, dtype: Dtype) -> Network:
-    """The network in this dtype; an error where it has none such."""
-    if isinstance(network, Changing):
-        return network.in_dtype(dtype)
-    if dtype not in ("", "float32"):
-        raise ModelUnavailable(f"{network.name} computes in float32, not in {dtype}", model=network.name)
-    return network
+    maps: Sequence[Maps]
+    """Of each crop (channels, height, width), where the network left them."""
+    styles: NDArray[np.float32]
+    features: NDArray[np.float16] | None
 
 
 @dataclass(eq=False)
@@ -65,8 +45,9 @@ class _Request:
     crops: Crops
     batch: int
     threads: int
-    outputs: list[torch.Tensor] = field(default_factory=list)
-    styles: list[Crops] = field(default_factory=list)
+    maps: list[Maps] = field(default_factory=list)
+    styles: list[NDArray[np.float32]] = field(default_factory=list)
+    features: list[NDArray[np.float16]] = field(default_factory=list)
     taken: int = 0
     done: int = 0
     error: BaseException | None = None
@@ -81,13 +62,24 @@ class _Request:
     def is_over(self) -> bool:
         return self.is_dropped or self.error is not None or self.done == len(self.crops)
 
+    def seen(self) -> Seen:
+        features = np.concatenate(self.features) if self.features else None
+        return Seen(self.maps, np.concatenate(self.styles), features)
+
 
 class CropQueue:
     """Owns a device: a thread of its own runs batch after batch while there are crops."""
 
-    def __init__(self, device: str = "cpu", batch: int = 0, processors: Processors | None = None) -> None:
-        self.device = torch.device(device)
-        self.batch = batch or (64 if self.device.type == "cuda" else 1)
+    def __init__(
+        self,
+        device: str = "cpu",
+        batch: int = 0,
+        processors: Processors | None = None,
+        runtime: Runtime = "openvino",
+    ) -> None:
+        self.device = device
+        self.runtime = runtime
+        self.batch = batch or (1 if is_processor(device) else 64)
         self._processors = processors or Processors()
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
@@ -97,10 +89,8 @@ class CropQueue:
         self._worker = threading.Thread(target=self._work, name="crops", daemon=True)
         self._worker.start()
 
-    def run(
-        self, network: Network, crops: Crops, checkpoint: Checkpoint, batch: int = 0, threads: int = 0
-    ) -> tuple[Sequence[torch.Tensor], Crops]:
-        """What the network says of crops, in their order: outputs, which stay on the device, and styles.
+    def run(self, network: Network, crops: Crops, checkpoint: Checkpoint, batch: int = 0, threads: int = 0) -> Seen:
+        """What the network says of crops; maps stay on the device.
 
         `checkpoint` is asked after every batch of the device.
         """
@@ -120,7 +110,7 @@ class CropQueue:
                 self._callers -= 1
         if request.error:
             raise request.error
-        return request.outputs, np.concatenate(request.styles)
+        return request.seen()
 
     @property
     def waiting(self) -> int:
@@ -129,8 +119,7 @@ class CropQueue:
 
     def check(self) -> bool:
         """Whether the device still computes."""
-        ones = torch.ones(8, 8, device=self.device)
-        return bool((ones @ ones).sum().item() == 512.0)
+        return still_computes(self.device)
 
     def close(self) -> None:
         """Ends after the current batch; callers that wait get an error."""
@@ -184,53 +173,34 @@ class CropQueue:
                 left -= count
         return parts
 
-    def _attempt(self, parts: list[tuple[_Request, int, int]]) -> tuple[torch.Tensor, Crops] | Exception | None:
-        """Outputs and styles of a batch; None where it has to be tried again, smaller."""
+    def _attempt(self, parts: list[tuple[_Request, int, int]]) -> Answer | Exception | None:
+        """Answers to a batch; None where it has to be tried again, smaller."""
         first = parts[0][0]
         size = self._limits.get(first.shape, first.batch)
+        batch = Batch([request.crops[start:stop] for request, start, stop in parts], size, first.threads)
         try:
-            torch.set_num_threads(first.threads)
-            return self._forward(first.network, *self._pack(parts, size))
-        except torch.OutOfMemoryError as error:
-            reason = str(error)
+            return self._timed(first.network, batch)
+        except OutOfMemory as error:
+            metrics.OUT_OF_MEMORY.inc()
+            if size == 1:
+                name = first.network.name
+                return Internal(f"{name}: not even one crop fits into the device's memory: {error}")
         except Exception as error:  # noqa: BLE001 - whatever a network raises belongs to those who asked it
             return error
-        # Not in the except block above: there the error still holds the tensors that did not fit.
-        metrics.OUT_OF_MEMORY.inc()
-        if size == 1:
-            return Internal(f"{first.network.name}: not even one crop fits into the device's memory: {reason}")
         self._limits[first.shape] = size // 2
-        torch.cuda.empty_cache()
         return None
 
-    def _pack(self, parts: list[tuple[_Request, int, int]], size: int) -> tuple[torch.Tensor, int]:
-        """A batch of so many crops, and how many are filled. A device copies at full speed from pinned memory."""
-        shape = parts[0][0].crops.shape[1:]
-        batch = torch.zeros((size, *shape), pin_memory=self.device.type == "cuda")
-        filled = 0
-        for request, start, stop in parts:
-            batch[filled : filled + stop - start] = torch.from_numpy(request.crops[start:stop])
-            filled += stop - start
-        return batch, filled
-
-    def _forward(self, network: Network, batch: torch.Tensor, filled: int) -> tuple[torch.Tensor, Crops]:
+    def _timed(self, network: Network, batch: Batch) -> Answer:
         began = time.perf_counter()
         # On the processor a batch takes a place as other work does.
-        place = self._processors.taken() if self.device.type == "cpu" else nullcontext()
-        with place, torch.inference_mode():
-            outputs, styles = network(batch.to(self.device, non_blocking=True))
-            # Copied, because a slice would keep the memory of the whole batch.
-            answer = outputs[:filled].float().clone(), styles[:filled].float().cpu().numpy()
-            if self.device.type == "cuda":
-                torch.cuda.current_stream(self.device).synchronize()
+        with self._processors.taken() if is_processor(self.device) else nullcontext():
+            answer = network(batch)
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
-        metrics.CROPS.inc(filled)
-        metrics.BATCH_FILL.observe(filled / len(batch))
+        metrics.CROPS.inc(batch.filled)
+        metrics.BATCH_FILL.observe(batch.filled / batch.size)
         return answer
 
-    def _scatter(
-        self, parts: list[tuple[_Request, int, int]], outcome: tuple[torch.Tensor, Crops] | Exception | None
-    ) -> None:
+    def _scatter(self, parts: list[tuple[_Request, int, int]], outcome: Answer | Exception | None) -> None:
         """Hands a batch's results to its requests; what is to be tried again waits at the front, in its order."""
         place = 0
         for request, start, stop in parts:
@@ -239,9 +209,10 @@ class CropQueue:
             elif isinstance(outcome, Exception):
                 request.error = outcome
             else:
-                count = stop - start
-                outputs = outcome[0][place : place + count]
-                request.outputs.extend(outputs if len(request.crops) <= KEPT_CROPS else outputs.cpu())
-                request.styles.append(outcome[1][place : place + count])
-                request.done += count
-                place += count
+                here = slice(place, place := place + stop - start)
+                maps = outcome.maps[here]
+                request.maps.extend(maps if len(request.crops) <= KEPT_CROPS else on_host(maps))
+                request.styles.append(outcome.styles[here])
+                if outcome.features is not None:
+                    request.features.append(outcome.features[here])
+                request.done += stop - start

@@ -1,29 +1,39 @@
-"""Devices: which one is taken, and what it is fast with."""
+"""Devices: which one is taken, and whether it still computes. An accelerator is torch's business."""
 
 from __future__ import annotations
 
-import torch
+from importlib.util import find_spec
+from pathlib import Path
 
+from morula.common.processor import computes_in_bfloat16
 from morula.networks.dtypes import Dtype
+from morula.networks.installed import imported
 
-_TORCH_DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_FIRST_WITH_BF16 = 8  # Compute capability.
+PROCESSOR = "cpu"
+# There where the driver is, also in a container; torch is asked only then, for to import it takes seconds.
+_DRIVER = Path("/proc/driver/nvidia")
 
 
 def best_device() -> str:
-    """The accelerator where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """The accelerator where there is one that torch can use."""
+    if not (_DRIVER.exists() and find_spec("torch")):
+        return PROCESSOR
+    return "cuda" if imported("torch").cuda.is_available() else PROCESSOR
 
 
-def torch_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
-    """The dtype asked for, or the device's fastest."""
-    return _TORCH_DTYPES[dtype] if dtype else fast_dtype(device)
+def is_processor(device: str) -> bool:
+    return device == PROCESSOR
 
 
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes with it, else float32."""
-    if device.type == "cuda":
-        # Older GPUs emulate it, slower than they are with float32.
-        return torch.bfloat16 if torch.cuda.get_device_properties(device).major >= _FIRST_WITH_BF16 else torch.float32
-    has_bf16: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if has_bf16 else torch.float32
+def still_computes(device: str) -> bool:
+    """Whether the device adds up as it should."""
+    if is_processor(device):
+        return True
+    torch = imported("torch")
+    ones = torch.ones(8, 8, device=device)
+    return bool((ones @ ones).sum().item() == 512.0)
+
+
+def fast_dtype() -> Dtype:
+    """What this processor is fastest in."""
+    return "bfloat16" if computes_in_bfloat16() else "float32"

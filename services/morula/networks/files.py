@@ -3,47 +3,96 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor, nn
+import safetensors.numpy
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from morula.common.errors import ModelUnavailable
+from morula.networks.installed import imported
 
+State = dict[str, NDArray[Any]]
+Shapes = Mapping[str, Sequence[int]]
+
+DIAMETER = "diam_mean"
+"""Px of the objects on which a network was trained: of a graph, a word of its metadata; else a tensor."""
 _PREFIX = "module."  # of networks that were trained on several devices
 _SHOWN = 4
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    DecodeError,
+    safetensors.SafetensorError,
+)
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, a safetensors file or a state dict that torch wrote."""
+def read_state(path: Path) -> State:
+    """Tensors of a file: a graph in the ONNX format, a safetensors file, or a state dict that torch wrote."""
     try:
-        if path.suffix == ".safetensors":
-            content = safetensors.torch.load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        content = _READERS.get(path.suffix, _read_torch)(path)
+    except _UNREADABLE as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelUnavailable(f"{path.name} cannot be read safely as a file of weights: {reason}") from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    return {name.removeprefix(_PREFIX): _single(tensor) for name, tensor in content.items()}
+
+
+def _read_onnx(path: Path) -> State:
+    """The weights of a graph, and the diameter beside it; what the graph would compute is not asked."""
+    model = onnx.load(path, load_external_data=False)
+    state = {tensor.name: np.array(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    return state | ({DIAMETER: np.array([float(told[DIAMETER])], np.float32)} if DIAMETER in told else {})
+
+
+def _read_safetensors(path: Path) -> State:
+    return dict(safetensors.numpy.load_file(path))
+
+
+def _read_torch(path: Path) -> State:
+    try:
+        torch = imported("torch")
+    except ModelUnavailable as error:
+        raise ModelUnavailable(
+            f"{path.name} needs torch, which wrote it; .onnx and .safetensors do not: {error}"
+        ) from error
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ModelUnavailable(f"{path.name} is not a plain file of named tensors")
-    return {str(name).removeprefix(_PREFIX): tensor for name, tensor in content.items()}
+    # Arrays know no bfloat16.
+    return {
+        str(name): (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in content.items()
+    }
 
 
-def load_exactly(network: nn.Module, state: Mapping[str, Tensor], optional: Collection[str] = ()) -> None:
-    """Loads a state that has every tensor of the network in its shape, and no other; `optional` ones may be missing."""
-    expected = network.state_dict()
+def _single(tensor: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as they are, all others in single precision, in which weights are read."""
+    return tensor if tensor.dtype.kind in "iub" else tensor.astype(np.float32, copy=False)
+
+
+_READERS: dict[str, Callable[[Path], State]] = {".onnx": _read_onnx, ".safetensors": _read_safetensors}
+
+
+def check(state: State, expected: Shapes, optional: Collection[str] = ()) -> None:
+    """Raises unless the state has every expected tensor in its shape, and no other; `optional` ones may be missing."""
     missing = [name for name in expected if name not in state and name not in optional]
     unknown = [name for name in state if name not in expected]
-    unequal = [name for name in state if name in expected and state[name].shape != expected[name].shape]
+    unequal = [name for name in state if name in expected and state[name].shape != tuple(expected[name])]
     for what, names in (("lacks", missing), ("has unknown", unknown), ("has in another shape", unequal)):
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise ModelUnavailable(f"the file of weights {what} {', '.join(names[:_SHOWN])}{more}")
-    broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor.float()).all())]
+    broken = [name for name, tensor in state.items() if not bool(np.isfinite(tensor).all())]
     if broken:
         raise ModelUnavailable(f"the weights {', '.join(broken[:_SHOWN])} are not finite numbers")
-    plain = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-    network.load_state_dict(plain, strict=False, assign=True)

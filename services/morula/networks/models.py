@@ -1,12 +1,11 @@
 """The models that a service runs: those that are always there, and networks of an operator's files on one device.
 
 A family of networks is one row of the registry and one file: `load(spec, files, queue)` in the module of the family's
-name, in the service of its task. It is imported when one of the family is first asked, for it imports torch.
+name, in the service of its task. It is imported when one of the family is first asked, for it may import torch.
 """
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +15,13 @@ from morula.common.compute import Processors
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec, Task, families
 from morula.common.weights import WeightsFolder
+from morula.networks.dtypes import Runtime
+from morula.networks.installed import imported
 
 if TYPE_CHECKING:
     from morula.networks.crop_queue import CropQueue
 
 Model = TypeVar("Model")
-INSTALL = ".venv/bin/pip install -e '.[networks]' in the checkout"
 
 
 class Models(Mapping[str, Model]):
@@ -35,9 +35,10 @@ class Models(Mapping[str, Model]):
         device: str = "",
         batch: int = 0,
         processors: Processors | None = None,
+        runtime: Runtime = "openvino",
     ) -> None:
         self._weights = weights
-        self._device, self._batch, self._processors = device, batch, processors
+        self._device, self._batch, self._processors, self._runtime = device, batch, processors, runtime
         self._queue: CropQueue | None = None
         self._lock = threading.Lock()
         self.rows: Sequence[ModelSpec] = [row for row in weights.rows() if row.task == task] if weights else ()
@@ -73,9 +74,9 @@ class Models(Mapping[str, Model]):
         assert self._weights is not None  # noqa: S101 - whence its row is
         files = self._weights.files(row)
         if self._queue is None:
-            crop_queue = _imported("morula.networks.crop_queue")
-            device = self._device or _imported("morula.networks.devices").best_device()
-            self._queue = crop_queue.CropQueue(device, self._batch, self._processors)
+            device = self._device or imported("morula.networks.devices").best_device()
+            queue = imported("morula.networks.crop_queue").CropQueue
+            self._queue = queue(device, self._batch, self._processors, self._runtime)
         return load_network(row, files, self._queue)
 
 
@@ -83,22 +84,13 @@ def load_network(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: Crop
     """The model of a row; every tensor of its files is checked on the way."""
     if spec.family not in families():
         raise ModelUnavailable(f"this {spec.task} knows no network {spec.family!r}", model=spec.name)
-    return _imported(f"morula.{spec.task}.{spec.family.replace('-', '_')}").load(spec, files, queue)
+    return imported(f"morula.{spec.task}.{spec.family.replace('-', '_')}").load(spec, files, queue)
 
 
 def check_files(spec: ModelSpec, files: Sequence[tuple[str, Path]]) -> None:
     """Raises ModelUnavailable where files are not what the row's family needs."""
-    queue = _imported("morula.networks.crop_queue").CropQueue("cpu")
+    queue = imported("morula.networks.crop_queue").CropQueue("cpu")
     try:
         load_network(spec, files, queue)
     finally:
         queue.close()
-
-
-def _imported(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("morula"):
-            raise
-        raise ModelUnavailable(f"networks need {error.name}, which is not installed: {INSTALL}") from error

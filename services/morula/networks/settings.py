@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from morula.common.settings import ModelSettings
+from morula.networks.dtypes import Runtime
 
 
 class NetworkSettings(ModelSettings):
@@ -14,3 +15,5 @@ class NetworkSettings(ModelSettings):
     """`cpu`, `cuda`, `cuda:1`; the accelerator where there is one, if empty."""
     batch: int = Field(default=0, ge=0)
     """Crops per batch; 0 takes 64 on an accelerator and 1 on a CPU."""
+    runtime: Runtime = "openvino"
+    """What computes on a CPU a network that both can; on an accelerator it is torch."""

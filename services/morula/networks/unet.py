@@ -9,29 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class UNetConfig:
-    """Shape of a network; `widths` are the channels of each level, the first the finest."""
-
-    channel_count: int = 2
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    output_count: int = 3
-
-    @classmethod
-    def of(cls, state: dict[str, Tensor]) -> UNetConfig:
-        """Reads the shape off a state dict; KeyError where it is none of this network."""
-        first = "downsample.down.res_down_{}.conv.conv_0.2.weight"
-        widths: list[int] = []
-        while first.format(len(widths)) in state:
-            widths.append(state[first.format(len(widths))].shape[0])
-        return cls(state[first.format(0)].shape[1], tuple(widths), state["output.2.weight"].shape[0])
+from morula.networks.unet_shape import UNetConfig
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -109,6 +92,11 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, channels, H, W), H and W multiples of 8 -> (B, 3, H, W) dy, dx, cell probability; (B, style)."""
+        maps, style, _ = self.see(x)
+        return maps, style
+
+    def see(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, and (B, width, H, W): the features of which the last convolution makes its answer."""
         skips: list[Tensor] = []
         for n, down in enumerate(self.downs):
             x = down(x if n == 0 else functional.max_pool2d(x, 2))
@@ -118,7 +106,7 @@ class UNet(nn.Module):
             if n < len(skips) - 1:
                 x = functional.interpolate(x, scale_factor=2, mode="nearest")
             x = self.ups[n](x, skips[n], style)
-        return self.output(x), style
+        return self.output(x), style, x
 
 
 def named(name: str, modules: Sequence[nn.Module]) -> nn.Sequential:

@@ -19,6 +19,7 @@ import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from morula.common.models import add_rows
+from morula.common.processor import computes_in_bfloat16
 from morula.common.weights import WeightsFolder
 from morula.gateway.pipeline.params import Numerics
 from morula.onebox.client import Client
@@ -81,8 +82,9 @@ def open_machine(
 
 
 def numerics() -> Numerics:
-    """How networks compute here: with all threads, in the dtype that MORULA_NETWORK_DTYPE names."""
-    return Numerics(os.environ.get("MORULA_NETWORK_DTYPE") or "float32")
+    """How networks compute here: with all threads, in what MORULA_NETWORK_DTYPE names or this processor is fast in."""
+    fast = "bfloat16" if computes_in_bfloat16() else "float32"
+    return Numerics(os.environ.get("MORULA_NETWORK_DTYPE") or fast)
 
 
 def free_port(wanted: int | None) -> int:

@@ -24,7 +24,7 @@ def main() -> None:
     # Regions lie beside each other on the processors, a thread each.
     cv2.setNumThreads(1)
     weights = WeightsFolder(settings.weights_dir) if settings.weights_dir else None
-    models = Models("segmenter", MODELS, weights, settings.device, settings.batch, processors)
+    models = Models("segmenter", MODELS, weights, settings.device, settings.batch, processors, settings.runtime)
     add_rows(models.rows)
     slot = Slot("segmenter", settings.admit, at_once=settings.admit)
     servicer = SegmenterServicer(settings.open_store(), slot, models, processors)

@@ -9,15 +9,17 @@ from typing import Any
 
 import torch
 from cellpose.vit import CPSAM
-from torch import Tensor, nn
+from torch import nn
 
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
 from morula.networks.cpsam import fuse
 from morula.networks.crop_queue import CropQueue
-from morula.networks.devices import fast_dtype, torch_dtype
 from morula.networks.dtypes import Dtype
-from morula.networks.files import load_exactly, read_state
+from morula.networks.files import read_state
+from morula.networks.network import Answer, Batch
+from morula.networks.torch_files import load_exactly
+from morula.networks.torch_runtime import TorchNetwork, fast_dtype, torch_dtype
 from morula.segmenter.crop_backend import CropBackend, Traits
 from morula.segmenter.flows import FlowModel
 
@@ -26,43 +28,36 @@ _BLOCK = "encoder.blocks.{}.norm1.weight"
 _DIAMETER_PX = 30.0
 
 
-class SamNetwork:
+def sam_network(
+    network: nn.Module, name: str, device: str | torch.device, dtype: torch.dtype | None = None
+) -> TorchNetwork:
     """The network on a device, in one dtype."""
-
-    def __init__(self, network: nn.Module, name: str, device: torch.device, dtype: torch.dtype | None = None) -> None:
-        self.name = name
-        self.dtype = dtype or fast_dtype(device)
-        self._network = fuse(network.to(device=device, dtype=self.dtype), CROP_PX)
-
-    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        outputs: Tensor
-        style: Tensor
-        outputs, style = self._network(crops.to(self.dtype))
-        return outputs, style
+    wanted = dtype or fast_dtype(device)
+    return TorchNetwork(fuse(network.to(device=device, dtype=wanted), CROP_PX), name, device, wanted)
 
 
 class SamFile:
     """The network of a file, in each dtype that was asked for."""
 
-    def __init__(self, path: Path, name: str, device: torch.device) -> None:
+    def __init__(self, path: Path, name: str, device: str | torch.device) -> None:
         self.name = name
         self._path = path
         self._device = device
         self._read = read_network(path)
-        self._made: dict[torch.dtype, SamNetwork] = {}
+        self._made: dict[torch.dtype, TorchNetwork] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        return self.in_dtype("")(crops)
+    def __call__(self, batch: Batch) -> Answer:
+        return self.in_dtype("")(batch)
 
-    def in_dtype(self, dtype: Dtype) -> SamNetwork:
+    def in_dtype(self, dtype: Dtype) -> TorchNetwork:
         wanted = torch_dtype(dtype, self._device)
         with self._lock:
             if wanted not in self._made:
                 # The network loaded for checking is used first, and rounded in place: other dtypes load it anew.
                 read, self._read = self._read, None
                 network = read if read is not None else read_network(self._path)
-                self._made[wanted] = SamNetwork(network, self.name, self._device, wanted)
+                self._made[wanted] = sam_network(network, self.name, self._device, wanted)
             return self._made[wanted]
 
 

@@ -6,49 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
-from morula.networks.crop_queue import CropQueue, Network
-from morula.networks.files import load_exactly, read_state
-from morula.networks.unet import UNet, UNetConfig
+from morula.networks import unet_files
+from morula.networks.crop_queue import CropQueue
+from morula.networks.files import DIAMETER, State, read_state
+from morula.networks.network import Network
+from morula.networks.unet_runtimes import unet
+from morula.networks.unet_shape import UNetConfig
 from morula.segmenter.crop_backend import CropBackend, SizeModel, Traits
 from morula.segmenter.flows import FlowModel
 
 CROP_PX = 224
-# The first released files do not contain a diameter.
-_OPTIONAL = ("diam_mean", "diam_labels")
 _SIZE_SHAPES = {"A": 1, "smean": 1, "ymean": 0, "diam_mean": 0}
 _LEAST_DIAMETER_PX = 5.0
-
-
-class UNetNetwork:
-    """A U-Net on a device, channels last: measured faster, and the same numbers."""
-
-    def __init__(self, network: UNet, name: str, device: torch.device) -> None:
-        self.name = name
-        self._network: nn.Module = network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        outputs: Tensor
-        style: Tensor
-        outputs, style = self._network(crops.contiguous(memory_format=torch.channels_last))
-        return outputs, style
-
-
-def read_network(path: Path) -> UNet:
-    """The network of a file, every tensor checked."""
-    state = read_state(path)
-    try:
-        config = UNetConfig.of(state)
-    except (KeyError, IndexError) as error:
-        raise ModelUnavailable(f"{path.name} is no Cellpose U-Net: it has no {error}") from error
-    network = UNet(config)
-    load_exactly(network, state, _OPTIONAL)
-    return network
 
 
 def read_size_model(path: Path) -> SizeModel:
@@ -56,8 +29,8 @@ def read_size_model(path: Path) -> SizeModel:
     state = read_state(path)
     if {name: tensor.squeeze().ndim for name, tensor in state.items()} != _SIZE_SHAPES:
         raise ModelUnavailable(f"{path.name} is no size model: it holds {', '.join(sorted(state))}")
-    slope, mean = (state[name].squeeze().double().numpy() for name in ("A", "smean"))
-    offset = float(state["ymean"]) + float(np.log(float(state["diam_mean"])))
+    slope, mean = (state[name].squeeze().astype(np.float64) for name in ("A", "smean"))
+    offset = state["ymean"].item() + float(np.log(state["diam_mean"].item()))
 
     def size(style: NDArray[np.float32]) -> float:
         return max(_LEAST_DIAMETER_PX, float(np.exp(slope @ (style - mean) + offset)))
@@ -67,16 +40,17 @@ def read_size_model(path: Path) -> SizeModel:
 
 def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> FlowModel:
     """The registry's row with its files: one network or several, and perhaps a size model."""
-    networks = [read_network(path) for role, path in files if role == "network"]
+    states: list[State] = [unet_files.read(path) for role, path in files if role == "network"]
     sizes = [read_size_model(path) for role, path in files if role == "size"]
-    if len({network.config.channel_count for network in networks}) != 1:
+    channel_counts = {UNetConfig.of(state).channel_count for state in states}
+    if len(channel_counts) != 1:
         raise ModelUnavailable(f"{spec.name}: networks of one ensemble see the same channels")
     traits = Traits(
         crop_px=CROP_PX,
-        channels=spec.channels[: networks[0].config.channel_count],
-        diameter_px=float(networks[0].diam_mean),
+        channels=spec.channels[: channel_counts.pop()],
+        diameter_px=states[0][DIAMETER].item(),
         fills_crops=False,
         object_um=spec.object_um,
     )
-    ready: list[Network] = [UNetNetwork(network, spec.name, queue.device) for network in networks]
-    return FlowModel(CropBackend(ready, traits, queue, sizes[0] if sizes else None))
+    networks: list[Network] = [unet(state, spec.name, queue.device, queue.runtime) for state in states]
+    return FlowModel(CropBackend(networks, traits, queue, sizes[0] if sizes else None))

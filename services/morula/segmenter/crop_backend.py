@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from morula.common.compute import Checkpoint
-from morula.networks.crop_queue import CropQueue, Network, computing_in
+from morula.networks.crop_queue import CropQueue
+from morula.networks.network import Network, computing_in
 from morula.segmenter import crops, metrics
 from morula.segmenter.channels import planes
 from morula.segmenter.flows import AnyFlows, CropOutputs, Flows, Image, Pixels, resized
-from morula.segmenter.gpu import GpuFlows
 from morula.segmenter.instances import Wanted
 
 Finish = Callable[[CropOutputs], AnyFlows]
@@ -67,8 +67,8 @@ class CropBackend:
         metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
         networks = [computing_in(network, asked.dtype) for network in self._networks]
         answers = [self._queue.run(network, parts, checkpoint, asked.batch, asked.thread_count) for network in networks]
-        maps = [crop_maps for crop_maps, _ in answers]
-        style = _unit(answers[0][1].sum(axis=0))
+        maps = [seen.maps for seen in answers]
+        style = _unit(answers[0].styles.sum(axis=0))
         return self._finish(CropOutputs(maps, grid, pixels.shape[0], pixels.shape[1], style, rescale))
 
     def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
@@ -82,7 +82,11 @@ class CropBackend:
 
 def finish_there(outputs: CropOutputs) -> AnyFlows:
     """Flows of the outputs: joined on the GPU where the outputs are there, else on the processor."""
-    return GpuFlows(outputs) if outputs.maps[0][0].is_cuda else Flows.of(outputs)
+    if isinstance(outputs.maps[0][0], np.ndarray):
+        return Flows.of(outputs)
+    from morula.segmenter.gpu import GpuFlows
+
+    return GpuFlows(outputs)
 
 
 def _unit(vector: Image) -> Image:

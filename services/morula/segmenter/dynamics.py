@@ -10,10 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from morula.segmenter import kernels
 
@@ -21,8 +18,6 @@ Flow = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
 MARGIN_PX = 20  # the histogram of end points reaches this far beyond the image
-# torch wakes a team of threads for more numbers than twice this; regions that lie beside each other need none.
-_POINTS_AT_ONCE = 16_000
 # After 40 steps half of the pixels of usual cells have merged, after 100 six of seven.
 _LEG_STEPS = 30
 
@@ -44,9 +39,7 @@ def find_instances(flow: Flow, cell_probability: Flow, params: DynamicsParams) -
     if not foreground.any():
         return np.zeros(foreground.shape, np.int32)
     rows, columns = np.nonzero(foreground)
-    drawn = torch.from_numpy(flow * foreground / np.float32(5))
-    starts = torch.from_numpy(rows), torch.from_numpy(columns)
-    ends = walk(drawn, *starts, params.niter, _POINTS_AT_ONCE, _LEG_STEPS).numpy()
+    ends = walk(flow * foreground / np.float32(5), rows, columns, params.niter, _LEG_STEPS)
     labels = gather(ends, rows, columns, foreground.shape)
     labels = drop_large(labels, params.max_size_fraction)
     if params.flow_threshold > 0:
@@ -54,46 +47,39 @@ def find_instances(flow: Flow, cell_probability: Flow, params: DynamicsParams) -
     return fill_and_drop_small(labels, params.min_size)
 
 
-def walk(flow: Tensor, rows: Tensor, columns: Tensor, step_count: int, at_once: int, leg_steps: int) -> Tensor:
-    """End points (2, n) of pixels that step along the flow, so many of them at once; they merge after each leg.
+def walk(flow: Flow, rows: NDArray[np.int64], columns: NDArray[np.int64], step_count: int, leg_steps: int) -> Labels:
+    """End points (2, n) of pixels that step along the flow; they merge after each leg.
 
     Positions are scaled by the side less one and sampled with pixel edges at -1 and 1, as the published networks'
     post-processing does: the half pixel between the two is part of the masks that people compare with.
     """
-    sides = [max(side - 1, 1) for side in (flow.shape[2], flow.shape[1])]
-    field = flow.flip(0)[None].float()
-    points = torch.stack([columns, rows], dim=1).float()[None, None]
-    for axis, side in enumerate(sides):
-        field[:, axis] *= 2.0 / side
-        points[..., axis] /= side
-    points.mul_(2).sub_(1)
-    walker = torch.arange(rows.numel(), device=flow.device)
+    sides = np.array([max(side - 1, 1) for side in (flow.shape[2], flow.shape[1])], np.float32)
+    field = np.stack([flow[1], flow[0]], axis=-1, dtype=np.float32)
+    field *= np.float32(2) / sides
+    points = np.stack([columns, rows], axis=1, dtype=np.float32)
+    points /= sides
+    points *= 2
+    points -= 1
+    walker = np.arange(rows.size)
     for start in range(0, step_count, leg_steps):
         if start:
             points, walker = _merged(points, walker)
-        for some in (points[:, :, first : first + at_once] for first in range(0, points.shape[2], at_once)):
-            for _ in range(min(leg_steps, step_count - start)):
-                _step(field, some)
+        kernels.step(field, points, min(leg_steps, step_count - start))
     # Pixels without a flow end beyond the corner, as NaN does when a processor converts it to an integer.
-    points.nan_to_num_(nan=-1.0 - 2.0 * MARGIN_PX)
-    points.add_(1).mul_(0.5)
-    for axis, side in enumerate(sides):
-        points[..., axis] *= side
-    return points[0, 0, walker].T.flip(0).int()
+    np.nan_to_num(points, copy=False, nan=-1.0 - 2.0 * MARGIN_PX)
+    points += 1
+    points *= np.float32(0.5)
+    points *= sides
+    return np.ascontiguousarray(points.astype(np.int32)[walker].T[::-1])
 
 
-def _merged(points: Tensor, walker: Tensor) -> tuple[Tensor, Tensor]:
+def _merged(points: Flow, walker: NDArray[np.int64]) -> tuple[Flow, NDArray[np.int64]]:
     """Points that have come to the same place to the last bit go on as one, for their ends are the same.
 
     They do so in large numbers: the flow draws the pixels of a cell together until nothing is left between them.
     """
-    places, walker_of = np.unique(points.view(torch.int64).numpy(), return_inverse=True)
-    return torch.from_numpy(places).view(torch.float32).view(1, 1, -1, 2), torch.from_numpy(walker_of.ravel())[walker]
-
-
-def _step(field: Tensor, points: Tensor) -> None:
-    points += functional.grid_sample(field, points, align_corners=False)[0].permute(1, 2, 0)
-    points.clamp_(-1.0, 1.0)
+    places, walker_of = np.unique(points.view(np.int64).ravel(), return_inverse=True)
+    return places.view(np.float32).reshape(-1, 2), walker_of.ravel()[walker]
 
 
 def gather(

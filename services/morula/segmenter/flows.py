@@ -11,9 +11,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from morula.common.compute import Checkpoint
+from morula.networks.network import Maps, on_host
 from morula.segmenter import crops, metrics
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.instances import Instances, Wanted, unstoppable
@@ -44,7 +44,7 @@ class AnyFlows(Protocol):
 class CropOutputs:
     """Network outputs for an image's crops, on the device that made them."""
 
-    maps: Sequence[Sequence[Tensor]]
+    maps: Sequence[Sequence[Maps]]
     """By network, by crop: (channels, height, width); the last three are flow and probability."""
     grid: crops.CropGrid
     height: int
@@ -68,7 +68,7 @@ class Flows:
     @classmethod
     def of(cls, outputs: CropOutputs) -> Flows:
         """One image of all crops, at the image's own scale."""
-        maps = [np.stack([crop.cpu().numpy() for crop in network]) for network in outputs.maps]
+        maps = [np.stack([on_host(crop) for crop in network]) for network in outputs.maps]
         blended = crops.blend(np.mean(maps, axis=0) if len(maps) > 1 else maps[0], outputs.grid)
         if outputs.rescale != 1:
             blended = resized(blended, outputs.height, outputs.width)

@@ -63,7 +63,7 @@ def instances(flow: Tensor, probability: Tensor, params: DynamicsParams) -> Inst
 
 def blend(outputs: Sequence[Sequence[Tensor]], grid: crops.CropGrid) -> Tensor:
     """One image (channels, height, width) of the mean of networks: crops add up to rows, rows to the image."""
-    crop_maps = torch.stack([torch.stack(list(network)) for network in outputs]).mean(0)
+    crop_maps = torch.stack([torch.stack([torch.as_tensor(crop) for crop in network]) for network in outputs]).mean(0)
     crop_maps = _upright(crop_maps.view(len(grid.rows), len(grid.columns), *crop_maps.shape[1:]), grid)
     taper_y, taper_x, weight = (torch.from_numpy(array).to(crop_maps) for array in crops.tapers(grid))
     strips = crop_maps.new_zeros((*crop_maps.shape[:1], *crop_maps.shape[2:4], grid.padded[1]))

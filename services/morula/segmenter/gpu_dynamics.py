@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from morula.segmenter.dynamics import MARGIN_PX, DynamicsParams, walk
+from morula.segmenter.dynamics import MARGIN_PX, DynamicsParams
 from morula.segmenter.kernels import REACH_PX
 
 # A pixel and its neighbours, itself first.
@@ -25,7 +25,7 @@ def find_instances(flow: Tensor, cell_probability: Tensor, params: DynamicsParam
     place = foreground.flatten().nonzero()[:, 0]
     if place.numel():
         rows, columns = place // flow.shape[2], place % flow.shape[2]
-        ends = walk(flow * foreground / 5, rows, columns, params.niter, place.numel(), params.niter + 1)
+        ends = walk(flow * foreground / 5, rows, columns, params.niter)
         cell, count = gather(ends, foreground.shape)
         largest = int(foreground.numel() * params.max_size_fraction)
         place, cell, count = keep(place, cell, torch.bincount(cell, minlength=count + 1) <= largest)
@@ -34,6 +34,26 @@ def find_instances(flow: Tensor, cell_probability: Tensor, params: DynamicsParam
             place, cell, count = keep(place, cell, functional.pad(errors <= params.flow_threshold, (1, 0)))
         labels[place] = cell.int()
     return labels.view(foreground.shape)
+
+
+def walk(flow: Tensor, rows: Tensor, columns: Tensor, step_count: int) -> Tensor:
+    """End points (2, n) of pixels that step along the flow, all at once."""
+    sides = [max(side - 1, 1) for side in (flow.shape[2], flow.shape[1])]
+    field = flow.flip(0)[None].float()
+    points = torch.stack([columns, rows], dim=1).float()[None, None]
+    for axis, side in enumerate(sides):
+        field[:, axis] *= 2.0 / side
+        points[..., axis] /= side
+    points.mul_(2).sub_(1)
+    for _ in range(step_count):
+        points += functional.grid_sample(field, points, align_corners=False)[0].permute(1, 2, 0)
+        points.clamp_(-1.0, 1.0)
+    # Pixels without a flow end beyond the corner, as NaN does when a processor converts it to an integer.
+    points.nan_to_num_(nan=-1.0 - 2.0 * MARGIN_PX)
+    points.add_(1).mul_(0.5)
+    for axis, side in enumerate(sides):
+        points[..., axis] *= side
+    return points[0, 0].T.flip(0).int()
 
 
 def keep(place: Tensor, cell: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from morula.common.compute import Checkpoint
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
-from morula.networks.crop_queue import CropQueue, computing_in
+from morula.networks.crop_queue import CropQueue
+from morula.networks.network import computing_in, on_host
+from morula.networks.torch_runtime import TorchNetwork
 from morula.segmenter.channels import planes
 from morula.segmenter.flows import resized
 from morula.segmenter.instances import Instances, Wanted, unstoppable
@@ -22,22 +23,14 @@ from morula.segmenter.instances import Instances, Wanted, unstoppable
 _STEP_PX = 32
 
 
-class _Scripted:
-    """The file as a network: a whole image is one crop to it, and it has no style."""
-
-    def __init__(self, script: torch.jit.ScriptModule, name: str) -> None:
-        self.name = name
-        self._script = script
-
-    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        return self._script(crops), crops.new_empty((len(crops), 0))
-
-
 class InstanSeg:
     """Shows the whole image at the scale that the file was made for; its labels are the instances."""
 
     def __init__(self, script: torch.jit.ScriptModule, spec: ModelSpec, queue: CropQueue) -> None:
-        self._network = _Scripted(script, spec.name)
+        # A whole image is one crop to it, and it has no style.
+        self._network = TorchNetwork(
+            lambda crops: (script(crops), crops.new_empty((len(crops), 0))), spec.name, queue.device
+        )
         self._spec = spec
         self._queue = queue
 
@@ -52,8 +45,8 @@ class InstanSeg:
         fill = [(0, 0), (0, -height % _STEP_PX), (0, -width % _STEP_PX)]
         network = computing_in(self._network, asked.dtype)
         padded = np.pad(shown, fill, mode="edge")[None]
-        labels, _ = self._queue.run(network, padded, checkpoint, batch=1, threads=asked.thread_count)
-        numbers = np.rint(labels[0][0, :height, :width].cpu().numpy()).astype(np.int32)
+        seen = self._queue.run(network, padded, checkpoint, batch=1, threads=asked.thread_count)
+        numbers = np.rint(on_host(seen.maps[0])[0, :height, :width]).astype(np.int32)
         return _instances(numbers, pixels.shape[:2], wanted, mpp)
 
 

@@ -13,6 +13,47 @@ Numbers = NDArray[np.float64]
 Flow = NDArray[np.float32]
 
 REACH_PX = 5  # a seed grows this far
+_BESIDE = 64
+
+
+@compiled
+def step(field: Flow, points: Flow, step_count: int) -> None:
+    """Moves points (n, 2) so many steps along a field (height, width, 2), both as x, y from -1 to 1 at its edges.
+
+    Between pixels the field is bilinear, and nothing beyond it: what `grid_sample` of torch does, in its order. Some
+    points at a time go beside each other, because each one's next step waits for its last.
+    """
+    height, width = field.shape[:2]
+    half, one = np.float32(0.5), np.float32(1)
+    half_width, half_height = np.float32(width) * half, np.float32(height) * half
+    for first in range(0, points.shape[0], _BESIDE):
+        some = points[first : first + _BESIDE]
+        for _ in range(step_count):
+            for n in range(some.shape[0]):
+                u, v = (some[n, 0] + one) * half_width - half, (some[n, 1] + one) * half_height - half
+                if not (u > -one and v > -one and u < width and v < height):
+                    continue
+                # Both are above -1, so that cutting off rounds down.
+                left, top = int(u + one) - 1, int(v + one) - 1
+                right_part, lower_part = u - np.float32(left), v - np.float32(top)
+                left_part, upper_part = one - right_part, one - lower_part
+                right, bottom = left + 1, top + 1
+                if left < 0:
+                    left, left_part = 0, np.float32(0)
+                if top < 0:
+                    top, upper_part = 0, np.float32(0)
+                if right == width:
+                    right, right_part = left, np.float32(0)
+                if bottom == height:
+                    bottom, lower_part = top, np.float32(0)
+                upper_left, upper_right = left_part * upper_part, right_part * upper_part
+                lower_left, lower_right = left_part * lower_part, right_part * lower_part
+                dx = field[top, left, 0] * upper_left + field[top, right, 0] * upper_right
+                dx = dx + field[bottom, left, 0] * lower_left + field[bottom, right, 0] * lower_right
+                dy = field[top, left, 1] * upper_left + field[top, right, 1] * upper_right
+                dy = dy + field[bottom, left, 1] * lower_left + field[bottom, right, 1] * lower_right
+                some[n, 0] = min(max(some[n, 0] + dx, -one), one)
+                some[n, 1] = min(max(some[n, 1] + dy, -one), one)
 
 
 @compiled

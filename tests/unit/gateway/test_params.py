@@ -107,7 +107,7 @@ NETWORKS = [*REGISTRY, *(row for row in FAMILIES if row.task == "segmenter")]
         ("watershed", Numerics("bfloat16", 3), ("", 0)),
         ("cellpose-sam", Numerics("bfloat16", 3), ("bfloat16", 3)),
         ("cellpose-sam", Numerics("float32", 1), ("float32", 1)),
-        ("cellpose-unet", Numerics("bfloat16", 3), ("float32", 3)),
+        ("instanseg", Numerics("bfloat16", 3), ("float32", 3)),
     ],
 )
 def test_how_a_network_computes_is_known_before_it_does(segmenter: str, asked: Numerics, made: tuple[str, int]) -> None:

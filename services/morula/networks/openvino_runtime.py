@@ -1,0 +1,75 @@
+"""Networks by OpenVINO: a graph in the ONNX format on a processor, without torch."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import openvino
+from onnx import ModelProto
+
+from morula.common.errors import ModelUnavailable
+from morula.networks.devices import fast_dtype
+from morula.networks.dtypes import Dtype
+from morula.networks.network import Answer, Batch
+
+_PRECISIONS: dict[Dtype, str] = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class GraphNetwork:
+    """A graph of maps, style and features in one dtype, compiled for each shape and number of threads that comes."""
+
+    def __init__(self, graph: openvino.Model, name: str, dtype: Dtype) -> None:
+        self.name = name
+        self._graph = graph
+        self._precision = _PRECISIONS[dtype]
+        self._compiled: dict[tuple[object, ...], openvino.InferRequest] = {}
+
+    def __call__(self, batch: Batch) -> Answer:
+        kind = (batch.shape, batch.threads)
+        if kind not in self._compiled:
+            self._compiled[kind] = self._compile(batch)
+        request = self._compiled[kind]
+        request.infer({0: batch.packed()}, share_inputs=True)
+        # Copied, because the next batch is computed in the same place.
+        maps, style, features = (request.get_output_tensor(n).data[: batch.filled] for n in range(3))
+        return Answer(maps.copy(), style.copy(), features.astype(np.float16))
+
+    def _compile(self, batch: Batch) -> openvino.InferRequest:
+        graph = self._graph.clone()
+        graph.reshape(openvino.PartialShape(list(batch.shape)))
+        options = {
+            "INFERENCE_PRECISION_HINT": self._precision,
+            "INFERENCE_NUM_THREADS": batch.threads,
+            "NUM_STREAMS": 1,
+            # Threads of other work and other services lie on the same processors.
+            "ENABLE_CPU_PINNING": False,
+        }
+        return openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
+
+
+class GraphFile:
+    """A network in each dtype that was asked for."""
+
+    def __init__(self, model: ModelProto, name: str, fastest: Dtype | None = None) -> None:
+        self.name = name
+        self._graph = openvino.Core().read_model(model.SerializeToString())
+        self._fastest: Dtype = fastest or fast_dtype()
+        self._made: dict[Dtype, GraphNetwork] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, batch: Batch) -> Answer:
+        return self.in_dtype("")(batch)
+
+    def in_dtype(self, dtype: Dtype) -> GraphNetwork:
+        wanted = dtype or self._fastest
+        if wanted == "bfloat16" != self._fastest:
+            raise ModelUnavailable(
+                f"{self.name}: this processor does not compute in bfloat16; the gateway is told what it can "
+                "by MORULA_NETWORK_DTYPE=float32",
+                model=self.name,
+            )
+        with self._lock:
+            if wanted not in self._made:
+                self._made[wanted] = GraphNetwork(self._graph, self.name, wanted)
+            return self._made[wanted]

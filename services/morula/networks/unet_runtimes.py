@@ -1,0 +1,21 @@
+"""Which runtime computes a U-Net."""
+
+from __future__ import annotations
+
+from morula.networks.devices import is_processor
+from morula.networks.dtypes import Runtime
+from morula.networks.files import State
+from morula.networks.network import FEATURE_STEP_PX, Network
+
+
+def unet(state: State, name: str, device: str, runtime: Runtime = "openvino") -> Network:
+    """The network of a state that was checked: by torch on an accelerator, else as the operator wants it."""
+    if is_processor(device) and runtime == "openvino":
+        from morula.networks import unet_graph
+        from morula.networks.openvino_runtime import GraphFile
+        from morula.networks.unet_shape import UNetConfig
+
+        return GraphFile(unet_graph.model(UNetConfig.of(state), state, feature_step=FEATURE_STEP_PX), name)
+    from morula.networks.unet_torch import TorchUNet
+
+    return TorchUNet(state, name, device)
