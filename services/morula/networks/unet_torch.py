@@ -42,5 +42,5 @@ def read_unet(state: State) -> UNet:
     """A network with the weights of a state that was checked."""
     network = UNet(UNetConfig.of(state))
     absent = {name for name in network.state_dict() if name not in state}
-    load_exactly(network, state, absent)
+    load_exactly(network, {name: torch.from_numpy(array) for name, array in state.items()}, absent)
     return network

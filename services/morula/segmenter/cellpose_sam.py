@@ -16,9 +16,8 @@ from morula.common.models import ModelSpec
 from morula.networks.cpsam import fuse
 from morula.networks.crop_queue import CropQueue
 from morula.networks.dtypes import Dtype
-from morula.networks.files import read_state
 from morula.networks.network import Answer, Batch
-from morula.networks.torch_files import load_exactly
+from morula.networks.torch_files import load_exactly, read_tensors
 from morula.networks.torch_runtime import TorchNetwork, fast_dtype, torch_dtype
 from morula.segmenter.crop_backend import CropBackend, Traits
 from morula.segmenter.flows import FlowModel
@@ -71,7 +70,7 @@ def published(block_count: int, output_count: int = 3) -> Any:
 
 def read_network(path: Path) -> Any:
     """The network of a file, every tensor checked."""
-    state = read_state(path)
+    state = read_tensors(path)
     block_count = 0
     while _BLOCK.format(block_count) in state:
         block_count += 1

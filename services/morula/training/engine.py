@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from morula.common.errors import FailedPrecondition
-from morula.networks.devices import fast_dtype
+from morula.networks.torch_runtime import fast_dtype
 from morula.training import checkpoint
 from morula.training.config import Schedule
 from morula.training.progress import Progress

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from morula.networks.unet import UNet, UNetConfig
+from morula.networks.unet import UNet
+from morula.networks.unet_shape import UNetConfig
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.scoring import match, overlap
 from morula.training.augment import Augmentation, view

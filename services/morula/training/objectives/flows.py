@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from morula.common.errors import InvalidArgument
-from morula.networks.files import load_exactly, read_state
-from morula.networks.unet import UNet, UNetConfig
+from morula.networks.torch_files import load_exactly, read_tensors
+from morula.networks.unet import UNet
+from morula.networks.unet_shape import UNetConfig
 from morula.segmenter.channels import planes
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.instances import Calibration
@@ -78,7 +79,7 @@ class Flows:
         network = UNet(UNetConfig(len(_CHANNELS), self._settings.widths))
         if self._settings.initial:
             load_exactly(
-                network, in_colour(read_state(self._root / self._settings.initial)), ("diam_mean", "diam_labels")
+                network, in_colour(read_tensors(self._root / self._settings.initial)), ("diam_mean", "diam_labels")
             )
         for diameter in (network.diam_mean, network.diam_labels):
             diameter.data.fill_(self._settings.diameter_px)
