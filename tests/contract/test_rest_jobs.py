@@ -49,6 +49,11 @@ async def test_a_job_without_a_scale_says_how_to_state_one(world: World, tmp_pat
         ({"sample_tile_count": 1.5}, 422),
         ({"origin_x_px": 2**31}, 422),
         ({"origin_y_px": None}, 422),
+        ({"flow_threshold": 0.4}, 400),
+        ({"diameter_um": 900}, 400),
+        ({"diameter_um": 0}, 422),
+        ({"channels": ["ultraviolet"]}, 422),
+        ({"augment": "yes"}, 422),
     ],
 )
 async def test_jobs_that_make_no_sense(world: World, change: dict[str, Any], status: int) -> None:

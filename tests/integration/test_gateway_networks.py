@@ -50,12 +50,26 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFolder:
     return folder
 
 
-@pytest.mark.parametrize(("preset", "normalize"), [("default", "slide"), ("paper-tiles", "image")])
-async def test_every_shard_is_told_the_measured_size(
-    weights: WeightsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, normalize: str
+MEASURED = 7.5
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"preset": "default"}, {"diameter_um": MEASURED, "normalize": "slide"}),
+        ({"preset": "paper-tiles"}, {"diameter_um": MEASURED, "normalize": "image"}),
+        ({"diameter_um": 9.0, "flow_threshold": 0.0}, {"diameter_um": 9.0, "flow_threshold": 0, "normalize": "slide"}),
+    ],
+)
+async def test_every_shard_is_told_the_measured_size_unless_one_was_chosen(
+    weights: WeightsFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: dict[str, Any],
+    told: dict[str, Any],
 ) -> None:
     # The narrow network is random, so that what it finds may be of no size at all; a size is what is handed on.
-    monkeypatch.setattr("morula.segmenter.core.median_diameter_um", lambda diameters: (7.5, len(diameters)))
+    monkeypatch.setattr("morula.segmenter.core.median_diameter_um", lambda diameters: (MEASURED, len(diameters)))
     path = tmp_path / "tiny.tiff"
     write_slide(path, 1200, 700)
     models = Models("segmenter", MODELS, weights, device="cpu", processors=Processors(1))
@@ -64,10 +78,12 @@ async def test_every_shard_is_told_the_measured_size(
         await running.start("segmenter", noting)
         async with gateway(running, tmp_path, network_dtype="float32", network_threads=3) as client:
             taken = await client.upload(path)
-            job = await client.run(taken["id"], segmenter="cellpose-unet", preset=preset)
+            job = await client.run(taken["id"], segmenter="cellpose-unet", **chosen)
     models.close()
     assert job["state"] == "succeeded"
-    assert noting.measured == [7.5]
-    assert {(params.diameter_um, params.normalize) for params in noting.told} == {(7.5, normalize)}
+    assert noting.measured == ([] if "diameter_um" in chosen else [MEASURED])
+    besides = {"calibration", "numerics"}
+    for params in noting.told:
+        assert {field.name: value for field, value in params.ListFields() if field.name not in besides} == told
     assert {(params.numerics.dtype, params.numerics.thread_count) for params in noting.told} == {("float32", 3)}
-    assert job["params"]["measures_objects"]
+    assert job["params"]["measures_objects"] == ("diameter_um" not in chosen)

@@ -129,3 +129,13 @@ async def test_regions_beside_the_tissue_end_well_and_say_so(world: World) -> No
     job = await world.run(include=corner)
     assert (job["verdict"], job["kept_tile_count"]) == ("no_tissue", 0)
     assert set((await world.table(job, "tiles.parquet"))["verdict"].to_pylist()) == {"excluded"}
+
+
+async def test_cells_beside_kept_tiles_and_a_least_size_can_be_asked_for(world: World) -> None:
+    chosen: list[dict[str, Any]] = [{}, {"keep_rejected": True}, {"min_area_um2": 60.0}]
+    jobs = [await world.run(sample_tile_count=2, **more) for more in chosen]
+    plain, beside, large = [await world.table(job, "cells.parquet") for job in jobs]
+    assert beside.num_rows > plain.num_rows > large.num_rows > 0
+    assert {*plain["cell_id"].to_pylist()} < {*beside["cell_id"].to_pylist()}
+    assert min(large["area_um2"].to_pylist()) >= 60 > min(plain["area_um2"].to_pylist())
+    assert [{name: job["params"].get(name) for name in more} for job, more in zip(jobs, chosen, strict=True)] == chosen

@@ -1,9 +1,12 @@
 """What networks see: scaled by tables, equal to the stock normalisation."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from morula.common.errors import InvalidArgument
+from morula.common.segmentation import Channel
 from morula.segmenter.channels import planes
 from morula.segmenter.instances import Calibration
 from tests.servers.require import networks
@@ -26,6 +29,11 @@ def test_an_image_by_its_own_percentiles_is_the_stock_one(kind: type) -> None:
     stock = transforms.normalize_img(pixels.astype(np.float32))
     ours = np.moveaxis(planes(pixels, RGB, NOTHING, "image"), 0, -1)
     assert np.abs(ours - stock).max() < 1e-6
+
+
+def test_every_channel_that_may_be_asked_for_is_there() -> None:
+    shown = planes(picture(), get_args(Channel), NOTHING, "image")
+    assert len({plane.tobytes() for plane in shown}) == len(get_args(Channel))
 
 
 def test_gray_and_its_inverse() -> None:

@@ -20,7 +20,7 @@ from morula.networks.models import Models
 from morula.networks.network import Answer, Batch
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted, unstoppable
-from morula.segmenter.params import FlowParams
+from morula.segmenter.params import DEFAULTS, FlowParams
 from tests.servers.require import networks
 
 networks()
@@ -33,6 +33,15 @@ from morula.segmenter.instanseg import InstanSeg  # noqa: E402
 UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
 RAW = FlowParams(normalize="none")
 ROW = {row.name: row for row in FAMILIES}
+
+
+@pytest.mark.parametrize("family", ["cellpose-sam", "cellpose-unet", "instanseg"])
+def test_what_is_told_as_defaults_is_what_networks_do(family: str) -> None:
+    told = ROW[family].defaults
+    named = ("flow_threshold", "cellprob_threshold", "max_size_fraction", "normalize", "augment")
+    assert all(told[name] == getattr(DEFAULTS, name) for name in named if name in told)
+    assert told["min_area_um2"] == DEFAULTS.min_size * ROW[family].mpp ** 2
+    assert told["channels"] == ROW[family].channels
 
 
 class Downhill:

@@ -266,10 +266,20 @@ export interface JobFiles {
 
 /** Which slide to work on, and how; what is left open comes from the preset. */
 export interface JobRequest {
+  augment?: boolean | null;
+  cellprob_threshold?: number | null;
+  channels?: ("red" | "green" | "blue" | "gray" | "fluorescence" | "haematoxylin" | "inverted_red" | "inverted_green" | "inverted_blue" | "inverted_gray" | "inverted_fluorescence" | "inverted_haematoxylin" | "none")[] | null;
+  diameter_um?: number | null;
   embedder?: string | null;
   exclude?: Record<string, unknown> | null;
+  flow_threshold?: number | null;
   include?: Record<string, unknown> | null;
+  keep_rejected?: boolean | null;
+  max_size_fraction?: number | null;
+  min_area_um2?: number | null;
   mpp?: number | null;
+  niter?: number | null;
+  normalize?: "slide" | "image" | "none" | null;
   origin_x_px?: number;
   origin_y_px?: number;
   preset?: string;

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from morula.cli.printing import AsJson, Data, console, folder_of, print_json, print_table
+from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel, FlowThreshold, MaxSizeFraction, Niter
 from morula.onebox.failures import Failure
 
 
@@ -16,35 +17,36 @@ def segment(
     out: Annotated[Path, typer.Option(help="Folder for label images and GeoJSON, by the images' names.")],
     segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "watershed",
     mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of the images.")] = 0.5,
-    diameter: Annotated[float, typer.Option(min=0, help="Of objects, in px; 0 is the model's own.")] = 0.0,
-    flow_threshold: Annotated[float, typer.Option(min=0, help="0 asks nothing of flows.")] = 0.4,
-    cellprob_threshold: Annotated[float, typer.Option(help="A logit.")] = 0.0,
-    niter: Annotated[int, typer.Option(min=0, help="Steps along flows; 0 follows the diameter.")] = 0,
-    min_size: Annotated[int, typer.Option(min=0, help="In px.")] = 15,
-    max_size_fraction: Annotated[float, typer.Option(min=0, max=1)] = 0.4,
-    normalize: Annotated[bool, typer.Option(help="Each image by its 1st and 99th percentile.")] = True,
-    augment: Annotated[bool, typer.Option(help="Flips and half overlap: slower, a little better.")] = False,
+    diameter: Annotated[float | None, typer.Option(min=0, help="Of objects, in px.", show_default=MODELS)] = None,
+    flow_threshold: FlowThreshold = None,
+    cellprob_threshold: CellprobThreshold = None,
+    niter: Niter = None,
+    min_size: Annotated[int | None, typer.Option(min=0, help="Of objects, in px.", show_default=MODELS)] = None,
+    max_size_fraction: MaxSizeFraction = None,
+    normalize: Annotated[
+        bool | None, typer.Option(help="Each image by its 1st and 99th percentile.", show_default="each image")
+    ] = None,
+    augment: Augment = None,
     batch: Annotated[int, typer.Option(min=0, help="Crops per batch; 0 is the device's own.")] = 0,
-    channel: Annotated[list[str] | None, typer.Option(help="What the network sees, in order.")] = None,
+    channel: Channel = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Find cells on plain images."""
     from morula.onebox import segmenting
-    from morula.segmenter.instances import Wanted
-    from morula.segmenter.params import FlowParams
 
-    flows = FlowParams(
-        flow_threshold=flow_threshold,
-        cellprob_threshold=cellprob_threshold,
-        niter=niter,
-        min_size=min_size,
-        max_size_fraction=max_size_fraction,
-        normalize="image" if normalize else "none",
-        augment=augment,
-        batch=batch,
-        channels=tuple(channel or ()),
-    )
+    asked = {
+        "diameter_um": diameter * mpp if diameter else None,
+        # Half a px less, so that rounding decides of no object.
+        "min_area_um2": None if min_size is None else max(min_size - 0.5, 0.5) * mpp**2,
+        "flow_threshold": flow_threshold,
+        "cellprob_threshold": cellprob_threshold,
+        "niter": niter,
+        "max_size_fraction": max_size_fraction,
+        "normalize": None if normalize is None else "image" if normalize else "none",
+        "augment": augment,
+        "channels": tuple(channel) if channel else None,
+    }
     terminal = console()
     done = segmenting.segment(
         images,
@@ -52,8 +54,9 @@ def segment(
         folder_of(data),
         segmenter,
         mpp,
-        Wanted(diameter_um=diameter * mpp, flows=flows),
+        {name: value for name, value in asked.items() if value is not None},
         lambda result: terminal.print(result.error or f"{result.image.name}: {result.cell_count} cells"),
+        batch=batch,
     )
     failed = [result for result in done if result.error]
     if as_json:

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from morula.cli.printing import AsJson, Data, console, folder_of, print_json, print_table
+from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel, FlowThreshold, MaxSizeFraction, Niter
 from morula.common.geometry import SCALE_RANGE_UM
+from morula.common.segmentation import Normalization
 from morula.onebox.failures import Failure, WrongUse
 
 PRESETS = "the preset's"
@@ -36,6 +38,18 @@ def run(
     exclude: Exclude = None,
     sample: Sample = 0,
     origin: Origin = (0, 0),
+    diameter: Annotated[float | None, typer.Option(help="Of objects, in um.", show_default=MODELS)] = None,
+    min_area: Annotated[float | None, typer.Option(help="Of objects, in um2.", show_default=MODELS)] = None,
+    flow_threshold: FlowThreshold = None,
+    cellprob_threshold: CellprobThreshold = None,
+    niter: Niter = None,
+    max_size_fraction: MaxSizeFraction = None,
+    normalize: Annotated[
+        Normalization | None, typer.Option(help="Whose dark and bright counts.", show_default=PRESETS)
+    ] = None,
+    augment: Augment = None,
+    channel: Channel = None,
+    keep_rejected: Annotated[bool | None, typer.Option(help="Cells just outside of kept tiles, too.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,15 +72,18 @@ def run(
             sample_tile_count=sample,
             origin_x_px=origin[0],
             origin_y_px=origin[1],
+            diameter_um=diameter,
+            min_area_um2=min_area,
+            flow_threshold=flow_threshold,
+            cellprob_threshold=cellprob_threshold,
+            niter=niter,
+            max_size_fraction=max_size_fraction,
+            normalize=normalize,
+            augment=augment,
+            channels=channel,
+            keep_rejected=keep_rejected,
         )
-        summary = run_slide(Request(slide, out, choices), folder_of(data), console())
-    if as_json:
-        print_json(summary)
-    else:
-        typer.echo("\n".join(map(_sentence, summary.get("slides", [summary]))))
-    if failed := summary.get("failed"):
-        several = f"{len(failed)} of {len(failed) + len(summary['slides'])} slides failed"
-        raise Failure(f"{several}, the first is {failed[0]['slide']}: {failed[0]['error']}")
+        _report(run_slide(Request(slide, out, choices), folder_of(data), console()), as_json=as_json)
 
 
 def serve(
@@ -154,6 +171,16 @@ def tiles(
             typer.echo(f"{len(scale['cores'])} cores: {', '.join(scale['cores']) or 'this is no microarray'}")
         written = [scale[name] for name in ("preview", "table") if scale[name]]
         typer.echo("\n".join(written) or "Draw it with --preview FILE.png.")
+
+
+def _report(summary: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+    else:
+        typer.echo("\n".join(map(_sentence, summary.get("slides", [summary]))))
+    if failed := summary.get("failed"):
+        several = f"{len(failed)} of {len(failed) + len(summary['slides'])} slides failed"
+        raise Failure(f"{several}, the first is {failed[0]['slide']}: {failed[0]['error']}")
 
 
 def _sentence(summary: dict[str, Any]) -> str:

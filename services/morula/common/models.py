@@ -9,8 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from morula.common.errors import ModelUnavailable
+from morula.common.errors import InvalidArgument, ModelUnavailable
 from morula.common.keys import digest
+from morula.common.segmentation import (
+    BY_CONTRAST,
+    BY_FLOWS,
+    BY_FLOWS_AT_ANY_SIZE,
+    OF_NETWORKS,
+    OfRow,
+    Parameters,
+)
 
 Task = Literal["segmenter", "embedder"]
 Commercial = Literal["yes", "no", "unclear"]
@@ -55,6 +63,8 @@ class ModelSpec:
     """Raised by one when our code makes other results of the same files; of a family, for all of its rows."""
     dtypes: tuple[str, ...] = ("float32",)
     """What a network can compute in, first what all can. Which one it does is a part of the keys of its own."""
+    takes: Parameters = ()
+    """What may be asked of it, with what it does where nobody does."""
 
     def __post_init__(self) -> None:
         if not len(self.columns) == len(self.location) == len(self.scale):
@@ -73,6 +83,23 @@ class ModelSpec:
         """Whether one of its files tells the size of a slide's objects."""
         return any(role == "size" for role, _ in self.files)
 
+    @property
+    def defaults(self) -> dict[str, float | bool | str | tuple[str, ...] | None]:
+        """What may be asked of it, and what it does where nobody does; None is what it finds out by itself."""
+        stated = {name: getattr(self, value.field) if isinstance(value, OfRow) else value for name, value in self.takes}
+        return stated | {"diameter_um": None} if self.measures_objects else stated
+
+    def refuse_unused(self, asked: Iterable[str]) -> None:
+        """Raises InvalidArgument where something is asked that it would take no notice of."""
+        unused = [name for name in asked if name not in dict(self.takes)]
+        if unused:
+            taken = ", ".join(dict(self.takes)) or "nothing"
+            raise InvalidArgument(
+                f"{self.name} takes no notice of {', '.join(unused)}: leave it out, or choose another {self.task}; "
+                f"of {self.name} may be asked: {taken}",
+                model=self.name,
+            )
+
     @cached_property
     def revision(self) -> str:
         """Digest of what changes results.
@@ -88,9 +115,9 @@ class ModelSpec:
         )
 
 
-NO_PART_OF_REVISION = frozenset({"name", "shard_tile_count", "description", "dtypes"})
+NO_PART_OF_REVISION = frozenset({"name", "shard_tile_count", "description", "dtypes", "takes"})
 """Fields that change no result, or are parts of keys beside the revision."""
-OF_THE_CODE = frozenset({"code_revision", "dtypes"})
+OF_THE_CODE = frozenset({"code_revision", "dtypes", "takes"})
 """Fields that say what our code does: a row that an operator added has those that its family has today."""
 
 
@@ -113,6 +140,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
             trained_on="nothing: colour deconvolution and watershed",
             commercial="yes",
         ),
+        takes=BY_CONTRAST,
     ),
     ModelSpec(
         name="morphology",
@@ -149,6 +177,7 @@ FAMILIES: tuple[ModelSpec, ...] = (
         ),
         family="cellpose-sam",
         dtypes=("float32", "bfloat16"),
+        takes=BY_FLOWS_AT_ANY_SIZE,
     ),
     ModelSpec(
         name="cellpose-unet",
@@ -165,6 +194,7 @@ FAMILIES: tuple[ModelSpec, ...] = (
         ),
         family="cellpose-unet",
         dtypes=("float32", "bfloat16"),
+        takes=BY_FLOWS,
     ),
     ModelSpec(
         name="instanseg",
@@ -180,6 +210,7 @@ FAMILIES: tuple[ModelSpec, ...] = (
             commercial="yes",
         ),
         family="instanseg",
+        takes=OF_NETWORKS,
     ),
 )
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from morula.common.errors import MorulaError, SlideScaleUnknown, TooLarge
-from morula.common.models import ModelSpec, find
-from morula.gateway.pipeline.params import Choices
+from morula.common.models import ModelSpec
+from morula.gateway.pipeline.params import Choices, models_of
 from morula.onebox.client import Client, Json, problem_error
 from morula.onebox.failures import Failure, WrongUse, one_line
 from morula.onebox.folder import DataFolder
@@ -44,7 +44,7 @@ class Request:
     @property
     def params(self) -> dict[str, Any]:
         """The job's parameters; what is not given is left out, so that the preset and the slide's own scale count."""
-        return {"preset": self.choices.preset} | self.choices.model_dump(exclude_defaults=True)
+        return {"preset": self.choices.preset} | self.choices.asked
 
 
 def choose(**values: object) -> Choices:
@@ -130,12 +130,10 @@ def _board(labelling_id: str | None, folder: DataFolder) -> str | None:
 
 
 def _check_models(request: Request, folder: DataFolder) -> list[ModelSpec]:
-    """Nothing is started for a model that is not there; an operator's files are those of this folder."""
+    """Nothing is started for a model that is not there, nor for what it cannot do; an operator's files are those of
+    this folder."""
     known = registry(folder)
-    if request.choices.segmenter is not None:
-        find(request.choices.segmenter, "segmenter", known)
-    if request.choices.embedder is not None:
-        find(request.choices.embedder, "embedder", known)
+    models_of(request.choices, known)
     return known
 
 

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
 from morula.segmenter.core import outline
 from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, overlap, scores
 from morula.tiler.calibration import MIN_DENSITY, calibrate
 
@@ -44,12 +46,18 @@ def segment(
     folder: DataFolder,
     name: str,
     mpp: float,
-    wanted: Wanted,
+    asked: Mapping[str, Any],
     report: Callable[[Segmented], None],
+    batch: int = 0,
 ) -> list[Segmented]:
-    """Segments images one by one; one that cannot be read does not keep the others from it."""
+    """Segments images one by one; one that cannot be read does not keep the others from it.
+
+    What is asked for is named as a job's request names it.
+    """
     images = find_images(paths)
     spec = find(name, "segmenter", registry(folder))
+    spec.refuse_unused(asked)
+    wanted = _wanted(asked, batch)
     out.mkdir(parents=True, exist_ok=True)
     models = Models("segmenter", MODELS, WeightsFolder(folder.weights))
     done = []
@@ -60,6 +68,13 @@ def segment(
     finally:
         models.close()
     return done
+
+
+def _wanted(asked: Mapping[str, Any], batch: int) -> Wanted:
+    """What is asked for, as models read it: an image by itself has no slide whose dark and bright could count."""
+    sizes = {name: value for name, value in asked.items() if name in ("diameter_um", "min_area_um2")}
+    flows = {name: value for name, value in asked.items() if name not in sizes}
+    return Wanted(**sizes, flows=FlowParams(**{"normalize": "image"} | flows, batch=batch))
 
 
 def _segment_one(

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
+from morula.common.segmentation import Normalization
 from morula.common.stain import optical_density, unmix
 from morula.segmenter.instances import Calibration
-from morula.segmenter.params import Normalization
 
 Plane = NDArray[np.float32]
 Pixels = NDArray[Any]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from morula.common.segmentation import Normalization
 from morula.networks.dtypes import Dtype
-
-Normalization = Literal["slide", "image", "none"]
 
 
 @dataclass(frozen=True, slots=True)

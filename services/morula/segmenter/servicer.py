@@ -19,12 +19,13 @@ from morula.common.geometry import Grid
 from morula.common.models import resolve
 from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.refs import ref_of
+from morula.common.segmentation import Normalization
 from morula.common.store import Store, Stored
 from morula.networks.dtypes import Dtype
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
-from morula.segmenter.params import DEFAULTS, FlowParams, Normalization
+from morula.segmenter.params import DEFAULTS, FlowParams
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
@@ -11,8 +12,9 @@ from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUn
 from morula.common.keys import artifact_key
 from morula.common.models import FAMILIES, REGISTRY
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
-from morula.gateway.pipeline.params import Choices, Numerics, Params, make_params, params_digest
+from morula.gateway.pipeline.params import Choices, Numerics, Params, Segmentation, make_params, params_digest
 from morula.v1.clusterer_pb2 import ClusterParams
+from morula.v1.segmenter_pb2 import SegmentParams
 from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
 
 KNOWN_MPP = 0.25
@@ -82,7 +84,7 @@ def test_every_parameter_is_part_of_what_makes_jobs_the_same() -> None:
     base = params()
     changed = {field.name: getattr(base, field.name) for field in fields(base)}
     for name, value in changed.items():
-        other = params(**{name: f"{value}x" if isinstance(value, str) else value + 1})
+        other = params(**{name: f"{value}x" if isinstance(value, str) else (value or 0) + 1})
         assert params_digest("slide", "s", other) != params_digest("slide", "s", base), name
 
 
@@ -123,6 +125,81 @@ def test_cells_lie_where_it_was_computed_how() -> None:
     ]
     assert len({key.cells(FIRST) for key in keys}) == len({key.vectors(FIRST) for key in keys}) == 3
     assert len({key.pixels(FIRST) for key in keys}) == 1
+
+
+CHOSEN: dict[str, Any] = {
+    "diameter_um": 12.0,
+    "min_area_um2": 20.0,
+    "flow_threshold": 0.0,
+    "cellprob_threshold": -1.0,
+    "niter": 900,
+    "max_size_fraction": 0.9,
+    "normalize": "image",
+    "augment": True,
+    "channels": ["haematoxylin", "none"],
+    "keep_rejected": True,
+}
+
+
+def of_network(**chosen: Any) -> Params:
+    return make_params(Choices(segmenter="cellpose-unet", **chosen), KNOWN_MPP, NETWORKS, Numerics("float32", 2))
+
+
+def test_every_choice_of_segmentation_is_told_under_its_name_and_known_of_some_model() -> None:
+    assert {*CHOSEN} == {*Segmentation.model_fields} == {name for row in NETWORKS for name, _ in row.takes}
+    made = of_network(**CHOSEN)
+    assert made.segmentation == CHOSEN == {name: made.to_json()[name] for name in CHOSEN}
+    told = SegmentParams(**made.segmentation)
+    assert {field.name: value for field, value in told.ListFields()} == CHOSEN
+    assert Params(**made.to_json()) == made
+
+
+@pytest.mark.parametrize("name", list(CHOSEN))
+def test_cells_lie_elsewhere_where_it_was_chosen_how_they_are_found_and_nothing_before_them(name: str) -> None:
+    ours, theirs = (SlideKeys("default", "d" * 64, of_network(**chosen)) for chosen in ({}, {name: CHOSEN[name]}))
+    for stage in ("cells", "vectors", "morphology"):
+        assert getattr(ours, stage)(FIRST) != getattr(theirs, stage)(FIRST)
+    assert ours.pixels(FIRST) == theirs.pixels(FIRST)
+
+
+def test_cells_lie_where_they_lay_and_jobs_are_the_same_where_nothing_was_chosen() -> None:
+    made = of_network()
+    keys = SlideKeys("default", "d" * 64, made)
+    expected = artifact_key(
+        "default",
+        "d" * 64,
+        "cells",
+        "parquet",
+        inputs=[keys.pixels(FIRST), keys.tiles(FIRST)],
+        params={"normalize": "slide", "dtype": "float32", "thread_count": 2},
+        model=(made.segmenter, made.segmenter_revision),
+    )
+    assert keys.cells(FIRST) == expected
+    assert not {*CHOSEN} - {"normalize"} & made.to_json().keys()
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        ({"segmenter": "watershed", "flow_threshold": 0.4}, "watershed takes no notice of flow_threshold"),
+        ({"segmenter": "instanseg", "augment": False}, "instanseg takes no notice of augment"),
+        ({"diameter_um": 2.0}, r"at a working scale of 0.5 um per px it lies in 2.5 to 128"),
+        ({"diameter_um": 200.0}, "a coarser one for larger ones"),
+        ({"segmenter": "cellpose-unet", "channels": ["red"]}, "sees 2 channels, as a rule gray, none"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_and_not_left_out(choices: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidArgument, match=says):
+        make_params(Choices(**choices), KNOWN_MPP, NETWORKS)
+
+
+def test_a_diameter_that_was_asked_for_replaces_measuring() -> None:
+    measuring = [replace(row, files=(("network", "a"), ("size", "b"))) for row in NETWORKS if row.family]
+    made = [
+        make_params(Choices(segmenter="cellpose-unet", diameter_um=size), KNOWN_MPP, [*REGISTRY, *measuring])
+        for size in (None, 9.0)
+    ]
+    assert [params.measures_objects for params in made] == [True, False]
 
 
 def test_a_plan_follows_what_selects_its_tiles() -> None:

@@ -13,7 +13,6 @@ from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_labels
 from morula.onebox.segmenting import score, segment
-from morula.segmenter.instances import Wanted
 
 
 def tissue(seed: int = 0) -> np.ndarray:
@@ -35,7 +34,7 @@ def images(tmp_path: Path) -> Path:
 
 def test_images_become_labels_and_outlines(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = segment([images], out, DataFolder(tmp_path / "data"), "watershed", 0.5, Wanted(), lambda _: None)
+    done = segment([images], out, DataFolder(tmp_path / "data"), "watershed", 0.5, {}, lambda _: None)
     assert [one.error for one in done] == ["", ""]
     for one in done:
         labels = read_labels(out / f"{one.image.stem}.png")
@@ -50,7 +49,7 @@ def test_one_that_cannot_be_read_does_not_keep_the_others(images: Path, tmp_path
     (images / "headless.tif").write_bytes(b"II*\0nothing")
     nan = np.full((8, 8, 3), np.nan, np.float32)
     tifffile.imwrite(images / "nan.tif", nan, photometric="rgb")
-    done = segment([images], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, Wanted(), lambda _: None)
+    done = segment([images], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, {}, lambda _: None)
     errors = {one.image.name: one.error for one in done}
     assert "cannot be read as an image" in errors["broken.png"]
     assert "cannot be read as an image" in errors["headless.tif"]
@@ -62,14 +61,14 @@ def test_one_that_cannot_be_read_does_not_keep_the_others(images: Path, tmp_path
 @pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 2)])
 def test_an_image_of_a_few_pixels_has_no_cells(tmp_path: Path, shape: tuple[int, int]) -> None:
     cv2.imwrite(str(tmp_path / "tiny.png"), np.full((*shape, 3), (215, 190, 230), np.uint8))
-    (done,) = segment([tmp_path], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, Wanted(), lambda _: None)
+    (done,) = segment([tmp_path], tmp_path / "out", DataFolder(tmp_path), "watershed", 0.5, {}, lambda _: None)
     assert (done.error, done.cell_count) == ("", 0)
     assert read_labels(tmp_path / "out" / "tiny.png").shape == shape
 
 
 def test_wrong_use(images: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable):
-        segment([images], tmp_path / "out", DataFolder(tmp_path), "magic", 0.5, Wanted(), lambda _: None)
+        segment([images], tmp_path / "out", DataFolder(tmp_path), "magic", 0.5, {}, lambda _: None)
     cv2.imwrite(str(images / "a.jpg"), tissue())
     with pytest.raises(WrongUse, match="same name"):
         find_images([images])

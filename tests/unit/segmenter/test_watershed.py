@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from morula.common.models import find
 from morula.common.testing import EOSIN, HAEMATOXYLIN, draw_tissue
 from morula.segmenter.instances import Calibration, Wanted
 from morula.segmenter.watershed import segment
@@ -51,6 +52,14 @@ def test_small_objects_are_left_out_when_asked() -> None:
     assert segment(picture, 0.5, DRAWN).labels.max() > 0
     calibration = DRAWN.calibration
     assert segment(picture, 0.5, Wanted(min_area_um2=2 * largest, calibration=calibration)).labels.max() == 0
+
+
+def test_what_is_told_as_its_defaults_is_what_it_does() -> None:
+    picture, _ = draw_tissue(320, 320)
+    told = find("watershed", "segmenter").defaults
+    sizes = {name: float(str(told[name])) for name in ("diameter_um", "min_area_um2")}
+    asked = Wanted(**sizes, calibration=DRAWN.calibration)  # type: ignore[arg-type]
+    assert (segment(picture, 0.5, asked).labels == segment(picture, 0.5, DRAWN).labels).all()
 
 
 @pytest.mark.parametrize("low", [(5, 5, 5), (0, 0, 28)])

@@ -87,8 +87,8 @@ class SlideKeys:
     def cells(self, shard: Shard) -> str:
         model = (self.params.segmenter, self.params.segmenter_revision)
         inputs = [self.pixels(shard), self.tiles(shard)]
-        # The diameter follows from the model and the plan.
-        params: dict[str, object] = {"normalize": self.params.normalize}
+        # A diameter that nobody chose follows from the model and the plan.
+        params = self.params.segmentation
         if self.params.network_dtype:
             params |= {"dtype": self.params.network_dtype, "thread_count": self.params.network_thread_count}
         return artifact_key(

@@ -1,7 +1,7 @@
 """What a job does: its parameters, complete and explicit, so that they can be part of every key."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from morula.common import models
 from morula.common.compute import cpu_count
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.keys import digest
+from morula.common.segmentation import Channel, Normalization
 from morula.gateway.fields import Level0Px, Name, Regions, Request, Scale
 from morula.v1.artifact_pb2 import ModelRef
 from morula.v1.clusterer_pb2 import ClusterParams
@@ -35,7 +36,28 @@ SLIDE_STAGES: tuple[Stage, ...] = get_args(Stage)
 COHORT_STAGES: tuple[Stage, ...] = ("cluster", "tables")
 
 
-class Choices(Request):
+LEAST_DIAMETER_PX, LARGEST_DIAMETER_PX = 5, 256
+"""Of objects at the working scale: smaller ones are not seen there, larger ones reach beyond what is looked at."""
+
+Chosen = Annotated[bool, Field(strict=True)]
+
+
+class Segmentation(Request):
+    """How cells are found, by the names of `SegmentParams`; what is left open is as the preset or the model has it."""
+
+    diameter_um: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    min_area_um2: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None = None
+    flow_threshold: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    cellprob_threshold: Annotated[float, Field(ge=-20, le=20, allow_inf_nan=False)] | None = None
+    niter: Annotated[int, Field(ge=1, le=5000, strict=True)] | None = None
+    max_size_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    normalize: Normalization | None = None
+    augment: Chosen | None = None
+    channels: Annotated[list[Channel], Field(min_length=1, max_length=8)] | None = None
+    keep_rejected: Chosen | None = None
+
+
+class Choices(Segmentation):
     """What a request may choose; what it leaves open comes from the preset, or from the slide.
 
     A choice that is called like a parameter is that parameter.
@@ -51,6 +73,12 @@ class Choices(Request):
     sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     origin_x_px: Level0Px = 0
     origin_y_px: Level0Px = 0
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is not left open."""
+        defaults = {name: field.default for name, field in Choices.model_fields.items()}
+        return {name: value for name, default in defaults.items() if (value := getattr(self, name)) != default}
 
 
 @dataclass(frozen=True)
@@ -86,6 +114,16 @@ class Params:
     """The rule that keeps tiles that were read: a name of TileGate."""
     normalize: str = "slide"
     """Which percentiles normalise a network's input: the slide's, or each image's own."""
+    diameter_um: float | None = None
+    min_area_um2: float | None = None
+    flow_threshold: float | None = None
+    cellprob_threshold: float | None = None
+    niter: int | None = None
+    max_size_fraction: float | None = None
+    augment: bool | None = None
+    channels: Sequence[str] | None = None
+    keep_rejected: bool | None = None
+    """What was chosen of how cells are found; None is the model's own, and no part of any key."""
     measures_objects: bool = False
     """Whether the segmenter's size model measures the slide's objects first."""
     include_geojson: str = ""
@@ -123,12 +161,19 @@ class Params:
         )
 
     @property
+    def segmentation(self) -> dict[str, Any]:
+        """What the segmenter is told of what was chosen, by the names of the contract."""
+        named = {name: getattr(self, name) for name in Segmentation.model_fields}
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
     def clustering(self) -> ClusterParams:
         """The clusterer's parameters, each from the parameter of the same name."""
         return ClusterParams(**{field.name: getattr(self, field.name) for field in ClusterParams.DESCRIPTOR.fields})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """All of them but what is left open: a parameter that is new changes no job that does not choose it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 _DEFAULT: dict[str, Any] = {"segmenter": "watershed", "embedder": "morphology", "mpp": 0.5, "tile_gate": "default"}
@@ -164,20 +209,14 @@ def make_params(
     numerics: Numerics | None = None,
 ) -> Params:
     """Parameters from what a request chose and what is known about the slide; models are this process's, or given."""
-    if choices.preset in INCOMPLETE:
-        raise InvalidArgument(INCOMPLETE[choices.preset], preset=choices.preset)
-    if choices.preset not in PRESETS:
-        raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
-    named = {name: getattr(choices, name) for name in Choices.model_fields}
-    chosen = PRESETS[choices.preset] | {name: value for name, value in named.items() if value}
+    segmenter, embedder = models_of(choices, registry)
+    chosen = _chosen(choices)
     slide_mpp = chosen.get("slide_mpp") or known_mpp
     if not slide_mpp:
         raise SlideScaleUnknown(
             "Neither the slide nor the request says how many microns a pixel is wide: "
             "pass slide_mpp, for example 0.25 for a slide scanned with a 40x objective."
         )
-    segmenter = models.find(chosen["segmenter"], "segmenter", registry)
-    embedder = models.find(chosen["embedder"], "embedder", registry)
     known = {
         "slide_mpp": slide_mpp,
         "segmenter": segmenter.name,
@@ -186,12 +225,48 @@ def make_params(
         "embedder_revision": embedder.revision,
         "object_kind": segmenter.object_kind,
         "shard_tile_count": segmenter.shard_tile_count,
-        "measures_objects": segmenter.measures_objects,
+        "measures_objects": segmenter.measures_objects and choices.diameter_um is None,
         "include_geojson": _text(chosen.pop("include", None)),
         "exclude_geojson": _text(chosen.pop("exclude", None)),
         **_network(segmenter, numerics or Numerics()),
     }
     return Params(**{"halo_px": halo_px(chosen["mpp"])} | chosen | known)
+
+
+def models_of(
+    choices: Choices, registry: Iterable[models.ModelSpec] | None = None
+) -> tuple[models.ModelSpec, models.ModelSpec]:
+    """Segmenter and embedder of a request, where they are there and can do what it asks of them."""
+    chosen = _chosen(choices)
+    known = models.rows() if registry is None else tuple(registry)
+    segmenter = models.find(chosen["segmenter"], "segmenter", known)
+    _check_segmentation(segmenter, choices, chosen["mpp"])
+    return segmenter, models.find(chosen["embedder"], "embedder", known)
+
+
+def _chosen(choices: Choices) -> dict[str, Any]:
+    """The preset with what the request asks for in place of it."""
+    if choices.preset in INCOMPLETE:
+        raise InvalidArgument(INCOMPLETE[choices.preset], preset=choices.preset)
+    if choices.preset not in PRESETS:
+        raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
+    return {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
+
+
+def _check_segmentation(segmenter: models.ModelSpec, choices: Choices, mpp: float) -> None:
+    """Nothing that was asked is left out of account, and nothing is asked that cannot be done."""
+    segmenter.refuse_unused(name for name in choices.asked if name in Segmentation.model_fields)
+    least, most = LEAST_DIAMETER_PX * mpp, LARGEST_DIAMETER_PX * mpp
+    if choices.diameter_um is not None and not least <= choices.diameter_um <= most:
+        raise InvalidArgument(
+            f"diameter_um is {choices.diameter_um:g}: at a working scale of {mpp:g} um per px it lies in {least:g} to "
+            f"{most:g}. Choose a finer mpp for smaller objects, a coarser one for larger ones."
+        )
+    if choices.channels is not None and len(choices.channels) != len(segmenter.channels):
+        raise InvalidArgument(
+            f"{segmenter.name} sees {len(segmenter.channels)} channels, as a rule {', '.join(segmenter.channels)}: "
+            f"name as many, not {len(choices.channels)}."
+        )
 
 
 def _network(segmenter: models.ModelSpec, numerics: Numerics) -> dict[str, Any]:

@@ -183,9 +183,8 @@ class SlideJob:
                 tiles=await self._ref(self.keys.tiles(shard)),
                 model=self.params.segmenter_ref,
                 params=SegmentParams(
+                    **{"diameter_um": diameter_um} | self.params.segmentation,
                     calibration=calibration,
-                    diameter_um=diameter_um,
-                    normalize=self.params.normalize,
                     numerics=self._numerics,
                 ),
                 cells_key=cells_key,
