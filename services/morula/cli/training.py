@@ -8,22 +8,32 @@ from typing import Annotated
 
 import typer
 
+from morula.cli.printing import Data, folder_of
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="What to learn from what (.toml).")],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; one that is there goes on.", show_default="in the cache")
     ] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add the model when it is trained, by its name.")] = False,
+    data: Data = None,
 ) -> None:
     """Train a network; a run that was stopped or killed goes on where its last checkpoint is."""
+    from morula.onebox.models import add_trained
     from morula.training.config import read_config
     from morula.training.run import train as run
 
-    folder = out or default_folder(read_config(config).name)
-    outcome = run(config, folder, typer.echo)
-    typer.echo(
-        f"{outcome.end} after {outcome.step} steps; best {outcome.best_score:.4f} at {outcome.best_step}: {folder}"
-    )
+    told = read_config(config)
+    folder = out or default_folder(told.name)
+    trained = run(config, folder, typer.echo)
+    if not trained.files:
+        typer.echo(f"{trained.outcome.end} at step {trained.outcome.step}; the same command goes on: {folder}")
+        return
+    typer.echo("\n".join(str(path) for path in (*trained.files.values(), folder / f"{told.name}.md")))
+    if add:
+        spec = add_trained(folder_of(data), trained.files, folder / f"{told.name}.json")
+        typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")
 
 
 def default_folder(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,3 +55,12 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
         raise WrongUse(f"there is no file {', '.join(missing)}")
     check_files(row, files)
     return WeightsFolder(folder.weights).add(row, files)
+
+
+def add_trained(folder: DataFolder, files: Mapping[str, Path], card: Path) -> ModelSpec:
+    """Adds a network that was trained here, with what its card says of it."""
+    said = json.loads(card.read_text("utf-8"))
+    row = said["row"]
+    words = {name: row[name] for name in ("licence", "trained_on", "commercial")}
+    wishes = Wishes(said["name"], row["mpp"], row["object_um"], tuple(row["channels"]), words)
+    return add(folder, row["family"], [files["network"]], files.get("size"), wishes)

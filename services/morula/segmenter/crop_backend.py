@@ -74,7 +74,9 @@ class CropBackend:
     def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
         if self._size_model is None:
             return 0.0
-        return self._size_model(self.infer(pixels, mpp, wanted, checkpoint).style) * mpp
+        seen = self.infer(pixels, mpp, wanted, checkpoint)
+        # The style is of the image as it was shown.
+        return self._size_model(seen.style) * mpp / seen.rescale
 
     def _rescale(self, diameter_um: float, mpp: float) -> float:
         return self._traits.diameter_px * mpp / diameter_um if diameter_um else 1.0

@@ -107,6 +107,10 @@ class FlowModel:
         metrics.CELLS.inc(instances.scores.size)
         return instances
 
+    def style(self, pixels: Pixels, mpp: float, wanted: Wanted) -> Image:
+        """What kind of image it is, of which a size model tells the size of its objects."""
+        return self._backend.infer(pixels, mpp, wanted, unstoppable).style
+
     def sized(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint, /) -> Wanted:
         """`wanted` with the size that a first look suggests."""
         if wanted.diameter_um:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from morula.common.errors import InvalidArgument
+from morula.common.models import Commercial
 
 DATA_VARIABLE = "MORULA_DATA"
 
@@ -81,6 +82,17 @@ class Schedule(_Table):
         return self
 
 
+class Row(_Table):
+    """What the registry of models says of the network, where that is not of its family."""
+
+    mpp: float = Field(0.5, ge=0.05, le=10)
+    """Microns per pixel that slides are read at."""
+    object_um: float = Field(8.0, gt=0)
+    """Diameter of a typical object."""
+    commercial: Commercial = "unclear"
+    """Whether licence and training data allow commercial use."""
+
+
 class Config(_Table):
     """The whole file. `settings` are the objective's own, which it checks itself."""
 
@@ -94,7 +106,10 @@ class Config(_Table):
     schedule: Schedule
     settings: dict[str, Any] = {}
     licence: str = ""
+    """Of the weights."""
     notes: str = ""
+    """What the card says first."""
+    row: Row = Row()
 
 
 def read_config(path: Path) -> Config:

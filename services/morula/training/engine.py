@@ -126,14 +126,14 @@ class Engine(Generic[B]):
         """Gradients of a part of the batch, in a copy of the network."""
         _copy(replica, self._network)
         replica.train().zero_grad()
-        dtype = fast_dtype(self._device)
-        with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
+        with self._fast():
             loss = self._objective.loss(replica, part)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     def _look(self) -> None:
-        scores = dict(self._objective.watch(self._average))
+        with self._fast():
+            scores = dict(self._objective.watch(self._average))
         self._progress.scores(self._step, scores)
         if scores["score"] > self._best_score:
             self._best_step, self._best_score, self._worse = self._step, scores["score"], 0
@@ -141,6 +141,11 @@ class Engine(Generic[B]):
             checkpoint.write_whole(self._folder / BEST, safetensors.torch.save(state))
         else:
             self._worse += 1
+
+    def _fast(self) -> torch.autocast:
+        """Computes in what the device is fastest in; of this thread alone."""
+        dtype = fast_dtype(self._device)
+        return torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32)
 
     def _save(self) -> None:
         checkpoint.save(self._folder, {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
 from morula.training.data import Example
-from morula.training.objectives.flow_targets import flows_of, whole_objects
+from morula.training.flow_targets import flows_of, whole_objects
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 

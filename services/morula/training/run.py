@@ -1,54 +1,83 @@
-"""`morula train`: from a configuration to weights."""
+"""`morula train`: from a configuration to weights with a card."""
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from morula.common.errors import InvalidArgument
+from morula.common.hashing import sha256_of
 from morula.networks.devices import best_device
+from morula.training import checkpoint, objectives, progress
+from morula.training.card import card, counted, markdown
 from morula.training.config import Config, data_root, read_config
-from morula.training.data import PARTS, Part, parts_of, read_source
-from morula.training.engine import Engine, Outcome
-from morula.training.objectives.flows import Flows, settings_of
+from morula.training.data import PARTS, Example, parts_of, read_source
+from morula.training.engine import BEST, Engine, Outcome
+from morula.training.objectives import Sets
+from morula.training.plot import svg
 from morula.training.prepared import Prepared, prepare
 
 Say = Callable[[str], None]
 
 
-def train(path: Path, folder: Path, say: Say) -> Outcome:
+@dataclass(frozen=True)
+class Trained:
+    """How a run ended; where it is finished, its files by their role."""
+
+    outcome: Outcome
+    files: Mapping[str, Path]
+
+
+def train(path: Path, folder: Path, say: Say) -> Trained:
     """Learns what the file says, or goes on with it; SIGTERM ends it after a step, with a checkpoint."""
     config = read_config(path)
+    root = data_root(path)
     folder.mkdir(parents=True, exist_ok=True)
-    sets = prepared_sets(config, data_root(path), folder, say)
-    objective = Flows(config, sets["train"], sets["watch"], data_root(path))
+    sets, tested = prepared_sets(config, root, folder, say)
+    learned = objectives.find(config.objective).objective(config, sets, root)
     with stopping() as stop:
-        return Engine(objective, config.schedule, folder, stop, best_device()).run()
+        outcome = Engine(learned, config.schedule, folder, stop, best_device()).run()
+    if outcome.end == "stopped" or not (folder / BEST).exists():
+        return Trained(outcome, {})
+    say(f"{outcome.end} after {outcome.step} steps; best {outcome.best_score:.4f} at step {outcome.best_step}")
+    return Trained(outcome, finish(config, sets, tested, folder, outcome))
 
 
-def prepared_sets(config: Config, root: Path, folder: Path, say: Say) -> dict[Part, list[Prepared]]:
-    """Examples of each part, ready to be learned from."""
-    settings = settings_of(config)
-    examples = []
+def prepared_sets(config: Config, root: Path, folder: Path, say: Say) -> tuple[Sets, list[Example]]:
+    """Examples of each part as they are learned from, and those of the test as they are."""
+    diameter_px, least_px = objectives.find(config.objective).size(config)
+    examples: list[Example] = []
+    ready: list[Prepared] = []
     for source in config.sources:
-        count = 0
+        before = len(examples)
         for example in read_source(source, root):
-            examples.append(prepare(example, settings.diameter_px, settings.crop_px, folder / "prepared"))
-            count += 1
-        say(f"{source.name}: {count} images")
+            examples.append(example)
+            ready.append(prepare(example, diameter_px, least_px, folder / "prepared"))
+        say(f"{source.name}: {len(examples) - before} images")
     parts = parts_of([example.group for example in examples], config.split)
-    sets: dict[Part, list[Prepared]] = {part: [one for one in examples if parts[one.group] == part] for part in PARTS}
-    for part, members in sets.items():
-        kinds = Counter(one.kind for one in members)
-        objects = sum(one.object_count for one in members)
-        say(f"{part}: {len(members)} images, {objects} objects: " + ", ".join(f"{k} {n}" for k, n in kinds.items()))
+    sets: Sets = {part: [one for one in ready if parts[one.group] == part] for part in PARTS}
+    for part in PARTS:
+        kinds = ", ".join(f"{kind} {images} ({objects})" for kind, (images, objects) in counted(sets[part]).items())
+        say(f"{part}: {len(sets[part])} images (objects): {kinds or 'none'}")
     if not any(one.object_count for one in sets["train"]):
         raise InvalidArgument("there is no object in any image that is to be learned from")
-    return sets
+    return sets, [example for example in examples if parts[example.group] == "test"]
+
+
+def finish(config: Config, sets: Sets, tested: list[Example], folder: Path, outcome: Outcome) -> Mapping[str, Path]:
+    """Files of the best weights, and beside them the card and the picture of the run."""
+    finished = objectives.find(config.objective).finish(config, sets, tested, folder)
+    digests = {path.name: sha256_of(path) for path in finished.files.values()}
+    said = card(config, sets, outcome, digests, finished)
+    checkpoint.write_whole(folder / f"{config.name}.json", json.dumps(said, indent=2).encode())
+    checkpoint.write_whole(folder / f"{config.name}.md", markdown(said).encode())
+    checkpoint.write_whole(folder / f"{config.name}.svg", svg(progress.read(folder)).encode())
+    return finished.files
 
 
 @contextmanager

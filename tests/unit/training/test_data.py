@@ -120,13 +120,14 @@ def test_one_image_is_enough_and_is_shown_at_the_wanted_size(tmp_path: Path) -> 
     write(tmp_path, "a", SQUARES)
     said: list[str] = []
     wanted = config(tmp_path, settings={"crop_px": 64, "diameter_px": 11.3})
-    sets = prepared_sets(wanted, tmp_path, tmp_path / "run", said.append)
+    sets, tested = prepared_sets(wanted, tmp_path, tmp_path / "run", said.append)
+    assert not tested
     (one,) = sets["train"]
     # Squares of 20 px are discs of 22.6 px.
     assert one.inner == (32, 32)
     assert one.labels.shape == (64, 64)
-    assert said == ["mine: 1 images", "train: 1 images, 4 objects: mine 1", "watch: 0 images, 0 objects: ",
-                    "test: 0 images, 0 objects: "]  # fmt: skip
+    assert said[:2] == ["mine: 1 images", "train: 1 images (objects): mine 1 (4)"]
+    assert said[2:] == ["watch: 0 images (objects): none", "test: 0 images (objects): none"]
 
 
 def test_what_was_prepared_once_is_read_again(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from morula.networks.unet_shape import UNetConfig
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.scoring import match, overlap
 from morula.training.augment import Augmentation, view
-from morula.training.objectives.flow_targets import flows_of, whole_objects
-from morula.training.objectives.flows import in_colour
+from morula.training.flow_targets import flows_of, whole_objects
+from morula.training.objectives.flows import hold_norms, in_colour
 
 SIDE_PX = 128
 
@@ -83,3 +83,13 @@ def test_weights_of_gray_see_a_gray_image_as_before() -> None:
         before, _ = of_gray(torch.cat([image, torch.zeros(1, 1, 64, 64)], dim=1))
         now, _ = in_rgb(image.expand(1, 3, 64, 64))
     assert float((before - now)[..., 20:44, 20:44].abs().max()) < 0.02 * float(before.abs().max())
+
+
+def test_norms_that_are_held_keep_what_they_start_with() -> None:
+    network = UNet(UNetConfig(3, (4, 8))).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items() if "running" in name}
+    hold_norms(network)
+    network(torch.rand(2, 3, 16, 16))[0].sum().backward()
+    assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
+    weight = network.downs[0].proj[0].weight
+    assert weight.grad is not None

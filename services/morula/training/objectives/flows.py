@@ -23,12 +23,14 @@ from morula.segmenter.instances import Calibration
 from morula.segmenter.scoring import overlap, scores
 from morula.training.augment import Augmentation, view
 from morula.training.config import Config, said_of
+from morula.training.data import Example
+from morula.training.objectives import Finished, Sets
+from morula.training.objectives.flow_files import CHANNELS, write_and_measure
 from morula.training.prepared import Prepared, Sampler
 
 _FLOW_LENGTH = 5.0
 _STEP_PX = 16
 _NORM_EPSILON = 1e-5
-_CHANNELS = ("red", "green", "blue")
 _FIRST = ("downsample.down.res_down_0.conv.conv_0", "downsample.down.res_down_0.proj")
 
 
@@ -44,6 +46,8 @@ class Settings(BaseModel):
     initial: str = ""
     """A file of weights to start from: of the same network, or of one that sees gray in the first of two channels."""
     initial_licence: str = ""
+    holds_norms: bool = False
+    """Whether norms keep the means and spreads that they start with: few crops of many kinds of images tell others."""
     augmentation: Augmentation = Augmentation()
 
 
@@ -63,20 +67,36 @@ def settings_of(config: Config) -> Settings:
         raise InvalidArgument(f"settings: {said_of(error)}") from error
 
 
+def size(config: Config) -> tuple[float, int]:
+    settings = settings_of(config)
+    return settings.diameter_px, settings.crop_px
+
+
+def objective(config: Config, sets: Sets, root: Path) -> Flows:
+    return Flows(config, sets, root)
+
+
+def finish(config: Config, sets: Sets, tested: Sequence[Example], folder: Path) -> Finished:
+    finished = write_and_measure(config, settings_of(config).diameter_px, sets, tested, folder)
+    initial = settings_of(config)
+    said = {"starts_from": f"`{initial.initial}` ({initial.initial_licence})"} if initial.initial else {}
+    return finished._replace(figures={**said, **finished.figures})
+
+
 class Flows:
     """What the engine is given to minimise."""
 
-    def __init__(self, config: Config, train: Sequence[Prepared], watch: Sequence[Prepared], root: Path) -> None:
+    def __init__(self, config: Config, sets: Sets, root: Path) -> None:
         self._settings = settings_of(config)
         self._seed = config.seed
-        self._sampler = Sampler(train, config.shares)
-        self._watch = watch
+        self._sampler = Sampler(sets["train"], config.shares)
+        self._watched = sets["watch"]
         self._root = root
         self._batch_size = config.schedule.batch
 
     def network(self) -> nn.Module:
         torch.manual_seed(self._seed)
-        network = UNet(UNetConfig(len(_CHANNELS), self._settings.widths))
+        network = UNet(UNetConfig(len(CHANNELS), self._settings.widths))
         if self._settings.initial:
             load_exactly(
                 network, in_colour(read_tensors(self._root / self._settings.initial)), ("diam_mean", "diam_labels")
@@ -102,6 +122,8 @@ class Flows:
         return [Batch(*one) for one in zip(*split, strict=True)]
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        if self._settings.holds_norms:
+            hold_norms(network)
         maps, _ = network(batch.planes.contiguous(memory_format=torch.channels_last))
         maps = maps.float()
         flow = functional.mse_loss(maps[:, :2], _FLOW_LENGTH * batch.flow) / 2
@@ -110,7 +132,7 @@ class Flows:
     def watch(self, network: nn.Module) -> dict[str, float]:
         """`score` decides: the mean over kinds of images of F1 at an IoU of a half, on the watched groups."""
         by_kind: dict[str, list[Prepared]] = {}
-        for example in self._watch:
+        for example in self._watched:
             by_kind.setdefault(example.kind, []).append(example)
         f1 = {}
         for kind, examples in sorted(by_kind.items()):
@@ -118,7 +140,7 @@ class Flows:
         return {"score": float(np.mean(list(f1.values()))), **{f"f1 {kind}": value for kind, value in f1.items()}}
 
     def _found(self, network: nn.Module, example: Prepared) -> NDArray[np.int32]:
-        seen = planes(example.inside(example.pixels), _CHANNELS, Calibration(), "image")
+        seen = planes(example.inside(example.pixels), CHANNELS, Calibration(), "image")
         height, width = seen.shape[1:]
         padded = np.pad(seen, ((0, 0), *((0, -side % _STEP_PX) for side in (height, width))))
         with torch.inference_mode():
@@ -127,23 +149,29 @@ class Flows:
         return find_instances(said[:2], said[2], DynamicsParams(min_size=10))
 
 
+def hold_norms(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def in_colour(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state that sees red, green and blue: one of gray sees their mean, a third of each weight per colour.
 
     A normalised mean of three channels is the mean of three normalised ones where they vary alike; training mends the
     rest. What the second channel adds, in which there is nothing, goes into the bias.
     """
-    if state[f"{_FIRST[0]}.2.weight"].shape[1] == len(_CHANNELS):
+    if state[f"{_FIRST[0]}.2.weight"].shape[1] == len(CHANNELS):
         return state
     coloured = dict(state)
     for block, convolution in ((_FIRST[0], "2"), (_FIRST[1], "1")):
         weight = state[f"{block}.{convolution}.weight"][:, :1]
-        coloured[f"{block}.{convolution}.weight"] = weight.repeat(1, len(_CHANNELS), 1, 1) / len(_CHANNELS)
+        coloured[f"{block}.{convolution}.weight"] = weight.repeat(1, len(CHANNELS), 1, 1) / len(CHANNELS)
         coloured[f"{block}.{convolution}.bias"] = state[f"{block}.{convolution}.bias"] + _of_nothing(
             state, block, convolution
         )
         for name in ("weight", "bias", "running_mean", "running_var"):
-            coloured[f"{block}.0.{name}"] = state[f"{block}.0.{name}"][:1].repeat(len(_CHANNELS))
+            coloured[f"{block}.0.{name}"] = state[f"{block}.0.{name}"][:1].repeat(len(CHANNELS))
     return coloured
 
 

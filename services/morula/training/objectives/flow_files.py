@@ -1,0 +1,93 @@
+"""What becomes of a trained network of flows: files that the segmenter reads, its size model, its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from morula.common.models import families
+from morula.networks.crop_queue import CropQueue
+from morula.segmenter import cellpose_unet
+from morula.segmenter.flows import FlowModel
+from morula.segmenter.instances import Wanted
+from morula.training import checkpoint, size_model
+from morula.training.config import Config
+from morula.training.data import Example
+from morula.training.engine import BEST
+from morula.training.evaluate import robustness, score
+from morula.training.objectives import Finished, Sets
+
+FAMILY = "cellpose-unet"
+CHANNELS = ("red", "green", "blue")
+_SIZE_IMAGES, _ROBUSTNESS_IMAGES = 400, 24
+
+
+def write_and_measure(
+    config: Config, diameter_px: float, sets: Sets, tested: Sequence[Example], folder: Path
+) -> Finished:
+    """Files in half precision; all figures are of these files, by the way that the product goes."""
+    files = {"network": folder / f"{config.name}.safetensors"}
+    checkpoint.write_whole(files["network"], halves((folder / BEST).read_bytes()))
+    spec = replace(families()[FAMILY], name=config.name, channels=CHANNELS)
+    queue = CropQueue("cpu")
+    try:
+        model = cellpose_unet.load(spec, list(files.items()), queue)
+        files["size"] = folder / f"{config.name}.size.safetensors"
+        sizes = _sizes(model, diameter_px, sets)
+        checkpoint.write_whole(files["size"], safetensors.numpy.save(sizes[0]))
+        sized = cellpose_unet.load(spec, list(files.items()), queue)
+        figures = {
+            "size_model": sizes[1],
+            "scores": _scores(model, sized, tested, diameter_px) if tested else {},
+            "robustness": _robustness(model, sets, diameter_px),
+        }
+    finally:
+        queue.close()
+    return Finished(files, FAMILY, CHANNELS, figures)
+
+
+def halves(content: bytes) -> bytes:
+    """A file of weights in half precision."""
+    state = safetensors.numpy.load(content)
+    return safetensors.numpy.save(
+        {name: values.astype(np.float16) if values.dtype.kind == "f" else values for name, values in state.items()}
+    )
+
+
+def _scores(model: FlowModel, sized: FlowModel, tested: Sequence[Example], diameter_px: float) -> dict[str, object]:
+    return {
+        "scale unknown, in two passes": score(model, tested, diameter_px, is_measured=False),
+        "scale unknown, by the size model": score(sized, tested, diameter_px, is_measured=True),
+    }
+
+
+def _sizes(model: FlowModel, diameter_px: float, sets: Sets) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
+    """The size model, and how far off it is on watched groups: as a factor, in the median and for nine of ten."""
+    train = sets["train"]
+    order = np.random.default_rng(0).permutation(len(train))[:_SIZE_IMAGES]
+
+    def style_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return model.style(pixels, 1.0, Wanted(diameter_um=diameter_px))
+
+    logs, styles = size_model.samples([train[n] for n in order], diameter_px, style_of)
+    fitted = size_model.fit(logs, styles, diameter_px)
+    held, of_held = size_model.samples(sets["watch"], diameter_px, style_of)
+    if not held.size:
+        return fitted, {}
+    wrong = np.exp(np.abs(size_model.predicted(fitted, of_held) - held))
+    return fitted, {
+        "median_factor": round(float(np.median(wrong)), 3),
+        "p90_factor": round(float(np.quantile(wrong, 0.9)), 3),
+    }
+
+
+def _robustness(model: FlowModel, sets: Sets, diameter_px: float) -> dict[str, list[list[float]]]:
+    """On every n-th tested image."""
+    tested = [one for one in sets["test"] if one.object_count]
+    some = tested[:: max(1, len(tested) // _ROBUSTNESS_IMAGES)]
+    return robustness(model, some, diameter_px) if some else {}

@@ -1,0 +1,109 @@
+"""`morula train` from images to a model that segments: stopped on the way, it goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from morula.networks.models import check_files
+from morula.onebox.folder import DataFolder
+from morula.onebox.models import add_trained
+from morula.training import progress
+from morula.training.run import train
+
+CONFIG = """
+name = "tiny"
+objective = "flows"
+licence = "CC0-1.0"
+row = { object_um = 9.0, commercial = "yes" }
+schedule = { steps = 8, batch = 4, parts = 2, rate = 0.002, save_every = 3, watch_every = 4 }
+settings = { crop_px = 64, widths = [4, 8] }
+split = { watch = ["mine/4"], test = ["mine/5"] }
+
+[[sources]]
+name = "mine"
+path = "images"
+group_pattern = "^\\\\d"
+licence = "CC0-1.0"
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dark discs on a pale ground, six images in six groups."""
+    root = tmp_path_factory.mktemp("discs")
+    for kind in ("images", "labels"):
+        (root / "images" / kind).mkdir(parents=True)
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        labels = np.zeros((96, 96), np.uint16)
+        for n in range(9):
+            y, x = divmod(n, 3)
+            centre = (16 + 32 * x + int(rng.integers(-4, 5)), 16 + 32 * y + int(rng.integers(-4, 5)))
+            cv2.circle(labels, centre, int(rng.integers(6, 11)), n + 1, -1)
+        pixels = np.where(labels[..., None] > 0, (120, 60, 110), (235, 215, 225)) + rng.normal(0, 6, (96, 96, 3))
+        cv2.imwrite(str(root / "images" / "images" / f"{number}.png"), np.clip(pixels, 0, 255).astype(np.uint8))
+        cv2.imwrite(str(root / "images" / "labels" / f"{number}.png"), labels)
+    (root / "tiny.toml").write_text(CONFIG)
+    return root / "tiny.toml"
+
+
+@pytest.fixture(scope="module")
+def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MORULA_DATA", raising=False)
+        train(config, folder, lambda _: None)
+    return folder
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in progress.read(folder) if "loss" in line]
+
+
+def test_it_ends_with_files_that_the_segmenter_takes_and_a_card(whole: Path, tmp_path: Path) -> None:
+    files = {"network": whole / "tiny.safetensors", "size": whole / "tiny.size.safetensors"}
+    folder = DataFolder(tmp_path)
+    spec = add_trained(folder, files, whole / "tiny.json")
+    check_files(spec, list(files.items()))
+    assert (spec.name, spec.object_um, spec.channels) == ("tiny", 9.0, ("red", "green", "blue"))
+    assert spec.measures_objects
+    assert spec.description.commercial == "yes"
+    said = json.loads((whole / "tiny.json").read_text())
+    assert said["held_out_groups"] == {"watch": ["mine/4"], "test": ["mine/5"]}
+    assert said["images"]["train"] == {"mine": {"images": 4, "objects": 36}}
+    assert set(said["scores"]) == {"scale unknown, in two passes", "scale unknown, by the size model"}
+    assert all(len(points) > 3 for points in said["robustness"].values())
+    assert said["files"].keys() == {"tiny.safetensors", "tiny.size.safetensors"}
+    text = (whole / "tiny.md").read_text()
+    assert "| mine | CC0-1.0 |  |" in text
+    assert said["files"]["tiny.safetensors"] in text
+    assert (whole / "tiny.svg").read_text().count("<polyline") == 3
+
+
+def test_a_run_that_was_told_to_stop_goes_on_with_the_same_losses(config: Path, whole: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "morula.cli", "train", str(config), "--out", str(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if name != "MORULA_DATA"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        while running.poll() is None and len(losses(tmp_path)) < 2:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGTERM)
+        said = running.communicate()[0]
+    assert running.returncode == 0
+    assert 2 <= len(losses(tmp_path)) < 8
+    assert "the same command goes on" in said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MORULA_DATA", raising=False)
+        train(config, tmp_path, lambda _: None)
+    assert losses(tmp_path) == losses(whole)
+    assert (tmp_path / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
