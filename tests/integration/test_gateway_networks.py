@@ -71,7 +71,7 @@ async def test_every_shard_is_told_the_measured_size_unless_one_was_chosen(
     # The narrow network is random, so that what it finds may be of no size at all; a size is what is handed on.
     monkeypatch.setattr("morula.segmenter.core.median_diameter_um", lambda diameters: (MEASURED, len(diameters)))
     path = tmp_path / "tiny.tiff"
-    write_slide(path, 1200, 700)
+    write_slide(path, 700, 600)
     models = Models("segmenter", MODELS, weights, device="cpu", processors=Processors(1))
     async with services(tmp_path, without=("segmenter",)) as running:
         noting = Noting(running.store, Slot("segmenter", at_once=3), models, Processors(1))
