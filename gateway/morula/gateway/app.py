@@ -103,7 +103,15 @@ async def _live(
 
     def pipeline(held: HeldLedger) -> Pipeline:
         tools = Tools(held, workers, store, settings.scratch)
-        return Pipeline(tools, views, learning, moving, settings.shards_in_flight, settings.max_failed_tile_share)
+        return Pipeline(
+            tools,
+            views,
+            learning,
+            moving,
+            settings.shards_in_flight,
+            settings.max_failed_tile_share,
+            settings.profile,
+        )
 
     async with AsyncExitStack() as closing:
         closing.push_async_callback(asyncio.to_thread, tracing.flush)

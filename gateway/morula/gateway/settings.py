@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from morula.common.compute import cpu_count
+from morula.common.models import Profile
 from morula.common.settings import Settings
 from morula.gateway.pipeline.params import Numerics
 
@@ -90,6 +91,10 @@ class GatewaySettings(Settings):
 
     network_threads: int = Field(default=0, ge=0)
     """Threads of networks on a processor: as many as a segmenter has. 0 takes what this process may use."""
+
+    profile: Profile = "research"
+    """What results are for. `commercial` refuses jobs with models whose licence or training data do not clearly allow
+    that: those that `morula models` does not list with `yes`."""
 
     scratch: Path | None = None
     """Where uploads and exports lie until they are in the store; the system's temporary folder where not set."""

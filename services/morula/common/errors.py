@@ -202,6 +202,12 @@ class PermissionDenied(MorulaError):
     code, reason = Code.PERMISSION_DENIED, "PERMISSION_DENIED"
 
 
+class LicenceForbids(MorulaError):
+    """A model may not be used here: its licence or training data do not allow it."""
+
+    code, reason = Code.PERMISSION_DENIED, "LICENCE_FORBIDS"
+
+
 class Conflict(MorulaError):
     """It conflicts with another change."""
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from morula.common.errors import InvalidArgument, ModelUnavailable
+from morula.common.errors import InvalidArgument, LicenceForbids, ModelUnavailable
 from morula.common.keys import digest
 from morula.common.segmentation import (
     BY_CONTRAST,
@@ -22,6 +22,10 @@ from morula.common.segmentation import (
 
 Task = Literal["segmenter", "embedder"]
 Commercial = Literal["yes", "no", "unclear"]
+Profile = Literal["research", "commercial"]
+"""What models are used for: in research all may be, commercially those alone of which it is known."""
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+ANY_USE: Profile = "research"
 SCALES = Path(__file__).parent / "scales"
 
 
@@ -99,6 +103,20 @@ class ModelSpec:
                 f"of {self.name} may be asked: {taken}",
                 model=self.name,
             )
+
+    def check_use(self, profile: Profile) -> None:
+        """Raises LicenceForbids where licence and training data do not clearly allow this use."""
+        words = self.description
+        if profile == ANY_USE or words.commercial == "yes":
+            return
+        forbids = "do not allow commercial use" if words.commercial == "no" else "are not known to allow commercial use"
+        raise LicenceForbids(
+            f"{self.name} is refused by the profile 'commercial': its licence ({words.licence}) and training data "
+            f"({words.trained_on}) {forbids}. Choose a {self.task} that allows it: `morula models` lists them. Where "
+            f"you have such a licence for your file, add it again with --commercial yes.",
+            model=self.name,
+            licence=words.licence,
+        )
 
     @cached_property
     def revision(self) -> str:

@@ -21,6 +21,7 @@ _EXIT_CODES: dict[type[errors.MorulaError], int] = {
     errors.InvalidArgument: WRONG_USE,
     errors.MissingField: WRONG_USE,
     errors.ModelUnavailable: WRONG_USE,
+    errors.LicenceForbids: WRONG_USE,
 }
 
 

@@ -18,12 +18,12 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.common.models import add_rows
+from morula.common.models import ANY_USE, PROFILES, Profile, add_rows
 from morula.common.processor import computes_in_bfloat16
 from morula.common.weights import WeightsFolder
 from morula.gateway.pipeline.params import Numerics
 from morula.onebox.client import Client
-from morula.onebox.failures import Failure
+from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder, Verb
 from morula.onebox.supervisor import Program, Supervisor
 
@@ -85,6 +85,15 @@ def numerics() -> Numerics:
     """How networks compute here: with all threads, in what MORULA_NETWORK_DTYPE names or this processor is fast in."""
     fast = "bfloat16" if computes_in_bfloat16() else "float32"
     return Numerics(os.environ.get("MORULA_NETWORK_DTYPE") or fast)
+
+
+def profile() -> Profile:
+    """What results are for, as MORULA_PROFILE says."""
+    named = os.environ.get("MORULA_PROFILE") or ANY_USE
+    for known in PROFILES:
+        if named == known:
+            return known
+    raise WrongUse(f"MORULA_PROFILE is {' or '.join(PROFILES)}, not {named!r}")
 
 
 def free_port(wanted: int | None) -> int:
@@ -230,6 +239,7 @@ def _gateway(
             SCRATCH=str(folder.scratch),
             FOLDERS=named,
             NETWORK_DTYPE=numerics().dtype,
+            PROFILE=profile(),
             **workers,
         ),
         is_healthy=lambda: is_ready(url),

@@ -19,7 +19,7 @@ from morula.gateway.pipeline.params import Choices, models_of
 from morula.onebox.client import Client, Json, problem_error
 from morula.onebox.failures import Failure, WrongUse, one_line
 from morula.onebox.folder import DataFolder
-from morula.onebox.machine import any_port, open_machine
+from morula.onebox.machine import any_port, open_machine, profile
 from morula.onebox.models import registry
 from morula.onebox.progress import follow
 from morula.onebox.results import (
@@ -130,10 +130,11 @@ def _board(labelling_id: str | None, folder: DataFolder) -> str | None:
 
 
 def _check_models(request: Request, folder: DataFolder) -> list[ModelSpec]:
-    """Nothing is started for a model that is not there, nor for what it cannot do; an operator's files are those of
-    this folder."""
+    """Nothing is started for a model that is not there or may not be used, nor for what it cannot do; an operator's
+    files are those of this folder."""
     known = registry(folder)
-    models_of(request.choices, known)
+    for spec in models_of(request.choices, known):
+        spec.check_use(profile())
     return known
 
 

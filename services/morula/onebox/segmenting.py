@@ -18,6 +18,7 @@ from morula.networks.models import Models
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
+from morula.onebox.machine import profile
 from morula.onebox.models import registry
 from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
@@ -57,6 +58,7 @@ def segment(
     images = find_images(paths)
     spec = find(name, "segmenter", registry(folder))
     spec.refuse_unused(asked)
+    spec.check_use(profile())
     wanted = _wanted(asked, batch)
     out.mkdir(parents=True, exist_ok=True)
     models = Models("segmenter", MODELS, WeightsFolder(folder.weights))

@@ -4,8 +4,17 @@ from dataclasses import dataclass, fields, replace
 
 import pytest
 
-from morula.common.errors import ModelUnavailable
-from morula.common.models import FAMILIES, NO_PART_OF_REVISION, REGISTRY, Description, ModelSpec, find, resolve
+from morula.common.errors import LicenceForbids, ModelUnavailable
+from morula.common.models import (
+    FAMILIES,
+    NO_PART_OF_REVISION,
+    REGISTRY,
+    Commercial,
+    Description,
+    ModelSpec,
+    find,
+    resolve,
+)
 
 
 def test_names_are_unique_per_task() -> None:
@@ -113,3 +122,14 @@ def test_who_asks_for_another_revision_is_told_what_to_do() -> None:
 def test_a_row_that_contradicts_itself_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         replace(find("watershed", "segmenter"), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("commercial", "says"), [("no", "do not allow"), ("unclear", "are not known to allow")])
+def test_what_is_not_clearly_allowed_is_refused_commercially_and_free_for_research(
+    commercial: Commercial, says: str
+) -> None:
+    row = replace(FAMILIES[0], description=Description("CC BY-NC 4.0", "slides", commercial))
+    row.check_use("research")
+    replace(row, description=replace(row.description, commercial="yes")).check_use("commercial")
+    with pytest.raises(LicenceForbids, match=f"{row.name} is refused .*CC BY-NC 4.0.*slides.*{says}"):
+        row.check_use("commercial")

@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from morula.onebox import machine
-from morula.onebox.failures import Failure
+from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.folder import DataFolder
 
 
@@ -127,3 +127,15 @@ def test_settings_of_the_shell_do_not_reach_the_services(tmp_path: Path, monkeyp
     assert environment["MORULA_PORT"] == "1"
     assert environment["TMPDIR"] == str(tmp_path / "scratch")
     assert "MORULA_TOKEN" not in environment
+
+
+def test_what_results_are_for_is_told_to_the_gateway_and_never_guessed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for said, meant in {"": "research", "commercial": "commercial"}.items():
+        monkeypatch.setenv("MORULA_PROFILE", said)
+        program = machine._gateway({}, "http://127.0.0.1:1", 1, DataFolder(tmp_path), {})
+        assert program.environment["MORULA_PROFILE"] == meant
+    monkeypatch.setenv("MORULA_PROFILE", "comercial")
+    with pytest.raises(WrongUse, match="research or commercial, not 'comercial'"):
+        machine.profile()

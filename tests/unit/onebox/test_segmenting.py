@@ -7,11 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from rich.console import Console
 
-from morula.common.errors import ModelUnavailable
+from morula.common.errors import InvalidArgument, LicenceForbids, ModelUnavailable
+from morula.common.models import FAMILIES
+from morula.common.weights import WeightsFolder
+from morula.gateway.pipeline.params import Choices
 from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_labels
+from morula.onebox.run import Request, run
 from morula.onebox.segmenting import score, segment
 
 
@@ -74,6 +79,22 @@ def test_wrong_use(images: Path, tmp_path: Path) -> None:
         find_images([images])
     with pytest.raises(WrongUse, match="no image or folder"):
         find_images([tmp_path / "nowhere"])
+
+
+def test_what_a_model_knows_nothing_of_or_may_not_be_used_for_is_refused(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = DataFolder(tmp_path / "data")
+    with pytest.raises(InvalidArgument, match="watershed takes no notice of augment"):
+        segment([images], tmp_path / "out", folder, "watershed", 0.5, {"augment": True}, lambda _: None)
+    weights = [("network", Path(__file__).parents[2] / "oracles" / "unet_narrow.pth")]
+    unclear = next(row for row in FAMILIES if row.description.commercial == "unclear")
+    WeightsFolder(folder.weights).add(unclear, weights)
+    monkeypatch.setenv("MORULA_PROFILE", "commercial")
+    with pytest.raises(LicenceForbids, match=unclear.name):
+        segment([images], tmp_path / "out", folder, unclear.name, 0.5, {}, lambda _: None)
+    with pytest.raises(LicenceForbids, match=unclear.name):
+        run(Request(images / "a.png", tmp_path / "out", Choices(segmenter=unclear.name)), folder, Console())
 
 
 @pytest.mark.parametrize(("shape", "kind"), [((9, 7), np.uint8), ((9, 7, 4), np.uint16), ((3, 9, 7), np.float32)])

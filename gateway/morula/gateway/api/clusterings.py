@@ -11,6 +11,7 @@ from morula.common import tracing
 from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.formats import NOISE_LEAF
 from morula.common.geometry import BLOCK_PX
+from morula.common.models import Profile
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
@@ -21,6 +22,7 @@ from morula.gateway.labels.learning import TreeCut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs
 from morula.gateway.ledger.records import Record, Slice
+from morula.gateway.licences import check_job
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
 from morula.gateway.pipeline.params import COHORT_STAGES, Params, params_digest
@@ -48,13 +50,15 @@ REPRESENTATIVE_COUNT = 9
 async def create_cohort(body: CohortRequest, response: Response, here: Here) -> Job:
     """Have the cells of several finished jobs clustered together."""
     traceparent = tracing.outgoing().get(tracing.HEADER)
-    row, created = await here.ledger.write(_create_cohort, here.project, body, traceparent)
+    row, created = await here.ledger.write(_create_cohort, here.project, body, traceparent, here.settings.profile)
     response.status_code = 202 if created else 200
     response.headers["Location"] = f"/v1/jobs/{row}"
     return await here.ledger.read(job_answer, row)
 
 
-def _create_cohort(tx: Connection, project: str, body: CohortRequest, traceparent: str | None) -> tuple[str, bool]:
+def _create_cohort(
+    tx: Connection, project: str, body: CohortRequest, traceparent: str | None, profile: Profile
+) -> tuple[str, bool]:
     sources = jobs.sources_of_cohort(tx, body.job_ids)
     for source in sources:
         if source["kind"] != "slide" or source["verdict"] != "cells":
@@ -66,6 +70,8 @@ def _create_cohort(tx: Connection, project: str, body: CohortRequest, traceparen
     params = Params(**sources[0]["params"])
     if any(Params(**source["params"]).embedder_ref != params.embedder_ref for source in sources):
         raise FailedPrecondition("The jobs used different embedders: a cohort needs the same one for all.")
+    for source in sources:
+        check_job(tx, source, profile)
     values = {
         "project_id": project,
         "kind": "cohort",

@@ -13,6 +13,7 @@ from morula.gateway.contract import created, served
 from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
 from morula.gateway.ledger import deletion, jobs, shards, slides
 from morula.gateway.ledger.records import Record, Slice
+from morula.gateway.licences import check_job, check_params
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, make_params, params_digest
 from morula.gateway.pipeline.results import reopen
@@ -28,6 +29,7 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed; what it lost is made again."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
     params = make_params(body, slide["mpp"], numerics=here.settings.numerics)
+    check_params(params, here.settings.profile)
     values = {
         "project_id": here.project,
         "kind": "slide",
@@ -74,6 +76,7 @@ async def cancel_job(job_id: str, here: Here) -> Job:
 async def retry_job(job_id: str, here: Here) -> Job:
     """Have a job that failed or was cancelled carried on with; or one of whose results some are gone or damaged."""
     row = await here.ledger.read(jobs.get_job, job_id)
+    await here.ledger.read(check_job, row, here.settings.profile)
     if row["state"] != "succeeded":
         await here.ledger.write(jobs.retry_job, job_id)
     elif not await reopen(here.ledger, here.store, job_id, thoroughly=True):

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from morula.common import tracing
 from morula.common.errors import Internal, MorulaError, Unavailable
+from morula.common.models import Profile
 from morula.common.telemetry import bind_job, log
 from morula.gateway.labels.learning import Learning
 from morula.gateway.labels.moving import Moving
@@ -15,6 +16,7 @@ from morula.gateway.ledger import jobs, slides
 from morula.gateway.ledger.holds import JobLost, watched_state
 from morula.gateway.ledger.outages import passes
 from morula.gateway.ledger.records import Record
+from morula.gateway.licences import check_job
 from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
 from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.files import Files, Outcome
@@ -55,12 +57,14 @@ class Pipeline:
         moving: Moving,
         in_flight: int,
         max_failed_share: float,
+        profile: Profile,
     ) -> None:
         self._tools = tools
         self._files = Files(tools, views, learning)
         self._moving = moving
         self._in_flight = in_flight
         self._max_failed_share = max_failed_share
+        self._profile = profile
 
     async def run(self, job_id: str, steps: Steps) -> str:
         """Run a job until it ends, and return how it ended.
@@ -152,6 +156,7 @@ class Pipeline:
             state = await ledger.read(watched_state, ledger.hold)
 
     async def _work(self, job: Record, steps: Steps) -> None:
+        await self._tools.ledger.read(check_job, job, self._profile)
         params = Params(**job["params"])
         work_on = self._cohort if job["kind"] == "cohort" else self._slide
         await self._finish(job, params, steps, await work_on(job, params, steps))
