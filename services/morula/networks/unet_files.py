@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from morula.common.errors import ModelUnavailable
 from morula.networks import unet_graph
@@ -31,9 +30,15 @@ def read(path: Path) -> State:
 
 
 def write(state: State, path: Path) -> None:
-    """One file for every runtime: the graph in the ONNX format, its weights in half precision."""
+    """One file for every runtime."""
+    path.write_bytes(written(state))
+
+
+def written(state: State) -> bytes:
+    """The graph in the ONNX format, its weights in half precision."""
     with np.errstate(over="ignore"):
         lost = [name for name, tensor in state.items() if not np.isfinite(tensor.astype(np.float16)).all()]
     if lost:
         raise ModelUnavailable(f"the weights {', '.join(lost[:4])} are too large for half precision")
-    onnx.save(unet_graph.model(UNetConfig.of(state), state, halves=True), path)
+    content: bytes = unet_graph.model(UNetConfig.of(state), state, halves=True).SerializeToString(deterministic=True)
+    return content

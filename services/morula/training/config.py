@@ -24,7 +24,11 @@ class Source(_Table):
 
     name: str
     path: str = ""
-    """A folder or a zip with `images/` and, by the same names, 16-bit `labels/`."""
+    """A folder or a zip with `images/` and, by the same names, `labels/`: 16-bit images or GeoJSON."""
+    slides: str = ""
+    """In place of a path: a folder of slides, each with the GeoJSON of its cells, at level 0, beside it."""
+    mpp: float = Field(0.5, ge=0.05, le=10)
+    """Microns per pixel at which slides are read."""
     index: str = ""
     """A CSV with the column `id`, and what the next three name."""
     group_column: str = "group"
@@ -39,8 +43,8 @@ class Source(_Table):
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> Source:
-        if bool(self.path) == bool(self.synthetic_seeds):
-            raise ValueError(f"source {self.name} needs either a path or synthetic_seeds")
+        if sum(map(bool, (self.path, self.slides, self.synthetic_seeds))) != 1:
+            raise ValueError(f"source {self.name} needs one of path, slides and synthetic_seeds")
         return self
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -17,10 +18,14 @@ from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
 from morula.training.config import Source, Split
+from morula.training.outlines import drawn, fields_of, read_outlines
 from morula.training.synthetic import synthetic_fields
 
 Part = Literal["train", "watch", "test"]
 PARTS: tuple[Part, ...] = ("train", "watch", "test")
+_OUTLINES = ".geojson"
+Reading = Callable[[], bytes]
+Files = dict[str, Reading]
 _ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
 
@@ -44,11 +49,39 @@ def read_source(source: Source, root: Path) -> Iterator[Example]:
     """All images of a source, in the order of their names."""
     if source.synthetic_seeds:
         for seed in source.synthetic_seeds:
-            for name, pixels, labels in synthetic_fields(seed):
-                yield Example(source.name, name, f"{source.name}/{seed}", source.name, pixels, labels)
-        return
+            yield from _fields(source, str(seed), synthetic_fields(seed))
+    elif source.slides:
+        for slide, outlines in _slides(root / source.slides):
+            yield from _fields(source, _group(source, slide.stem, {}), fields_of(slide, outlines, source.mpp))
+    else:
+        yield from _images(source, root)
+
+
+def _fields(
+    source: Source, group: str, fields: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.int32]]]
+) -> Iterator[Example]:
+    for name, pixels, labels in fields:
+        yield Example(source.name, name, f"{source.name}/{group}", source.name, pixels, labels)
+
+
+def _slides(folder: Path) -> list[tuple[Path, Path]]:
+    """Slides and their outlines."""
+    outlines = sorted(folder.glob("*.geojson"))
+    if not outlines:
+        raise InvalidArgument(f"there is no slide with a .geojson of its cells beside it in {folder}")
+    pairs = []
+    for path in outlines:
+        there = path.parent.glob(f"{glob.escape(path.stem)}.*")
+        slides = [one for one in there if one.stem == path.stem and one != path and one.is_file()]
+        if len(slides) != 1:
+            raise InvalidArgument(f"{path.name} needs exactly one slide of its name beside it, there are {len(slides)}")
+        pairs.append((slides[0], path))
+    return pairs
+
+
+def _images(source: Source, root: Path) -> Iterator[Example]:
     files = _files(root / source.path)
-    images, labels_of = _by_stem(files, "images"), _by_stem(files, "labels")
+    images, labels_of = _by_stem(files, "images", _ENDINGS), _by_stem(files, "labels", (*_ENDINGS, _OUTLINES))
     if not images:
         raise InvalidArgument(f"{source.name}: there are no images in {root / source.path}/images")
     rows = _index(root / source.index) if source.index else {}
@@ -57,7 +90,8 @@ def read_source(source: Source, root: Path) -> Iterator[Example]:
             raise InvalidArgument(f"{source.name}: image {stem} has no labels")
         if rows and stem not in rows:
             raise InvalidArgument(f"{source.name}: image {stem} is not in {source.index}")
-        pixels, labels = _image(images[stem], stem), _labels(labels_of[stem], stem)
+        pixels = _image(images[stem][1], stem)
+        labels = _labels(*labels_of[stem], stem, pixels.shape[:2])
         if pixels.shape[:2] != labels.shape:
             raise InvalidArgument(
                 f"{source.name}: image {stem} is {pixels.shape[:2]} px, its labels are {labels.shape}"
@@ -89,7 +123,7 @@ def parts_of(groups: Sequence[str], split: Split) -> dict[str, Part]:
     return parts
 
 
-def _files(path: Path) -> dict[str, Callable[[], bytes]]:
+def _files(path: Path) -> Files:
     """Names of the files in a folder or a zip, and how to read each."""
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.is_file())
@@ -104,12 +138,13 @@ def _files(path: Path) -> dict[str, Callable[[], bytes]]:
     return {name: lambda name=name: archive.read(name) for name in names}  # type: ignore[misc]
 
 
-def _by_stem(files: dict[str, Callable[[], bytes]], folder: str) -> dict[str, Callable[[], bytes]]:
+def _by_stem(files: Files, folder: str, endings: tuple[str, ...]) -> dict[str, tuple[str, Reading]]:
+    """Ending of each file of a folder, and how to read it, by the name without the ending."""
     paths = {PurePosixPath(name): read for name, read in files.items()}
     return {
-        path.stem: read
+        path.stem: (path.suffix.lower(), read)
         for path, read in paths.items()
-        if path.parent.name == folder and path.suffix.lower() in _ENDINGS and not path.name.startswith(".")
+        if path.parent.name == folder and path.suffix.lower() in endings and not path.name.startswith(".")
     }
 
 
@@ -139,12 +174,14 @@ def _check_columns(source: Source, row: dict[str, str]) -> None:
             raise InvalidArgument(f"{source.index} has no column {column}")
 
 
-def _image(read: Callable[[], bytes], name: str) -> NDArray[np.uint8]:
+def _image(read: Reading, name: str) -> NDArray[np.uint8]:
     image = _decoded(read(), cv2.IMREAD_COLOR, name)
     return np.ascontiguousarray(image[..., ::-1].astype(np.uint8))
 
 
-def _labels(read: Callable[[], bytes], name: str) -> NDArray[np.int32]:
+def _labels(ending: str, read: Reading, name: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    if ending == _OUTLINES:
+        return drawn(read_outlines(read(), f"{name}{_OUTLINES}"), shape[0], shape[1])
     labels = _decoded(read(), cv2.IMREAD_UNCHANGED, name)
     if labels.ndim != 2 or labels.dtype.kind not in "ui":
         raise InvalidArgument(f"the labels of {name} are no image of one channel of integers")

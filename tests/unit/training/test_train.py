@@ -13,11 +13,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from morula.networks.models import check_files
 from morula.onebox.folder import DataFolder
 from morula.onebox.models import add_trained
 from morula.training import progress
+from morula.training.config import read_config
+from morula.training.objectives import Sets
+from morula.training.objectives.flows import Flows
 from morula.training.run import train
 
 CONFIG = """
@@ -72,7 +76,7 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 
 
 def test_it_ends_with_files_that_the_segmenter_takes_and_a_card(whole: Path, tmp_path: Path) -> None:
-    files = {"network": whole / "tiny.safetensors", "size": whole / "tiny.size.safetensors"}
+    files = {"network": whole / "tiny.onnx", "size": whole / "tiny.size.safetensors"}
     folder = DataFolder(tmp_path)
     spec = add_trained(folder, files, whole / "tiny.json")
     check_files(spec, list(files.items()))
@@ -84,7 +88,7 @@ def test_it_ends_with_files_that_the_segmenter_takes_and_a_card(whole: Path, tmp
     assert said["images"]["train"] == {"mine": {"images": 4, "objects": 36}}
     assert set(said["scores"]) == {"scale unknown, in two passes", "scale unknown, by the size model"}
     assert all(len(points) > 3 for points in said["robustness"].values())
-    assert said["files"].keys() == {"tiny.safetensors", "tiny.size.safetensors"}
+    assert said["files"].keys() == {"tiny.safetensors", "tiny.onnx", "tiny.size.safetensors"}
     text = (whole / "tiny.md").read_text()
     assert "| mine | CC0-1.0 |  |" in text
     assert said["files"]["tiny.safetensors"] in text
@@ -106,4 +110,15 @@ def test_a_run_that_was_told_to_stop_goes_on_with_the_same_losses(config: Path, 
         patch.delenv("MORULA_DATA", raising=False)
         train(config, tmp_path, lambda _: None)
     assert losses(tmp_path) == losses(whole)
-    assert (tmp_path / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
+    for name in ("tiny.safetensors", "tiny.onnx"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> None:
+    text = CONFIG.replace("widths", 'initial = "tiny.onnx", holds_norms = true, widths')
+    (tmp_path / "more.toml").write_text(text)
+    nothing: Sets = {"train": [], "watch": [], "test": []}
+    network = Flows(read_config(tmp_path / "more.toml"), nothing, whole).network()
+    before = safetensors.numpy.load_file(whole / "tiny.safetensors")
+    after = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    assert all(np.array_equal(after[name], before[name].astype(np.float32)) for name in before if "num_" not in name)

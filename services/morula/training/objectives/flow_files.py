@@ -11,7 +11,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from morula.common.models import families
+from morula.networks import unet_files
 from morula.networks.crop_queue import CropQueue
+from morula.networks.files import State
 from morula.segmenter import cellpose_unet
 from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Wanted
@@ -31,16 +33,18 @@ def write_and_measure(
     config: Config, diameter_px: float, sets: Sets, tested: Sequence[Example], folder: Path
 ) -> Finished:
     """Files in half precision; all figures are of these files, by the way that the product goes."""
-    files = {"network": folder / f"{config.name}.safetensors"}
-    checkpoint.write_whole(files["network"], halves((folder / BEST).read_bytes()))
+    state = safetensors.numpy.load((folder / BEST).read_bytes())
+    files = {"weights": folder / f"{config.name}.safetensors", "network": folder / f"{config.name}.onnx"}
+    checkpoint.write_whole(files["weights"], halves(state))
+    checkpoint.write_whole(files["network"], unet_files.written(state))
     spec = replace(families()[FAMILY], name=config.name, channels=CHANNELS)
     queue = CropQueue("cpu")
     try:
-        model = cellpose_unet.load(spec, list(files.items()), queue)
+        model = cellpose_unet.load(spec, [("network", files["network"])], queue)
         files["size"] = folder / f"{config.name}.size.safetensors"
         sizes = _sizes(model, diameter_px, sets)
         checkpoint.write_whole(files["size"], safetensors.numpy.save(sizes[0]))
-        sized = cellpose_unet.load(spec, list(files.items()), queue)
+        sized = cellpose_unet.load(spec, [(role, files[role]) for role in ("network", "size")], queue)
         figures = {
             "size_model": sizes[1],
             "scores": _scores(model, sized, tested, diameter_px) if tested else {},
@@ -51,9 +55,8 @@ def write_and_measure(
     return Finished(files, FAMILY, CHANNELS, figures)
 
 
-def halves(content: bytes) -> bytes:
+def halves(state: State) -> bytes:
     """A file of weights in half precision."""
-    state = safetensors.numpy.load(content)
     return safetensors.numpy.save(
         {name: values.astype(np.float16) if values.dtype.kind == "f" else values for name, values in state.items()}
     )

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from morula.common.errors import InvalidArgument
-from morula.networks.torch_files import load_exactly, read_tensors
+from morula.networks import unet_files
+from morula.networks.torch_files import load_exactly
 from morula.networks.unet import UNet
 from morula.networks.unet_shape import UNetConfig
 from morula.segmenter.channels import planes
@@ -97,10 +98,9 @@ class Flows:
     def network(self) -> nn.Module:
         torch.manual_seed(self._seed)
         network = UNet(UNetConfig(len(CHANNELS), self._settings.widths))
-        if self._settings.initial:
-            load_exactly(
-                network, in_colour(read_tensors(self._root / self._settings.initial)), ("diam_mean", "diam_labels")
-            )
+        if initial := self._settings.initial:
+            state = {name: torch.from_numpy(array) for name, array in unet_files.read(self._root / initial).items()}
+            load_exactly(network, in_colour(state), {name for name in network.state_dict() if name not in state})
         for diameter in (network.diam_mean, network.diam_labels):
             diameter.data.fill_(self._settings.diameter_px)
         return network
