@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from tests.servers.gateway import as_part
+from tests.servers.jobs import classical
 
 PATIENCE_S = 240.0
 PAUSE_S = 0.25
@@ -64,7 +65,7 @@ class Door:
         return str(self.ask("POST", "/v1/slides", files=as_part(path)).raise_for_status().json()["id"])
 
     def submit(self, slide_id: str) -> str:
-        return str(self.ask("POST", "/v1/jobs", json={"slide_id": slide_id}).raise_for_status().json()["id"])
+        return str(self.ask("POST", "/v1/jobs", json=classical(slide_id)).raise_for_status().json()["id"])
 
     def job(self, job_id: str) -> Json:
         found: Json = self.ask("GET", f"/v1/jobs/{job_id}").raise_for_status().json()

@@ -15,6 +15,7 @@ from morula.common.testing import write_slide
 from morula.gateway import conductor
 from tests.contract.rest_world import World, check_problem
 from tests.servers.gateway import as_part, gateway, services
+from tests.servers.jobs import classical
 
 LAYERS = ("leaf", "layout", "confidence")
 
@@ -134,7 +135,7 @@ async def test_a_range_of_a_block_is_that_range(world: World) -> None:
 async def test_a_job_that_many_ask_for_at_once_is_made_whole_once(world: World) -> None:
     for one in [one for one in world.running.store.list("default/") if "/table/" in one.key]:
         world.running.store.delete(one.key)
-    asked = {"slide_id": world.slide["id"]}
+    asked = classical(world.slide["id"])
     answers = await asyncio.gather(*(world.http.post("/v1/jobs", json=asked) for _ in range(4)))
     assert all(answer.is_success for answer in answers), [answer.text for answer in answers]
     assert {answer.json()["id"] for answer in answers} == {world.job["id"]}

@@ -11,6 +11,7 @@ import pytest
 
 from morula.gateway.api.events import follow_all
 from tests.contract.rest_world import World, check_problem
+from tests.servers.jobs import classical
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,9 +23,7 @@ async def test_a_job_without_a_scale_says_how_to_state_one(world: World, tmp_pat
     tifffile.imwrite(path, np.full((512, 512, 3), 230, np.uint8), photometric="rgb", tile=(256, 256))
     slide = await world.client.upload(path)
     assert slide["mpp"] is None
-    problem = check_problem(
-        await world.http.post("/v1/jobs", json={"slide_id": slide["id"]}), 422, "SLIDE_SCALE_UNKNOWN"
-    )
+    problem = check_problem(await world.http.post("/v1/jobs", json=classical(slide["id"])), 422, "SLIDE_SCALE_UNKNOWN")
     assert "slide_mpp" in problem["detail"]
     job = await world.client.run(slide["id"], slide_mpp=0.5)
     assert (job["state"], job["params"]["slide_mpp"]) == ("succeeded", 0.5)
@@ -57,7 +56,7 @@ async def test_a_job_without_a_scale_says_how_to_state_one(world: World, tmp_pat
     ],
 )
 async def test_jobs_that_make_no_sense(world: World, change: dict[str, Any], status: int) -> None:
-    answer = await world.http.post("/v1/jobs", json={"slide_id": world.slide["id"], **change})
+    answer = await world.http.post("/v1/jobs", json=classical(world.slide["id"]) | change)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 

@@ -12,6 +12,7 @@ from morula.onebox.client import Client
 from morula.onebox.machine import LocalMachine
 from morula.onebox.results import find_slides
 from tests.e2e.conftest import write_blank
+from tests.servers.jobs import classical
 
 
 def slides(client: Client) -> set[str]:
@@ -44,8 +45,8 @@ def test_a_tiny_valid_slide_is_accepted(client: Client, data_dir: Path, name: st
 def test_a_job_without_a_scale_says_how_to_pass_it(client: Client, tmp_path: Path) -> None:
     slide = client.upload({"no-scale.tiff": write_blank(tmp_path / "no-scale.tiff", 512, mpp=None)})
     with pytest.raises(SlideScaleUnknown, match="slide_mpp"):
-        client.post("/v1/jobs", {"slide_id": slide["id"]})
-    job = client.post("/v1/jobs", {"slide_id": slide["id"], "slide_mpp": 0.5})
+        client.post("/v1/jobs", classical(slide["id"]))
+    job = client.post("/v1/jobs", classical(slide["id"], slide_mpp=0.5))
     assert last_state(client.watch(job["id"]))["state"] == "succeeded"
 
 

@@ -21,6 +21,7 @@ from morula.gateway.ledger.migrate import default_project, migrate
 from tests.servers.ceph import S3Server
 from tests.servers.disks import filled, small_disk
 from tests.servers.gateway import Client, Job, gateway, place_of, services
+from tests.servers.jobs import classical
 from tests.servers.postgres import PostgresServer
 from tests.servers.rows import add_job, add_labelling
 from tests.servers.waiting import start_waiting
@@ -37,7 +38,7 @@ def slide(tmp_path: Path) -> Path:
 
 async def submit(client: Client, slide: Path) -> Job:
     taken = await client.upload(slide)
-    return client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+    return client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
 
 
 @pytest.mark.parametrize("away_s", [1.0, 6.0])

@@ -18,6 +18,7 @@ from morula.gateway.ledger import jobs as ledger_jobs
 from morula.gateway.pipeline import run
 from tests.servers.busy_segmenter import BusySegmenter
 from tests.servers.gateway import Client, Job, gateway, services
+from tests.servers.jobs import classical
 from tests.servers.waiting import start_waiting
 
 
@@ -30,7 +31,7 @@ def slide(tmp_path: Path) -> Path:
 
 async def submit(client: Client, slide: Path) -> Job:
     taken = await client.upload(slide)
-    return client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+    return client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
 
 
 async def test_a_conductor_that_is_stopped_at_work_fails_no_job(
@@ -121,7 +122,7 @@ async def test_a_job_that_waits_in_line_is_cancelled_at_once(slide: Path, tmp_pa
         async with gateway(running, tmp_path, job_concurrency=1) as client:
             first = await submit(client, slide)
             await waiting.entered.wait()
-            body = {"slide_id": first["slide_id"], "mpp": 1.0}
+            body = classical(first["slide_id"], mpp=1.0)
             second = client.ok(await client.http.post("/v1/jobs", json=body))
             client.ok(await client.http.post(f"/v1/jobs/{second['id']}/cancel"))
             assert (await client.ended(second["id"]))["state"] == "cancelled"

@@ -24,6 +24,7 @@ from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.busy_segmenter import BusySegmenter
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import Client, Services, gateway, services
+from tests.servers.jobs import classical
 
 LATER = time.time() + 3600.0
 LAID = {"alembic_version", "counter", "event", "label_class", "label_set", "project"}
@@ -136,11 +137,11 @@ async def test_what_is_at_work_is_stopped_first(ground: Any, slide: Path, tmp_pa
         busy = running.servers["segmenter"][1]
         assert isinstance(busy, BusySegmenter)
         taken = await client.upload(slide)
-        job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         await busy.asked.wait()
         answer = await client.http.delete(f"/v1/slides/{taken['id']}")
         assert (answer.status_code, answer.json()["id"], answer.json()["deleting"]) == (202, taken["id"], True)
-        refused = await client.http.post("/v1/jobs", json={"slide_id": taken["id"]})
+        refused = await client.http.post("/v1/jobs", json=classical(taken["id"]))
         assert refused.status_code in (404, 409)
         await gone(client, f"/v1/slides/{taken['id']}")
         assert (await client.http.get(f"/v1/jobs/{job['id']}")).status_code == 404

@@ -14,6 +14,7 @@ from morula.common.testing import write_slide
 from morula.segmenter import watershed
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import gateway, services
+from tests.servers.jobs import classical
 
 BORROWED = "borrowed"
 COARSE = {"segmenter": BORROWED, "mpp": 1.0}
@@ -45,7 +46,7 @@ async def test_what_forbids_it_is_not_used_commercially(borrowed: None, tmp_path
             done = await client.run(slide, segmenter=BORROWED)
             assert done["state"] == "succeeded"
             await running.stop("segmenter")
-            begun = client.ok(await client.http.post("/v1/jobs", json={"slide_id": slide, **COARSE}))
+            begun = client.ok(await client.http.post("/v1/jobs", json=classical(slide, **COARSE)))
         await running.start("segmenter", segmenter)
         async with gateway(running, tmp_path, profile="commercial") as client:
             check_refused(await client.http.post("/v1/jobs", json={"slide_id": slide, "segmenter": BORROWED}))

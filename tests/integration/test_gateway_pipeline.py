@@ -22,6 +22,7 @@ from morula.gateway.pipeline.units import ATTEMPT_PAUSES_S
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
 from tests.servers.gateway import ENDED, Client, gateway, place_of, services
+from tests.servers.jobs import classical
 from tests.servers.waiting import start_waiting
 
 FILES = {
@@ -77,7 +78,7 @@ async def test_a_slide_becomes_cells_clusters_and_files(slide: Path, tmp_path: P
         await check_tables(client, job)
         assert not list(running.store.list(f"default/{taken['digest']}/pixels/")), "pixels are deleted when embedded"
 
-        again = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        again = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         assert again["id"] == job["id"]
 
 
@@ -136,7 +137,7 @@ async def test_a_second_database_over_the_same_store_finds_everything_made(slide
 async def test_a_service_that_is_away_is_waited_for(name: str, stage: str, slide: Path, tmp_path: Path) -> None:
     async with services(tmp_path, without=(name,)) as running, gateway(running, tmp_path) as client:
         taken = await client.upload(slide)
-        job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         async for _ in client.changes(job["id"]):
             ended = (await client.job(job["id"]))["state"] in ENDED
             if ended or any(unit["busy_count"] for unit in await units(client, job["id"])):
@@ -216,7 +217,7 @@ async def test_cancel_reaches_the_call_under_way_and_retry_carries_on(slide: Pat
     async with services(tmp_path, without=("segmenter",)) as running, gateway(running, tmp_path) as client:
         waiting = await start_waiting(running)
         taken = await client.upload(slide)
-        job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         await waiting.entered.wait()
         answer = await client.http.post(f"/v1/jobs/{job['id']}/cancel")
         assert (answer.status_code, answer.json()["state"]) == (202, "cancelling")
@@ -245,7 +246,7 @@ async def test_a_conductor_that_went_away_carries_on(
         waiting = await start_waiting(running)
         async with gateway(running, tmp_path, url) as client:
             taken = await client.upload(slide)
-            job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+            job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
             await waiting.entered.wait()
         waiting.go.set()
         async with gateway(running, tmp_path, url) as client:

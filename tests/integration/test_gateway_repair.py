@@ -21,6 +21,7 @@ from morula.embedder.servicer import EmbedderServicer
 from morula.gateway.ledger import shards
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import Client, Job, Services, gateway, place_of, services
+from tests.servers.jobs import classical
 
 BEFORE_CLUSTERING = ("plan", "tiles", "cells", "vectors", "morphology", "shards", "index", "outlines")
 CLUSTERING = ("leaf", "tree", "features", "confidence", "layout")
@@ -99,7 +100,7 @@ async def test_what_is_damaged_after_the_end_is_made_again_by_a_retry(slide: Pat
         for one in objects(running.store, "outlines", "table"):
             one_path = tmp_path / "objects" / one.key
             one_path.unlink()
-        again = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        again = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         assert again["id"] == first["id"], "the same again finds the holes"
         job = await client.ended(first["id"])
         assert (job["state"], job["result_digest"]) == ("succeeded", first["result_digest"])
@@ -142,7 +143,7 @@ async def test_a_running_job_makes_again_what_it_finds_damaged(
         gateway(running, tmp_path, url) as client,
     ):
         taken = await client.upload(slide)
-        job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         async for _ in client.changes(job["id"]):
             if (await client.job(job["id"]))["stages"][4]["total_count"]:
                 break

@@ -20,6 +20,7 @@ from morula.gateway.ledger import shards
 from morula.segmenter.instances import Instances, Wanted
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import Client, Services, gateway, services
+from tests.servers.jobs import classical
 
 Place = tuple[int, int]
 Ends = tuple[Place, Place]
@@ -181,7 +182,7 @@ async def test_a_conductor_that_goes_away_in_a_second_cut_carries_on(tmp_path: P
         await running.start("segmenter", segmenter)
         async with gateway(running, tmp_path) as client:
             taken = await client.upload(small_slide(tmp_path))
-            job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+            job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
             await asyncio.wait_for(segmenter.entered.wait(), 60)
         segmenter.go.set()
         async with gateway(running, tmp_path) as client:
@@ -194,7 +195,7 @@ async def test_a_job_cancelled_in_a_second_cut_carries_on_when_retried(tmp_path:
         segmenter = Segmenter(running, held=2)
         await running.start("segmenter", segmenter)
         taken = await client.upload(small_slide(tmp_path))
-        job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": taken["id"]}))
+        job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
         await asyncio.wait_for(segmenter.entered.wait(), 60)
         running_job = await client.job(job["id"])
         assert {stage["stage"]: stage["total_count"] for stage in running_job["stages"]}["segment"] == 2

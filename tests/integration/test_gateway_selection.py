@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from morula.common.testing import write_slide
 from tests.servers.gateway import Client, gateway, services
+from tests.servers.jobs import classical
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -90,11 +91,9 @@ async def test_regions_leave_out_tiles_and_change_no_cell_of_the_others(world: W
 async def test_the_same_regions_are_the_same_job_and_stand_in_its_manifest(world: World) -> None:
     job = await world.run(include=LEFT, exclude=TOP)
     features = [{"type": "Feature", "id": "n", "properties": {"name": "tumour"}, "geometry": LEFT}]
-    body = {
-        "slide_id": world.slide["id"],
-        "include": {"type": "FeatureCollection", "features": features},
-        "exclude": {"type": "MultiPolygon", "coordinates": [TOP["coordinates"]]},
-    }
+    include = {"type": "FeatureCollection", "features": features}
+    exclude = {"type": "MultiPolygon", "coordinates": [TOP["coordinates"]]}
+    body = classical(world.slide["id"], include=include, exclude=exclude)
     again = await world.client.http.post("/v1/jobs", json=body)
     assert (again.status_code, again.json()["id"]) == (200, job["id"])
     params = json.loads(await world.file(job, "manifest.json"))["params"]

@@ -19,6 +19,7 @@ from morula.common.store import open_store
 from morula.common.testing import write_slide
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import Services, as_part, services
+from tests.servers.jobs import classical
 from tests.servers.require import free_ports
 from tests.servers.rest import until_ended, until_ready
 from tests.servers.waiting import start_waiting
@@ -82,7 +83,7 @@ async def test_another_conductor_carries_on(
         async with two_gateways(running, tmp_path, postgres_url, s3_url, s3_server) as found:
             _, client = found["one"]
             taken = (await client.post("/v1/slides", files=as_part(path))).json()
-            job = (await client.post("/v1/jobs", json={"slide_id": taken["id"]})).json()
+            job = (await client.post("/v1/jobs", json=classical(taken["id"]))).json()
             await asyncio.wait_for(waiting.entered.wait(), PATIENCE_S)
             held_by = holder(postgres_url, job["id"])
             found[held_by][0].send_signal(number)

@@ -22,6 +22,7 @@ from morula.common import tracing
 from morula.common.testing import write_slide
 from tests.servers.collector import Collector, Told, collecting
 from tests.servers.gateway import Services, as_part, services
+from tests.servers.jobs import classical
 from tests.servers.processes import ServerProcess
 from tests.servers.require import free_ports
 from tests.servers.rest import until_ended, until_ready
@@ -89,7 +90,7 @@ async def test_a_job_is_one_tree_though_its_conductor_is_killed(
                 await until_ready(http)
                 slide = (await http.post("/v1/slides?token=word", files=as_part(tmp_path / "tiny.tiff"))).json()
                 headers = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
-                asked = await http.post("/v1/jobs", json={"slide_id": slide["id"]}, headers=headers)
+                asked = await http.post("/v1/jobs", json=classical(slide["id"]), headers=headers)
                 job_id = asked.json()["id"]
                 await asyncio.wait_for(waiting.entered.wait(), PATIENCE_S)
                 await until_told(collector, "POST /v1/jobs")

@@ -29,6 +29,7 @@ from morula.gateway.settings import GatewaySettings
 from morula.gateway.workers import Addresses, Workers
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
+from tests.servers.jobs import classical
 
 ENDED = ("succeeded", "failed", "cancelled")
 Job = dict[str, Any]
@@ -99,7 +100,7 @@ class Client:
         return self.ok(await self.http.post("/v1/slides", files=as_part(path), data=fields))
 
     async def run(self, slide_id: str, **params: object) -> Job:
-        job = self.ok(await self.http.post("/v1/jobs", json={"slide_id": slide_id, **params}))
+        job = self.ok(await self.http.post("/v1/jobs", json={**classical(slide_id), **params}))
         return await self.ended(job["id"])
 
     async def ended(self, job_id: str) -> Job:

@@ -12,6 +12,7 @@ import tifffile
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from morula.synth import make_slide
+from tests.servers.jobs import classical
 from tests.servers.processes import ServerProcess
 from tests.servers.require import free_ports, program, require
 
@@ -80,7 +81,7 @@ def clustering(address: str, slide: Path) -> str:
     """Clustering of a slide that was worked on already."""
     with httpx.Client(base_url=address, timeout=60) as client:
         answer = client.post("/v1/slides", files={"file": (slide.name, slide.read_bytes())}).raise_for_status()
-        job = client.post("/v1/jobs", json={"slide_id": answer.json()["id"]}).raise_for_status().json()
+        job = client.post("/v1/jobs", json=classical(answer.json()["id"])).raise_for_status().json()
         # The stream ends with the job.
         client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "0"}, timeout=300).raise_for_status()
         ended = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()

@@ -1,4 +1,4 @@
-"""The models that a service runs: those that are always there, and networks of an operator's files on one device.
+"""The models that a service runs: those without weights, and networks on one device, shipped or of an operator.
 
 A family of networks is one row of the registry and one file: `load(spec, files, queue)` in the module of the family's
 name, in the service of its task. It is imported when one of the family is first asked, for it may import torch.
@@ -15,6 +15,7 @@ from morula.common.compute import Processors
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec, Task, families
 from morula.common.weights import WeightsFolder
+from morula.networks import shipped
 from morula.networks.dtypes import Runtime
 from morula.networks.installed import imported
 
@@ -42,7 +43,8 @@ class Models(Mapping[str, Model]):
         self._queue: CropQueue | None = None
         self._lock = threading.Lock()
         self.rows: Sequence[ModelSpec] = [row for row in weights.rows() if row.task == task] if weights else ()
-        self._networks = {row.name: row for row in self.rows}
+        self._shipped = {row.name: row for row in shipped.rows(task)}
+        self._networks = self._shipped | {row.name: row for row in self.rows}
         self._loaded: dict[str, Model] = dict(always)
         self._names = [*always, *self._networks]
 
@@ -71,13 +73,18 @@ class Models(Mapping[str, Model]):
             self._queue.close()
 
     def _load(self, row: ModelSpec) -> Any:
-        assert self._weights is not None  # noqa: S101 - whence its row is
-        files = self._weights.files(row)
+        files = self._files(row)
         if self._queue is None:
             device = self._device or imported("morula.networks.devices").best_device()
             queue = imported("morula.networks.crop_queue").CropQueue
             self._queue = queue(device, self._batch, self._processors, self._runtime)
         return load_network(row, files, self._queue)
+
+    def _files(self, row: ModelSpec) -> Sequence[tuple[str, Path]]:
+        if row.name in self._shipped:
+            return shipped.files(row)
+        assert self._weights is not None  # noqa: S101 - whence its row is
+        return self._weights.files(row)
 
 
 def load_network(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> Any:
