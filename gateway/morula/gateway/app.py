@@ -13,7 +13,7 @@ from morula.common import tracing
 from morula.common.store import Store
 from morula.gateway import contract, problems
 from morula.gateway.access import Access
-from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, slides
+from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, models, slides
 from morula.gateway.caretaker import Caretaker
 from morula.gateway.components import Components
 from morula.gateway.conductor import Conductor
@@ -40,7 +40,7 @@ from morula.gateway.workers import Workers
 from morula.gateway.workflow_pruning import forget_ended
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = (health, slides, jobs, events, clusterings, label_sets, labellings, exports)
+ROUTERS = (health, slides, models, jobs, events, clusterings, label_sets, labellings, exports)
 
 
 def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:

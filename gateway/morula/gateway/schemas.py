@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from morula.common.models import Commercial, Task
 from morula.gateway.fields import Identifier, Name, Request, Scale
 from morula.gateway.pipeline.params import Choices, Stage
 
@@ -104,6 +105,45 @@ class Slide(Answer):
 
 class Slides(Listed):
     slides: list[Slide]
+
+
+class ModelSpeed(Answer):
+    """Mean of a model's recent shards here, whatever else the machine did and was asked."""
+
+    seconds_per_mm2: float
+    """Of kept tiles."""
+    seconds_per_megapixel: float
+    """At the working scale."""
+    shard_count: int
+
+
+class Model(Answer):
+    """A model that finds cells (segmenter) or describes them (embedder)."""
+
+    name: str
+    task: Task
+    revision: str
+    is_default: bool
+    object_kind: str
+    mpp: float
+    object_um: float
+    measures_objects: bool
+    channels: list[str]
+    dtypes: list[str]
+    """What a network can compute in; empty for one without a network."""
+    licence: str
+    trained_on: str
+    commercial: Commercial
+    refusal: str | None
+    """Why jobs may not use it here."""
+    defaults: dict[str, float | bool | str | list[str] | None]
+    """The fields of a job's request that it takes notice of, with what it does where they are left out."""
+    speed: ModelSpeed | None
+    """Null where it has not worked here yet."""
+
+
+class Models(Answer):
+    models: list[Model]
 
 
 class JobRequest(Choices):

@@ -323,6 +323,37 @@ export interface LastEvent {
   seq: number;
 }
 
+/** A model that finds cells (segmenter) or describes them (embedder). */
+export interface Model {
+  channels: string[];
+  commercial: "yes" | "no" | "unclear";
+  defaults: Record<string, number | boolean | string | string[] | null>;
+  dtypes: string[];
+  is_default: boolean;
+  licence: string;
+  measures_objects: boolean;
+  mpp: number;
+  name: string;
+  object_kind: string;
+  object_um: number;
+  refusal: string | null;
+  revision: string;
+  speed: ModelSpeed | null;
+  task: "segmenter" | "embedder";
+  trained_on: string;
+}
+
+/** Mean of a model's recent shards here, whatever else the machine did and was asked. */
+export interface ModelSpeed {
+  seconds_per_megapixel: number;
+  seconds_per_mm2: number;
+  shard_count: number;
+}
+
+export interface Models {
+  models: Model[];
+}
+
 /** What came along from an earlier labelling of the same cells, and what did not. */
 export interface MovedLabels {
   cell_count: number;
