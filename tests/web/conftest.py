@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 import tifffile
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from morula.common.models import FAMILIES
+from morula.common.weights import WeightsFolder
+from morula.onebox.folder import DataFolder
 from morula.synth import make_slide
 from tests.servers.jobs import classical
 from tests.servers.processes import ServerProcess
@@ -62,13 +66,17 @@ def slide_without_scale(slide: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a `morula serve` on an empty folder."""
+    """Address of a `morula serve` on an empty folder, for commercial use; one of its models forbids that."""
     require(PAGE.is_file(), "the built page", "make web")
     folder = tmp_path_factory.mktemp("serve")
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "morula.cli", "serve", "--port", str(port), "--data", str(folder / "data")]
-    server = ServerProcess([*command, "--no-open"], folder / "output")
+    forbidden = next(row for row in FAMILIES if row.description.commercial == "no")
+    weights = DataFolder(folder / "data").weights
+    WeightsFolder(weights).add(forbidden, [("network", ROOT / "tests" / "oracles" / "unet_narrow.pth")])
+    environment = os.environ | {"MORULA_PROFILE": "commercial"}
+    server = ServerProcess([*command, "--no-open"], folder / "output", env=environment)
     try:
         server.wait_until(lambda: _answers(f"{url}/readyz"))
         yield url

@@ -144,6 +144,39 @@ def test_the_slide_draws_its_cells_and_hides_a_class_that_is_switched_off(open_p
     assert 0.005 < drawn < 0.3
 
 
+def test_cells_are_found_otherwise_by_what_may_be_used_and_the_card_says_how(
+    open_page: OpenPage, address: str, clustering: str, slide: Path
+) -> None:
+    page = open_page("/", refusals=(400,))
+    row = page.get_by_role("list", name="Slides").get_by_role("listitem").filter(has_text=slide.name)
+    row.get_by_role("button", name=f"More for {slide.name}").click()
+    page.get_by_role("menuitem", name="Find its cells otherwise").click()
+    form = page.get_by_role("dialog", name=f"Find the cells of {slide.name}")
+    refused = form.locator("label").filter(has_text="cellpose-sam")
+    expect(refused.get_by_role("radio")).to_be_disabled()
+    expect(refused).to_contain_text("refused by the profile 'commercial'")
+    allowed = form.locator("label").filter(has_text="watershed")
+    expect(allowed).to_contain_text(re.compile(r"Apache-2.0.*[\d.]+ s per mm² here, over \d+ part"))
+    allowed.get_by_role("radio").check()
+    form.get_by_text("Segmentation", exact=True).click()
+    expect(form.get_by_label("Flow error")).to_have_count(0)
+    diameter = form.get_by_label("Diameter of a cell")
+    expect(diameter).to_have_attribute("placeholder", "8")
+    diameter.fill("900")
+    form.get_by_role("button", name="Find its cells").click()
+    expect(form.get_by_role("alert")).to_contain_text("it lies in 2.5 to 128")
+    diameter.fill("7")
+    form.get_by_role("button", name="Find its cells").click()
+    expect(form).to_have_count(0)
+    made = row.locator("details")
+    made.locator("summary").click()
+    expect(made).to_contain_text("Asked for: diameter of a cell 7 µm")
+    expect(made).to_contain_text("Trained on nothing")
+    expect(row.locator(".chip")).to_have_text("ready")
+    [newest, *_] = httpx.get(f"{address}/v1/jobs").raise_for_status().json()["jobs"]
+    assert (newest["params"]["segmenter"], newest["params"]["diameter_um"]) == ("watershed", 7)
+
+
 def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, address: str, tmp_path: Path) -> None:
     page = open_page("/", refusals=(400,))
     broken = tmp_path / "broken.tiff"

@@ -3,6 +3,7 @@ import { boundTo } from "./kinds";
 import type {
   AppendedState,
   Block,
+  Choices,
   Clustering,
   Clusters,
   ExportName,
@@ -10,6 +11,7 @@ import type {
   LabelEvent,
   Labelling,
   LabelSet,
+  Model,
   Page,
   Problem,
   Slide,
@@ -106,8 +108,8 @@ export const api = {
     `${v1.slide(id)}/tiles/${zoom}/${column}_${row}.jpeg`,
 
   jobs: () => all<Job>("v1/jobs", "jobs"),
-  startJob: (slide_id: string, slide_mpp?: number) =>
-    send<Job>("POST", "v1/jobs", slide_mpp === undefined ? { slide_id } : { slide_id, slide_mpp }),
+  models: async () => (await get<{ models: Model[] }>("v1/models")).models,
+  startJob: (slide_id: string, chosen: Choices) => send<Job>("POST", "v1/jobs", { slide_id, ...chosen }),
   cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
   retryJob: (id: string) => send<Job>("POST", `${v1.job(id)}/retry`),
 

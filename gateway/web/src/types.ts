@@ -13,6 +13,7 @@ export type {
   Fact,
   HeldOut,
   LabelSet,
+  Model,
   Page,
   PageCell,
   Slide,
@@ -31,6 +32,8 @@ export type Stage = schema.StageProgress["stage"];
 
 /** RFC 9457, as the gateway says it, or as the page does where the gateway does not answer. */
 export type Problem = Pick<schema.Problem, "title" | "status"> & Partial<schema.Problem>;
+/** What a job may be asked beside which slide it is of. */
+export type Choices = Omit<schema.JobRequest, "slide_id">;
 export type Job = Omit<schema.Job, "error"> & { error: Problem | null };
 
 export type LabelEvent = schema.NewEvent;

@@ -10,6 +10,7 @@ import { Disclaimer, homeTab, type KeyHelp, Shell } from "../ui/shell";
 import { SlideRow } from "./row";
 import { filesOf } from "./sets";
 import { Home, type Upload } from "./store";
+import { Way } from "./way";
 import "./jobs.css";
 
 const HELP: KeyHelp[] = [
@@ -50,7 +51,7 @@ export function HomeScreen() {
   return (
     <Shell
       tabs={[homeTab(true)]}
-      panel={<Add over={over} choose={choose} />}
+      panel={<Add over={over} choose={choose} home={home} />}
       keyline={<Keys names={["N"]}>new slide</Keys>}
       last={home.slides.value && countOf(home.slides.value.length, "slide")}
       help={HELP}
@@ -79,7 +80,7 @@ export function HomeScreen() {
   );
 }
 
-function Add({ over, choose }: { over: boolean; choose: () => void }) {
+function Add({ over, choose, home }: { over: boolean; choose: () => void; home: Home }) {
   return (
     <>
       <section>
@@ -101,6 +102,7 @@ function Add({ over, choose }: { over: boolean; choose: () => void }) {
           own. Of a slide of several files (MRXS, VMS, DICOM, OME-TIFF) drop all, or its folder.
         </p>
       </section>
+      <Way home={home} />
       <section>
         <h2>What happens</h2>
         <ol class="steps">

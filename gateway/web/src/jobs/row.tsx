@@ -4,7 +4,8 @@ import { bytes, count } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
 import { Boards, doneSentence } from "./boards";
-import { More } from "./deleting";
+import { MadeBy } from "./made";
+import { More } from "./more";
 import { Stages } from "./stages";
 import { asksForScale, type Home, needsNewJob, type Row } from "./store";
 
@@ -29,6 +30,7 @@ export function SlideRow({ row, home }: { row: Row; home: Home }) {
         ) : (
           <Outcome slide={slide} job={job} refusal={refusal} />
         )}
+        {job && <MadeBy job={job} models={home.models.value} />}
       </div>
     </li>
   );

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { api, asProblem, titleOf, upload } from "../api";
 import type { Gone } from "../events";
-import type { Job, Problem, Slide } from "../types";
+import type { Choices, Job, Model, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
 import { type Dropped, slideSets } from "./sets";
 
@@ -36,6 +36,11 @@ export class Home {
   /** Files of the last drop that belong to no slide. */
   readonly rest = signal<readonly string[]>([]);
   readonly note = signal<Note | null>(null);
+  readonly models = signal<readonly Model[]>([]);
+  /** How cells of slides are found that are added from now on. */
+  readonly chosen = signal<Choices>({});
+  /** The same of slides whose scale has to be asked for first. */
+  private readonly waiting = new Map<string, Choices>();
   private readonly sending = new Set<Promise<void>>();
   private uploadCount = 0;
 
@@ -49,7 +54,8 @@ export class Home {
 
   async load(): Promise<void> {
     try {
-      const [slides, jobs] = await Promise.all([api.slides(), api.jobs()]);
+      const [slides, jobs, models] = await Promise.all([api.slides(), api.jobs(), api.models()]);
+      this.models.value = models;
       this.slides.value = slides;
       this.jobs.value = new Map(jobs.map((job) => [job.id, job]));
       this.problem.value = null;
@@ -66,6 +72,16 @@ export class Home {
     const isNew = !this.slides.value?.some((slide) => slide.id === job.slide_id);
     // A job that ends leaves a board, which the slide tells of.
     if (job.slide_id && (isNew || before?.state !== job.state)) void this.loadSlide(job.slide_id);
+    if (before && before.state !== "succeeded" && job.state === "succeeded") void this.loadModels();
+  }
+
+  /** They are timed by what they do. */
+  private async loadModels(): Promise<void> {
+    try {
+      this.models.value = await api.models();
+    } catch (error) {
+      this.note.value = { text: titleOf(asProblem(error)) };
+    }
   }
 
   private async loadSlide(id: string): Promise<void> {
@@ -159,7 +175,24 @@ export class Home {
   }
 
   start(slide_id: string, slide_mpp?: number): Promise<void> {
-    return this.wish(slide_id, async () => this.hearJob(await api.startJob(slide_id, slide_mpp)));
+    const chosen = this.waiting.get(slide_id) ?? this.chosen.value;
+    const asked = slide_mpp === undefined ? chosen : { ...chosen, slide_mpp };
+    return this.wish(slide_id, async () => this.hearJob(await api.startJob(slide_id, asked)));
+  }
+
+  /** Why it is refused to look for a slide's cells like this; null where it is not. */
+  async ask(slide: Slide, chosen: Choices): Promise<Problem | null> {
+    this.waiting.set(slide.id, chosen);
+    const before = this.rows.value.find((row) => row.slide.id === slide.id)?.job;
+    await this.start(slide.id);
+    const refusal = this.refusals.value.get(slide.id) ?? null;
+    if (asksForScale(refusal)) return null;
+    this.waiting.delete(slide.id);
+    this.refuse(slide.id, null);
+    const after = this.rows.value.find((row) => row.slide.id === slide.id)?.job;
+    if (!refusal && before && before.id === after?.id)
+      this.note.value = { text: `${slide.name} was run like this before: that run is there` };
+    return refusal;
   }
 
   cancel(job: Job): Promise<void> {
@@ -175,6 +208,10 @@ export class Home {
       () => null,
       (error: unknown) => asProblem(error),
     );
+    this.refuse(about, refused);
+  }
+
+  private refuse(about: string, refused: Problem | null): void {
     const refusals = new Map(this.refusals.value);
     refusals.delete(about);
     this.refusals.value = refused ? refusals.set(about, refused) : refusals;

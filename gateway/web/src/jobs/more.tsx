@@ -1,20 +1,25 @@
-// The way out: a slide, its last run, or one of its boards. It asks first, and says what goes.
+// What else can be done with a slide: run it otherwise, or the way out for it, its last run, or one of its boards. That
+// asks first, and says what goes.
 import { useState } from "preact/hooks";
 import { countOf } from "../format";
 import type { Job, Slide } from "../types";
 import { Ask, type Question } from "../ui/ask";
 import { type Item, Menu } from "../ui/menu";
 import { boardName } from "./boards";
+import { choicesOf } from "./choices";
+import { type Asking, JobForm } from "./form";
 import type { Home } from "./store";
 
 export function More({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
   const [question, setQuestion] = useState<Question | null>(null);
+  const [asking, setAsking] = useState(false);
   const questions = [slideQuestion(slide, home), ...boardQuestions(slide, home)];
   if (job) questions.splice(1, 0, jobQuestion(slide, job, home));
-  const items: Item[] = questions.map((one) => ({ name: `${one.yes}…`, act: () => setQuestion(one) }));
+  const goes: Item[] = questions.map((one) => ({ name: `${one.yes}…`, act: () => setQuestion(one) }));
+  const items: Item[] = [{ name: "Find its cells otherwise…", act: () => setAsking(true) }, ...goes];
   return (
     <>
-      <Menu class="icon" label={`More for ${slide.name}`} title="Delete…" items={items}>
+      <Menu class="icon" label={`More for ${slide.name}`} title="More…" items={items}>
         <svg width="18" height="18" viewBox="0 0 18 18" fill="currentColor" aria-hidden="true">
           <circle cx="3.5" cy="9" r="1.5" />
           <circle cx="9" cy="9" r="1.5" />
@@ -22,8 +27,21 @@ export function More({ slide, job, home }: { slide: Slide; job: Job | null; home
         </svg>
       </Menu>
       {question && <Ask question={question} done={() => setQuestion(null)} />}
+      {asking && (
+        <JobForm asking={otherwise(slide, job, home)} models={home.models.value} done={() => setAsking(false)} />
+      )}
     </>
   );
+}
+
+function otherwise(slide: Slide, job: Job | null, home: Home): Asking {
+  return {
+    title: `Find the cells of ${slide.name}`,
+    says: "What you said about its cells comes along where they are the same; earlier runs and their boards stay.",
+    yes: "Find its cells",
+    first: job ? choicesOf(job) : home.chosen.value,
+    act: (chosen) => home.ask(slide, chosen),
+  };
 }
 
 const FINAL = "This cannot be undone.";

@@ -1,0 +1,131 @@
+// What may be chosen of how a slide's cells are found, and a model in words.
+import { countOf } from "../format";
+import type { Choices, Job, Model } from "../types";
+
+export const CHANNELS = [
+  "red",
+  "green",
+  "blue",
+  "gray",
+  "fluorescence",
+  "haematoxylin",
+  "inverted_red",
+  "inverted_green",
+  "inverted_blue",
+  "inverted_gray",
+  "inverted_fluorescence",
+  "inverted_haematoxylin",
+  "none",
+] as const satisfies NonNullable<Choices["channels"]>;
+
+export const NORMALIZATIONS = ["slide", "image", "none"] as const satisfies NonNullable<Choices["normalize"]>[];
+
+interface Text {
+  label: string;
+  says: string;
+  unit?: string;
+}
+
+/** Numbers, in the order in which people reach for them. */
+export const NUMBERS = {
+  diameter_um: { label: "Diameter of a cell", unit: "µm", says: "Of a typical one." },
+  min_area_um2: { label: "Smallest cell", unit: "µm²", says: "What is smaller is left out." },
+  cellprob_threshold: { label: "Cell probability", says: "Lower finds more and larger cells." },
+  flow_threshold: { label: "Flow error", says: "Higher lets odder shapes pass; 0 asks nothing." },
+  niter: { label: "Steps along flows", says: "More for long cells." },
+  max_size_fraction: { label: "Largest cell", says: "As a share of 2,048 px." },
+} as const satisfies Partial<Record<keyof Choices, Text>>;
+
+export const FLAGS = {
+  augment: { label: "Look at it flipped, too", says: "About four times as slow, a little better." },
+  keep_rejected: { label: "Cells just outside of kept tiles, too", says: "Where they are seen whole." },
+} as const satisfies Partial<Record<keyof Choices, Text>>;
+
+export type NumberName = keyof typeof NUMBERS;
+export type FlagName = keyof typeof FLAGS;
+
+/** Whether a model takes notice of it: of others it is neither offered nor sent. */
+export function takes(model: Model, name: string): boolean {
+  return name in model.defaults;
+}
+
+export function names<T extends object>(all: T): (keyof T & string)[] {
+  return Object.keys(all) as (keyof T & string)[];
+}
+
+/** What a model does where a field is left empty. */
+export function defaultOf(model: Model, name: NumberName): string {
+  const value = model.defaults[name];
+  if (typeof value === "number") return String(value);
+  return name === "diameter_um" && model.measures_objects ? "measured" : "automatic";
+}
+
+/** What the form says, and of that only what is not the model's own. */
+export function readChoices(form: FormData, segmenter: Model, embedder: Model): Choices {
+  const chosen: Choices = {};
+  if (!segmenter.is_default) chosen.segmenter = segmenter.name;
+  if (!embedder.is_default) chosen.embedder = embedder.name;
+  const text = (name: string) => (takes(segmenter, name) ? String(form.get(name) ?? "").trim() : "");
+  for (const name of names(NUMBERS)) if (text(name) !== "") chosen[name] = Number(text(name));
+  for (const name of names(FLAGS)) if (text(name) !== "") chosen[name] = true;
+  const normalize = NORMALIZATIONS.find((one) => one === text("normalize"));
+  if (normalize && normalize !== segmenter.defaults.normalize) chosen.normalize = normalize;
+  const channels = form.getAll("channels").flatMap((value) => CHANNELS.find((one) => one === value) ?? []);
+  if (takes(segmenter, "channels") && channels.join() !== String(segmenter.defaults.channels))
+    chosen.channels = channels;
+  return chosen;
+}
+
+/** What a job was asked, so that it can be asked again otherwise. */
+export function choicesOf(job: Job): Choices {
+  const asked = ["segmenter", "embedder", ...names(NUMBERS), ...names(FLAGS), "normalize", "channels"];
+  return Object.fromEntries(asked.filter((name) => name in job.params).map((name) => [name, job.params[name]]));
+}
+
+/** Of what was asked, what this model takes notice of and would not do by itself. */
+export function askedOf(first: Choices, model: Model): Choices {
+  const kept = Object.entries(first).filter(
+    ([name, value]) => takes(model, name) && String(value) !== String(model.defaults[name]),
+  );
+  const chosen: Choices = Object.fromEntries(kept);
+  const count = Array.isArray(model.defaults.channels) ? model.defaults.channels.length : 0;
+  if (chosen.channels?.length !== count) delete chosen.channels;
+  return chosen;
+}
+
+export function modelOf(models: readonly Model[], task: Model["task"], name: string | null | undefined): Model | null {
+  const there = models.filter((one) => one.task === task);
+  const usable = there.filter((one) => !one.refusal);
+  return usable.find((one) => one.name === name) ?? usable.find((one) => one.is_default) ?? usable[0] ?? null;
+}
+
+/** How fast it was on this machine; what is not known is said so. */
+export function speedOf({ speed }: Model): string {
+  if (!speed) return "not yet timed here";
+  const seconds = speed.seconds_per_mm2;
+  const digits = seconds >= 10 ? 0 : seconds >= 1 ? 1 : 2;
+  return `${seconds.toFixed(digits)} s per mm² here, over ${countOf(speed.shard_count, "part")}`;
+}
+
+const COMMERCIAL: Record<Model["commercial"], string> = {
+  yes: "commercial use allowed",
+  no: "no commercial use",
+  unclear: "commercial use unclear",
+};
+
+export function licenceOf(model: Model): string {
+  return `${model.licence}, ${COMMERCIAL[model.commercial]}`;
+}
+
+/** What was chosen beside the models, in words; empty where nothing was. */
+export function chosenWords(chosen: Choices): string {
+  const numbers = names(NUMBERS).flatMap((name) => {
+    const { label, unit } = NUMBERS[name] as Text;
+    const value = chosen[name];
+    return value == null ? [] : [`${label.toLowerCase()} ${value}${unit ? ` ${unit}` : ""}`];
+  });
+  const flags = names(FLAGS).flatMap((name) => (chosen[name] ? [FLAGS[name].label.toLowerCase()] : []));
+  const brightness = chosen.normalize ? [`brightness: ${chosen.normalize}`] : [];
+  const channels = chosen.channels ? [`channels ${chosen.channels.join(", ")}`] : [];
+  return [...numbers, ...brightness, ...channels, ...flags].join(" · ");
+}

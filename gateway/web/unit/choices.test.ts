@@ -1,0 +1,92 @@
+import { describe, expect, test } from "vitest";
+import { askedOf, choicesOf, chosenWords, defaultOf, modelOf, readChoices, speedOf } from "../src/jobs/choices";
+import type { Job, Model } from "../src/types";
+
+const watershed = {
+  name: "watershed",
+  task: "segmenter",
+  is_default: true,
+  refusal: null,
+  measures_objects: false,
+  defaults: { diameter_um: 8, min_area_um2: 10, keep_rejected: false },
+  speed: { seconds_per_mm2: 0.824, seconds_per_megapixel: 0.2, shard_count: 1 },
+} as unknown as Model;
+const network = {
+  name: "network",
+  task: "segmenter",
+  is_default: false,
+  refusal: null,
+  measures_objects: true,
+  defaults: {
+    diameter_um: null,
+    flow_threshold: 0.4,
+    niter: null,
+    normalize: "slide",
+    augment: false,
+    channels: ["gray", "none"],
+  },
+  speed: null,
+} as unknown as Model;
+const embedder = { name: "morphology", task: "embedder", is_default: true, refusal: null } as unknown as Model;
+
+function form(...fields: [string, string][]): FormData {
+  const filled = new FormData();
+  for (const [name, value] of fields) filled.append(name, value);
+  return filled;
+}
+
+describe("what is chosen", () => {
+  test("nothing is chosen where a form is as it was shown", () => {
+    const shown = form(["diameter_um", ""], ["normalize", "slide"], ["channels", "gray"], ["channels", "none"]);
+    expect(readChoices(shown, network, embedder)).toEqual({ segmenter: "network" });
+    expect(readChoices(form(["diameter_um", " "]), watershed, embedder)).toEqual({});
+  });
+  test("what was filled in is asked for, zero too", () => {
+    const filled = form(
+      ["flow_threshold", "0"],
+      ["augment", "on"],
+      ["normalize", "image"],
+      ["channels", "haematoxylin"],
+      ["channels", "none"],
+    );
+    expect(readChoices(filled, network, embedder)).toEqual({
+      segmenter: "network",
+      flow_threshold: 0,
+      augment: true,
+      normalize: "image",
+      channels: ["haematoxylin", "none"],
+    });
+  });
+  test("a model is asked nothing that it takes no notice of", () => {
+    expect(readChoices(form(["flow_threshold", "0.3"], ["augment", "on"]), watershed, embedder)).toEqual({});
+    const asked = { diameter_um: 12, flow_threshold: 0.3, channels: ["red" as const] };
+    expect(askedOf(asked, watershed)).toEqual({ diameter_um: 12 });
+    expect(askedOf(asked, network)).toEqual({ diameter_um: 12, flow_threshold: 0.3 });
+  });
+  test("a job says what it was asked, and in words what a model would not do by itself", () => {
+    const params = { segmenter: "network", embedder: "morphology", normalize: "slide", diameter_um: 12, mpp: 0.5 };
+    const asked = choicesOf({ params } as unknown as Job);
+    expect(asked).toEqual({ segmenter: "network", embedder: "morphology", normalize: "slide", diameter_um: 12 });
+    expect(chosenWords(askedOf(asked, network))).toBe("diameter of a cell 12 µm");
+  });
+});
+
+describe("models", () => {
+  test("one that is refused is never chosen", () => {
+    const refused = { ...watershed, refusal: "its licence forbids it" };
+    expect(modelOf([refused, network, embedder], "segmenter", "watershed")).toBe(network);
+    expect(modelOf([watershed, network], "segmenter", undefined)).toBe(watershed);
+    expect(modelOf([refused], "segmenter", undefined)).toBeNull();
+  });
+  test("a speed that nobody measured is not guessed", () => {
+    expect(speedOf(network)).toBe("not yet timed here");
+    expect(speedOf(watershed)).toBe("0.82 s per mm² here, over 1 part");
+  });
+  test("a default is shown, or that it is found out", () => {
+    expect(["diameter_um", "min_area_um2"].map((name) => defaultOf(watershed, name as "diameter_um"))).toEqual([
+      "8",
+      "10",
+    ]);
+    expect([defaultOf(network, "diameter_um"), defaultOf(network, "niter")]).toEqual(["measured", "automatic"]);
+  });
+});
