@@ -62,3 +62,12 @@ def test_programs_start_where_torch_is_not_installed() -> None:
 
 def test_a_network_finds_objects_where_torch_is_not_installed(tmp_path: Path) -> None:
     run(SEGMENTING, Path(__file__).parents[1] / "oracles", tmp_path)
+
+
+def test_training_says_what_it_needs(tmp_path: Path) -> None:
+    program = ABSENT + "sys.argv[0] = 'morula'\nimportlib.import_module('morula.cli.main').main()"
+    (tmp_path / "a.toml").write_text("")
+    command = [sys.executable, "-c", program, "train", str(tmp_path / "a.toml")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "networks need torch, which is not installed" in ended.stderr

@@ -16,7 +16,12 @@ def segment(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for label images and GeoJSON, by the images' names.")],
     segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "watershed",
-    mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of the images.")] = 0.5,
+    mpp: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=10, help="Microns per pixel of the images.", show_default="a size model tells, or 0.5"
+        ),
+    ] = None,
     diameter: Annotated[float | None, typer.Option(min=0, help="Of objects, in px.", show_default=MODELS)] = None,
     flow_threshold: FlowThreshold = None,
     cellprob_threshold: CellprobThreshold = None,
@@ -35,10 +40,11 @@ def segment(
     """Find cells on plain images."""
     from morula.onebox import segmenting
 
+    scale = segmenting.USUAL_MPP if mpp is None else mpp
     asked = {
-        "diameter_um": diameter * mpp if diameter else None,
+        "diameter_um": diameter * scale if diameter else None,
         # Half a px less, so that rounding decides of no object.
-        "min_area_um2": None if min_size is None else max(min_size - 0.5, 0.5) * mpp**2,
+        "min_area_um2": None if min_size is None else max(min_size - 0.5, 0.5) * scale**2,
         "flow_threshold": flow_threshold,
         "cellprob_threshold": cellprob_threshold,
         "niter": niter,
@@ -53,10 +59,11 @@ def segment(
         out,
         folder_of(data),
         segmenter,
-        mpp,
+        scale,
         {name: value for name, value in asked.items() if value is not None},
         lambda result: terminal.print(result.error or f"{result.image.name}: {result.cell_count} cells"),
         batch=batch,
+        is_scale_known=mpp is not None or bool(diameter),
     )
     failed = [result for result in done if result.error]
     if as_json:

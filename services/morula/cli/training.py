@@ -20,10 +20,11 @@ def train(
     data: Data = None,
 ) -> None:
     """Train a network; a run that was stopped or killed goes on where its last checkpoint is."""
+    from morula.networks.installed import imported
     from morula.onebox.models import add_trained
     from morula.training.config import read_config
-    from morula.training.run import train as run
 
+    run = imported("morula.training.run").train
     told = read_config(config)
     folder = out or default_folder(told.name)
     trained = run(config, folder, typer.echo)

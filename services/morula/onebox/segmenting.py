@@ -23,12 +23,14 @@ from morula.onebox.models import registry
 from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
 from morula.segmenter.core import outline
-from morula.segmenter.instances import Calibration, Model, Wanted
+from morula.segmenter.instances import Calibration, Model, Sizing, Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, overlap, scores
 from morula.tiler.calibration import MIN_DENSITY, calibrate
 
 ALL = "all"
+USUAL_MPP = 0.5
+"""Of images that do not say how large their pixels are."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,13 @@ def segment(
     asked: Mapping[str, Any],
     report: Callable[[Segmented], None],
     batch: int = 0,
+    *,
+    is_scale_known: bool = True,
 ) -> list[Segmented]:
     """Segments images one by one; one that cannot be read does not keep the others from it.
 
-    What is asked for is named as a job's request names it.
+    What is asked for is named as a job's request names it. Where the scale is not known, a model that can tell the
+    size of objects from an image is asked for it first.
     """
     images = find_images(paths)
     spec = find(name, "segmenter", registry(folder))
@@ -65,7 +70,7 @@ def segment(
     done = []
     try:
         for image in images:
-            done.append(_segment_one(image, out, models, spec, mpp, wanted))
+            done.append(_segment_one(image, out, models[spec.name], spec, mpp, wanted, is_scale_known=is_scale_known))
             report(done[-1])
     finally:
         models.close()
@@ -80,15 +85,17 @@ def _wanted(asked: Mapping[str, Any], batch: int) -> Wanted:
 
 
 def _segment_one(
-    image: Path, out: Path, models: Mapping[str, Model], spec: ModelSpec, mpp: float, wanted: Wanted
+    image: Path, out: Path, model: Model, spec: ModelSpec, mpp: float, wanted: Wanted, *, is_scale_known: bool
 ) -> Segmented:
     try:
         pixels = read_image(image)
         if spec.is_network:
-            outlines = outline(models[spec.name](pixels, mpp, wanted))
+            if not is_scale_known and spec.measures_objects and isinstance(model, Sizing):
+                wanted = model.sized(pixels, mpp, wanted, unstoppable)
+            outlines = outline(model(pixels, mpp, wanted))
         else:
             eight = eight_bits(pixels)
-            outlines = outline(models[spec.name](eight, mpp, replace(wanted, calibration=calibration_of(eight))))
+            outlines = outline(model(eight, mpp, replace(wanted, calibration=calibration_of(eight))))
     except WrongUse as error:
         return Segmented(image, error=one_line(error))
     except MorulaError as error:

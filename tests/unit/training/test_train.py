@@ -15,9 +15,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from morula.networks.models import check_files
+from morula.common.weights import WeightsFolder
+from morula.networks.models import Models, check_files
 from morula.onebox.folder import DataFolder
+from morula.onebox.images import read_image, read_labels
 from morula.onebox.models import add_trained
+from morula.onebox.segmenting import USUAL_MPP, segment
+from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.params import FlowParams
 from morula.training import progress
 from morula.training.config import read_config
 from morula.training.objectives import Sets
@@ -122,3 +127,32 @@ def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> N
     before = safetensors.numpy.load_file(whole / "tiny.safetensors")
     after = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     assert all(np.array_equal(after[name], before[name].astype(np.float32)) for name in before if "num_" not in name)
+
+
+def test_a_plain_image_of_unknown_scale_is_measured_first(config: Path, whole: Path, tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    files = {"network": whole / "tiny.onnx", "size": whole / "tiny.size.safetensors"}
+    spec = add_trained(folder, files, whole / "tiny.json")
+    models = Models("segmenter", {}, WeightsFolder(folder.weights))
+    image = config.parent / "images" / "images" / "0.png"
+    try:
+        size = models[spec.name].sized(
+            read_image(image), USUAL_MPP, Wanted(flows=FlowParams(normalize="image")), unstoppable
+        )
+    finally:
+        models.close()
+    loose = {"flow_threshold": 0.0, "cellprob_threshold": -9.0}
+    found = {}
+    for name, asked, is_known in (
+        ("measured", loose, False),
+        ("told", loose | {"diameter_um": size.diameter_um}, True),
+        ("usual", loose, True),
+    ):
+        (one,) = segment(
+            [image], tmp_path / name, folder, spec.name, USUAL_MPP, asked, lambda _: None, is_scale_known=is_known
+        )
+        assert one.labels is not None
+        found[name] = read_labels(one.labels)
+    assert found["measured"].any()
+    assert np.array_equal(found["measured"], found["told"])
+    assert not np.array_equal(found["measured"], found["usual"])
