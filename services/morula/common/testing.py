@@ -22,6 +22,7 @@ from morula.common.settings import ServiceSettings
 
 HAEMATOXYLIN = (0.65, 0.70, 0.29)
 EOSIN = (0.07, 0.99, 0.11)
+REGION_TILE_COUNT = 4
 
 
 @contextmanager
@@ -138,7 +139,7 @@ class FakeShard:
 def fake_shard(
     *, size_px: int = 512, tile_px: int = 256, halo_px: int = 32, mpp: float = 0.5, seed: int = 0
 ) -> FakeShard:
-    """One shard that is one region of four kept tiles at level 0: plan, tiles, pixels and (square) cells."""
+    """One shard of kept tiles at level 0, four unless it is larger: plan, tiles, pixels and (square) cells."""
     picture, nuclei = draw_tissue(size_px, size_px, seed)
     grid = Grid(0, 0, tile_px, mpp, mpp, size_px, size_px)
     metadata = _plan_metadata(grid, halo_px)
@@ -148,7 +149,7 @@ def fake_shard(
         "column": np.arange(grid.tile_count) % grid.columns,
         "row": np.arange(grid.tile_count) // grid.columns,
         **dict(zip(("x_px", "y_px", "width_px", "height_px"), boxes, strict=True)),
-        "region": np.zeros(grid.tile_count, np.int32),
+        "region": grid.regions_of(np.arange(grid.tile_count), REGION_TILE_COUNT),
         "core": [None] * grid.tile_count,
         "tissue_fraction": np.ones(grid.tile_count, np.float32),
         "fold_fraction": np.zeros(grid.tile_count, np.float32),
@@ -180,7 +181,7 @@ def _plan_metadata(grid: Grid, halo_px: int) -> Metadata:
             "mpp": grid.mpp,
             "tile_px": grid.tile_px,
             "halo_px": halo_px,
-            "region_tile_count": 4,
+            "region_tile_count": REGION_TILE_COUNT,
             "origin_x_px": grid.origin_x_px,
             "origin_y_px": grid.origin_y_px,
             "width_px": grid.width_px,
@@ -201,12 +202,15 @@ def _plan_metadata(grid: Grid, halo_px: int) -> Metadata:
 
 
 def _pixels(picture: NDArray[np.uint8], grid: Grid, halo_px: int, plan: Metadata) -> bytes:
-    window = grid.window(grid.bounds(range(grid.tile_count)), halo_px)
-    framed = np.full((window.height, window.width, 3), 255, np.uint8)
-    framed[halo_px : halo_px + picture.shape[0], halo_px : halo_px + picture.shape[1]] = picture
-    region = RegionPieces(0, window.x_px, window.y_px, window.width, window.height, encode_pieces(framed, "raw"))
+    framed = np.pad(picture, ((halo_px, halo_px), (halo_px, halo_px), (0, 0)), constant_values=255)
+    regions = []
+    for number in np.unique(grid.regions_of(np.arange(grid.tile_count), REGION_TILE_COUNT)).tolist():
+        window = grid.window(grid.bounds(grid.region_tiles(number, REGION_TILE_COUNT)), halo_px)
+        y, x = int(window.y_px) + halo_px, int(window.x_px) + halo_px
+        pieces = encode_pieces(framed[y : y + window.height, x : x + window.width], "raw")
+        regions.append(RegionPieces(number, window.x_px, window.y_px, window.width, window.height, pieces))
     shared = {name: plan[name] for name in ("mpp", "slide_mpp", "downsample", "calibration", "slide_digest")}
-    return write_regions([region], {**shared, "halo_px": halo_px, "tile_px": grid.tile_px})
+    return write_regions(regions, {**shared, "halo_px": halo_px, "tile_px": grid.tile_px})
 
 
 def _cells(nuclei: Nuclei, grid: Grid) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 import cv2
 
 from morula.common.compute import Processors, Slot
+from morula.common.memory import share_one_heap
 from morula.common.models import add_rows
 from morula.common.rpc import serve
 from morula.common.telemetry import configure
@@ -18,6 +19,7 @@ from morula.segmenter.servicer import SegmenterServicer
 
 
 def main() -> None:
+    share_one_heap()
     settings = NetworkSettings()
     configure("segmenter", settings.log_level)
     processors = Processors(settings.threads)

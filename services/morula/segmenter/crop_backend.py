@@ -67,6 +67,7 @@ class CropBackend:
         metrics.PHASE_SECONDS.labels("prepare").observe(time.perf_counter() - began)
         networks = [computing_in(network, asked.dtype) for network in self._networks]
         answers = [self._queue.run(network, parts, checkpoint, asked.batch, asked.thread_count) for network in networks]
+        del parts, shown  # Regions lie beside each other, and each is large.
         maps = [seen.maps for seen in answers]
         style = _unit(answers[0].styles.sum(axis=0))
         return self._finish(CropOutputs(maps, grid, pixels.shape[0], pixels.shape[1], style, rescale))

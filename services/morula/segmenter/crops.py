@@ -6,6 +6,7 @@ by a fifth in effect, their borders count little, and augmentation sees every se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+Taper = NDArray[np.float64]
 
 DY, DX = -3, -2
 """Places of the flow among a network's channels."""
@@ -93,18 +95,25 @@ def cut(image: Image, grid: CropGrid, *, mirrored: bool = False) -> Image:
     return crops
 
 
-def blend(outputs: Image, grid: CropGrid) -> Image:
-    """One image (channels, height, width) of outputs (n, channels, crop), of which the last three are `DY`, `DX` and
-    a probability; what is before them, maps of classes, has no direction."""
+def blend(outputs: Iterable[Image], grid: CropGrid) -> Image:
+    """One image (channels, height, width) of the crops' outputs, of which the last three channels are `DY`, `DX` and
+    a probability; what is before them, maps of classes, has no direction.
+
+    An image is large, and three regions are at work at once: nothing is made of its size but itself.
+    """
     height, width = grid.crop
-    taper_y, taper_x, weight = tapers(grid)
+    taper_y, taper_x, down, across = tapers(grid)
     taper = taper_y[:, None] * taper_x
-    total = np.zeros((outputs.shape[1], *grid.padded), np.float32)
-    for n, (row, column) in enumerate(_places(grid)):
+    total = np.empty(0, np.float32)
+    for output, (row, column) in zip(outputs, _places(grid), strict=True):
+        if not total.size:
+            total = np.zeros((output.shape[0], *grid.padded), np.float32)
         y, x = grid.rows[row], grid.columns[column]
-        total[:, y : y + height, x : x + width] += _unflip(outputs[n], row, column, grid) * taper
+        total[:, y : y + height, x : x + width] += _unflip(output, row, column, grid) * taper
     inner = (slice(grid.top_px, grid.top_px + grid.height), slice(grid.left_px, grid.left_px + grid.width))
-    blended: Image = (total[:, *inner] / weight[inner]).astype(np.float32)
+    blended = np.ascontiguousarray(total[:, *inner])
+    for line, weight in zip(np.moveaxis(blended, 1, 0), down[inner[0]], strict=True):
+        line /= weight * across[inner[1]]
     return blended
 
 
@@ -131,11 +140,12 @@ def _unflip(output: Image, row: int, column: int, grid: CropGrid) -> Image:
     return upright
 
 
-def tapers(grid: CropGrid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """How much the px of a crop count, down and across, and the sum of what counts on each px of the padded image."""
+def tapers(grid: CropGrid) -> tuple[Taper, Taper, Taper, Taper]:
+    """How much the px of a crop count, down and across, and of the padded image the sums of what counts on them: what
+    counts on a px of it is the product of its row's and its column's."""
     taper_y, taper_x = (_taper(side, max(grid.crop)) for side in grid.crop)
     down, across = _weights(grid.rows, taper_y, grid.padded[0]), _weights(grid.columns, taper_x, grid.padded[1])
-    return taper_y, taper_x, down[:, None] * across
+    return taper_y, taper_x, down, across
 
 
 def _taper(side: int, longest: int) -> NDArray[np.float64]:

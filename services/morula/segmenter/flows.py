@@ -68,8 +68,9 @@ class Flows:
     @classmethod
     def of(cls, outputs: CropOutputs) -> Flows:
         """One image of all crops, at the image's own scale."""
-        maps = [np.stack([on_host(crop) for crop in network]) for network in outputs.maps]
-        blended = crops.blend(np.mean(maps, axis=0) if len(maps) > 1 else maps[0], outputs.grid)
+        of_networks = zip(*outputs.maps, strict=True)
+        means = (np.mean([on_host(crop) for crop in same], axis=0) for same in of_networks)
+        blended = crops.blend(means, outputs.grid)
         if outputs.rescale != 1:
             blended = resized(blended, outputs.height, outputs.width)
         return cls(blended[-3:-1], blended[-1], outputs.style, outputs.rescale)
@@ -140,6 +141,4 @@ def mean_scores(labels: NDArray[np.int32], logits: Image) -> Image:
 
 def resized(image: Image, height: int, width: int) -> Image:
     """Channels (n, height, width) at another size."""
-    last = np.ascontiguousarray(np.moveaxis(image, 0, -1))
-    other = cv2.resize(last, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(np.moveaxis(other.reshape(height, width, -1), -1, 0))
+    return np.stack([cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR) for channel in image])

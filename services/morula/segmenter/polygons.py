@@ -87,9 +87,10 @@ def _successors(padded: NDArray[np.int32], pixel: NDArray[np.int64], direction: 
     is_left, is_straight = flat[diagonal] == own, flat[ahead] == own
     next_pixel = np.where(is_left, diagonal, np.where(is_straight, ahead, pixel))
     next_direction = np.where(is_left, left, np.where(is_straight, direction, (direction + 1) % 4))
-    number = np.empty(4 * flat.size, np.int64)
-    number[direction * flat.size + pixel] = np.arange(pixel.size)
-    successors: NDArray[np.int64] = number[next_direction * flat.size + next_pixel]
+    # The largest array of all, though it is read in few places.
+    number = np.empty(4 * flat.size, np.int32)
+    number[direction * flat.size + pixel] = np.arange(pixel.size, dtype=np.int32)
+    successors: NDArray[np.int64] = number[next_direction * flat.size + next_pixel].astype(np.int64)
     return successors
 
 

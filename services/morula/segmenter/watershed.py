@@ -58,6 +58,7 @@ def segment(
     contrast = smooth - background
     mask = (contrast > np.maximum(_THRESHOLD * (nuclei - background), _LEAST_CONTRAST_OD)) & tissue
     mask &= smooth > blurred(smooth, _CROWD_UM * unit) - _GAP_OD
+    del signal, tissue, smooth, background, nuclei  # Regions lie beside each other, and each is large.
     labels = _split(_cleaned(mask, unit), unit)
 
     area_um2 = np.bincount(labels.ravel()) * mpp * mpp
@@ -80,7 +81,8 @@ def _signal(pixels: NDArray[np.uint8], calibration: Calibration) -> tuple[Image,
         brightness = pixels.max(axis=2).astype(np.float32)
         return np.clip((brightness - low) / max(high - low, 1.0), 0, 1), np.ones(brightness.shape, bool)
     density = optical_density(pixels)
-    haematoxylin: Image = unmix(density, calibration.stain_matrix)[..., 0]
+    # Copied, because a view would keep the other stains.
+    haematoxylin: Image = np.ascontiguousarray(unmix(density, calibration.stain_matrix)[..., 0])
     return haematoxylin, cv2.blur(density.mean(axis=2), (3, 3)) > _GLASS_OD
 
 
@@ -95,11 +97,12 @@ def _levels(smooth: Image, tissue: NDArray[np.bool_], sigma: float) -> tuple[Ima
     total = np.maximum(blurred(weight, sigma), 1e-3)
     mean_sum = blurred(smooth * weight, sigma)
     # By more than rounding: one colour has nothing above its mean.
-    above = weight * (smooth > mean_sum / total + 1e-3)
-    share, above_sum = blurred(above, sigma), blurred(smooth * above, sigma)
-    background = (mean_sum - above_sum) / np.maximum(total - share, 1e-3)
-    nuclei = np.maximum(above_sum / np.maximum(share, 1e-3), background)
-    return background.astype(np.float32), nuclei.astype(np.float32)
+    weight *= smooth > mean_sum / total + 1e-3
+    share, above_sum = blurred(weight, sigma), blurred(np.multiply(smooth, weight, out=weight), sigma)
+    background = np.subtract(mean_sum, above_sum, out=mean_sum)
+    background /= np.maximum(np.subtract(total, share, out=total), 1e-3, out=total)
+    nuclei = np.divide(above_sum, np.maximum(share, 1e-3, out=share), out=above_sum)
+    return background, np.maximum(nuclei, background, out=nuclei)
 
 
 def _cleaned(mask: NDArray[np.bool_], unit: float) -> NDArray[np.bool_]:

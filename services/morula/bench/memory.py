@@ -1,0 +1,82 @@
+"""Memory of a segmenter with as many shards inside as it admits: a process of its own, asked over the wire."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+
+from morula.bench.report import Case
+from morula.common.folder import FolderStore
+from morula.common.models import ModelSpec
+from morula.common.refs import ref_of
+from morula.common.testing import FakeShard, fake_shard
+from morula.v1.artifact_pb2 import ModelRef
+from morula.v1.segmenter_pb2 import SegmentParams, SegmentShardRequest
+from morula.v1.segmenter_pb2_grpc import SegmenterServiceStub
+
+SHARDS = 3
+TILE_PX = 512
+TIMEOUT_S = 600.0
+BOUND_GB = 1.5
+
+
+def case(model: ModelSpec, weights: Path | None = None) -> Case:
+    """Peak of the process while shards of whole regions come and go; networks take long, and see one each."""
+    side_px, rounds = (2048, 1) if model.is_network else (4096, 2)
+    with tempfile.TemporaryDirectory(prefix="mo-", dir="/tmp") as folder:
+        root = Path(folder) / "store"
+        store = FolderStore(root)
+        shards = [fake_shard(size_px=side_px, tile_px=TILE_PX, seed=seed) for seed in range(SHARDS)]
+        requests = [[_request(store, shards[n], model, f"{n}-{k}") for k in range(rounds)] for n in range(SHARDS)]
+        with _segmenter(Path(folder) / "s", root, weights) as (stub, process):
+            with ThreadPoolExecutor(SHARDS) as callers:
+                list(callers.map(lambda mine: [stub.SegmentShard(one, timeout=TIMEOUT_S) for one in mine], requests))
+            peak = _peak_bytes(process.pid)
+    return Case(f"memory with {SHARDS} shards inside, {model.name}", round(peak / 1e9, 2), "GB", f"<={BOUND_GB}")
+
+
+def _request(store: FolderStore, shard: FakeShard, model: ModelSpec, name: str) -> SegmentShardRequest:
+    pixels, tiles = (
+        store.put(f"p/s/pixels/{name}.arrow", shard.pixels),
+        store.put(f"p/s/tiles/{name}.parquet", shard.tiles),
+    )
+    return SegmentShardRequest(
+        pixels=ref_of(pixels),
+        tiles=ref_of(tiles),
+        model=ModelRef(name=model.name, revision=model.revision),
+        params=SegmentParams(normalize="image"),
+        cells_key=f"p/s/cells/{name}.parquet",
+    )
+
+
+@contextmanager
+def _segmenter(
+    socket: Path, root: Path, weights: Path | None
+) -> Iterator[tuple[SegmenterServiceStub, subprocess.Popen[bytes]]]:
+    settings = {"ADDRESS": f"unix:{socket}", "STORE_URL": root.as_uri(), "ADMIT": str(SHARDS)}
+    settings |= {"LOG_LEVEL": "ERROR", "DEVICE": "cpu"} | ({"WEIGHTS_DIR": str(weights)} if weights else {})
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MORULA_")}
+    told = {f"MORULA_{name}": value for name, value in settings.items()}
+    process = subprocess.Popen([sys.executable, "-m", "morula.segmenter"], env=plain | told)
+    try:
+        with grpc.insecure_channel(f"unix:{socket}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=TIMEOUT_S)
+            yield SegmenterServiceStub(channel), process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _peak_bytes(pid: int) -> int:
+    """The most that was ever in memory, as the system counts it."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(peak)
