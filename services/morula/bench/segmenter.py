@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from skimage.measure import find_contours
 from threadpoolctl import threadpool_limits
 
-from morula.bench import whole
+from morula.bench import memory, whole
 from morula.bench.known_cells import CELLS, TILE_PX, Labels, flows_of, nuclei
 from morula.bench.networks import need_networks
 from morula.bench.report import Case, Report, against
+from morula.common.models import REGISTRY
 from morula.segmenter.polygons import trace
 
 ROUNDS = 5
@@ -32,7 +33,9 @@ def run() -> Report:
         labels = nuclei(TILE_PX, CELLS)
         flow, logits = flows_of(labels)
         cases = [*_post_processing(flow, logits), *_outlines(labels), *whole.cases(scale)]
-        return Report("segmenter", cases + (whole.on_gpu(scale, flow, logits) if scale.is_gpu else []))
+        cases += whole.on_gpu(scale, flow, logits) if scale.is_gpu else []
+    cases += [memory.case(row) for row in REGISTRY if row.task == "segmenter"]
+    return Report("segmenter", cases)
 
 
 def _post_processing(flow: NDArray[np.float32], logits: NDArray[np.float32]) -> list[Case]:

@@ -65,9 +65,9 @@ def blend(outputs: Sequence[Sequence[Tensor]], grid: crops.CropGrid) -> Tensor:
     """One image (channels, height, width) of the mean of networks: crops add up to rows, rows to the image."""
     crop_maps = torch.stack([torch.stack([torch.as_tensor(crop) for crop in network]) for network in outputs]).mean(0)
     crop_maps = _upright(crop_maps.view(len(grid.rows), len(grid.columns), *crop_maps.shape[1:]), grid)
-    taper_y, taper_x, down, across = crops.tapers(grid)
-    weight = torch.from_numpy(down[:, None] * across).to(crop_maps)
-    taper_y, taper_x = (torch.from_numpy(taper).to(crop_maps) for taper in (taper_y, taper_x))
+    along_y, along_x, down, across = crops.tapers(grid)
+    arrays = (along_y, along_x, down[:, None] * across)
+    taper_y, taper_x, weight = (torch.from_numpy(array).to(crop_maps) for array in arrays)
     strips = crop_maps.new_zeros((*crop_maps.shape[:1], *crop_maps.shape[2:4], grid.padded[1]))
     for column, x in enumerate(grid.columns):
         strips[..., x : x + grid.crop[1]] += crop_maps[:, column] * taper_x
