@@ -27,8 +27,10 @@ class Source(_Table):
     """A folder or a zip with `images/` and, by the same names, `labels/`: 16-bit images or GeoJSON."""
     slides: str = ""
     """In place of a path: a folder of slides, each with the GeoJSON of its cells, at level 0, beside it."""
-    mpp: float = Field(0.5, ge=0.05, le=10)
-    """Microns per pixel at which slides are read."""
+    mpp: float = Field(0.0, ge=0, le=10)
+    """Microns per pixel: of images, where it is known, and at which slides are read (0.5 unless given)."""
+    mpp_column: str = ""
+    """Column of the index that has it for each image."""
     index: str = ""
     """A CSV with the column `id`, and what the next three name."""
     group_column: str = "group"

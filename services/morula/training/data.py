@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
+from morula.synth import MPP
 from morula.training.config import Source, Split
 from morula.training.outlines import drawn, fields_of, read_outlines
 from morula.training.synthetic import synthetic_fields
@@ -39,6 +40,8 @@ class Example:
     kind: str
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int32]
+    mpp: float = 0.0
+    """Microns per pixel; 0 where it is not known."""
 
     @property
     def key(self) -> str:
@@ -49,19 +52,20 @@ def read_source(source: Source, root: Path) -> Iterator[Example]:
     """All images of a source, in the order of their names."""
     if source.synthetic_seeds:
         for seed in source.synthetic_seeds:
-            yield from _fields(source, str(seed), synthetic_fields(seed))
+            yield from _fields(source, str(seed), synthetic_fields(seed), MPP)
     elif source.slides:
         for slide, outlines in _slides(root / source.slides):
-            yield from _fields(source, _group(source, slide.stem, {}), fields_of(slide, outlines, source.mpp))
+            mpp = source.mpp or MPP
+            yield from _fields(source, _group(source, slide.stem, {}), fields_of(slide, outlines, mpp), mpp)
     else:
         yield from _images(source, root)
 
 
 def _fields(
-    source: Source, group: str, fields: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.int32]]]
+    source: Source, group: str, fields: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.int32]]], mpp: float
 ) -> Iterator[Example]:
     for name, pixels, labels in fields:
-        yield Example(source.name, name, f"{source.name}/{group}", source.name, pixels, labels)
+        yield Example(source.name, name, f"{source.name}/{group}", source.name, pixels, labels, mpp)
 
 
 def _slides(folder: Path) -> list[tuple[Path, Path]]:
@@ -99,7 +103,8 @@ def _images(source: Source, root: Path) -> Iterator[Example]:
         _check_columns(source, rows.get(stem, {}))
         group = f"{source.name}/{_group(source, stem, rows.get(stem, {}))}"
         kind = rows[stem][source.kind_column] if rows and source.kind_column else source.name
-        yield Example(source.name, stem, group, kind, pixels, labels)
+        mpp = _number(rows[stem], source.mpp_column) if rows and source.mpp_column else source.mpp
+        yield Example(source.name, stem, group, kind, pixels, labels, mpp)
 
 
 def parts_of(groups: Sequence[str], split: Split) -> dict[str, Part]:
@@ -169,9 +174,16 @@ def _group(source: Source, stem: str, row: dict[str, str]) -> str:
 
 
 def _check_columns(source: Source, row: dict[str, str]) -> None:
-    for column in ("" if source.group_pattern else source.group_column, source.kind_column):
+    for column in ("" if source.group_pattern else source.group_column, source.kind_column, source.mpp_column):
         if column and row and column not in row:
             raise InvalidArgument(f"{source.index} has no column {column}")
+
+
+def _number(row: dict[str, str], column: str) -> float:
+    try:
+        return float(row[column])
+    except ValueError as error:
+        raise InvalidArgument(f"{column} of {row['id']} is no number: {row[column]!r}") from error
 
 
 def _image(read: Reading, name: str) -> NDArray[np.uint8]:

@@ -39,11 +39,16 @@ def found(model: FlowModel, pixels: Pixels, first_px: float, *, is_measured: boo
     return model(pixels, _UNKNOWN, replace(_WANTED, diameter_um=size)).labels
 
 
-def score(model: FlowModel, examples: Iterable[Example], first_px: float, *, is_measured: bool) -> Figures:
+def found_at(model: FlowModel, pixels: Pixels, mpp: float, object_um: float) -> NDArray[np.int32]:
+    """Objects of an image of known scale, shown as every image of a slide is."""
+    return model(pixels, mpp, replace(_WANTED, diameter_um=object_um)).labels
+
+
+def score(examples: Iterable[Example], find: Callable[[Example], NDArray[np.int32]]) -> Figures:
     """Scores of all, of each kind, and the mean over kinds."""
     pairs: dict[str, list[Overlap]] = {}
     for example in examples:
-        labels = found(model, example.pixels, first_px, is_measured=is_measured)
+        labels = find(example)
         pairs.setdefault(example.kind, []).append(overlap(example.labels, labels))
     by_kind = {kind: _shown(images) for kind, images in sorted(pairs.items())}
     everything = _shown([pair for images in pairs.values() for pair in images])

@@ -41,6 +41,7 @@ split = { watch = ["mine/4"], test = ["mine/5"] }
 [[sources]]
 name = "mine"
 path = "images"
+mpp = 0.5
 group_pattern = "^\\\\d"
 licence = "CC0-1.0"
 """
@@ -91,7 +92,11 @@ def test_it_ends_with_files_that_the_segmenter_takes_and_a_card(whole: Path, tmp
     said = json.loads((whole / "tiny.json").read_text())
     assert said["held_out_groups"] == {"watch": ["mine/4"], "test": ["mine/5"]}
     assert said["images"]["train"] == {"mine": {"images": 4, "objects": 36}}
-    assert set(said["scores"]) == {"scale unknown, in two passes", "scale unknown, by the size model"}
+    assert set(said["scores"]) == {
+        "scale known, objects of 9 um",
+        "scale unknown, in two passes",
+        "scale unknown, by the size model",
+    }
     assert all(len(points) > 3 for points in said["robustness"].values())
     assert said["files"].keys() == {"tiny.safetensors", "tiny.onnx", "tiny.size.safetensors"}
     text = (whole / "tiny.md").read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from morula.training import checkpoint, size_model
 from morula.training.config import Config
 from morula.training.data import Example
 from morula.training.engine import BEST
-from morula.training.evaluate import robustness, score
+from morula.training.evaluate import Figures, found, found_at, robustness, score
 from morula.training.objectives import Finished, Sets
 
 FAMILY = "cellpose-unet"
 CHANNELS = ("red", "green", "blue")
-_SIZE_IMAGES, _ROBUSTNESS_IMAGES = 400, 24
+_SIZE_IMAGES, _ROBUSTNESS_IMAGES = 300, 16
+Find = Callable[[Example], NDArray[np.int32]]
 
 
 def write_and_measure(
@@ -47,7 +48,7 @@ def write_and_measure(
         sized = cellpose_unet.load(spec, [(role, files[role]) for role in ("network", "size")], queue)
         figures = {
             "size_model": sizes[1],
-            "scores": _scores(model, sized, tested, diameter_px) if tested else {},
+            "scores": _scores(model, sized, tested, diameter_px, config.row.object_um),
             "robustness": _robustness(model, sets, diameter_px),
         }
     finally:
@@ -62,11 +63,25 @@ def halves(state: State) -> bytes:
     )
 
 
-def _scores(model: FlowModel, sized: FlowModel, tested: Sequence[Example], diameter_px: float) -> dict[str, object]:
-    return {
-        "scale unknown, in two passes": score(model, tested, diameter_px, is_measured=False),
-        "scale unknown, by the size model": score(sized, tested, diameter_px, is_measured=True),
+def _scores(
+    model: FlowModel, sized: FlowModel, tested: Sequence[Example], diameter_px: float, object_um: float
+) -> dict[str, Figures]:
+    """As users meet images: their scale is told by a slide, by a size model, or by nothing."""
+    ways: dict[str, tuple[Sequence[Example], Find]] = {
+        f"scale known, objects of {object_um:g} um": (
+            [one for one in tested if one.mpp],
+            lambda one: found_at(model, one.pixels, one.mpp, object_um),
+        ),
+        "scale unknown, by the size model": (
+            tested,
+            lambda one: found(sized, one.pixels, diameter_px, is_measured=True),
+        ),
+        "scale unknown, in two passes": (
+            tested,
+            lambda one: found(model, one.pixels, diameter_px, is_measured=False),
+        ),
     }
+    return {name: score(examples, find) for name, (examples, find) in ways.items() if examples}
 
 
 def _sizes(model: FlowModel, diameter_px: float, sets: Sets) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
