@@ -93,6 +93,8 @@ SCALES = (0.6, 0.8, 1.0, 1.25, 1.6)
 
 def robustness(model: FlowModel, examples: Sequence[Prepared], diameter_px: float) -> dict[str, list[list[float]]]:
     """F1 at an IoU of a half as images get worse, or are shown at a wrong scale; objects have `diameter_px`."""
+    if not examples:
+        return {}
     wanted = replace(_WANTED, diameter_um=diameter_px)
     curves = {
         name: [[value, _f1(model, examples, partial(change, value), wanted)] for value in values]

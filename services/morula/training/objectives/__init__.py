@@ -43,4 +43,4 @@ class Module(Protocol):
 
 
 def find(name: str) -> Module:
-    return cast(Module, importlib.import_module(f"{__name__}.{name}"))
+    return cast(Module, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))

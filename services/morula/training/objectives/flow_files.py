@@ -23,6 +23,7 @@ from morula.training.data import Example
 from morula.training.engine import BEST
 from morula.training.evaluate import Figures, found, found_at, robustness, score
 from morula.training.objectives import Finished, Sets
+from morula.training.prepared import Prepared
 
 FAMILY = "cellpose-unet"
 CHANNELS = ("red", "green", "blue")
@@ -48,8 +49,8 @@ def write_and_measure(
         sized = cellpose_unet.load(spec, [(role, files[role]) for role in ("network", "size")], queue)
         figures = {
             "size_model": sizes[1],
-            "scores": _scores(model, sized, tested, diameter_px, config.row.object_um),
-            "robustness": _robustness(model, sets, diameter_px),
+            "scores": scored(model, sized, tested, diameter_px, config.row.object_um),
+            "robustness": robustness(model, some_of(sets["test"]), diameter_px),
         }
     finally:
         queue.close()
@@ -63,25 +64,33 @@ def halves(state: State) -> bytes:
     )
 
 
-def _scores(
-    model: FlowModel, sized: FlowModel, tested: Sequence[Example], diameter_px: float, object_um: float
+def scored(
+    model: FlowModel, sized: FlowModel | None, tested: Sequence[Example], diameter_px: float, object_um: float
 ) -> dict[str, Figures]:
-    """As users meet images: their scale is told by a slide, by a size model, or by nothing."""
+    """As users meet images: their scale is told by a slide, by a size model where there is one, or by nothing."""
+    known = [one for one in tested if one.mpp]
     ways: dict[str, tuple[Sequence[Example], Find]] = {
         f"scale known, objects of {object_um:g} um": (
-            [one for one in tested if one.mpp],
+            known,
             lambda one: found_at(model, one.pixels, one.mpp, object_um),
-        ),
-        "scale unknown, by the size model": (
-            tested,
-            lambda one: found(sized, one.pixels, diameter_px, is_measured=True),
         ),
         "scale unknown, in two passes": (
             tested,
             lambda one: found(model, one.pixels, diameter_px, is_measured=False),
         ),
     }
+    if sized is not None:
+        ways["scale unknown, by the size model"] = (
+            tested,
+            lambda one: found(sized, one.pixels, diameter_px, is_measured=True),
+        )
     return {name: score(examples, find) for name, (examples, find) in ways.items() if examples}
+
+
+def some_of(examples: Sequence[Prepared]) -> list[Prepared]:
+    """A few with objects, of all kinds: every n-th."""
+    there = [one for one in examples if one.object_count]
+    return there[:: max(1, len(there) // _ROBUSTNESS_IMAGES)]
 
 
 def _sizes(model: FlowModel, diameter_px: float, sets: Sets) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
@@ -102,10 +111,3 @@ def _sizes(model: FlowModel, diameter_px: float, sets: Sets) -> tuple[dict[str, 
         "median_factor": round(float(np.median(wrong)), 3),
         "p90_factor": round(float(np.quantile(wrong, 0.9)), 3),
     }
-
-
-def _robustness(model: FlowModel, sets: Sets, diameter_px: float) -> dict[str, list[list[float]]]:
-    """On every n-th tested image."""
-    tested = [one for one in sets["test"] if one.object_count]
-    some = tested[:: max(1, len(tested) // _ROBUSTNESS_IMAGES)]
-    return robustness(model, some, diameter_px) if some else {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from morula.networks import unet_files
 from morula.networks.torch_files import load_exactly
 from morula.networks.unet import UNet
 from morula.networks.unet_shape import UNetConfig
+from morula.segmenter import crops
+from morula.segmenter.cellpose_unet import CROP_PX
 from morula.segmenter.channels import planes
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.instances import Calibration
@@ -28,6 +32,8 @@ from morula.training.data import Example
 from morula.training.objectives import Finished, Sets
 from morula.training.objectives.flow_files import CHANNELS, write_and_measure
 from morula.training.prepared import Prepared, Sampler
+
+S = TypeVar("S", bound="Settings")
 
 _FLOW_LENGTH = 5.0
 _STEP_PX = 16
@@ -43,13 +49,18 @@ class Settings(BaseModel):
     diameter_px: float = Field(17.0, gt=4, le=100)
     """Median diameter of objects as the network sees them."""
     crop_px: int = Field(160, ge=32, multiple_of=_STEP_PX)
-    widths: tuple[int, ...] = (32, 64, 128, 256)
     initial: str = ""
-    """A file of weights to start from: of the same network, or of one that sees gray in the first of two channels."""
+    """A file of weights to start from."""
     initial_licence: str = ""
+    augmentation: Augmentation = Augmentation()
+
+
+class UNetSettings(Settings):
+    """Weights to start from are of the same network, or of one that sees gray in the first of two channels."""
+
+    widths: tuple[int, ...] = (32, 64, 128, 256)
     holds_norms: bool = False
     """Whether norms keep the means and spreads that they start with: few crops of many kinds of images tell others."""
-    augmentation: Augmentation = Augmentation()
 
 
 @dataclass(frozen=True)
@@ -61,49 +72,52 @@ class Batch:
     inside: Tensor
 
 
-def settings_of(config: Config) -> Settings:
+def size(config: Config) -> tuple[float, int]:
+    settings = settings_of(config, UNetSettings)
+    return settings.diameter_px, settings.crop_px
+
+
+def objective(config: Config, sets: Sets, root: Path) -> UNetFlows:
+    return UNetFlows(config, settings_of(config, UNetSettings), sets, root)
+
+
+def finish(config: Config, sets: Sets, tested: Sequence[Example], folder: Path) -> Finished:
+    settings = settings_of(config, UNetSettings)
+    finished = write_and_measure(config, settings.diameter_px, sets, tested, folder)
+    return finished._replace(figures={**starts_from(settings), **finished.figures})
+
+
+def settings_of(config: Config, kind: type[S]) -> S:
     try:
-        return Settings.model_validate(config.settings)
+        return kind.model_validate(config.settings)
     except ValidationError as error:
         raise InvalidArgument(f"settings: {said_of(error)}") from error
 
 
-def size(config: Config) -> tuple[float, int]:
-    settings = settings_of(config)
-    return settings.diameter_px, settings.crop_px
+def starts_from(settings: Settings) -> dict[str, str]:
+    """What the card says of weights that were there before."""
+    return {"starts_from": f"`{settings.initial}` ({settings.initial_licence})"} if settings.initial else {}
 
 
-def objective(config: Config, sets: Sets, root: Path) -> Flows:
-    return Flows(config, sets, root)
+class Flows(abc.ABC, Generic[S]):
+    """What the engine is given to minimise, whatever network it is."""
 
-
-def finish(config: Config, sets: Sets, tested: Sequence[Example], folder: Path) -> Finished:
-    finished = write_and_measure(config, settings_of(config).diameter_px, sets, tested, folder)
-    initial = settings_of(config)
-    said = {"starts_from": f"`{initial.initial}` ({initial.initial_licence})"} if initial.initial else {}
-    return finished._replace(figures={**said, **finished.figures})
-
-
-class Flows:
-    """What the engine is given to minimise."""
-
-    def __init__(self, config: Config, sets: Sets, root: Path) -> None:
-        self._settings = settings_of(config)
+    def __init__(self, config: Config, settings: S, sets: Sets, root: Path) -> None:
+        self._settings = settings
         self._seed = config.seed
         self._sampler = Sampler(sets["train"], config.shares)
         self._watched = sets["watch"]
         self._root = root
         self._batch_size = config.schedule.batch
 
+    @abc.abstractmethod
     def network(self) -> nn.Module:
-        torch.manual_seed(self._seed)
-        network = UNet(UNetConfig(len(CHANNELS), self._settings.widths))
-        if initial := self._settings.initial:
-            state = {name: torch.from_numpy(array) for name, array in unet_files.read(self._root / initial).items()}
-            load_exactly(network, in_colour(state), {name for name in network.state_dict() if name not in state})
-        for diameter in (network.diam_mean, network.diam_labels):
-            diameter.data.fill_(self._settings.diameter_px)
-        return network
+        """The network before the first step; always the same."""
+
+    @property
+    @abc.abstractmethod
+    def seen_px(self) -> tuple[int, bool]:
+        """Side of the crops in which the segmenter shows it an image, and whether they are always whole."""
 
     def batch(self, step: int) -> Batch:
         """The crops of a step; they depend on nothing but the seed and the step."""
@@ -114,18 +128,15 @@ class Flows:
             side = self._settings.crop_px
             wanted = self._settings.augmentation
             views.append(view(drawn.pixels, drawn.labels, drawn.flows, drawn.reference, side, wanted, rng))
-        fields = (np.stack([getattr(one, name) for one in views]) for name in ("planes", "flow", "inside"))
-        return Batch(*(torch.from_numpy(field) for field in fields))
+        columns = (np.stack([getattr(one, name) for one in views]) for name in ("planes", "flow", "inside"))
+        return Batch(*(torch.from_numpy(column) for column in columns))
 
     def parts(self, batch: Batch, count: int, device: torch.device) -> list[Batch]:
-        split = (getattr(batch, name).to(device).chunk(count) for name in ("planes", "flow", "inside"))
-        return [Batch(*one) for one in zip(*split, strict=True)]
+        split = (getattr(batch, field.name).to(device).chunk(count) for field in fields(batch))
+        return [type(batch)(*one) for one in zip(*split, strict=True)]
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        if self._settings.holds_norms:
-            hold_norms(network)
-        maps, _ = network(batch.planes.contiguous(memory_format=torch.channels_last))
-        maps = maps.float()
+        maps = network(batch.planes.contiguous(memory_format=torch.channels_last))[0].float()
         flow = functional.mse_loss(maps[:, :2], _FLOW_LENGTH * batch.flow) / 2
         return flow + functional.binary_cross_entropy_with_logits(maps[:, 2], batch.inside)
 
@@ -140,13 +151,37 @@ class Flows:
         return {"score": float(np.mean(list(f1.values()))), **{f"f1 {kind}": value for kind, value in f1.items()}}
 
     def _found(self, network: nn.Module, example: Prepared) -> NDArray[np.int32]:
+        """Objects as the segmenter finds them, in crops that overlap."""
         seen = planes(example.inside(example.pixels), CHANNELS, Calibration(), "image")
-        height, width = seen.shape[1:]
-        padded = np.pad(seen, ((0, 0), *((0, -side % _STEP_PX) for side in (height, width))))
+        side, is_whole = self.seen_px
+        grid = crops.plan(seen.shape[1], seen.shape[2], side, whole=is_whole)
+        device = next(network.parameters()).device
         with torch.inference_mode():
-            maps, _ = network(torch.from_numpy(padded)[None].contiguous(memory_format=torch.channels_last))
-        said = maps[0, :, :height, :width].float().numpy()
+            parts = torch.from_numpy(crops.cut(seen, grid)).to(device, memory_format=torch.channels_last)
+            maps = torch.cat([network(part[None])[0].float().cpu() for part in parts])
+        said = crops.blend(maps.numpy(), grid)
         return find_instances(said[:2], said[2], DynamicsParams(min_size=10))
+
+
+class UNetFlows(Flows[UNetSettings]):
+    """The residual U-Net of Cellpose 1 to 3, which sees red, green and blue."""
+
+    seen_px = (CROP_PX, False)
+
+    def network(self) -> nn.Module:
+        torch.manual_seed(self._seed)
+        network = UNet(UNetConfig(len(CHANNELS), self._settings.widths))
+        if initial := self._settings.initial:
+            state = {name: torch.from_numpy(array) for name, array in unet_files.read(self._root / initial).items()}
+            load_exactly(network, in_colour(state), {name for name in network.state_dict() if name not in state})
+        for diameter in (network.diam_mean, network.diam_labels):
+            diameter.data.fill_(self._settings.diameter_px)
+        return network
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        if self._settings.holds_norms:
+            hold_norms(network)
+        return super().loss(network, batch)
 
 
 def hold_norms(network: nn.Module) -> None:
