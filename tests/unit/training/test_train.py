@@ -25,8 +25,7 @@ from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from morula.training import progress
 from morula.training.config import read_config
-from morula.training.objectives import Sets
-from morula.training.objectives.flows import Flows
+from morula.training.objectives import Sets, find
 from morula.training.run import train
 
 CONFIG = """
@@ -128,7 +127,7 @@ def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> N
     text = CONFIG.replace("widths", 'initial = "tiny.onnx", holds_norms = true, widths')
     (tmp_path / "more.toml").write_text(text)
     nothing: Sets = {"train": [], "watch": [], "test": []}
-    network = Flows(read_config(tmp_path / "more.toml"), nothing, whole).network()
+    network = find("flows").objective(read_config(tmp_path / "more.toml"), nothing, whole).network()
     before = safetensors.numpy.load_file(whole / "tiny.safetensors")
     after = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     assert all(np.array_equal(after[name], before[name].astype(np.float32)) for name in before if "num_" not in name)
