@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from morula.common.compute import Slot
-from morula.common.models import REGISTRY, Description, add_rows
+from morula.common.models import Description, add_rows, find
 from morula.common.testing import write_slide
 from morula.segmenter import watershed
 from morula.segmenter.servicer import SegmenterServicer
@@ -26,7 +26,7 @@ def borrowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that runs, under a licence that forbids commercial use."""
     monkeypatch.setattr("morula.common.models._added", {})
     words = Description("CC BY-NC 4.0", "somebody's slides", "no")
-    add_rows([replace(REGISTRY[0], name=BORROWED, description=words)])
+    add_rows([replace(find("watershed", "segmenter"), name=BORROWED, description=words)])
 
 
 def check_refused(answer: httpx.Response) -> None:
@@ -38,6 +38,12 @@ def check_refused(answer: httpx.Response) -> None:
 
 async def models_there(client: Client) -> dict[str, Any]:
     return {model["name"]: model for model in client.ok(await client.http.get("/v1/models"))["models"]}
+
+
+async def made_by(client: Client, job: Job) -> dict[str, str]:
+    """Models of a job's manifest, and whether they may be used commercially."""
+    manifest = await client.http.get(f"/v1/jobs/{job['id']}/files/manifest.json")
+    return {row["name"]: row["commercial"] for row in manifest.json()["models"]}
 
 
 def check_told(told: dict[str, Any], job: Job) -> None:
@@ -63,6 +69,7 @@ def check_told(told: dict[str, Any], job: Job) -> None:
 
 async def test_what_forbids_it_is_not_used_commercially(borrowed: None, tmp_path: Path) -> None:
     write_slide(tmp_path / "slide.tiff", 1200, 700)
+    write_slide(tmp_path / "other.tiff", 600, 500)
     models = {"watershed": watershed.segment, BORROWED: watershed.segment}
     async with services(tmp_path, without=("segmenter",)) as running:
         segmenter = SegmenterServicer(running.store, Slot("segmenter"), models)
@@ -72,17 +79,20 @@ async def test_what_forbids_it_is_not_used_commercially(borrowed: None, tmp_path
             done = await client.run(slide, segmenter=BORROWED)
             assert done["state"] == "succeeded"
             check_told(await models_there(client), done)
+            other = await client.run((await client.upload(tmp_path / "other.tiff"))["id"])
+            both = {"job_ids": [other["id"], done["id"]]}
+            cohort = await client.ended(client.ok(await client.http.post("/v1/clusterings", json=both))["id"])
+            assert await made_by(client, cohort) == {"watershed": "yes", BORROWED: "no", "morphology": "yes"}
             await running.stop("segmenter")
             begun = client.ok(await client.http.post("/v1/jobs", json=classical(slide, **COARSE)))
         await running.start("segmenter", segmenter)
         async with gateway(running, tmp_path, profile="commercial") as client:
             check_refused(await client.http.post("/v1/jobs", json={"slide_id": slide, "segmenter": BORROWED}))
             check_refused(await client.http.post(f"/v1/jobs/{done['id']}/retry"))
-            check_refused(await client.http.post("/v1/clusterings", json={"job_ids": [done["id"]]}))
+            check_refused(await client.http.post("/v1/clusterings", json={"job_ids": both["job_ids"], "name": "again"}))
             refused = {name for name, model in (await models_there(client)).items() if model["refusal"]}
             assert refused == {BORROWED}
             taken_up = await client.ended(begun["id"])
             assert (taken_up["state"], taken_up["error"]["reason"]) == ("failed", "LICENCE_FORBIDS")
-            manifest = await client.http.get(f"/v1/jobs/{done['id']}/files/manifest.json")
-            assert {row["name"]: row["commercial"] for row in manifest.json()["models"]}[BORROWED] == "no"
+            assert await made_by(client, done) == {BORROWED: "no", "morphology": "yes"}, "what is there stays"
             assert (await client.run(slide))["state"] == "succeeded"

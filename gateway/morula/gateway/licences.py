@@ -23,6 +23,11 @@ def check_params(params: Params, profile: Profile) -> None:
 
 
 def check_job(tx: Connection, job: Mapping[str, Any], profile: Profile) -> None:
-    """The same for a job that is there; a cohort uses what the models of its jobs made."""
-    for row in [job, *(jobs.get_job(tx, job_id) for job_id in job["source_job_ids"])]:
-        check_params(Params(**row["params"]), profile)
+    """The same for a job that is there."""
+    for params in params_behind(tx, job):
+        check_params(params, profile)
+
+
+def params_behind(tx: Connection, job: Mapping[str, Any]) -> list[Params]:
+    """Parameters of all that a job's results come from: its own, and of the jobs whose cells a cohort clusters."""
+    return [Params(**row["params"]) for row in [job, *(jobs.get_job(tx, each) for each in job["source_job_ids"])]]

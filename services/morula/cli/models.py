@@ -21,7 +21,7 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     context.obj = data  # The verbs below take the folder on either side of their name.
     if context.invoked_subcommand:
         return
-    of_row, of_words = ("name", "task", "revision", "object_kind", "mpp"), ("licence", "commercial")
+    of_row, of_words = ("name", "task", "revision", "object_kind", "mpp"), ("licence", "commercial", "trained_on")
     rows = [
         {name: getattr(spec, name) for name in of_row} | {name: getattr(spec.description, name) for name in of_words}
         for spec in registry(folder_of(data))
@@ -29,7 +29,8 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     if as_json:
         print_json({"models": rows})
     else:
-        print_table((*of_row, *of_words), [[str(value)[:12] for value in row.values()] for row in rows])
+        shown = ("name", "task", "revision", "mpp", "licence", "commercial")
+        print_table(shown, [[str(row[name])[: 12 if name == "revision" else None] for name in shown] for row in rows])
 
 
 @models.command("add")

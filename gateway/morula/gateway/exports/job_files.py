@@ -46,6 +46,8 @@ class Source:
     project: str
     scope: str
     params: Params
+    behind: Sequence[Params]
+    """Of all jobs that the results come from."""
     kind: str
     slide: Mapping[str, Any] | None
     plan: ObjectRef | None
@@ -185,11 +187,15 @@ def _result_digest(source: Source, tiles: Path | None) -> str:
 
 
 def _manifest(source: Source, files: Sequence[FileRecord], result_digest: str) -> dict[str, Any]:
-    chosen = {(source.params.segmenter, "segmenter"), (source.params.embedder, "embedder")}
+    used = {
+        (getattr(params, task), task, getattr(params, f"{task}_revision"))
+        for params in source.behind
+        for task in ("segmenter", "embedder")
+    }
     rows = [
         {"name": spec.name, "task": spec.task, "revision": spec.revision, **asdict(spec.description)}
         for spec in models.rows()
-        if (spec.name, spec.task) in chosen
+        if (spec.name, spec.task, spec.revision) in used
     ]
     return {
         "notice": NOTICE,

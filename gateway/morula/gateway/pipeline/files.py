@@ -12,6 +12,7 @@ from morula.common.keys import digest
 from morula.gateway.exports.job_files import FileRecord, Source, put_files, write_files
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import jobs, slides
+from morula.gateway.licences import params_behind
 from morula.gateway.pipeline.clustering import Member
 from morula.gateway.pipeline.keys import Shard
 from morula.gateway.pipeline.params import Params
@@ -86,6 +87,7 @@ class Files:
             project=job["project_id"],
             scope=slide["digest"] if slide is not None else digest(job["source_job_ids"]),
             params=params,
+            behind=await ledger.read(params_behind, job),
             kind=job["kind"],
             slide={name: slide[name] for name in SLIDE_FACTS} if slide is not None else None,
             plan=(await runner.refs([work.keys.plan]))[0] if work is not None else None,
