@@ -67,9 +67,10 @@ def view(
     side_px: int,
     wanted: Augmentation,
     rng: Rng,
+    middle: tuple[float, float] | None = None,
 ) -> View:
-    """A random crop: turned, mirrored, scaled, in other colours, less sharp."""
-    matrix, turned = _placement(labels.shape, side_px, wanted, rng)
+    """A random crop: turned, mirrored, scaled, in other colours, less sharp; about a place (x, y), or about any."""
+    matrix, turned = _placement(labels.shape, side_px, wanted, rng, middle)
     size = (side_px, side_px)
     crop = np.asarray(cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
     frame = cv2.warpAffine(np.ones(labels.shape, np.uint8), matrix, size, flags=cv2.INTER_NEAREST)
@@ -83,7 +84,7 @@ def view(
 
 
 def _placement(
-    shape: tuple[int, ...], side_px: int, wanted: Augmentation, rng: Rng
+    shape: tuple[int, ...], side_px: int, wanted: Augmentation, rng: Rng, middle: tuple[float, float] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The affine map from image to crop, and how it turns directions (x, y)."""
     angle, scale = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(*np.log(wanted.scale)))
@@ -91,9 +92,9 @@ def _placement(
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * [mirror, 1.0]
     # The crop's middle is where its own corners stay inside the image, as far as that can be.
     margin = np.minimum(side_px / scale / 2, np.array(shape[::-1]) / 2)
-    middle = rng.uniform(margin, np.array(shape[::-1]) - margin)
+    place = rng.uniform(margin, np.array(shape[::-1]) - margin) if middle is None else np.array(middle)
     linear = turned * scale
-    return np.column_stack([linear, side_px / 2 - linear @ middle]), turned
+    return np.column_stack([linear, side_px / 2 - linear @ place]), turned
 
 
 def _planes(crop: NDArray[np.uint8], reference: NDArray[np.uint8], wanted: Augmentation, rng: Rng) -> Floats:

@@ -103,7 +103,7 @@ class Config(_Table):
     """The whole file. `settings` are the objective's own, which it checks itself."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    objective: Literal["flows", "cellpose-sam"]
+    objective: Literal["flows", "cellpose-sam", "cell-crops"]
     seed: int = Field(0, ge=0)
     sources: tuple[Source, ...] = Field(min_length=1)
     shares: dict[str, float] = {}
