@@ -147,6 +147,7 @@ test("a slide's row shows its newest job", () => {
 test("a job whose models are gone is not tried again, but started anew", () => {
   const job = (state: Job["state"], reason: string) => ({ state, error: { reason } }) as unknown as Job;
   expect(needsNewJob(job("failed", "MODEL_UNAVAILABLE"))).toBe(true);
+  expect(needsNewJob(job("failed", "LICENCE_FORBIDS"))).toBe(true);
   expect(needsNewJob(job("failed", "STORAGE_FULL"))).toBe(false);
   expect(needsNewJob(job("cancelled", "MODEL_UNAVAILABLE"))).toBe(false);
 });

@@ -222,9 +222,11 @@ export function asksForScale(problem: Problem | null): boolean {
   return problem?.reason === "SLIDE_SCALE_UNKNOWN";
 }
 
-/** A retry keeps to the models that a job began with, and they are no longer here. */
+const OF_ITS_MODELS = ["MODEL_UNAVAILABLE", "LICENCE_FORBIDS"];
+
+/** A retry keeps to the models that a job began with, and they are no longer here, or may not be used. */
 export function needsNewJob(job: Job): boolean {
-  return job.state === "failed" && job.error?.reason === "MODEL_UNAVAILABLE";
+  return job.state === "failed" && OF_ITS_MODELS.includes(job.error?.reason ?? "");
 }
 
 export function rowsOf(
