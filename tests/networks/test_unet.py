@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from morula.common.compute import Processors
-from morula.common.errors import ModelUnavailable
+from morula.common.errors import InvalidArgument, ModelUnavailable
 from morula.common.models import FAMILIES
 from morula.networks import unet_files, unet_graph
 from morula.networks.crop_queue import CropQueue
@@ -180,6 +180,8 @@ def test_channels_of_a_request_take_the_place_of_the_networks_own(
     assert np.array_equal(overridden.flow, own.infer(expected["pixels"], 0.5, Wanted(), unstoppable).flow)
     plain = backend(queue).infer(expected["pixels"], 0.5, Wanted(), unstoppable)
     assert difference(overridden.flow, plain.flow) > 1e-3
+    with pytest.raises(InvalidArgument, match="sees 2 channels, not 1"):
+        backend(queue).infer(expected["pixels"], 0.5, Wanted(flows=FlowParams(channels=("red",))), unstoppable)
 
 
 def test_what_is_done_is_counted(expected: dict[str, np.ndarray], queue: CropQueue) -> None:

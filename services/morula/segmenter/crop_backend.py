@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from morula.common.compute import Checkpoint
+from morula.common.errors import InvalidArgument
 from morula.networks.crop_queue import CropQueue
 from morula.networks.network import Network, computing_in
 from morula.segmenter import crops, metrics
@@ -55,7 +56,10 @@ class CropBackend:
     def infer(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> AnyFlows:
         asked = wanted.flows
         began = time.perf_counter()
-        shown = planes(pixels, asked.channels or self._traits.channels, wanted.calibration, asked.normalize)
+        channels = asked.channels or self._traits.channels
+        if len(channels) != len(self._traits.channels):
+            raise InvalidArgument(f"the network sees {len(self._traits.channels)} channels, not {len(channels)}")
+        shown = planes(pixels, channels, wanted.calibration, asked.normalize)
         rescale = self._rescale(wanted.diameter_um or self._traits.object_um, mpp)
         if rescale != 1:
             height, width = (max(1, int(side * rescale)) for side in pixels.shape[:2])
