@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import grpc
+import numpy as np
 import pytest
 
 from morula.common.compute import Processors, Slot
 from morula.common.folder import FolderStore
-from morula.common.formats import read_cells
+from morula.common.formats import NETWORK_FEATURES, NETWORK_STYLE, read_cells, read_halves
 from morula.common.models import ModelSpec, add_rows
 from morula.common.rpc import from_rpc_error
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
@@ -72,6 +73,19 @@ async def test_a_network_makes_the_same_table_twice(stub, store, shard, model) -
     assert first.cell_count > 100
     assert first.cells.sha256 == again.cells.sha256
     assert read_cells(store.get(first.cells.key)).num_rows == first.cell_count
+
+
+async def test_what_a_network_saw_lies_beside_its_cells(stub, store, shard, model) -> None:  # type: ignore[no-untyped-def]
+    answer = await stub.SegmentShard(request_for(store, shard, model, "p/s/cells/a.parquet", **GENEROUS))
+    cells = read_cells(store.get(answer.cells.key))
+    features, style = read_halves(cells, NETWORK_FEATURES), read_halves(cells, NETWORK_STYLE)
+    # As wide as the narrow network's first and last level.
+    assert (features.shape, style.shape) == ((cells.num_rows, 4), (cells.num_rows, 32))
+    assert np.isfinite(features).all()
+    assert (np.ptp(features.astype(np.float32), axis=0) > 0).all(), "cells differ in every number"
+    assert np.linalg.norm(style.astype(np.float32), axis=1) == pytest.approx(1, abs=1e-2)
+    plain = read_cells(store.get(answer.cells.key), ["x_px", "tile"])
+    assert plain.column_names == ["x_px", "tile"], "who does not ask does not read them"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from morula.common.arrays import Source, reading, write_json
 from morula.common.errors import ArtifactInvalid, InvalidArgument
@@ -97,6 +98,9 @@ CELLS_SCHEMA = _schema(
     ("seam", pa.bool_()),
     ("area_um2", pa.float32()),
 )
+
+NETWORK_FEATURES, NETWORK_STYLE = "network_features", "network_style"
+"""Columns of cells that a network which tells what it sees adds: numbers of half precision, as many as it has."""
 
 INDEX_SCHEMA = _schema(
     ("shard", pa.int32()),
@@ -197,7 +201,10 @@ def read_tiles(source: Source) -> pa.Table:
 
 def write_cells(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
     """Cells of a shard as GeoParquet; `geometry` holds WKB polygons at level 0, which no map's crs describes."""
-    cells = table(CELLS_SCHEMA, columns)
+    seen = {name: columns[name] for name in (NETWORK_FEATURES, NETWORK_STYLE) if name in columns}
+    cells = table(CELLS_SCHEMA, {name: values for name, values in columns.items() if name not in seen})
+    for name, values in seen.items():
+        cells = cells.append_column(name, halves(values))
     geo = {
         "version": "1.1.0",
         "primary_column": "geometry",
@@ -213,6 +220,23 @@ def read_cells(source: Source, columns: list[str] | None = None) -> pa.Table:
     if cells.num_rows != expected:
         raise ArtifactInvalid(f"the table has {cells.num_rows} cells and says {expected}")
     return cells
+
+
+def halves(values: NDArray[np.floating[Any]]) -> pa.Array:
+    """Rows of numbers as one value each, in half precision."""
+    content = np.ascontiguousarray(values, "<f2")
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(content.dtype.itemsize * content.shape[1]), len(content), [None, pa.py_buffer(content)]
+    )
+
+
+def read_halves(content: pa.Table, name: str) -> NDArray[np.float16]:
+    """Such a column as numbers (row, column)."""
+    column = content[name].combine_chunks()
+    if not pa.types.is_fixed_size_binary(column.type) or column.null_count:
+        raise ArtifactInvalid(f"column {name} is {column.type}, not numbers of half precision")
+    joined = b"".join(column.to_pylist())
+    return np.frombuffer(joined, "<f2").reshape(len(column), column.type.byte_width // 2)
 
 
 def write_morphology(columns: Mapping[str, Any], metadata: Metadata) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint
-from morula.common.formats import CELLS_SCHEMA
+from morula.common.formats import CELLS_SCHEMA, NETWORK_FEATURES, NETWORK_STYLE
 from morula.common.geometry import Grid
 from morula.common.pixels import Region
 from morula.segmenter.instances import Instances, Model, Wanted, unstoppable
@@ -32,6 +32,8 @@ class Outlines:
     scores: NDArray[np.float32]
     centroids: NDArray[np.float64]
     areas_px: NDArray[np.int64]
+    features: NDArray[np.float16] | None = None
+    style: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
     def diameters_um(self, mpp: float) -> NDArray[np.float64]:
         """Diameters of discs of the same area."""
@@ -64,7 +66,9 @@ def outline(instances: Instances) -> Outlines:
     row, column = np.divmod(flat, labels.shape[1])
     x = np.bincount(cell, column + 0.5, present.size) / np.maximum(areas, 1)
     y = np.bincount(cell, row + 0.5, present.size) / np.maximum(areas, 1)
-    return Outlines(labels, trace(labels), instances.scores[present], np.stack([x, y], axis=1), areas)
+    features = None if instances.features is None else instances.features[present]
+    centroids = np.stack([x, y], axis=1)
+    return Outlines(labels, trace(labels), instances.scores[present], centroids, areas, features, instances.style)
 
 
 def segment_region(
@@ -95,13 +99,23 @@ def segment_region(
         "region": np.full(rows.size, region.index),
         "seam": (seam | crossing)[rows],
         "area_um2": cells.areas_px[rows] * region.mpp**2,
+        **_seen(cells, rows),
     }
+
+
+def _seen(cells: Outlines, rows: NDArray[np.int64]) -> Columns:
+    """What the network saw of each cell, and of its region."""
+    if cells.features is None:
+        return {}
+    style = np.broadcast_to(cells.style.astype(np.float16), (rows.size, cells.style.size))
+    return {NETWORK_FEATURES: cells.features[rows], NETWORK_STYLE: style}
 
 
 def join(parts: Sequence[Columns]) -> Columns:
     """One table of the regions' tables, by region."""
-    empty = np.empty(0, object)
-    return {name: np.concatenate([part[name] for part in parts] or [empty]) for name in CELLS_COLUMNS}
+    if not parts:
+        return {name: np.empty(0, object) for name in CELLS_COLUMNS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def median_diameter_um(diameters_um: Sequence[NDArray[np.float64]]) -> tuple[float, int]:

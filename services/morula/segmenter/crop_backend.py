@@ -16,6 +16,7 @@ from morula.segmenter import crops, metrics
 from morula.segmenter.channels import planes
 from morula.segmenter.flows import AnyFlows, CropOutputs, Flows, Image, Pixels, resized
 from morula.segmenter.instances import Wanted
+from morula.segmenter.pooling import CropFeatures
 
 Finish = Callable[[CropOutputs], AnyFlows]
 SizeModel = Callable[[Image], float]
@@ -74,7 +75,10 @@ class CropBackend:
         del parts, shown  # Regions lie beside each other, and each is large.
         maps = [seen.maps for seen in answers]
         style = _unit(answers[0].styles.sum(axis=0))
-        return self._finish(CropOutputs(maps, grid, pixels.shape[0], pixels.shape[1], style, rescale))
+        # Of several networks, the first one's: features of different ones have nothing to do with each other.
+        seen = answers[0].features
+        features = None if seen is None else CropFeatures(seen, grid)
+        return self._finish(CropOutputs(maps, grid, pixels.shape[0], pixels.shape[1], style, rescale, features))
 
     def first_diameter_um(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint) -> float:
         if self._size_model is None:

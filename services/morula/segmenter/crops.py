@@ -45,6 +45,14 @@ class CropGrid:
     def crop_count(self) -> int:
         return len(self.rows) * len(self.columns)
 
+    def places(self) -> list[tuple[int, int]]:
+        """Row and column of each crop, in their order."""
+        return [(row, column) for row in range(len(self.rows)) for column in range(len(self.columns))]
+
+    def flips(self, row: int, column: int) -> tuple[bool, bool]:
+        """Whether the crop there is seen upside down, and whether back to front."""
+        return self.is_flipped and column % 2 == 1, self.is_flipped and row % 2 == 1
+
 
 def plan(height: int, width: int, crop_px: int, *, augment: bool = False, whole: bool = True) -> CropGrid:
     """Grid of an image; crops of small images are `whole` (padded to the full side), or as small as the image."""
@@ -89,7 +97,7 @@ def cut(image: Image, grid: CropGrid, *, mirrored: bool = False) -> Image:
     padded = np.pad(image, beyond, mode="symmetric" if mirrored else "constant")
     crops = np.empty((grid.crop_count, image.shape[0], *grid.crop), np.float32)
     height, width = grid.crop
-    for n, (row, column) in enumerate(_places(grid)):
+    for n, (row, column) in enumerate(grid.places()):
         y, x = grid.rows[row], grid.columns[column]
         crops[n] = _flip(padded[:, y : y + height, x : x + width], row, column, grid)
     return crops
@@ -105,7 +113,7 @@ def blend(outputs: Iterable[Image], grid: CropGrid) -> Image:
     taper_y, taper_x, down, across = tapers(grid)
     taper = taper_y[:, None] * taper_x
     total = np.empty(0, np.float32)
-    for output, (row, column) in zip(outputs, _places(grid), strict=True):
+    for output, (row, column) in zip(outputs, grid.places(), strict=True):
         if not total.size:
             total = np.zeros((output.shape[0], *grid.padded), np.float32)
         y, x = grid.rows[row], grid.columns[column]
@@ -117,15 +125,10 @@ def blend(outputs: Iterable[Image], grid: CropGrid) -> Image:
     return blended
 
 
-def _places(grid: CropGrid) -> list[tuple[int, int]]:
-    return [(row, column) for row in range(len(grid.rows)) for column in range(len(grid.columns))]
-
-
 def _flip(crop: Image, row: int, column: int, grid: CropGrid) -> Image:
-    if not grid.is_flipped:
-        return crop
-    crop = crop[:, ::-1] if column % 2 else crop
-    return crop[:, :, ::-1] if row % 2 else crop
+    down, across = grid.flips(row, column)
+    crop = crop[:, ::-1] if down else crop
+    return crop[:, :, ::-1] if across else crop
 
 
 def _unflip(output: Image, row: int, column: int, grid: CropGrid) -> Image:
@@ -133,9 +136,10 @@ def _unflip(output: Image, row: int, column: int, grid: CropGrid) -> Image:
     if not grid.is_flipped:
         return output
     upright = _flip(output, row, column, grid).copy()
-    if column % 2:
+    down, across = grid.flips(row, column)
+    if down:
         upright[DY] *= -1
-    if row % 2:
+    if across:
         upright[DX] *= -1
     return upright
 

@@ -17,6 +17,7 @@ from morula.networks.network import Maps, on_host
 from morula.segmenter import crops, metrics
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.instances import Instances, Wanted, unstoppable
+from morula.segmenter.pooling import CropFeatures
 
 Image = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -37,6 +38,11 @@ class AnyFlows(Protocol):
         """How much larger the image was shown than it is."""
         ...
 
+    @property
+    def features(self) -> CropFeatures | None:
+        """What the network saw; None where it does not tell."""
+        ...
+
     def instances(self, params: DynamicsParams) -> Instances: ...
 
 
@@ -52,6 +58,7 @@ class CropOutputs:
     """Sides of the image itself, which may have been shown at another scale."""
     style: Image
     rescale: float
+    features: CropFeatures | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Flows:
     """(height, width): a logit."""
     style: Image
     rescale: float = 1.0
+    features: CropFeatures | None = None
 
     @classmethod
     def of(cls, outputs: CropOutputs) -> Flows:
@@ -73,7 +81,7 @@ class Flows:
         blended = crops.blend(means, outputs.grid)
         if outputs.rescale != 1:
             blended = resized(blended, outputs.height, outputs.width)
-        return cls(blended[-3:-1], blended[-1], outputs.style, outputs.rescale)
+        return cls(blended[-3:-1], blended[-1], outputs.style, outputs.rescale, outputs.features)
 
     def instances(self, params: DynamicsParams) -> Instances:
         """Objects, each with its mean probability as score."""
@@ -104,6 +112,9 @@ class FlowModel:
         checkpoint()
         began = time.perf_counter()
         instances = flows.instances(dynamics_params(flows.rescale, mpp, wanted))
+        if flows.features:
+            features = flows.features.under(instances.labels, instances.scores.size)
+            instances = replace(instances, features=features, style=flows.style)
         metrics.PHASE_SECONDS.labels("instances").observe(time.perf_counter() - began)
         metrics.CELLS.inc(instances.scores.size)
         return instances

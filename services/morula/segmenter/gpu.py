@@ -19,6 +19,7 @@ from morula.segmenter import crops, gpu_dynamics
 from morula.segmenter.dynamics import DynamicsParams, fill_and_drop_small
 from morula.segmenter.flows import CropOutputs, Flows, Image, mean_scores
 from morula.segmenter.instances import Instances
+from morula.segmenter.pooling import CropFeatures
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class GpuFlows:
     @property
     def rescale(self) -> float:
         return self.outputs.rescale
+
+    @property
+    def features(self) -> CropFeatures | None:
+        return self.outputs.features
 
     def instances(self, params: DynamicsParams) -> Instances:
         """Objects with mean probability as score; on the host where the device's memory does not suffice."""

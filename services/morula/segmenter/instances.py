@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -40,6 +40,10 @@ class Instances:
 
     labels: NDArray[np.int32]
     scores: NDArray[np.float32]
+    features: NDArray[np.float16] | None = None
+    """What the model saw under each mask (n, width); None where it does not tell."""
+    style: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    """What kind of image it is; empty where the model does not tell."""
 
 
 def unstoppable() -> None:

@@ -57,6 +57,30 @@ def step(field: Flow, points: Flow, step_count: int) -> None:
 
 
 @compiled
+def pool(
+    labels: Labels,
+    squares: Flow,
+    step_px: int,
+    y: Integers,
+    x: Integers,
+    taper_y: Numbers,
+    taper_x: Numbers,
+    sums: Numbers,
+    weights: Numbers,
+) -> None:
+    """Adds to each label's sum the features (rows, columns, width) where its pixels lie in a crop, at `y` and `x`."""
+    for row in range(labels.shape[0]):
+        for column in range(labels.shape[1]):
+            label = labels[row, column]
+            if label > 0:
+                weight = taper_y[y[row]] * taper_x[x[column]]
+                seen = squares[y[row] // step_px, x[column] // step_px]
+                weights[label] += weight
+                for n in range(squares.shape[2]):
+                    sums[label, n] += weight * seen[n]
+
+
+@compiled
 def find_seeds(counts: Integers) -> Integers:
     """Local maxima of a 5 x 5 window with more than 10 end points, in reading order."""
     peaks = []
