@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from skimage.measure import find_contours
 from threadpoolctl import threadpool_limits
 
-from morula.bench import memory, whole
+from morula.bench import memory, unet, whole
 from morula.bench.known_cells import CELLS, TILE_PX, Labels, flows_of, nuclei
 from morula.bench.networks import need_networks
 from morula.bench.report import Case, Report, against
 from morula.common.models import REGISTRY
+from morula.networks import shipped
 from morula.segmenter.polygons import trace
 
 ROUNDS = 5
@@ -34,6 +35,8 @@ def run() -> Report:
         flow, logits = flows_of(labels)
         cases = [*_post_processing(flow, logits), *_outlines(labels), *whole.cases(scale)]
         cases += whole.on_gpu(scale, flow, logits) if scale.is_gpu else []
+        for row in shipped.rows("segmenter"):
+            cases += unet.cases(row, dict(shipped.files(row))["network"])
     cases += [memory.case(row) for row in REGISTRY if row.task == "segmenter"]
     return Report("segmenter", cases)
 
