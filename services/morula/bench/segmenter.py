@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -35,8 +37,10 @@ def run() -> Report:
         flow, logits = flows_of(labels)
         cases = [*_post_processing(flow, logits), *_outlines(labels), *whole.cases(scale)]
         cases += whole.on_gpu(scale, flow, logits) if scale.is_gpu else []
-        for row in shipped.rows("segmenter"):
-            cases += unet.cases(row, dict(shipped.files(row))["network"])
+        networks = [(row, dict(shipped.files(row))["network"]) for row in shipped.rows("segmenter")]
+        cases += [case for row, path in networks for case in unet.cases(row, path)]
+    data = Path(os.environ.get("MORULA_DATA", "../shared/data"))
+    cases += [case for row, path in networks for case in unet.real_slide(row, path, data)]
     cases += [memory.case(row) for row in REGISTRY if row.task == "segmenter"]
     return Report("segmenter", cases)
 

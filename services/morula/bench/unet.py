@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from morula.bench.report import Case, against
+from morula.bench.slides import Lattice, settled_cells
 from morula.common.compute import Processors
 from morula.common.models import ModelSpec
 from morula.networks import unet_files
 from morula.networks.crop_queue import CropQueue
 from morula.networks.devices import fast_dtype
 from morula.onebox.failures import Failure
+from morula.onebox.segmenting import calibration_of
 from morula.segmenter import cellpose_unet
 from morula.segmenter.core import Outlines, outline
 from morula.segmenter.instances import Wanted
@@ -29,6 +32,7 @@ from morula.synth.noise import Window
 from morula.synth.slide import Artist, Order
 
 SIDE_PX, MPP, SEED = 1024, 0.5, 4_000
+SLIDE, SLIDE_MPP = "CMU-1-Small-Region", 0.499
 ROUNDS = 2
 BOUND = ">=3"
 STOCK = Path(sys.prefix) / "oracles" / "bin" / "python"
@@ -52,6 +56,23 @@ def cases(spec: ModelSpec, path: Path, stock: Path = STOCK) -> list[Case]:
     ]
 
 
+def real_slide(spec: ModelSpec, path: Path, data: Path) -> list[Case]:
+    """Seconds that pass on all processors until the cells of a real slide's regions are settled; none without it."""
+    slide = data / "slides" / "real" / f"{SLIDE}.svs"
+    if not slide.is_file():
+        return []
+    with tifffile.TiffFile(slide) as file:
+        pixels = np.asarray(file.pages[0].asarray())
+    wanted = Wanted(calibration=calibration_of(pixels))
+    with _queue(Processors()) as queue:
+        model = cellpose_unet.load(spec, [("network", path)], queue)
+        began = time.perf_counter()
+        cells = settled_cells(pixels, SLIDE_MPP, Lattice(512, 4), model, wanted)
+        seconds = time.perf_counter() - began
+    name = f"pixels to cells, {SLIDE}, {pixels.shape[1]} x {pixels.shape[0]} px, {spec.name}, {fast_dtype()}"
+    return [Case(name, round(seconds, 1), "s", "<=60"), Case(f"{name}: cells", len(cells), "cells")]
+
+
 def tissue() -> NDArray[np.uint8]:
     """Painted tissue without glass."""
     order = Order(4 * SIDE_PX, 4 * SIDE_PX, SEED, MPP, 0.9)
@@ -61,7 +82,7 @@ def tissue() -> NDArray[np.uint8]:
 
 def _ours(spec: ModelSpec, path: Path, pixels: NDArray[np.uint8]) -> tuple[float, Outlines]:
     wanted = Wanted(flows=FlowParams(normalize="image"))
-    with _queue() as queue:
+    with _queue(Processors(1)) as queue:
         model = cellpose_unet.load(spec, [("network", path)], queue)
         cells, best = outline(model(pixels, MPP, wanted)), float("inf")
         for _ in range(ROUNDS):
@@ -72,8 +93,8 @@ def _ours(spec: ModelSpec, path: Path, pixels: NDArray[np.uint8]) -> tuple[float
 
 
 @contextmanager
-def _queue() -> Iterator[CropQueue]:
-    queue = CropQueue("cpu", processors=Processors(1))
+def _queue(processors: Processors) -> Iterator[CropQueue]:
+    queue = CropQueue("cpu", processors=processors)
     try:
         yield queue
     finally:
