@@ -84,6 +84,8 @@ def markdown(card: Mapping[str, Any]) -> str:
         parts.append(f"It started from {card['starts_from']}.")
     for title, figures in card.get("scores", {}).items():
         parts += [f"## Scores on the test groups: {title}", _scores(figures)]
+    if card.get("scores"):
+        parts.append(f"`{card['name']}.jpg` shows the worst of each kind: the image, its truth, what was found.")
     if "robustness" in card:
         parts += ["## Robustness: F1 at an IoU of 0.5", *(_curve(*item) for item in card["robustness"].items())]
     return "\n\n".join(part for part in parts if part) + "\n"

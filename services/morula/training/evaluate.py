@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
-from morula.segmenter.scoring import Overlap, overlap, scores
+from morula.segmenter.scoring import Overlap, match, overlap, scores
 from morula.training.data import Example
+from morula.training.gallery import Gallery
 from morula.training.prepared import Prepared, median_diameter
 
 Pixels = NDArray[np.uint8]
@@ -25,6 +26,7 @@ SHOWN = ("f1_0.5", "pq", "aji", "ap_0.5", "image_count", "true_count", "predicte
 ALL, MACRO = "all", "mean over kinds"
 # Nothing is known of the scale of these images, so sizes are in px.
 _UNKNOWN = 1.0
+_HALF = 0.5
 _WANTED = Wanted(flows=FlowParams(normalize="image", min_size=10))
 
 
@@ -44,12 +46,17 @@ def found_at(model: FlowModel, pixels: Pixels, mpp: float, object_um: float) -> 
     return model(pixels, mpp, replace(_WANTED, diameter_um=object_um)).labels
 
 
-def score(examples: Iterable[Example], find: Callable[[Example], NDArray[np.int32]]) -> Figures:
-    """Scores of all, of each kind, and the mean over kinds."""
+def score(
+    examples: Iterable[Example], find: Callable[[Example], NDArray[np.int32]], gallery: Gallery | None = None
+) -> Figures:
+    """Scores of all, of each kind, and the mean over kinds; the worst are hung in the gallery."""
     pairs: dict[str, list[Overlap]] = {}
     for example in examples:
         labels = find(example)
-        pairs.setdefault(example.kind, []).append(overlap(example.labels, labels))
+        pair = overlap(example.labels, labels)
+        pairs.setdefault(example.kind, []).append(pair)
+        if gallery is not None:
+            gallery.add(example, labels, match(pair, _HALF).f1)
     by_kind = {kind: _shown(images) for kind, images in sorted(pairs.items())}
     everything = _shown([pair for images in pairs.values() for pair in images])
     means = {

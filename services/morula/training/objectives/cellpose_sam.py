@@ -66,7 +66,9 @@ def finish(config: Config, sets: Sets, tested: Sequence[Example], folder: Path) 
     try:
         model = cellpose_sam.load(replace(families()[FAMILY], name=config.name), [("network", path)], queue)
         figures = {
-            "scores": scored(model, None, tested, settings.diameter_px, config.row.object_um),
+            "scores": scored(
+                model, None, tested, settings.diameter_px, config.row.object_um, folder / f"{config.name}.jpg"
+            ),
             "robustness": robustness(model, some_of(sets["test"]), settings.diameter_px),
         }
     finally:

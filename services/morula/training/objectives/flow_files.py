@@ -22,6 +22,7 @@ from morula.training.config import Config
 from morula.training.data import Example
 from morula.training.engine import BEST
 from morula.training.evaluate import Figures, found, found_at, robustness, score
+from morula.training.gallery import Gallery
 from morula.training.objectives import Finished, Sets
 from morula.training.prepared import Prepared
 
@@ -49,7 +50,7 @@ def write_and_measure(
         sized = cellpose_unet.load(spec, [(role, files[role]) for role in ("network", "size")], queue)
         figures = {
             "size_model": sizes[1],
-            "scores": scored(model, sized, tested, diameter_px, config.row.object_um),
+            "scores": scored(model, sized, tested, diameter_px, config.row.object_um, folder / f"{config.name}.jpg"),
             "robustness": robustness(model, some_of(sets["test"]), diameter_px),
         }
     finally:
@@ -65,9 +66,17 @@ def halves(state: State) -> bytes:
 
 
 def scored(
-    model: FlowModel, sized: FlowModel | None, tested: Sequence[Example], diameter_px: float, object_um: float
+    model: FlowModel,
+    sized: FlowModel | None,
+    tested: Sequence[Example],
+    diameter_px: float,
+    object_um: float,
+    pictures: Path,
 ) -> dict[str, Figures]:
-    """As users meet images: their scale is told by a slide, by a size model where there is one, or by nothing."""
+    """As users meet images: their scale is told by a slide, by a size model where there is one, or by nothing.
+
+    The worst of each kind are shown in `pictures`.
+    """
     known = [one for one in tested if one.mpp]
     ways: dict[str, tuple[Sequence[Example], Find]] = {
         f"scale known, objects of {object_um:g} um": (
@@ -84,7 +93,10 @@ def scored(
             tested,
             lambda one: found(sized, one.pixels, diameter_px, is_measured=True),
         )
-    return {name: score(examples, find) for name, (examples, find) in ways.items() if examples}
+    gallery = Gallery()
+    figures = {name: score(examples, find, gallery) for name, (examples, find) in ways.items() if examples}
+    checkpoint.write_whole(pictures, gallery.jpeg())
+    return figures
 
 
 def some_of(examples: Sequence[Prepared]) -> list[Prepared]:
