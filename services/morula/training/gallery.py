@@ -24,11 +24,12 @@ class Gallery:
         self._worst: dict[str, list[tuple[float, str, Pixels]]] = {}
 
     def add(self, example: Example, labels: NDArray[np.int32], f1: float) -> None:
-        """Keeps it if it is among the worst of its kind."""
+        """Keeps it if it is among the worst of its kind, once."""
         kept = self._worst.setdefault(example.kind, [])
         kept.append((f1, example.key, _row(example, labels, f1)))
         kept.sort(key=lambda one: one[:2])
-        del kept[_OF_EACH:]
+        names = [key for _, key, _ in kept]
+        self._worst[example.kind] = [one for n, one in enumerate(kept) if names.index(one[1]) == n][:_OF_EACH]
 
     def jpeg(self) -> bytes:
         """Rows of the image, its truth (green) and what was found (orange), kind after kind."""

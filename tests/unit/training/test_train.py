@@ -101,7 +101,7 @@ def test_it_ends_with_files_that_the_segmenter_takes_and_a_card(whole: Path, tmp
     text = (whole / "tiny.md").read_text()
     assert "| mine | CC0-1.0 |  |" in text
     assert said["files"]["tiny.safetensors"] in text
-    assert cv2.imread(str(whole / "tiny.jpg")).shape == (2 * (256 + 18), 3 * 256, 3)
+    assert cv2.imread(str(whole / "tiny.jpg")).shape == (256 + 18, 3 * 256, 3)
     assert (whole / "tiny.svg").read_text().count("<polyline") == 3
 
 
