@@ -9,7 +9,7 @@ from morula.common.models import FAMILIES, ModelSpec
 from morula.common.testing import FakeShard
 from morula.v1 import artifact_pb2, segmenter_pb2
 
-UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
+UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.onnx"
 FAMILY = next(row for row in FAMILIES if row.name == "cellpose-unet")
 # The network is random: everything is foreground to it, and what its flows lead to one place at the edge is a cell.
 GENEROUS = {"cellprob_threshold": -20.0, "flow_threshold": 0.0, "max_size_fraction": 1.0, "min_area_um2": 0.25}

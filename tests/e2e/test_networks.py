@@ -9,11 +9,8 @@ import pytest
 
 from morula.common.testing import write_slide
 from tests.e2e.test_run import run
-from tests.servers.require import networks
 
-networks()
-
-UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.pth"
+UNET = Path(__file__).parents[1] / "oracles" / "unet_narrow.onnx"
 
 
 @pytest.mark.slow

@@ -15,9 +15,6 @@ from morula.networks.models import Models
 from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.gateway import gateway, services
-from tests.servers.require import networks
-
-networks()
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 FAMILY = next(row for row in FAMILIES if row.name == "cellpose-unet")
@@ -45,7 +42,7 @@ class Noting(SegmenterServicer):
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFolder:
     monkeypatch.setattr("morula.common.models._added", {})
     folder = WeightsFolder(tmp_path / "weights")
-    files = [("network", ORACLES / "unet_narrow.pth"), ("size", ORACLES / "size_narrow.safetensors")]
+    files = [("network", ORACLES / "unet_narrow.onnx"), ("size", ORACLES / "size_narrow.safetensors")]
     add_rows([folder.add(FAMILY, files)])
     return folder
 

@@ -29,9 +29,6 @@ from morula.onebox.machine import any_port
 from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
 from tests.contract.rpc_services import SERVING
 from tests.contract.test_segmenter_networks import FAMILY, GENEROUS, UNET, request_for
-from tests.servers.require import networks
-
-networks()
 
 SHARDS = 3
 TIMEOUT_S = 120

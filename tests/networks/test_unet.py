@@ -36,6 +36,7 @@ from morula.networks.unet_torch import read_unet  # noqa: E402
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 NETWORK, SIZE = ORACLES / "unet_narrow.pth", ORACLES / "size_narrow.safetensors"
+GRAPH = ORACLES / "unet_narrow.onnx"
 TRAITS = Traits(cellpose_unet.CROP_PX, ("gray", "none"), 17.0, fills_crops=False)
 EXACTLY = Wanted(flows=FlowParams(dtype="float32"))
 ROW = next(row for row in FAMILIES if row.name == "cellpose-unet")
@@ -96,6 +97,20 @@ def test_runtimes_say_the_same(
     assert difference(answer.maps, exact[0]) < bound
     assert difference(answer.styles, exact[1]) < bound
     assert difference(answer.features, exact[2]) < max(bound, 1e-3)
+
+
+def test_the_graph_that_tests_use_is_of_the_network_that_stock_wrote(state: State) -> None:
+    """After `make oracles` it is written anew: unet_files.write(unet_files.read(NETWORK), GRAPH)."""
+    assert unet_files.written(state) == GRAPH.read_bytes()
+
+
+def test_crops_of_many_shapes_are_each_computed_as_alone(state: State) -> None:
+    file = GraphFile(unet_graph.model(UNetConfig.of(state), state, feature_step=4), "narrow", "float32")
+    sides = [32, 48, 64, 80, 96, 112, 32]
+    crops = [np.random.default_rng(side).random((1, 2, side, 64), dtype=np.float32) for side in sides]
+    first, *_, again = (file(Batch([crop], 1, 1)).maps for crop in crops)
+    assert np.array_equal(first, again)
+    assert first.shape == (1, 3, 32, 64)
 
 
 def test_a_processor_that_computes_in_float32_says_so(state: State) -> None:

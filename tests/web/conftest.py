@@ -74,7 +74,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "morula.cli", "serve", "--port", str(port), "--data", str(folder / "data")]
     forbidden = next(row for row in FAMILIES if row.description.commercial == "no")
     weights = DataFolder(folder / "data").weights
-    WeightsFolder(weights).add(forbidden, [("network", ROOT / "tests" / "oracles" / "unet_narrow.pth")])
+    WeightsFolder(weights).add(forbidden, [("network", ROOT / "tests" / "oracles" / "unet_narrow.onnx")])
     environment = os.environ | {"MORULA_PROFILE": "commercial"}
     server = ServerProcess([*command, "--no-open"], folder / "output", env=environment)
     try:

@@ -13,6 +13,8 @@ from morula.networks.devices import fast_dtype
 from morula.networks.dtypes import Dtype
 from morula.networks.network import Answer, Batch
 
+# Regions of slides have one shape; plain images that are smaller than a crop have each its own.
+_KEPT_SHAPES = 4
 _PRECISIONS: dict[Dtype, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -26,14 +28,20 @@ class GraphNetwork:
         self._compiled: dict[tuple[object, ...], openvino.InferRequest] = {}
 
     def __call__(self, batch: Batch) -> Answer:
-        kind = (batch.shape, batch.threads)
-        if kind not in self._compiled:
-            self._compiled[kind] = self._compile(batch)
-        request = self._compiled[kind]
+        request = self._compiled_for(batch)
         request.infer({0: batch.packed()}, share_inputs=True)
         # Copied, because the next batch is computed in the same place.
         maps, style, features = (request.get_output_tensor(n).data[: batch.filled] for n in range(3))
         return Answer(maps.copy(), style.copy(), features.astype(np.float16))
+
+    def _compiled_for(self, batch: Batch) -> openvino.InferRequest:
+        kind = (batch.shape, batch.threads)
+        if kind not in self._compiled:
+            if len(self._compiled) == _KEPT_SHAPES:
+                del self._compiled[next(iter(self._compiled))]
+            self._compiled[kind] = self._compile(batch)
+        self._compiled[kind] = self._compiled.pop(kind)  # The one used last stands last.
+        return self._compiled[kind]
 
     def _compile(self, batch: Batch) -> openvino.InferRequest:
         graph = self._graph.clone()

@@ -87,7 +87,7 @@ def test_what_a_model_knows_nothing_of_or_may_not_be_used_for_is_refused(
     folder = DataFolder(tmp_path / "data")
     with pytest.raises(InvalidArgument, match="watershed takes no notice of augment"):
         segment([images], tmp_path / "out", folder, "watershed", 0.5, {"augment": True}, lambda _: None)
-    weights = [("network", Path(__file__).parents[2] / "oracles" / "unet_narrow.pth")]
+    weights = [("network", Path(__file__).parents[2] / "oracles" / "unet_narrow.onnx")]
     unclear = next(row for row in FAMILIES if row.description.commercial == "unclear")
     WeightsFolder(folder.weights).add(unclear, weights)
     monkeypatch.setenv("MORULA_PROFILE", "commercial")
