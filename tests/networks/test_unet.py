@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import openvino
 import pytest
 from prometheus_client import REGISTRY
 
@@ -19,6 +18,7 @@ from morula.networks.dtypes import Dtype, Runtime
 from morula.networks.files import State
 from morula.networks.network import Batch, Network, computing_in
 from morula.networks.openvino_runtime import GraphFile
+from morula.networks.silent_openvino import openvino
 from morula.networks.unet_runtimes import unet
 from morula.networks.unet_shape import UNetConfig
 from morula.segmenter import cellpose_unet

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-import openvino
 from onnx import ModelProto
 
 from morula.common.errors import ModelUnavailable
 from morula.networks.devices import fast_dtype
 from morula.networks.dtypes import Dtype
 from morula.networks.network import Answer, Batch
+from morula.networks.silent_openvino import openvino
 
 # Regions of slides have one shape; plain images that are smaller than a crop have each its own.
 _KEPT_SHAPES = 4
