@@ -39,6 +39,7 @@ async def test_it_says_how_it_is(world: World) -> None:
     assert (ready.status_code, set(ready.json()["services"].values())) == (200, {True})
     assert ready.json()["writable"] == {"scratch": True, "store": True}
     assert {model["name"] for model in (await world.http.get("/version")).json()["models"]} == {
+        "morula-nuclei",
         "watershed",
         "morphology",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from morula.bench import labelling, pipeline, seams, segmenter, tiler
+from morula.bench import labelling, nuclei, pipeline, seams, segmenter, tiler
 from morula.bench.report import Report
 from morula.onebox.failures import WrongUse
 
@@ -17,6 +17,7 @@ def measure(stage: str, console: Console) -> Report:
         "tiler": tiler.run,
         "segmenter": segmenter.run,
         "seams": seams.run,
+        "nuclei": nuclei.run,
     }
     if stage not in stages:
         raise WrongUse(f"there is no stage {stage!r} to measure; there are: {', '.join(stages)}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bench(
-    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter or seams.")],
+    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter, seams or nuclei.")],
     as_json: AsJson = False,
 ) -> None:
     """Measure a stage and compare the figures with their bounds."""

@@ -146,6 +146,29 @@ def _scales(name: str) -> dict[str, tuple[float, ...]]:
 
 REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
+        name="morula-nuclei",
+        task="segmenter",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.5,
+        channels=("red", "green", "blue"),
+        shard_tile_count=16,
+        description=Description(
+            licence="Apache-2.0",
+            trained_on="dsb2018 (CC0), he_nuclei (CC BY 4.0, BSD-3-Clause), CoNSeP (Apache-2.0, as the model notes of "
+            "InstanSeg state it), synthetic slides of Morula",
+            commercial="yes",
+        ),
+        family="cellpose-unet",
+        files=(
+            ("network", "e8f1e39c3f5e933dc93f0971838e2892a24c80b21321801fc20f6a545af8860a"),
+            ("size", "28113c00616dd0e4feaff8d5541c0ba9cff37a8d01986575699ae59fd2c59c2f"),
+        ),
+        dtypes=("float32", "bfloat16"),
+        code_revision=2,
+        takes=BY_FLOWS,
+    ),
+    ModelSpec(
         name="watershed",
         task="segmenter",
         object_kind="nucleus",

@@ -1,4 +1,4 @@
-"""Weights that ship with the code: in `shipped`, by the name of their model and what they are to it."""
+"""Weights that ship with the code: in `weights`, by the name of their model and what they are to it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from morula.common.errors import ModelUnavailable
 from morula.common.hashing import sha256_of
 from morula.common.models import REGISTRY, ModelSpec, Task
 
-FOLDER = Path(__file__).parent / "shipped"
-SUFFIX = ".safetensors"
+FOLDER = Path(__file__).parent / "weights"
 
 
 def rows(task: Task) -> Sequence[ModelSpec]:
@@ -24,9 +23,11 @@ def files(spec: ModelSpec) -> list[tuple[str, Path]]:
 
 
 def _file(spec: ModelSpec, role: str, sha256: str) -> Path:
-    path = FOLDER / f"{spec.name}.{role}{SUFFIX}"
-    if not path.is_file():
-        raise ModelUnavailable(f"{spec.name}: {path} is missing; install Morula again", model=spec.name)
-    if sha256_of(path) != sha256:
-        raise ModelUnavailable(f"{spec.name}: {path} has been changed or damaged", model=spec.name)
-    return path
+    there = sorted(FOLDER.glob(f"{spec.name}.{role}.*"))
+    if not there:
+        raise ModelUnavailable(
+            f"{spec.name}: its {role} file is not in {FOLDER}; install Morula again", model=spec.name
+        )
+    if sha256_of(there[0]) != sha256:
+        raise ModelUnavailable(f"{spec.name}: {there[0]} has been changed or damaged", model=spec.name)
+    return there[0]

@@ -22,7 +22,7 @@ def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["nonsense"], 2, "nonsense"),
         (["run"], 2, "Missing argument"),
         (["run", "no.svs", "--out", "o"], 3, "no.svs is not there"),
-        (["run", __file__, "--out", "o", "--segmenter", "magic"], 2, "there are: watershed"),
+        (["run", __file__, "--out", "o", "--segmenter", "magic"], 2, "there are: morula-nuclei, watershed"),
         (["run", __file__, "--out", "o", "--mpp", "-1"], 2, "--mpp"),
         (["run", __file__, "--out", "o", "--slide-mpp", "21"], 2, "--slide-mpp"),
         (["run", __file__, "--out", f"{__file__}/o"], 2, f"cannot write to {__file__}/o"),

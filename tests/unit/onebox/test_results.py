@@ -14,6 +14,7 @@ from morula.common.keys import STAGE_REVISIONS, slide_digest
 from morula.common.models import REGISTRY
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Choices, make_params
 from morula.onebox.failures import Failure, Unreadable, WrongUse
+from morula.onebox.machine import numerics
 from morula.onebox.results import (
     MANIFEST,
     check_out,
@@ -27,7 +28,7 @@ from morula.onebox.results import (
 
 MPP = {"preset": "default", "mpp": 0.5}
 REQUEST = {"slide_digest": "d", **MPP}
-PARAMS = make_params(Choices(mpp=0.5), 0.25)
+PARAMS = make_params(Choices(mpp=0.5), 0.25, numerics=numerics())
 MADE = {"pipeline_revision": PIPELINE_REVISION, "stage_revisions": STAGE_REVISIONS, "params": PARAMS.to_json()}
 FILES = {"cells.parquet": b"cells", "manifest.json": json.dumps(MADE).encode()}
 
