@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -93,14 +93,20 @@ class ModelSpec:
         stated = {name: getattr(self, value.field) if isinstance(value, OfRow) else value for name, value in self.takes}
         return stated | {"diameter_um": None} if self.measures_objects else stated
 
-    def refuse_unused(self, asked: Iterable[str]) -> None:
-        """Raises InvalidArgument where something is asked that it would take no notice of."""
-        unused = [name for name in asked if name not in dict(self.takes)]
+    def check_asked(self, asked: Mapping[str, object]) -> None:
+        """Raises InvalidArgument where something is asked that it would take no notice of, or cannot do."""
+        unused = [name for name in asked if name not in self.defaults]
         if unused:
-            taken = ", ".join(dict(self.takes)) or "nothing"
             raise InvalidArgument(
                 f"{self.name} takes no notice of {', '.join(unused)}: leave it out, or choose another {self.task}; "
-                f"of {self.name} may be asked: {taken}",
+                f"of {self.name} may be asked: {', '.join(self.defaults) or 'nothing'}",
+                model=self.name,
+            )
+        channels = asked.get("channels")
+        if isinstance(channels, Sequence) and len(channels) != len(self.channels):
+            raise InvalidArgument(
+                f"{self.name} sees {len(self.channels)} channels, as a rule {', '.join(self.channels)}: "
+                f"name as many, not {len(channels)}",
                 model=self.name,
             )
 

@@ -62,7 +62,7 @@ def segment(
     """
     images = find_images(paths)
     spec = find(name, "segmenter", registry(folder))
-    spec.refuse_unused(asked)
+    spec.check_asked(asked)
     spec.check_use(profile())
     wanted = _wanted(asked, batch)
     out.mkdir(parents=True, exist_ok=True)

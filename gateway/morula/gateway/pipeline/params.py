@@ -255,17 +255,12 @@ def _chosen(choices: Choices) -> dict[str, Any]:
 
 def _check_segmentation(segmenter: models.ModelSpec, choices: Choices, mpp: float) -> None:
     """Nothing that was asked is left out of account, and nothing is asked that cannot be done."""
-    segmenter.refuse_unused(name for name in choices.asked if name in Segmentation.model_fields)
+    segmenter.check_asked({name: value for name, value in choices.asked.items() if name in Segmentation.model_fields})
     least, most = LEAST_DIAMETER_PX * mpp, LARGEST_DIAMETER_PX * mpp
     if choices.diameter_um is not None and not least <= choices.diameter_um <= most:
         raise InvalidArgument(
             f"diameter_um is {choices.diameter_um:g}: at a working scale of {mpp:g} um per px it lies in {least:g} to "
             f"{most:g}. Choose a finer mpp for smaller objects, a coarser one for larger ones."
-        )
-    if choices.channels is not None and len(choices.channels) != len(segmenter.channels):
-        raise InvalidArgument(
-            f"{segmenter.name} sees {len(segmenter.channels)} channels, as a rule {', '.join(segmenter.channels)}: "
-            f"name as many, not {len(choices.channels)}."
         )
 
 
