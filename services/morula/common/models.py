@@ -240,6 +240,7 @@ FAMILIES: tuple[ModelSpec, ...] = (
             commercial="unclear",
         ),
         family="cellpose-unet",
+        code_revision=2,
         dtypes=("float32", "bfloat16"),
         takes=BY_FLOWS,
     ),
