@@ -27,6 +27,8 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.workers import Addresses, Workers
+from morula.networks.models import Models
+from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
 from tests.servers.jobs import classical
@@ -34,9 +36,11 @@ from tests.servers.jobs import classical
 ENDED = ("succeeded", "failed", "cancelled")
 Job = dict[str, Any]
 
+SEGMENTERS = Models("segmenter", MODELS, device="cpu")
+"""Of all worlds of a process: the network that ships is read once, where somebody asks for it."""
 MAKERS: dict[str, Callable[[Store], object]] = {
     "tiler": lambda store: TilerServicer(store),
-    "segmenter": lambda store: SegmenterServicer(store, Slot("segmenter")),
+    "segmenter": lambda store: SegmenterServicer(store, Slot("segmenter"), SEGMENTERS),
     "embedder": lambda store: EmbedderServicer(store, Slot("embedder")),
     "clusterer": lambda store: ClustererServicer(store, Slot("clusterer")),
     "labeller": lambda store: LabellerServicer(store, Slot("labeller")),

@@ -156,7 +156,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
         task="segmenter",
         object_kind="nucleus",
         mpp=0.5,
-        object_um=8.5,
+        object_um=6.0,
         channels=("red", "green", "blue"),
         shard_tile_count=16,
         description=Description(
@@ -166,10 +166,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
             commercial="yes",
         ),
         family="cellpose-unet",
-        files=(
-            ("network", "e8f1e39c3f5e933dc93f0971838e2892a24c80b21321801fc20f6a545af8860a"),
-            ("size", "28113c00616dd0e4feaff8d5541c0ba9cff37a8d01986575699ae59fd2c59c2f"),
-        ),
+        files=(("network", "e8f1e39c3f5e933dc93f0971838e2892a24c80b21321801fc20f6a545af8860a"),),
         dtypes=("float32", "bfloat16"),
         code_revision=2,
         takes=BY_FLOWS,

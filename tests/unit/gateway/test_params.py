@@ -27,7 +27,7 @@ def params(**changes: object) -> Params:
 
 def test_a_preset_fills_in_what_is_left_open() -> None:
     made = params()
-    assert (made.segmenter, made.embedder, made.mpp, made.slide_mpp) == ("morula-nuclei", "morphology", 0.5, 0.25)
+    assert (made.segmenter, made.embedder, made.mpp, made.slide_mpp) == ("watershed", "morphology", 0.5, 0.25)
     assert made.segmenter_revision
     assert made.embedder_revision
 
