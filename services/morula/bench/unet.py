@@ -47,7 +47,7 @@ def cases(spec: ModelSpec, path: Path, stock: Path = STOCK) -> list[Case]:
     name = f"pixels to cells, H&E of {SIDE_PX} px at {MPP} um per px, {spec.name}, {fast_dtype()}, CPU"
     found = Case(f"{name}: cells", len(cells.scores), "cells")
     if not stock.is_file():
-        return [Case(f"{name}: ours; `make oracles` brings stock", round(ours, 2), "CPU-s"), found]
+        return [Case(f"{name}: ours; `make oracles` brings stock", round(ours, 4), "CPU-s"), found]
     theirs, stock_cells = _theirs(spec, path, pixels, stock)
     return [
         *against(name, theirs, ours, "CPU-s", BOUND),
