@@ -81,7 +81,7 @@ def test_a_file_computes_in_what_is_asked_for_whatever_was_asked_before(tmp_path
             cellpose_sam.sam_network(cellpose_sam.read_network(path), "sam", cpu, dtype).compute(crops)[0]
             for dtype in (torch.float32, torch.bfloat16)
         )
-        file = cellpose_sam.SamFile(path, "sam", cpu)
+        file = cellpose_sam.sam_file(path, "sam", cpu)
         assert computing_in(file, "bfloat16") is computing_in(file, "bfloat16")
         assert torch.equal(computing_in(file, "bfloat16").compute(crops)[0], half)
         assert torch.equal(computing_in(file, "float32").compute(crops)[0], exact)

@@ -11,7 +11,7 @@ networks()
 import torch  # noqa: E402 - only where it is installed
 
 from morula.networks import unet_files  # noqa: E402
-from morula.networks.unet_torch import TorchUNet  # noqa: E402
+from morula.networks.unet_torch import torch_unet  # noqa: E402
 from morula.segmenter import cellpose_sam, gpu, gpu_dynamics  # noqa: E402
 
 META = torch.device("meta")
@@ -27,7 +27,7 @@ def test_cellpose_sam_is_wholly_on_its_device(dtype: torch.dtype) -> None:
 
 
 def test_the_unet_is_wholly_on_its_device() -> None:
-    network = TorchUNet(unet_files.read(UNET), "unet", META).in_dtype("float32")
+    network = torch_unet(unet_files.read(UNET), "unet", META).in_dtype("float32")
     outputs, style, features = network.compute(torch.zeros(4, 2, 224, 224, device=META))
     assert (outputs.device, style.device, features.device) == (META, META, META)
     assert (outputs.shape, features.shape) == ((4, 3, 224, 224), (4, 4, 224, 224))

@@ -22,7 +22,7 @@ from morula.networks import metrics, unet_files  # noqa: E402
 from morula.networks.crop_queue import CropQueue  # noqa: E402
 from morula.networks.files import DIAMETER  # noqa: E402
 from morula.networks.network import Answer, Batch  # noqa: E402
-from morula.networks.unet_torch import TorchUNet  # noqa: E402
+from morula.networks.unet_torch import torch_unet  # noqa: E402
 from morula.segmenter import gpu, gpu_dynamics  # noqa: E402
 from morula.segmenter.crop_backend import CropBackend, Traits, finish_there  # noqa: E402
 from morula.segmenter.dynamics import DynamicsParams  # noqa: E402
@@ -103,7 +103,7 @@ def test_both_ways_find_the_same_in_an_image(queue: CropQueue, augment: bool, di
 def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> None:
     """A trained network, at its own scale: one cell in a thousand may differ by the last bits of the blend."""
     state = unet_files.read(data_dir / "weights" / "cpnet_nuclei.pth")
-    members = [TorchUNet(state, "trained", queue.device)]
+    members = [torch_unet(state, "trained", queue.device)]
     traits = Traits(224, ("gray", "none"), state[DIAMETER].item(), fills_crops=False, object_um=8.0)
     heard: list[CropOutputs] = []
 
@@ -148,7 +148,7 @@ def test_where_the_crops_lie_decides_which_way_is_taken() -> None:
 
 
 def test_style_needs_no_blend(queue: CropQueue) -> None:
-    network = TorchUNet(unet_files.read(UNET), "unet", queue.device)
+    network = torch_unet(unet_files.read(UNET), "unet", queue.device)
     styles = [
         CropBackend([network], TRAITS, queue, finish=finish).infer(pixels(), 0.5, Wanted(), unstoppable).style
         for finish in (Flows.of, GpuFlows)

@@ -17,7 +17,7 @@ from morula.networks.crop_queue import CropQueue
 from morula.networks.dtypes import Dtype, Runtime
 from morula.networks.files import State
 from morula.networks.network import Batch, Network, computing_in
-from morula.networks.openvino_runtime import GraphFile
+from morula.networks.openvino_runtime import graph_network
 from morula.networks.silent_openvino import openvino
 from morula.networks.unet_runtimes import unet
 from morula.networks.unet_shape import UNetConfig
@@ -90,7 +90,8 @@ def test_runtimes_say_the_same(
         maps, style, features = read_unet(state).eval().see(torch.from_numpy(expected["crops"]))
         exact = [each.numpy() for each in (maps, style, functional.avg_pool2d(features, 4))]
     graph = unet_graph.model(UNetConfig.of(state), state, feature_step=4)
-    made = GraphFile(graph, "narrow", "bfloat16") if runtime == "openvino" else unet(state, "narrow", "cpu", "torch")
+    of_torch = unet(state, "narrow", "cpu", "torch")
+    made = graph_network(graph, "narrow", "bfloat16") if runtime == "openvino" else of_torch
     answer = computing_in(made, dtype)(Batch([expected["crops"][:1], expected["crops"][1:]], size=3, threads=1))
     assert answer.features is not None
     assert [part.shape for part in answer] == [part.shape for part in exact]
@@ -105,7 +106,7 @@ def test_the_graph_that_tests_use_is_of_the_network_that_stock_wrote(state: Stat
 
 
 def test_crops_of_many_shapes_are_each_computed_as_alone(state: State) -> None:
-    file = GraphFile(unet_graph.model(UNetConfig.of(state), state, feature_step=4), "narrow", "float32")
+    file = graph_network(unet_graph.model(UNetConfig.of(state), state, feature_step=4), "narrow", "float32")
     sides = [32, 48, 64, 80, 96, 112, 32]
     crops = [np.random.default_rng(side).random((1, 2, side, 64), dtype=np.float32) for side in sides]
     first, *_, again = (file(Batch([crop], 1, 1)).maps for crop in crops)
@@ -114,7 +115,7 @@ def test_crops_of_many_shapes_are_each_computed_as_alone(state: State) -> None:
 
 
 def test_a_processor_that_computes_in_float32_says_so(state: State) -> None:
-    file = GraphFile(unet_graph.model(UNetConfig.of(state), state), "narrow", "float32")
+    file = graph_network(unet_graph.model(UNetConfig.of(state), state), "narrow", "float32")
     assert computing_in(file, "") is computing_in(file, "float32")
     with pytest.raises(ModelUnavailable, match="MORULA_NETWORK_DTYPE=float32"):
         computing_in(file, "bfloat16")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,14 @@ from morula.onebox.failures import Failure
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
-from morula.segmenter.scoring import Overlap, overlap, scores
 from morula.training import evaluate
 from morula.training.config import read_config
 from morula.training.data import Example, parts_of, read_source
 
 SHIPPED = "morula-nuclei"
 CONFIG = Path(evaluate.__file__).parent / "configs" / f"{SHIPPED}.toml"
-H_AND_E = ("consep", "scc_pdx", "tnbc")
+DSB = "dsb2018"
+SHOWN = {"F1": "f1_0.5", "PQ": "pq", "AJI": "aji"}
 STAINED = ("he_purple_on_purple", "he_purple_on_white", "he_pink_purple")
 GRAPH_PX = 512
 
@@ -88,6 +88,7 @@ def contenders(data: Path) -> Iterator[Mapping[str, Contender]]:
 
 
 def _of_model(model: Any, *, is_measured: bool) -> Contender:
+    """At a known scale as `morula segment --mpp` does it."""
     wanted = Wanted(flows=FlowParams(normalize="image"))
     return Contender(
         lambda pixels: evaluate.found(model, pixels, 17.0, is_measured=is_measured),
@@ -113,29 +114,26 @@ def _of_graph(path: Path) -> Contender:
     return Contender(find, lambda pixels, _: find(pixels))
 
 
-def _measured(name: str, way: Contender, examples: Iterable[Example], data: Path) -> list[Case]:
-    pairs: dict[str, list[Overlap]] = {}
-    for one in examples:
-        pairs.setdefault(one.kind, []).append(overlap(one.labels, way.unscaled(one.pixels)))
-    of_dsb = [kind for kind in pairs if kind not in H_AND_E]
+def _measured(name: str, way: Contender, examples: Sequence[Example], data: Path) -> list[Case]:
+    found = {one.key: way.unscaled(one.pixels) for one in examples}
+
+    def of(some: Sequence[Example]) -> evaluate.Figures:
+        return evaluate.score(some, lambda one: found[one.key])
+
+    of_dsb = [one for one in examples if one.source == DSB]
+    dsb, stained = of(of_dsb), of([one for one in of_dsb if one.kind in STAINED])
     cases = [
-        Case(f"{name}: F1, DSB", _f1(pair for kind in of_dsb for pair in pairs[kind]), ""),
-        Case(f"{name}: F1, DSB, mean over modalities", round(float(np.mean([_f1(pairs[k]) for k in of_dsb])), 4), ""),
-        Case(f"{name}: F1, DSB, stained tissue", _f1(pair for kind in STAINED for pair in pairs.get(kind, [])), ""),
+        Case(f"{name}: F1, DSB", dsb[evaluate.ALL]["f1_0.5"], ""),
+        Case(f"{name}: F1, DSB, mean over modalities", dsb[evaluate.MACRO]["f1_0.5"], ""),
+        Case(f"{name}: F1, DSB, stained tissue", stained[evaluate.ALL]["f1_0.5"], ""),
     ]
-    for kind, of_kind in sorted(pairs.items()):
-        scored = scores(of_kind)
-        cases += [
-            Case(f"{name}: {what}, {kind} ({len(of_kind)})", round(float(scored[score]), 4), "")
-            for what, score in (("F1", "f1_0.5"), ("PQ", "pq"), ("AJI", "aji"))
-        ]
+    for kind, scored in of(examples).items():
+        if kind not in (evaluate.ALL, evaluate.MACRO):
+            count = int(scored["image_count"])
+            cases += [Case(f"{name}: {what}, {kind} ({count})", scored[of_what], "") for what, of_what in SHOWN.items()]
     for cohort in (points.cohort, points.nucls):
         cases += _detected(name, cohort.__name__, way, cohort(data))
     return cases
-
-
-def _f1(pairs: Iterable[Overlap]) -> float:
-    return round(float(scores(list(pairs))["f1_0.5"]), 4)
 
 
 def _detected(name: str, cohort: str, way: Contender, fields: Iterable[Field]) -> list[Case]:

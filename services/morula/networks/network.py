@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -70,6 +71,26 @@ class Changing(Protocol):
     def in_dtype(self, dtype: Dtype) -> Network:
         """The network in a dtype; always the same object, so that requests share batches."""
         ...
+
+
+class InEachDtype:
+    """A network that is made for a dtype when that is first asked for."""
+
+    def __init__(self, name: str, fastest: Dtype, make: Callable[[Dtype], Network]) -> None:
+        self.name = name
+        self._fastest, self._make = fastest, make
+        self._made: dict[Dtype, Network] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, batch: Batch) -> Answer:
+        return self.in_dtype("")(batch)
+
+    def in_dtype(self, dtype: Dtype) -> Network:
+        wanted = dtype or self._fastest
+        with self._lock:
+            if wanted not in self._made:
+                self._made[wanted] = self._make(wanted)
+            return self._made[wanted]
 
 
 class OutOfMemory(Exception):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 from onnx import ModelProto
 
 from morula.common.errors import ModelUnavailable
 from morula.networks.devices import fast_dtype
 from morula.networks.dtypes import Dtype
-from morula.networks.network import Answer, Batch
+from morula.networks.network import Answer, Batch, InEachDtype
 from morula.networks.silent_openvino import openvino
 
 # Regions of slides have one shape; plain images that are smaller than a crop have each its own.
@@ -56,28 +54,18 @@ class GraphNetwork:
         return openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
 
 
-class GraphFile:
-    """A network in each dtype that was asked for."""
+def graph_network(model: ModelProto, name: str, fastest: Dtype | None = None) -> InEachDtype:
+    """The network of a graph; `fastest` is what this processor computes in, unless it is given."""
+    graph = openvino.Core().read_model(model.SerializeToString())
+    own = fastest or fast_dtype()
 
-    def __init__(self, model: ModelProto, name: str, fastest: Dtype | None = None) -> None:
-        self.name = name
-        self._graph = openvino.Core().read_model(model.SerializeToString())
-        self._fastest: Dtype = fastest or fast_dtype()
-        self._made: dict[Dtype, GraphNetwork] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, batch: Batch) -> Answer:
-        return self.in_dtype("")(batch)
-
-    def in_dtype(self, dtype: Dtype) -> GraphNetwork:
-        wanted = dtype or self._fastest
-        if wanted == "bfloat16" != self._fastest:
+    def make(dtype: Dtype) -> GraphNetwork:
+        if dtype == "bfloat16" != own:
             raise ModelUnavailable(
-                f"{self.name}: this processor does not compute in bfloat16; the gateway is told what it can "
+                f"{name}: this processor does not compute in bfloat16; the gateway is told what it can "
                 "by MORULA_NETWORK_DTYPE=float32",
-                model=self.name,
+                model=name,
             )
-        with self._lock:
-            if wanted not in self._made:
-                self._made[wanted] = GraphNetwork(self._graph, self.name, wanted)
-            return self._made[wanted]
+        return GraphNetwork(graph, name, dtype)
+
+    return InEachDtype(name, own, make)

@@ -14,7 +14,7 @@ from morula.networks.network import FEATURE_STEP_PX, Answer, Batch, OutOfMemory
 Compute = Callable[[Tensor], Sequence[Tensor]]
 """Crops -> maps, styles and, where the network has them, features of each pixel."""
 
-_TORCH_DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+TORCH_DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _FIRST_WITH_BF16 = 8  # Compute capability.
 
 
@@ -70,9 +70,9 @@ class TorchNetwork:
         return answer
 
 
-def torch_dtype(dtype: Dtype, device: str | torch.device) -> torch.dtype:
-    """The dtype asked for, or the device's fastest."""
-    return _TORCH_DTYPES[dtype] if dtype else fast_dtype(device)
+def fastest(device: str | torch.device) -> Dtype:
+    """What a device is fastest in, by its name."""
+    return "bfloat16" if fast_dtype(device) == torch.bfloat16 else "float32"
 
 
 def fast_dtype(device: str | torch.device) -> torch.dtype:

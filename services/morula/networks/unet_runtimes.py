@@ -12,10 +12,10 @@ def unet(state: State, name: str, device: str, runtime: Runtime = "openvino") ->
     """The network of a state that was checked: by torch on an accelerator, else as the operator wants it."""
     if is_processor(device) and runtime == "openvino":
         from morula.networks import unet_graph
-        from morula.networks.openvino_runtime import GraphFile
+        from morula.networks.openvino_runtime import graph_network
         from morula.networks.unet_shape import UNetConfig
 
-        return GraphFile(unet_graph.model(UNetConfig.of(state), state, feature_step=FEATURE_STEP_PX), name)
-    from morula.networks.unet_torch import TorchUNet
+        return graph_network(unet_graph.model(UNetConfig.of(state), state, feature_step=FEATURE_STEP_PX), name)
+    from morula.networks.unet_torch import torch_unet
 
-    return TorchUNet(state, name, device)
+    return torch_unet(state, name, device)

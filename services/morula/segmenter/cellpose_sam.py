@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from morula.common.models import ModelSpec
 from morula.networks.cpsam import fuse
 from morula.networks.crop_queue import CropQueue
 from morula.networks.dtypes import Dtype
-from morula.networks.network import Answer, Batch
+from morula.networks.network import InEachDtype
 from morula.networks.torch_files import load_exactly, read_tensors
-from morula.networks.torch_runtime import TorchNetwork, fast_dtype, torch_dtype
+from morula.networks.torch_runtime import TORCH_DTYPES, TorchNetwork, fast_dtype, fastest
 from morula.segmenter.crop_backend import CropBackend, Traits
 from morula.segmenter.flows import FlowModel
 
@@ -35,29 +34,16 @@ def sam_network(
     return TorchNetwork(fuse(network.to(device=device, dtype=wanted), CROP_PX), name, device, wanted)
 
 
-class SamFile:
-    """The network of a file, in each dtype that was asked for."""
+def sam_file(path: Path, name: str, device: str | torch.device) -> InEachDtype:
+    """The network of a file, which is checked at once."""
+    # The network loaded for checking is used first, and rounded in place: other dtypes load it anew.
+    checked = [read_network(path)]
 
-    def __init__(self, path: Path, name: str, device: str | torch.device) -> None:
-        self.name = name
-        self._path = path
-        self._device = device
-        self._read = read_network(path)
-        self._made: dict[torch.dtype, TorchNetwork] = {}
-        self._lock = threading.Lock()
+    def make(dtype: Dtype) -> TorchNetwork:
+        network = checked.pop() if checked else read_network(path)
+        return sam_network(network, name, device, TORCH_DTYPES[dtype])
 
-    def __call__(self, batch: Batch) -> Answer:
-        return self.in_dtype("")(batch)
-
-    def in_dtype(self, dtype: Dtype) -> TorchNetwork:
-        wanted = torch_dtype(dtype, self._device)
-        with self._lock:
-            if wanted not in self._made:
-                # The network loaded for checking is used first, and rounded in place: other dtypes load it anew.
-                read, self._read = self._read, None
-                network = read if read is not None else read_network(self._path)
-                self._made[wanted] = sam_network(network, self.name, self._device, wanted)
-            return self._made[wanted]
+    return InEachDtype(name, fastest(device), make)
 
 
 def published(block_count: int, output_count: int = 3) -> Any:
@@ -84,6 +70,6 @@ def read_network(path: Path) -> Any:
 def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> FlowModel:
     """The registry's row with its file."""
     (path,) = (path for role, path in files if role == "network")
-    network = SamFile(path, spec.name, queue.device)
+    network = sam_file(path, spec.name, queue.device)
     # It was trained on all sizes, so an image is shown as it is unless a request names a diameter.
     return FlowModel(CropBackend([network], Traits(CROP_PX, spec.channels, _DIAMETER_PX), queue))
