@@ -128,6 +128,11 @@ async def test_objects_are_measured_by_a_network(stub, store, shard, model) -> N
         segmenter_pb2.MeasureObjectsRequest(pixels=request.pixels, model=request.model)
     )
     assert (measured.diameter_um > 0) == (measured.object_count > 0)
+    for seen in ({"channels": ["gray"]}, {"normalize": "twice"}):  # As it will be segmented, or not at all.
+        wrong = segmenter_pb2.MeasureObjectsRequest(pixels=request.pixels, model=request.model, **seen)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.MeasureObjects(wrong)
+        assert from_rpc_error(caught.value).reason == "INVALID_ARGUMENT"
 
 
 async def test_weights_that_were_damaged_are_not_used(store, shard, weights, model) -> None:  # type: ignore[no-untyped-def]

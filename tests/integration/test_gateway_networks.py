@@ -25,12 +25,12 @@ class Noting(SegmenterServicer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.measured: list[float] = []
+        self.measured: list[tuple[float, str, list[str]]] = []
         self.told: list[Any] = []
 
     async def MeasureObjects(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
         answer = await super().MeasureObjects(request, context)
-        self.measured.append(answer.diameter_um)
+        self.measured.append((answer.diameter_um, request.normalize, list(request.channels)))
         return answer
 
     async def SegmentShard(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
@@ -54,7 +54,10 @@ MEASURED = 7.5
     ("chosen", "told"),
     [
         ({"preset": "default"}, {"diameter_um": MEASURED, "normalize": "slide"}),
-        ({"preset": "paper-tiles"}, {"diameter_um": MEASURED, "normalize": "image"}),
+        (
+            {"preset": "paper-tiles", "channels": ["inverted_gray", "none"]},
+            {"diameter_um": MEASURED, "normalize": "image", "channels": ["inverted_gray", "none"]},
+        ),
         ({"diameter_um": 9.0, "flow_threshold": 0.0}, {"diameter_um": 9.0, "flow_threshold": 0, "normalize": "slide"}),
     ],
 )
@@ -78,7 +81,9 @@ async def test_every_shard_is_told_the_measured_size_unless_one_was_chosen(
             job = await client.run(taken["id"], segmenter="cellpose-unet", **chosen)
     models.close()
     assert job["state"] == "succeeded"
-    assert noting.measured == ([] if "diameter_um" in chosen else [MEASURED])
+    # Objects are measured as they will be seen.
+    seen = (MEASURED, told["normalize"], told.get("channels", []))
+    assert noting.measured == ([] if "diameter_um" in chosen else [seen])
     besides = {"calibration", "numerics"}
     for params in noting.told:
         assert {field.name: value for field, value in params.ListFields() if field.name not in besides} == told

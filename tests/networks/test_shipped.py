@@ -12,6 +12,7 @@ from morula.common.errors import ModelUnavailable
 from morula.common.models import find
 from morula.networks import shipped
 from morula.networks.models import Models
+from morula.onebox.segmenting import range_of
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
@@ -50,7 +51,7 @@ def test_it_finds_the_nuclei_of_tissue_that_it_never_saw_as_the_classical_segmen
     block = artist.block(Window(SIDE_PX, SIDE_PX, 2 * SIDE_PX, 2 * SIDE_PX))
     true = np.unique(block.instances, return_inverse=True)[1].reshape(block.instances.shape).astype(np.int32)
     models = Models("segmenter", MODELS, device="cpu")
-    wanted = Wanted(flows=FlowParams(normalize="image"))
+    wanted = Wanted(calibration=range_of(block.rgb), flows=FlowParams(normalize="image"))
     try:
         found = {name: models[name](block.rgb, MPP, wanted).labels for name in ("morula-nuclei", "watershed")}
     finally:

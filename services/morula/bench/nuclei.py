@@ -17,11 +17,12 @@ from morula.bench import points
 from morula.bench.networks import trained_unet
 from morula.bench.points import Detection, Field
 from morula.bench.report import Case, Report
-from morula.common.models import find
+from morula.common.models import ModelSpec, families, find
 from morula.networks.models import Models
 from morula.onebox.failures import Failure
+from morula.onebox.segmenting import range_of
 from morula.segmenter.backends import MODELS
-from morula.segmenter.instances import Wanted
+from morula.segmenter.instances import Calibration, Wanted
 from morula.segmenter.params import FlowParams
 from morula.training import evaluate
 from morula.training.config import read_config
@@ -33,6 +34,7 @@ DSB = "dsb2018"
 SHOWN = {"F1": "f1_0.5", "PQ": "pq", "AJI": "aji"}
 STAINED = ("he_purple_on_purple", "he_purple_on_white", "he_pink_purple")
 GRAPH_PX = 512
+FIRST_PX = 17.0
 
 Labels = NDArray[np.int32]
 
@@ -74,25 +76,29 @@ def contenders(data: Path) -> Iterator[Mapping[str, Contender]]:
     with ExitStack() as opened:
         models = Models("segmenter", MODELS)
         opened.callback(models.close)
-        ways = {
-            SHIPPED: _of_model(models[SHIPPED], is_measured=find(SHIPPED, "segmenter").measures_objects),
-            "watershed": _of_model(models["watershed"], is_measured=False),
-        }
+        ways = {name: _of_model(find(name, "segmenter"), models[name]) for name in (SHIPPED, "watershed")}
         other = opened.enter_context(trained_unet(data))
         if other:
-            ways["cpnet_nuclei"] = _of_model(other, is_measured=False)
+            ways["cpnet_nuclei"] = _of_model(families()["cellpose-unet"], other)
         graph = data / "weights" / "unet_nuclei.onnx"
         if graph.is_file():
             ways["unet_nuclei"] = _of_graph(graph)
         yield ways
 
 
-def _of_model(model: Any, *, is_measured: bool) -> Contender:
-    """At a known scale as `morula segment --mpp` does it."""
-    wanted = Wanted(flows=FlowParams(normalize="image"))
+def _of_model(spec: ModelSpec, model: Any) -> Contender:
+    """As `morula segment` looks at plain images: a network by their own percentiles, another by their range."""
+
+    def seen(pixels: NDArray[np.uint8]) -> Calibration:
+        return Calibration() if spec.is_network else range_of(pixels)
+
     return Contender(
-        lambda pixels: evaluate.found(model, pixels, 17.0, is_measured=is_measured),
-        lambda pixels, mpp: model(pixels, mpp, wanted).labels,
+        lambda pixels: evaluate.found(
+            model, pixels, FIRST_PX, is_measured=spec.measures_objects, calibration=seen(pixels)
+        ),
+        lambda pixels, mpp: (
+            model(pixels, mpp, Wanted(calibration=seen(pixels), flows=FlowParams(normalize="image"))).labels
+        ),
     )
 
 

@@ -95,7 +95,7 @@ def _segment_one(
             outlines = outline(model(pixels, mpp, wanted))
         else:
             eight = eight_bits(pixels)
-            outlines = outline(model(eight, mpp, replace(wanted, calibration=calibration_of(eight))))
+            outlines = outline(model(eight, mpp, replace(wanted, calibration=range_of(eight))))
     except WrongUse as error:
         return Segmented(image, error=one_line(error))
     except MorulaError as error:
@@ -109,6 +109,13 @@ def calibration_of(pixels: NDArray[np.uint8]) -> Calibration:
     """What the tiler finds on a slide, found on one image: its stained pixels take the place of tissue tiles."""
     stains = calibrate(pixels.reshape(-1, 3)[pixels.reshape(-1, 3).mean(axis=1) < 255 * 10**-MIN_DENSITY])
     return Calibration(stains.low, stains.high, stains.stain_matrix)
+
+
+def range_of(pixels: NDArray[np.uint8]) -> Calibration:
+    """How dark and bright one image is. Its stains are taken for the usual ones: where it has one alone, the two that
+    would be found in it are that one, and no nucleus is left."""
+    found = calibration_of(pixels)
+    return Calibration(found.low, found.high)
 
 
 def score(truth: Path, prediction: Path, index: Path | None) -> dict[str, dict[str, float]]:

@@ -53,7 +53,13 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
     ) -> segmenter_pb2.MeasureObjectsResponse:
         dtype, thread_count = _numerics(request.numerics)
-        flows = replace(DEFAULTS, dtype=dtype, thread_count=thread_count)
+        flows = replace(
+            DEFAULTS,
+            normalize=_normalization(request.normalize),
+            channels=tuple(request.channels),
+            dtype=dtype,
+            thread_count=thread_count,
+        )
         wanted = Wanted(calibration=_calibration(request.calibration), flows=flows, is_part=True)
         name = self._name(request.model)
         return await self._slot.run(lambda checkpoint: self._measure(request.pixels, name, wanted, checkpoint))
@@ -151,10 +157,6 @@ def _calibration(message: artifact_pb2.Calibration) -> Calibration:
 
 def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
     """Parameters of a request. Zero and empty stand for the default, except in optional fields."""
-    if message.normalize not in _NORMALIZATIONS:
-        raise InvalidArgument(
-            f"normalize is one of {', '.join(filter(None, _NORMALIZATIONS))}, not {message.normalize!r}"
-        )
     if message.batch < 0 or message.niter < 0:
         raise InvalidArgument("batch and niter are not negative")
     dtype, thread_count = _numerics(message.numerics)
@@ -163,13 +165,19 @@ def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
         cellprob_threshold=message.cellprob_threshold,
         niter=message.niter,
         max_size_fraction=message.max_size_fraction or DEFAULTS.max_size_fraction,
-        normalize=_NORMALIZATIONS[message.normalize],
+        normalize=_normalization(message.normalize),
         augment=message.augment,
         batch=message.batch,
         channels=tuple(message.channels),
         dtype=dtype,
         thread_count=thread_count,
     )
+
+
+def _normalization(name: str) -> Normalization:
+    if name not in _NORMALIZATIONS:
+        raise InvalidArgument(f"normalize is one of {', '.join(filter(None, _NORMALIZATIONS))}, not {name!r}")
+    return _NORMALIZATIONS[name]
 
 
 def _numerics(message: segmenter_pb2.Numerics) -> tuple[Dtype, int]:

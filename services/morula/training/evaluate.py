@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.segmenter.flows import FlowModel
-from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.instances import Calibration, Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, match, overlap, scores
 from morula.training.data import Example
@@ -27,18 +27,21 @@ ALL, MACRO = "all", "mean over kinds"
 # Nothing is known of the scale of these images, so sizes are in px.
 _UNKNOWN = 1.0
 _HALF = 0.5
+NO_CALIBRATION = Calibration()
 _WANTED = Wanted(flows=FlowParams(normalize="image", min_size=10))
 
 
-def found(model: FlowModel, pixels: Pixels, first_px: float, *, is_measured: bool) -> NDArray[np.int32]:
+def found(
+    model: FlowModel, pixels: Pixels, first_px: float, *, is_measured: bool, calibration: Calibration = NO_CALIBRATION
+) -> NDArray[np.int32]:
     """Objects of an image of unknown scale: at the size that a look at its style suggests, or that a first pass finds,
     which shows it as if its objects had `first_px`."""
-    first = replace(_WANTED, diameter_um=first_px)
+    wanted = replace(_WANTED, calibration=calibration)
     if is_measured:
-        size = model.sized(pixels, _UNKNOWN, _WANTED, unstoppable).diameter_um
+        size = model.sized(pixels, _UNKNOWN, wanted, unstoppable).diameter_um
     else:
-        size = median_diameter(model(pixels, _UNKNOWN, first).labels) or first_px
-    return model(pixels, _UNKNOWN, replace(_WANTED, diameter_um=size)).labels
+        size = median_diameter(model(pixels, _UNKNOWN, replace(wanted, diameter_um=first_px)).labels) or first_px
+    return model(pixels, _UNKNOWN, replace(wanted, diameter_um=size)).labels
 
 
 def found_at(model: FlowModel, pixels: Pixels, mpp: float, object_um: float) -> NDArray[np.int32]:

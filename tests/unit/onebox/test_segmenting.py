@@ -1,6 +1,8 @@
 """Plain images: labels and outlines by the images' names, and scores of folders."""
 
+import csv
 import json
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -130,3 +132,15 @@ def test_folders_are_scored_by_modality(tmp_path: Path) -> None:
     (found / "b.png").unlink()
     with pytest.raises(WrongUse, match="no prediction"):
         score(truth, found, None)
+
+
+def test_nuclei_of_one_stain_alone_are_found(data_dir: Path, tmp_path: Path) -> None:
+    """Two stains made of the one left none: the first image of purple nuclei that is on white."""
+    with (data_dir / "dsb2018" / "index_train_dev.csv").open(newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["modality"] == "he_purple_on_white")
+    with zipfile.ZipFile(data_dir / "dsb2018" / "train_dev.zip") as archive:
+        (tmp_path / "one.png").write_bytes(archive.read(f"images/{row['id']}.png"))
+        true = cv2.imdecode(np.frombuffer(archive.read(f"labels/{row['id']}.png"), np.uint8), cv2.IMREAD_UNCHANGED)
+    asked = {"diameter_um": 0.5 * 2 * np.sqrt(np.median(np.unique(true, return_counts=True)[1][1:]) / np.pi)}
+    (done,) = segment([tmp_path], tmp_path / "out", DataFolder(tmp_path / "d"), "watershed", 0.5, asked, lambda _: None)
+    assert done.cell_count > true.max() / 2

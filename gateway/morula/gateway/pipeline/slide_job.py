@@ -158,6 +158,8 @@ class SlideJob:
             model=self.params.segmenter_ref,
             calibration=from_json(plan, PlanSlideResponse).calibration,
             numerics=self._numerics,
+            normalize=self.params.normalize,
+            channels=self.params.channels or (),
         )
 
         async def call() -> Json:

@@ -47,16 +47,20 @@ class SegmentParams(_message.Message):
     def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ..., keep_rejected: _Optional[bool] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ...) -> None: ...
 
 class MeasureObjectsRequest(_message.Message):
-    __slots__ = ("pixels", "model", "calibration", "numerics")
+    __slots__ = ("pixels", "model", "calibration", "numerics", "normalize", "channels")
     PIXELS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     NUMERICS_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
     pixels: _artifact_pb2.ObjectRef
     model: _artifact_pb2.ModelRef
     calibration: _artifact_pb2.Calibration
     numerics: Numerics
-    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ...) -> None: ...
+    normalize: str
+    channels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ..., normalize: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MeasureObjectsResponse(_message.Message):
     __slots__ = ("diameter_um", "object_count")
