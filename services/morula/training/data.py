@@ -85,7 +85,8 @@ def _slides(folder: Path) -> list[tuple[Path, Path]]:
 
 def _images(source: Source, root: Path) -> Iterator[Example]:
     files = _files(root / source.path)
-    images, labels_of = _by_stem(files, "images", _ENDINGS), _by_stem(files, "labels", (*_ENDINGS, _OUTLINES))
+    images = _by_stem(source, files, "images", _ENDINGS)
+    labels_of = _by_stem(source, files, "labels", (*_ENDINGS, _OUTLINES))
     if not images:
         raise InvalidArgument(f"{source.name}: there are no images in {root / source.path}/images")
     rows = _index(root / source.index) if source.index else {}
@@ -143,14 +144,21 @@ def _files(path: Path) -> Files:
     return {name: lambda name=name: archive.read(name) for name in names}  # type: ignore[misc]
 
 
-def _by_stem(files: Files, folder: str, endings: tuple[str, ...]) -> dict[str, tuple[str, Reading]]:
-    """Ending of each file of a folder, and how to read it, by the name without the ending."""
-    paths = {PurePosixPath(name): read for name, read in files.items()}
-    return {
-        path.stem: (path.suffix.lower(), read)
-        for path, read in paths.items()
-        if path.parent.name == folder and path.suffix.lower() in endings and not path.name.startswith(".")
-    }
+def _by_stem(source: Source, files: Files, folder: str, endings: tuple[str, ...]) -> dict[str, tuple[str, Reading]]:
+    """Ending of each file of a folder, and how to read it, by the name without the ending, which each has alone."""
+    names: dict[str, str] = {}
+    found = {}
+    for name, read in files.items():
+        path = PurePosixPath(name)
+        if path.parent.name != folder or path.suffix.lower() not in endings or path.name.startswith("."):
+            continue
+        if path.stem in names:
+            raise InvalidArgument(
+                f"{source.name}: {names[path.stem]} and {name} have one name: rename one, or take it out"
+            )
+        names[path.stem] = name
+        found[path.stem] = (path.suffix.lower(), read)
+    return found
 
 
 def _index(path: Path) -> dict[str, dict[str, str]]:

@@ -88,6 +88,16 @@ def test_what_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
         list(read_source(source, tmp_path))
 
 
+@pytest.mark.parametrize("other", ["b/images/1.png", "a/images/1.tif", "a/labels/1.geojson"])
+def test_files_of_one_name_are_told(tmp_path: Path, other: str) -> None:
+    write(tmp_path / "a", "1", SQUARES)
+    (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / other).touch()
+    with pytest.raises(InvalidArgument) as told:
+        list(read_source(Source(name="x", path="."), tmp_path))
+    assert {other, f"a/{Path(other).parent.name}/1.png"} <= set(told.value.args[0].replace(":", "").split())
+
+
 @pytest.mark.parametrize(
     ("split", "line"),
     [
