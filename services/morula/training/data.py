@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
+from morula.segmenter.channels import eight_bits
 from morula.synth import MPP
 from morula.training.config import Source, Split
 from morula.training.outlines import drawn, fields_of, read_outlines
@@ -195,8 +196,12 @@ def _number(row: dict[str, str], column: str) -> float:
 
 
 def _image(read: Reading, name: str) -> NDArray[np.uint8]:
-    image = _decoded(read(), cv2.IMREAD_COLOR, name)
-    return np.ascontiguousarray(image[..., ::-1].astype(np.uint8))
+    """In colour, at its full depth until it is brought to 8 bits as the segmenter does."""
+    image = _decoded(read(), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name)
+    try:
+        return eight_bits(np.ascontiguousarray(image[..., ::-1]))
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{name}: {error.detail}") from error
 
 
 def _labels(ending: str, read: Reading, name: str, shape: tuple[int, ...]) -> NDArray[np.int32]:

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from morula.common.errors import InvalidArgument
+from morula.segmenter.channels import eight_bits
 from morula.training.config import Config, Source, Split, read_config
 from morula.training.data import parts_of, read_source
 from morula.training.prepared import Prepared, Sampler, prepare
 from morula.training.run import prepared_sets
 
+# 12 bits, as cameras give them; each colour has its own range.
+RAMP = np.arange(64 * 64).reshape(64, 64, 1) * [1.0, 0.7, 0.5] // 1
 SQUARES = np.kron(np.arange(1, 5, dtype=np.uint16).reshape(2, 2), np.pad(np.ones((20, 20), np.uint16), 6))
 
 
@@ -86,6 +89,41 @@ def test_what_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
     (tmp_path / "here" / "images" / "a.png").unlink()
     with pytest.raises(InvalidArgument, match="there are no images"):
         list(read_source(source, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("ending", "pixels"),
+    [
+        ("png", RAMP.astype(np.uint16)),
+        ("tif", RAMP.astype(np.uint16)),
+        ("png", RAMP[..., 0].astype(np.uint16)),
+        ("tif", RAMP.astype(np.float32)),
+    ],
+)
+def test_deep_images_are_seen_as_the_segmenter_sees_them(tmp_path: Path, ending: str, pixels: np.ndarray) -> None:
+    write(tmp_path, "a", SQUARES)
+    (tmp_path / "images" / "a.png").unlink()
+    assert cv2.imwrite(str(tmp_path / "images" / f"a.{ending}"), pixels)
+    (one,) = read_source(Source(name="x", path="."), tmp_path)
+    in_colour = pixels[..., ::-1] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    assert np.array_equal(one.pixels, eight_bits(in_colour))
+    assert np.ptp(one.pixels) == 255
+
+
+def test_images_of_eight_bits_are_learned_from_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path, "a", SQUARES)
+    pixels = (RAMP // 40).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), pixels)
+    (one,) = read_source(Source(name="x", path="."), tmp_path)
+    assert np.array_equal(one.pixels, pixels[..., ::-1])
+
+
+def test_an_image_with_what_is_no_number_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "a", SQUARES)
+    (tmp_path / "images" / "a.png").unlink()
+    assert cv2.imwrite(str(tmp_path / "images" / "a.tif"), np.full((64, 64, 3), np.nan, np.float32))
+    with pytest.raises(InvalidArgument, match="a: some pixels are not finite"):
+        list(read_source(Source(name="x", path="."), tmp_path))
 
 
 @pytest.mark.parametrize("other", ["b/images/1.png", "a/images/1.tif", "a/labels/1.geojson"])
