@@ -37,6 +37,9 @@ def train(path: Path, folder: Path, say: Say) -> Trained:
     """Learns what the file says, or goes on with it; SIGTERM ends it after a step, with a checkpoint."""
     config = read_config(path)
     root = data_root(path)
+    initial = objectives.find(config.objective).initial(config)
+    if initial and not (root / initial).is_file():
+        raise InvalidArgument(f"there is no file {root / initial} to learn on from")
     folder.mkdir(parents=True, exist_ok=True)
     sets, tested = prepared_sets(config, root, folder, say)
     learned = objectives.find(config.objective).objective(config, sets, root)

@@ -10,7 +10,6 @@ import pytest
 import safetensors.torch
 import torch
 
-from morula.common.errors import InvalidArgument
 from morula.segmenter import cellpose_sam
 from morula.segmenter.stock import randomize
 from morula.training.config import Config
@@ -80,8 +79,3 @@ def test_what_was_learned_is_a_file_that_the_segmenter_reads(root: Path, tmp_pat
 def test_watched_images_are_seen_in_whole_crops(root: Path) -> None:
     learned = learning(root)
     assert set(learned.watch(learned.network().eval())) == {"score", "f1 x"}
-
-
-def test_a_file_that_is_not_there_is_told(root: Path) -> None:
-    with pytest.raises(InvalidArgument, match="to learn on from"):
-        learning(root, initial="other.safetensors").network()

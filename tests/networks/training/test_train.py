@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from morula.common.errors import InvalidArgument
 from morula.common.weights import WeightsFolder
 from morula.networks.models import Models, check_files
 from morula.onebox.folder import DataFolder
@@ -132,6 +133,14 @@ def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> N
     before = safetensors.numpy.load_file(whole / "tiny.safetensors")
     after = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     assert all(np.array_equal(after[name], before[name].astype(np.float32)) for name in before if "num_" not in name)
+
+
+@pytest.mark.parametrize("objective", ["flows", "cellpose-sam"])
+def test_a_file_to_learn_on_from_that_is_not_there_is_told(tmp_path: Path, objective: str) -> None:
+    text = CONFIG.replace('"flows"', f'"{objective}"').replace("crop_px = 64, widths = [4, 8]", 'initial = "no.onnx"')
+    (tmp_path / "more.toml").write_text(text)
+    with pytest.raises(InvalidArgument, match=r"there is no file .*no\.onnx to learn on from"):
+        train(tmp_path / "more.toml", tmp_path / "run", lambda _: None)
 
 
 def test_a_plain_image_of_unknown_scale_is_measured_first(config: Path, whole: Path, tmp_path: Path) -> None:

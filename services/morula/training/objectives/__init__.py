@@ -1,7 +1,7 @@
 """What a network can learn: one file for each objective, found by its name.
 
-A module of an objective says how examples are prepared for it (`size`), what the engine minimises (`objective`), and
-what becomes of the best weights (`finish`).
+A module of an objective says how examples are prepared for it (`size`), what it learns on from (`initial`), what the
+engine minimises (`objective`), and what becomes of the best weights (`finish`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Module(Protocol):
 
     def size(self, config: Config) -> tuple[float, int]:
         """Diameter of objects in px as the network sees them, and the least side of an image."""
+        ...
+
+    def initial(self, config: Config) -> str:
+        """The file of weights that learning begins with; empty where it begins with nothing."""
         ...
 
     def objective(self, config: Config, sets: Sets, root: Path) -> Objective[Any]: ...

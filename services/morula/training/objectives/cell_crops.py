@@ -71,6 +71,10 @@ def size(config: Config) -> tuple[float, int]:
     return settings.diameter_px, settings.crop_px
 
 
+def initial(config: Config) -> str:  # noqa: ARG001 - others begin with what it names
+    return ""
+
+
 def objective(config: Config, sets: Sets, root: Path) -> CellCrops:  # noqa: ARG001 - others start from files there
     return CellCrops(config, _settings(config), sets)
 

@@ -13,7 +13,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from morula.common.errors import InvalidArgument
 from morula.common.models import families
 from morula.networks.crop_queue import CropQueue
 from morula.segmenter import cellpose_sam
@@ -35,7 +34,7 @@ class SamSettings(Settings):
 
     diameter_px: float = Field(30.0, gt=4, le=100)
     crop_px: int = Field(cellpose_sam.CROP_PX, ge=cellpose_sam.CROP_PX, le=cellpose_sam.CROP_PX)
-    initial: str
+    initial: str = Field(min_length=1)
     frozen: bool = False
     """Whether the encoder's blocks stay as they are; what reads them out is learned alone, and takes a tenth."""
     layer_drop: float = Field(0.4, ge=0, lt=1)
@@ -52,6 +51,10 @@ class Dropped(Batch):
 def size(config: Config) -> tuple[float, int]:
     settings = settings_of(config, SamSettings)
     return settings.diameter_px, settings.crop_px
+
+
+def initial(config: Config) -> str:
+    return settings_of(config, SamSettings).initial
 
 
 def objective(config: Config, sets: Sets, root: Path) -> SamFlows:
@@ -86,10 +89,7 @@ class SamFlows(Flows[SamSettings]):
         self._block_count = 0
 
     def network(self) -> nn.Module:
-        path = self._root / self._settings.initial
-        if not path.is_file():
-            raise InvalidArgument(f"there is no file {path} to learn on from")
-        network = cellpose_sam.read_network(path).float()
+        network = cellpose_sam.read_network(self._root / self._settings.initial).float()
         # Its own way to leave blocks out draws from a generator that a run which goes on would not find as it was.
         network.rdrop = 0.0
         self._block_count = len(network.encoder.blocks)

@@ -77,6 +77,10 @@ def size(config: Config) -> tuple[float, int]:
     return settings.diameter_px, settings.crop_px
 
 
+def initial(config: Config) -> str:
+    return settings_of(config, UNetSettings).initial
+
+
 def objective(config: Config, sets: Sets, root: Path) -> UNetFlows:
     return UNetFlows(config, settings_of(config, UNetSettings), sets, root)
 
