@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from morula.common.errors import InvalidArgument
+from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.hashing import sha256_of
 from morula.networks.devices import best_device
 from morula.training import checkpoint, objectives, progress
@@ -42,11 +42,20 @@ def train(path: Path, folder: Path, say: Say) -> Trained:
         raise InvalidArgument(f"there is no file {root / initial} to learn on from")
     folder.mkdir(parents=True, exist_ok=True)
     sets, tested = prepared_sets(config, root, folder, say)
+    if not any(one.object_count for one in sets["watch"]):
+        raise InvalidArgument(
+            "no watched image has an object: nothing would choose the weights; "
+            "raise watch_share or name a group in split.watch"
+        )
     learned = objectives.find(config.objective).objective(config, sets, root)
     with stopping() as stop:
         outcome = Engine(learned, config.schedule, folder, stop, best_device()).run()
-    if outcome.end == "stopped" or not (folder / BEST).exists():
+    if outcome.end == "stopped":
         return Trained(outcome, {})
+    if not (folder / BEST).exists():
+        raise FailedPrecondition(
+            f"the run in {folder} ended before anything chose its weights: take another folder, or more steps"
+        )
     say(f"{outcome.end} after {outcome.step} steps; best {outcome.best_score:.4f} at step {outcome.best_step}")
     return Trained(outcome, finish(config, sets, tested, folder, outcome))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def test_it_learns_to_find_a_cell_by_another_view_of_it(config: Config, tmp_path
     losses = [line["loss"] for line in progress.read(tmp_path) if "loss" in line]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
     assert outcome.best_score > untrained
+    untested = replace(sets["test"][0], labels=np.zeros_like(sets["test"][0].labels))
+    assert not find("cell-crops").finish(config, {**sets, "test": [untested]}, [], tmp_path).figures
     finished = find("cell-crops").finish(config, sets, [], tmp_path)
     assert 0 < finished.figures["retrieval"]["score"] <= 1
     network = CellNet((8, 16, 24), 16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from morula.common.errors import InvalidArgument
+from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.weights import WeightsFolder
 from morula.networks.models import Models, check_files
 from morula.onebox.folder import DataFolder
@@ -24,7 +25,7 @@ from morula.onebox.models import add_trained
 from morula.onebox.segmenting import USUAL_MPP, segment
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
-from morula.training import progress
+from morula.training import checkpoint, progress
 from morula.training.config import read_config
 from morula.training.objectives import Sets, find
 from morula.training.run import train
@@ -133,6 +134,29 @@ def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> N
     before = safetensors.numpy.load_file(whole / "tiny.safetensors")
     after = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     assert all(np.array_equal(after[name], before[name].astype(np.float32)) for name in before if "num_" not in name)
+
+
+@pytest.mark.parametrize("watch", ['["mine/4"]', "[]"])
+def test_a_run_whose_weights_nothing_would_choose_does_not_begin(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watch: str
+) -> None:
+    monkeypatch.delenv("MORULA_DATA", raising=False)
+    labels = tmp_path / "images" / "labels"
+    shutil.copytree(config.parent / "images", tmp_path / "images")
+    assert cv2.imwrite(str(labels / "4.png"), np.zeros((96, 96), np.uint16))
+    (tmp_path / "tiny.toml").write_text(CONFIG.replace('["mine/4"]', watch))
+    with pytest.raises(InvalidArgument, match="nothing would choose the weights"):
+        train(tmp_path / "tiny.toml", tmp_path / "run", lambda _: None)
+    assert not progress.read(tmp_path / "run")
+
+
+def test_a_run_that_ended_without_weights_is_told(
+    config: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MORULA_DATA", raising=False)
+    shutil.copy(whole / checkpoint.NAME, tmp_path)
+    with pytest.raises(FailedPrecondition, match="before anything chose"):
+        train(config, tmp_path, lambda _: None)
 
 
 @pytest.mark.parametrize("objective", ["flows", "cellpose-sam"])

@@ -88,7 +88,8 @@ def finish(config: Config, sets: Sets, tested: Sequence[Example], folder: Path) 
     learned = CellCrops(config, _settings(config), {**sets, "watch": sets["test"]})
     network = learned.network()
     network.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()})
-    figures = {"retrieval": learned.watch(network.eval())} if sets["test"] else {}
+    is_tested = any(one.object_count for one in sets["test"])
+    figures = {"retrieval": learned.watch(network.eval())} if is_tested else {}
     return Finished({"network": path}, FAMILY, CHANNELS, figures)
 
 
@@ -124,8 +125,6 @@ class CellCrops:
 
     def watch(self, network: Any) -> dict[str, float]:
         """`score`: how often the nearest of all other views is the cell's own, of watched cells."""
-        if not self._watched:
-            return {"score": 0.0}
         rng = np.random.default_rng([self._seed, _WATCH_STREAM])
         cells = [self._pair(self._watched[int(rng.integers(len(self._watched)))], rng) for _ in range(_WATCHED)]
         views = _stacked(cells)
