@@ -65,11 +65,18 @@ class Outcome:
 
 
 class Engine(Generic[B]):
-    """One run in one folder."""
+    """One run in one folder. `fixed` is told by name and value: a checkpoint of which it is not true is refused."""
 
     def __init__(
-        self, objective: Objective[B], schedule: Schedule, folder: Path, stop: threading.Event, device: str = "cpu"
+        self,
+        objective: Objective[B],
+        schedule: Schedule,
+        fixed: Mapping[str, str | float],
+        folder: Path,
+        stop: threading.Event,
+        device: str = "cpu",
     ) -> None:
+        self._fixed = fixed
         self._objective, self._schedule, self._folder, self._stop = objective, schedule, folder, stop
         self._device = torch.device(device)
         self._network = objective.network().to(device=self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -150,6 +157,7 @@ class Engine(Generic[B]):
     def _save(self) -> None:
         checkpoint.save(self._folder, {
             "step": self._step,
+            "fixed": dict(self._fixed),
             "best": [self._best_step, self._best_score, self._worse],
             "network": self._network.state_dict(),
             "average": self._average.state_dict(),
@@ -160,6 +168,10 @@ class Engine(Generic[B]):
         state = checkpoint.load(self._folder)
         if state is None:
             return
+        if differing := self._differing(state):
+            raise FailedPrecondition(
+                f"{checkpoint.NAME} in {self._folder} is of another network ({differing}): take another folder"
+            )
         try:
             self._network.load_state_dict(state["network"])
             self._average.load_state_dict(state["average"])
@@ -170,6 +182,15 @@ class Engine(Generic[B]):
             ) from error
         self._step = state["step"]
         self._best_step, self._best_score, self._worse = state["best"]
+
+    def _differing(self, state: Mapping[str, Any]) -> str:
+        """What is not of this run; of a checkpoint from before it told, what is in its network and not learned."""
+        if "fixed" in state:
+            told = state["fixed"]
+            return ", ".join(f"{name} was {told[name]}" for name in self._fixed if told[name] != self._fixed[name])
+        held = {name: tensor for name, tensor in self._network.named_parameters() if not tensor.requires_grad}
+        there = {name: state["network"][name] for name in held if name in state["network"]}
+        return ", ".join(name for name, tensor in there.items() if not torch.equal(tensor, held[name].cpu()))
 
     def _outcome(self, end: End) -> Outcome:
         return Outcome(end, self._step, self._best_step, self._best_score)

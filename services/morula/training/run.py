@@ -37,7 +37,8 @@ def train(path: Path, folder: Path, say: Say) -> Trained:
     """Learns what the file says, or goes on with it; SIGTERM ends it after a step, with a checkpoint."""
     config = read_config(path)
     root = data_root(path)
-    initial = objectives.find(config.objective).initial(config)
+    objective = objectives.find(config.objective)
+    initial = objective.initial(config)
     if initial and not (root / initial).is_file():
         raise InvalidArgument(f"there is no file {root / initial} to learn on from")
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,9 +48,10 @@ def train(path: Path, folder: Path, say: Say) -> Trained:
             "no watched image has an object: nothing would choose the weights; "
             "raise watch_share or name a group in split.watch"
         )
-    learned = objectives.find(config.objective).objective(config, sets, root)
+    learned = objective.objective(config, sets, root)
+    fixed = {"objective": config.objective, "diameter_px": objective.size(config)[0], "initial": initial}
     with stopping() as stop:
-        outcome = Engine(learned, config.schedule, folder, stop, best_device()).run()
+        outcome = Engine(learned, config.schedule, fixed, folder, stop, best_device()).run()
     if outcome.end == "stopped":
         return Trained(outcome, {})
     if not (folder / BEST).exists():

@@ -50,7 +50,7 @@ def test_it_learns_to_find_a_cell_by_another_view_of_it(config: Config, tmp_path
     sets: Sets = {"train": [cells(n) for n in range(6)], "watch": [cells(9)], "test": [cells(8)]}
     learned = find("cell-crops").objective(config, sets, tmp_path)
     untrained = learned.watch(learned.network().eval())["score"]  # type: ignore[attr-defined]
-    outcome = Engine(learned, config.schedule, tmp_path, threading.Event()).run()
+    outcome = Engine(learned, config.schedule, {}, tmp_path, threading.Event()).run()
     losses = [line["loss"] for line in progress.read(tmp_path) if "loss" in line]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
     assert outcome.best_score > untrained

@@ -62,7 +62,7 @@ class Fitting:
 
 def run(folder: Path, objective: Fitting, schedule: Schedule = SCHEDULE) -> Outcome:
     folder.mkdir(exist_ok=True)
-    return Engine(objective, schedule, folder, threading.Event()).run()
+    return Engine(objective, schedule, {}, folder, threading.Event()).run()
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:
@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_with_the_same_losses(tmp_path: Path, kill_at: int)
 def test_a_run_that_is_told_to_stop_saves_where_it_stands(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    assert Engine(Fitting(), SCHEDULE, tmp_path, stop).run().end == "stopped"
+    assert Engine(Fitting(), SCHEDULE, {}, tmp_path, stop).run().end == "stopped"
     assert checkpoint.load(tmp_path) is not None
 
 
@@ -143,13 +143,42 @@ def test_another_network_does_not_go_on_with_the_checkpoint(tmp_path: Path) -> N
             return nn.Sequential(nn.Conv2d(1, 1, 5, padding=2))
 
     with pytest.raises(FailedPrecondition, match="another network"):
-        Engine(Wider(), SCHEDULE, tmp_path, threading.Event())
+        Engine(Wider(), SCHEDULE, {}, tmp_path, threading.Event())
+
+
+def test_what_is_fixed_does_not_change_in_a_folder(tmp_path: Path) -> None:
+    stop = threading.Event()
+    fixed = {"objective": "fitting", "diameter_px": 17.0}
+    assert Engine(Fitting(), SCHEDULE, fixed, tmp_path, stop).run().end == "done"
+    for name, value in (("objective", "other"), ("diameter_px", 30.0)):
+        with pytest.raises(FailedPrecondition, match=rf"another network \({name} was {fixed[name]}\): take another"):
+            Engine(Fitting(), SCHEDULE, {**fixed, name: value}, tmp_path, stop)
+    assert Engine(Fitting(), SCHEDULE, fixed, tmp_path, stop).run().step == 12
+
+
+def test_a_checkpoint_that_tells_nothing_is_known_by_what_is_not_learned(tmp_path: Path) -> None:
+    class Sized(Fitting):
+        size_px = 17.0
+
+        def network(self) -> nn.Module:
+            network = super().network()
+            network.register_parameter("size", nn.Parameter(torch.tensor([self.size_px]), requires_grad=False))
+            return network
+
+    run(tmp_path, Sized())
+    state = checkpoint.load(tmp_path)
+    assert state is not None
+    checkpoint.save(tmp_path, {name: value for name, value in state.items() if name not in ("fixed", "format")})
+    assert run(tmp_path, Sized()).step == 12
+    Sized.size_px = 30.0
+    with pytest.raises(FailedPrecondition, match=r"another network \(size\)"):
+        run(tmp_path, Sized())
 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     torch.save({"format": 0}, tmp_path / checkpoint.NAME)
     with pytest.raises(InvalidArgument, match="another version"):
-        Engine(Fitting(), SCHEDULE, tmp_path, threading.Event())
+        Engine(Fitting(), SCHEDULE, {}, tmp_path, threading.Event())
 
 
 def test_rates_rise_stay_and_fall() -> None:

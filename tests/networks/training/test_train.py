@@ -159,6 +159,17 @@ def test_a_run_that_ended_without_weights_is_told(
         train(config, tmp_path, lambda _: None)
 
 
+def test_objects_of_another_size_take_another_folder(
+    config: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MORULA_DATA", raising=False)
+    shutil.copy(whole / checkpoint.NAME, tmp_path)
+    larger = config.with_name("larger.toml")
+    larger.write_text(CONFIG.replace("crop_px", "diameter_px = 30, crop_px"))
+    with pytest.raises(FailedPrecondition, match=r"diameter_px was 17\.0"):
+        train(larger, tmp_path, lambda _: None)
+
+
 @pytest.mark.parametrize("objective", ["flows", "cellpose-sam"])
 def test_a_file_to_learn_on_from_that_is_not_there_is_told(tmp_path: Path, objective: str) -> None:
     text = CONFIG.replace('"flows"', f'"{objective}"').replace("crop_px = 64, widths = [4, 8]", 'initial = "no.onnx"')
