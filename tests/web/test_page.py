@@ -10,8 +10,9 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from tests.servers.jobs import classical
 from tests.web.board import cell_of, events, heading, page_number, settled, state
 from tests.web.conftest import OpenPage
 
@@ -175,6 +176,48 @@ def test_cells_are_found_otherwise_by_what_may_be_used_and_the_card_says_how(
     expect(row.locator(".chip")).to_have_text("ready")
     [newest, *_] = httpx.get(f"{address}/v1/jobs").raise_for_status().json()["jobs"]
     assert (newest["params"]["segmenter"], newest["params"]["diameter_um"]) == ("watershed", 7)
+
+
+def test_a_run_whose_model_is_gone_is_asked_for_anew_where_and_as_it_was(
+    open_page: OpenPage, address: str, clustering: str, slide: Path
+) -> None:
+    corner = {"type": "Polygon", "coordinates": [[[0, 0], [1000, 0], [1000, 1000], [0, 1000], [0, 0]]]}
+    with httpx.Client(base_url=address, timeout=60) as client:
+        page = open_page("/")
+        row = page.get_by_role("list", name="Slides").get_by_role("listitem").filter(has_text=slide.name)
+        row.get_by_role("button", name=f"More for {slide.name}").click()
+        page.get_by_role("menuitem", name="Find its cells otherwise").click()
+        form = page.get_by_role("dialog", name=f"Find the cells of {slide.name}")
+        # Of an ordinary run nothing is worth a word.
+        expect(form.get_by_label("As in the last run")).to_have_count(0)
+
+        slide_id = client.get(f"/v1/clusterings/{clustering}").raise_for_status().json()["slides"][0]["slide_id"]
+        asked = classical(slide_id, slide_mpp=0.3, include=corner, sample_tile_count=2, min_area_um2=11)
+        job = client.post("/v1/jobs", json=asked).raise_for_status().json()
+        client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "0"}, timeout=300).raise_for_status()
+
+        page.route("**/v1/jobs?*", lambda route: _without_its_model(route, job["id"]))
+        page.reload()
+        row.get_by_role("button", name="Start anew").click()
+        kept = form.get_by_label("As in the last run")
+        expect(kept).to_be_checked()
+        expect(form).to_contain_text("slide at 0.3 µm per px · only in its regions · a sample of 2 tiles")
+        expect(form.get_by_label("Smallest cell")).to_have_value("11")
+        form.get_by_label("Smallest cell").fill("12")
+        form.get_by_role("button", name="Find its cells").click()
+        expect(form).to_have_count(0)
+        newest = client.get("/v1/jobs").raise_for_status().json()["jobs"][0]
+    assert newest["id"] != job["id"]
+    assert newest["params"] == job["params"] | {"min_area_um2": 12}
+
+
+def _without_its_model(route: Route, job_id: str) -> None:
+    """Jobs as they are after the model of one went away: no model can be taken from a worker while it serves."""
+    answer = route.fetch()
+    jobs = answer.json()
+    error = {"title": "A model is not here", "status": 409, "reason": "MODEL_UNAVAILABLE"}
+    jobs["jobs"] = [one | ({"state": "failed", "error": error} if one["id"] == job_id else {}) for one in jobs["jobs"]]
+    route.fulfill(response=answer, json=jobs)
 
 
 def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, address: str, tmp_path: Path) -> None:

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { askedOf, choicesOf, chosenWords, defaultOf, modelOf, readChoices, speedOf } from "../src/jobs/choices";
-import type { Job, Model } from "../src/types";
+import {
+  askedOf,
+  carriedWords,
+  choicesOf,
+  chosenWords,
+  defaultOf,
+  modelOf,
+  readChoices,
+  requestOf,
+  speedOf,
+} from "../src/jobs/choices";
+import type { Job, Model, Slide } from "../src/types";
 
 const watershed = {
   name: "watershed",
@@ -38,8 +48,8 @@ function form(...fields: [string, string][]): FormData {
 describe("what is chosen", () => {
   test("nothing is chosen where a form is as it was shown", () => {
     const shown = form(["diameter_um", ""], ["normalize", "slide"], ["channels", "gray"], ["channels", "none"]);
-    expect(readChoices(shown, network, embedder)).toEqual({ segmenter: "network" });
-    expect(readChoices(form(["diameter_um", " "]), watershed, embedder)).toEqual({});
+    expect(readChoices(shown, network, embedder, {})).toEqual({ segmenter: "network" });
+    expect(readChoices(form(["diameter_um", " "]), watershed, embedder, {})).toEqual({});
   });
   test("what was filled in is asked for, zero too", () => {
     const filled = form(
@@ -49,7 +59,7 @@ describe("what is chosen", () => {
       ["channels", "haematoxylin"],
       ["channels", "none"],
     );
-    expect(readChoices(filled, network, embedder)).toEqual({
+    expect(readChoices(filled, network, embedder, {})).toEqual({
       segmenter: "network",
       flow_threshold: 0,
       augment: true,
@@ -58,7 +68,7 @@ describe("what is chosen", () => {
     });
   });
   test("a model is asked nothing that it takes no notice of", () => {
-    expect(readChoices(form(["flow_threshold", "0.3"], ["augment", "on"]), watershed, embedder)).toEqual({});
+    expect(readChoices(form(["flow_threshold", "0.3"], ["augment", "on"]), watershed, embedder, {})).toEqual({});
     const asked = { diameter_um: 12, flow_threshold: 0.3, channels: ["red" as const] };
     expect(askedOf(asked, watershed)).toEqual({ diameter_um: 12 });
     expect(askedOf(asked, network)).toEqual({ diameter_um: 12, flow_threshold: 0.3 });
@@ -68,6 +78,72 @@ describe("what is chosen", () => {
     const asked = choicesOf({ params } as unknown as Job);
     expect(asked).toEqual({ segmenter: "network", embedder: "morphology", normalize: "slide", diameter_um: 12 });
     expect(chosenWords(askedOf(asked, network))).toBe("diameter of a cell 12 µm");
+  });
+});
+
+describe("what a run was is asked again", () => {
+  const regions = {
+    type: "MultiPolygon",
+    coordinates: [
+      [
+        [
+          [0, 0],
+          [9, 0],
+          [9, 9],
+          [0, 0],
+        ],
+      ],
+    ],
+  };
+  const slide = { mpp: 0.25 } as unknown as Slide;
+  const ordinary = {
+    ...{
+      preset: "default",
+      segmenter: "network",
+      embedder: "morphology",
+      mpp: 0.5,
+      slide_mpp: 0.25,
+      normalize: "slide",
+    },
+    ...{ include_geojson: "", exclude_geojson: "", sample_tile_count: 0, origin_x_px: 0, origin_y_px: 0 },
+    ...{ segmenter_revision: "1", tile_px: 512, seed: 0, halo_px: 32 },
+  };
+  const models = { segmenter: "network", embedder: "morphology", normalize: "slide" };
+  const request = (params: object, of = slide) =>
+    requestOf({ params: { ...ordinary, ...params } } as unknown as Job, of);
+
+  test("of an ordinary one its models", () => {
+    expect(request({})).toEqual(models);
+    expect(carriedWords(request({}))).toBe("");
+  });
+  test.each([
+    [{ mpp: 1 }, { mpp: 1 }, "looked at with 1 µm per px"],
+    [{ slide_mpp: 0.5 }, { slide_mpp: 0.5 }, "slide at 0.5 µm per px"],
+    [{ preset: "paper-tiles" }, { preset: "paper-tiles" }, "the preset paper-tiles"],
+    [{ include_geojson: JSON.stringify(regions) }, { include: regions }, "only in its regions"],
+    [{ exclude_geojson: JSON.stringify(regions) }, { exclude: regions }, "not in regions left out"],
+    [{ sample_tile_count: 20 }, { sample_tile_count: 20 }, "a sample of 20 tiles"],
+    [{ origin_y_px: -3 }, { origin_y_px: -3 }, "the grid from 0, -3 px"],
+  ])("with %o", (params, carried, words) => {
+    const first = request(params);
+    expect(first).toEqual({ ...models, ...carried });
+    expect(carriedWords(first)).toBe(words);
+  });
+  test("with the scale that was given where the slide says none", () => {
+    expect(request({}, { mpp: null } as unknown as Slide)).toEqual({ ...models, slide_mpp: 0.25 });
+  });
+  test("where it looked comes beneath what the form says, unless it is let go", () => {
+    const first = request({ sample_tile_count: 20, include_geojson: JSON.stringify(regions), diameter_um: 12 });
+    const filled: [string, string][] = [["min_area_um2", "4"]];
+    const kept = readChoices(form(["carried", "on"], ...filled), watershed, embedder, first);
+    expect(kept).toEqual({ sample_tile_count: 20, include: regions, min_area_um2: 4 });
+    expect(readChoices(form(...filled), watershed, embedder, first)).toEqual({ min_area_um2: 4 });
+  });
+  test("a preset's normalization gives way to the one that is chosen", () => {
+    const first = request({ preset: "paper-tiles", normalize: "image" });
+    const shown = form(["carried", "on"], ["normalize", "slide"], ["channels", "gray"], ["channels", "none"]);
+    const kept = readChoices(shown, network, embedder, first);
+    expect(kept).toEqual({ preset: "paper-tiles", segmenter: "network", normalize: "slide" });
   });
 });
 

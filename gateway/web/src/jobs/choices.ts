@@ -1,6 +1,6 @@
 // What may be chosen of how a slide's cells are found, and a model in words.
 import { countOf } from "../format";
-import type { Choices, Job, Model } from "../types";
+import type { Choices, Job, Model, Slide } from "../types";
 
 export const CHANNELS = [
   "red",
@@ -60,26 +60,55 @@ export function defaultOf(model: Model, name: NumberName): string {
   return name === "diameter_um" && model.measures_objects ? "measured" : "automatic";
 }
 
-/** What the form says, and of that only what is not the model's own. */
-export function readChoices(form: FormData, segmenter: Model, embedder: Model): Choices {
-  const chosen: Choices = {};
+/** What the form says, and of that only what is not the model's own; beneath it what it carries over, if that is kept. */
+export function readChoices(form: FormData, segmenter: Model, embedder: Model, first: Choices): Choices {
+  const chosen: Choices = form.has("carried") ? carriedOf(first) : {};
   if (!segmenter.is_default) chosen.segmenter = segmenter.name;
   if (!embedder.is_default) chosen.embedder = embedder.name;
   const text = (name: string) => (takes(segmenter, name) ? String(form.get(name) ?? "").trim() : "");
   for (const name of names(NUMBERS)) if (text(name) !== "") chosen[name] = Number(text(name));
   for (const name of names(FLAGS)) if (text(name) !== "") chosen[name] = true;
   const normalize = NORMALIZATIONS.find((one) => one === text("normalize"));
-  if (normalize && normalize !== segmenter.defaults.normalize) chosen.normalize = normalize;
+  // A preset has a normalization of its own, which stands where none is named.
+  if (normalize && (chosen.preset || normalize !== segmenter.defaults.normalize)) chosen.normalize = normalize;
   const channels = form.getAll("channels").flatMap((value) => CHANNELS.find((one) => one === value) ?? []);
   if (takes(segmenter, "channels") && channels.join() !== String(segmenter.defaults.channels))
     chosen.channels = channels;
   return chosen;
 }
 
-/** What a job was asked, so that it can be asked again otherwise. */
+/** What a job was asked of its models. */
 export function choicesOf(job: Job): Choices {
   const asked = ["segmenter", "embedder", ...names(NUMBERS), ...names(FLAGS), "normalize", "channels"];
   return Object.fromEntries(asked.filter((name) => name in job.params).map((name) => [name, job.params[name]]));
+}
+
+/** How and where a job looks that was not asked to look otherwise: it is not worth a word. */
+const ORDINARY = { preset: "default", mpp: 0.5, sample_tile_count: 0, origin_x_px: 0, origin_y_px: 0 } as const;
+
+/** What a job may have been asked that the form has no field for: where and at which scale it looks. */
+const CARRIED = [...names(ORDINARY), "slide_mpp", "include", "exclude"] as const satisfies (keyof Choices)[];
+
+export function carriedOf(first: Choices): Choices {
+  return Object.fromEntries(CARRIED.filter((name) => first[name] != null).map((name) => [name, first[name]]));
+}
+
+/** The request that a job was, so that it can be asked again, or otherwise. */
+export function requestOf(job: Job, slide: Slide): Choices {
+  const { slide_mpp, include_geojson, exclude_geojson, ...params } = job.params;
+  const place = names(ORDINARY).filter((name) => name in params && params[name] !== ORDINARY[name]);
+  return {
+    ...choicesOf(job),
+    ...Object.fromEntries(place.map((name) => [name, params[name]])),
+    ...(typeof slide_mpp === "number" && slide_mpp !== slide.mpp && { slide_mpp }),
+    ...regionsOf("include", include_geojson),
+    ...regionsOf("exclude", exclude_geojson),
+  };
+}
+
+/** A job keeps regions as the text of their GeoJSON, empty where there are none. */
+function regionsOf(name: "include" | "exclude", text: unknown): Choices {
+  return typeof text === "string" && text !== "" ? { [name]: JSON.parse(text) } : {};
 }
 
 /** Of what was asked, what this model takes notice of and would not do by itself. */
@@ -128,4 +157,19 @@ export function chosenWords(chosen: Choices): string {
   const brightness = chosen.normalize ? [`brightness: ${chosen.normalize}`] : [];
   const channels = chosen.channels ? [`channels ${chosen.channels.join(", ")}`] : [];
   return [...numbers, ...brightness, ...channels, ...flags].join(" · ");
+}
+
+/** What a form carries over, in words; empty where it is nothing. */
+export function carriedWords(first: Choices): string {
+  const { preset, mpp, slide_mpp, include, exclude, sample_tile_count, origin_x_px = 0, origin_y_px = 0 } = first;
+  const said = [
+    slide_mpp != null && `slide at ${slide_mpp} µm per px`,
+    mpp != null && `looked at with ${mpp} µm per px`,
+    include && "only in its regions",
+    exclude && "not in regions left out",
+    sample_tile_count && `a sample of ${countOf(sample_tile_count, "tile")}`,
+    (origin_x_px || origin_y_px) && `the grid from ${origin_x_px}, ${origin_y_px} px`,
+    preset && `the preset ${preset}`,
+  ];
+  return said.filter(Boolean).join(" · ");
 }

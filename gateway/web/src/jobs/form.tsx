@@ -2,13 +2,14 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { titleOf } from "../api";
 import type { Choices, Model, Problem } from "../types";
-import { licenceOf, modelOf, readChoices, speedOf } from "./choices";
+import { carriedWords, licenceOf, modelOf, readChoices, speedOf } from "./choices";
 import { Segmentation } from "./segmentation";
 
 export interface Asking {
   title: string;
   says: string;
   yes: string;
+  /** What is filled in, and what the form carries over as it is. */
   first: Choices;
   /** Answers why it was refused, or null. */
   act: (chosen: Choices) => Promise<Problem | null>;
@@ -24,7 +25,7 @@ export function JobForm({ asking, models, done }: { asking: Asking; models: read
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     if (!segmenter || !embedder) return;
-    const chosen = readChoices(new FormData(event.currentTarget as HTMLFormElement), segmenter, embedder);
+    const chosen = readChoices(new FormData(event.currentTarget as HTMLFormElement), segmenter, embedder, first);
     const refused = await asking.act(chosen);
     setRefusal(refused);
     if (!refused) dialog.current?.close();
@@ -40,6 +41,7 @@ export function JobForm({ asking, models, done }: { asking: Asking; models: read
       <form onSubmit={(event) => void submit(event)} onInput={() => setRefusal(null)}>
         <h1 id="job-form-title">{asking.title}</h1>
         <p class="muted">{asking.says}</p>
+        <Carried words={carriedWords(first)} />
         <ModelList title="What finds cells" task="segmenter" models={models} chosen={segmenter} choose={setSegmenter} />
         {segmenter && <Segmentation model={segmenter} first={first} key={segmenter.name} />}
         <ModelList title="What describes them" task="embedder" models={models} chosen={embedder} choose={setEmbedder} />
@@ -58,6 +60,19 @@ export function JobForm({ asking, models, done }: { asking: Asking; models: read
         </footer>
       </form>
     </dialog>
+  );
+}
+
+/** What the form has no field for is kept whole or let go. */
+function Carried({ words }: { words: string }) {
+  if (!words) return null;
+  return (
+    <label class="flag">
+      <input type="checkbox" name="carried" defaultChecked />
+      <span>
+        As in the last run: <span class="muted">{words}</span>
+      </span>
+    </label>
   );
 }
 

@@ -6,17 +6,21 @@ import type { Job, Slide } from "../types";
 import { Ask, type Question } from "../ui/ask";
 import { type Item, Menu } from "../ui/menu";
 import { boardName } from "./boards";
-import { choicesOf } from "./choices";
-import { type Asking, JobForm } from "./form";
 import type { Home } from "./store";
 
-export function More({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
+interface MoreProps {
+  slide: Slide;
+  job: Job | null;
+  home: Home;
+  otherwise: () => void;
+}
+
+export function More({ slide, job, home, otherwise }: MoreProps) {
   const [question, setQuestion] = useState<Question | null>(null);
-  const [asking, setAsking] = useState(false);
   const questions = [slideQuestion(slide, home), ...boardQuestions(slide, home)];
   if (job) questions.splice(1, 0, jobQuestion(slide, job, home));
   const goes: Item[] = questions.map((one) => ({ name: `${one.yes}…`, act: () => setQuestion(one) }));
-  const items: Item[] = [{ name: "Find its cells otherwise…", act: () => setAsking(true) }, ...goes];
+  const items: Item[] = [{ name: "Find its cells otherwise…", act: otherwise }, ...goes];
   return (
     <>
       <Menu class="icon" label={`More for ${slide.name}`} title="More…" items={items}>
@@ -27,21 +31,8 @@ export function More({ slide, job, home }: { slide: Slide; job: Job | null; home
         </svg>
       </Menu>
       {question && <Ask question={question} done={() => setQuestion(null)} />}
-      {asking && (
-        <JobForm asking={otherwise(slide, job, home)} models={home.models.value} done={() => setAsking(false)} />
-      )}
     </>
   );
-}
-
-function otherwise(slide: Slide, job: Job | null, home: Home): Asking {
-  return {
-    title: `Find the cells of ${slide.name}`,
-    says: "What you said about its cells comes along where they are the same; earlier runs and their boards stay.",
-    yes: "Find its cells",
-    first: job ? choicesOf(job) : home.chosen.value,
-    act: (chosen) => home.ask(slide, chosen),
-  };
 }
 
 const FINAL = "This cannot be undone.";

@@ -1,4 +1,5 @@
 // One slide and what is being done with it.
+import { useState } from "preact/hooks";
 import { api, titleOf } from "../api";
 import { bytes, count } from "../format";
 import { writeRoute } from "../route";
@@ -6,6 +7,7 @@ import type { Job, Problem, Slide } from "../types";
 import { Boards, doneSentence } from "./boards";
 import { MadeBy } from "./made";
 import { More } from "./more";
+import { Otherwise } from "./otherwise";
 import { Stages } from "./stages";
 import { asksForScale, type Home, needsNewJob, type Row } from "./store";
 
@@ -67,18 +69,27 @@ function StateChip({ job }: { job: Job | null }) {
   return <span class={`chip ${kind}`}>{WORDS[job.state]}</span>;
 }
 
-function Buttons({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
+interface ButtonsProps {
+  slide: Slide;
+  job: Job | null;
+  home: Home;
+}
+
+function Buttons(props: ButtonsProps) {
+  const [asking, setAsking] = useState(false);
+  const otherwise = () => setAsking(true);
   return (
     <>
-      <Next slide={slide} job={job} home={home} />
-      <Boards slide={slide} />
-      <More slide={slide} job={job} home={home} />
+      <Next {...props} otherwise={otherwise} />
+      <Boards slide={props.slide} />
+      <More {...props} otherwise={otherwise} />
+      {asking && <Otherwise {...props} done={() => setAsking(false)} />}
     </>
   );
 }
 
 /** What can be done about the slide's newest run. */
-function Next({ slide, job, home }: { slide: Slide; job: Job | null; home: Home }) {
+function Next({ slide, job, home, otherwise }: ButtonsProps & { otherwise: () => void }) {
   if (!job) {
     return (
       <button type="button" class="btn main" onClick={() => void home.start(slide.id)}>
@@ -89,8 +100,8 @@ function Next({ slide, job, home }: { slide: Slide; job: Job | null; home: Home 
   if (job.state === "succeeded") return null;
   if (needsNewJob(job)) {
     return (
-      <button type="button" class="btn" onClick={() => void home.start(slide.id)}>
-        Start anew
+      <button type="button" class="btn" onClick={otherwise}>
+        Start anew…
       </button>
     );
   }
