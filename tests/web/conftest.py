@@ -126,7 +126,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         def note(message: ConsoleMessage) -> None:
             provoked = [f"with a status of {status}" if status else "net::ERR_" for status in refusals]
             if message.type == "error" and not any(words in message.text for words in provoked):
-                complaints.append(message.text)
+                complaints.append(f"{message.text} {message.location.get('url', '')}")
 
         page = context.new_page()
         page.on("console", note)

@@ -236,7 +236,8 @@ def test_a_file_that_is_no_slide_is_refused_in_words(open_page: OpenPage, addres
 def test_a_dropped_folder_becomes_a_slide_for_each_and_each_tells_its_own_end(
     open_page: OpenPage, address: str, slide: Path, tmp_path: Path
 ) -> None:
-    page = open_page("/", refusals=(400,))
+    # What the page asks of the copy while it is being deleted is not there.
+    page = open_page("/", refusals=(400, 404))
     expect(page.get_by_role("button", name="Drop slides here")).to_be_visible()
     content = {
         "day/same.tiff": slide.read_bytes(),
