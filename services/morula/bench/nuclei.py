@@ -26,7 +26,8 @@ from morula.segmenter.instances import Calibration, Wanted
 from morula.segmenter.params import FlowParams
 from morula.training import evaluate
 from morula.training.config import read_config
-from morula.training.data import Example, parts_of, read_source
+from morula.training.data import parts_of, read_source
+from morula.training.example import Example
 
 SHIPPED = "morula-nuclei"
 CONFIG = Path(evaluate.__file__).parent / "configs" / f"{SHIPPED}.toml"

@@ -6,11 +6,14 @@ Everything is drawn from the generator it is given: the same generator gives the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+from morula.training.red_cells import with_red_cells
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator
@@ -37,6 +40,8 @@ class Augmentation(BaseModel):
     shuffle_p: float = 0.1
     tint_p: float = 0.4
     """Of gray images, which are then shown in one or two colours."""
+    red_cells_p: float = 0.0
+    """Of stained images, in which red blood cells are then painted between nuclei."""
     blur_p: float = 0.25
     blur_px: tuple[float, float] = (0.4, 1.6)
     shrink_p: float = 0.15
@@ -78,6 +83,8 @@ def view(
     drawn = cv2.warpAffine(flows.astype(np.float32) / 127, matrix, size, flags=cv2.INTER_LINEAR)
     dx = turned[0, 0] * drawn[..., 1] + turned[0, 1] * drawn[..., 0]
     dy = turned[1, 0] * drawn[..., 1] + turned[1, 1] * drawn[..., 0]
+    if rng.random() < wanted.red_cells_p and _is_stained(reference):
+        crop = with_red_cells(crop, inside, rng)
     shown = _planes(crop, reference, wanted, rng) * frame[..., None]
     flow = np.stack([dy, dx]) * inside
     return View(np.ascontiguousarray(np.moveaxis(shown, -1, 0)), flow.astype(np.float32), inside)
@@ -133,8 +140,7 @@ def _degraded(crop: Floats, wanted: Augmentation, rng: Rng) -> Floats:
 def _recoloured(both: Floats, reference_count: int, wanted: Augmentation, rng: Rng) -> Floats:
     """Pixels (n, 3) in other colours: the last are those of the whole image."""
     whole = both[-reference_count:]
-    is_coloured = float(np.mean(whole.max(axis=1) - whole.min(axis=1))) > 4.0
-    if is_coloured:
+    if _is_coloured(whole):
         both = _restained(both, wanted, rng)
         if rng.random() < wanted.gray_p:
             both = np.repeat(both @ rng.dirichlet((2, 2, 2)).astype(np.float32)[:, None], 3, axis=1)
@@ -145,6 +151,15 @@ def _recoloured(both: Floats, reference_count: int, wanted: Augmentation, rng: R
     if rng.random() < wanted.invert_p:
         both = 255 - both
     return both
+
+
+def _is_coloured(pixels: NDArray[Any]) -> bool:
+    return float(np.mean(np.ptp(pixels.astype(np.float32), axis=1))) > 4.0
+
+
+def _is_stained(pixels: NDArray[np.uint8]) -> bool:
+    """Coloured, and dark on light."""
+    return _is_coloured(pixels) and float(np.median(pixels)) > 127
 
 
 def _restained(both: Floats, wanted: Augmentation, rng: Rng) -> Floats:

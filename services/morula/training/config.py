@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from morula.common.errors import InvalidArgument
 from morula.common.models import Commercial
@@ -38,6 +38,8 @@ class Source(_Table):
     """A regular expression that finds the group in an image's name, where there is no index."""
     kind_column: str = ""
     """What kind of image it is, by which scores are shown and sampling is balanced; the source's name without it."""
+    patch_offsets_px: tuple[tuple[NonNegativeInt, NonNegativeInt], ...] = ()
+    """Where images lie that are patches of one, as x and y in it: names end in `_` and a place in this list, from 0."""
     synthetic_seeds: tuple[int, ...] = ()
     """Seeds of synthetic slides, which take the place of a path; each is a group."""
     licence: str = ""

@@ -8,7 +8,6 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -20,7 +19,9 @@ from morula.common.errors import InvalidArgument
 from morula.segmenter.channels import eight_bits
 from morula.synth import MPP
 from morula.training.config import Source, Split
+from morula.training.example import Example
 from morula.training.outlines import drawn, fields_of, read_outlines
+from morula.training.patches import joined
 from morula.training.synthetic import synthetic_fields
 
 Part = Literal["train", "watch", "test"]
@@ -29,24 +30,6 @@ _OUTLINES = ".geojson"
 Reading = Callable[[], bytes]
 Files = dict[str, Reading]
 _ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-
-
-@dataclass(frozen=True)
-class Example:
-    """An image and the labels of its objects, 0 between them."""
-
-    source: str
-    name: str
-    group: str
-    kind: str
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int32]
-    mpp: float = 0.0
-    """Microns per pixel; 0 where it is not known."""
-
-    @property
-    def key(self) -> str:
-        return f"{self.source}/{self.name}"
 
 
 def read_source(source: Source, root: Path) -> Iterator[Example]:
@@ -58,6 +41,8 @@ def read_source(source: Source, root: Path) -> Iterator[Example]:
         for slide, outlines in _slides(root / source.slides):
             mpp = source.mpp or MPP
             yield from _fields(source, _group(source, slide.stem, {}), fields_of(slide, outlines, mpp), mpp)
+    elif source.patch_offsets_px:
+        yield from joined(_images(source, root), source.patch_offsets_px)
     else:
         yield from _images(source, root)
 

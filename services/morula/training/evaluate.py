@@ -14,7 +14,7 @@ from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Calibration, Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, match, overlap, scores
-from morula.training.data import Example
+from morula.training.example import Example
 from morula.training.gallery import Gallery
 from morula.training.prepared import Prepared, median_diameter
 

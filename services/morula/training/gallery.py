@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.training.data import Example
+from morula.training.example import Example
 
 _SIDE_PX = 256
 _OF_EACH = 2

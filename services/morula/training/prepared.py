@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
-from morula.training.data import Example
+from morula.training.example import Example
 from morula.training.flow_targets import flows_of, whole_objects
 
 Pixel = TypeVar("Pixel", bound=np.generic)

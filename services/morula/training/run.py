@@ -16,8 +16,9 @@ from morula.networks.devices import best_device
 from morula.training import checkpoint, objectives, progress
 from morula.training.card import card, counted, markdown
 from morula.training.config import Config, data_root, read_config
-from morula.training.data import PARTS, Example, parts_of, read_source
+from morula.training.data import PARTS, parts_of, read_source
 from morula.training.engine import BEST, Engine, Outcome
+from morula.training.example import Example
 from morula.training.objectives import Sets
 from morula.training.plot import svg
 from morula.training.prepared import Prepared, prepare

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 from morula.training.config import Config
-from morula.training.data import Example, Part
+from morula.training.data import Part
 from morula.training.engine import Objective
+from morula.training.example import Example
 from morula.training.prepared import Prepared
 
 Sets = Mapping[Part, Sequence[Prepared]]

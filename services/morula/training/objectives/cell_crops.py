@@ -23,8 +23,8 @@ from morula.networks.cell_net import CellNet
 from morula.training import checkpoint
 from morula.training.augment import Augmentation, view
 from morula.training.config import Config, said_of
-from morula.training.data import Example
 from morula.training.engine import BEST
+from morula.training.example import Example
 from morula.training.objectives import Finished, Sets
 from morula.training.objectives.flow_files import CHANNELS, halves
 from morula.training.prepared import Prepared, Sampler

@@ -18,9 +18,9 @@ from morula.networks.crop_queue import CropQueue
 from morula.segmenter import cellpose_sam
 from morula.training import checkpoint
 from morula.training.config import Config
-from morula.training.data import Example
 from morula.training.engine import BEST
 from morula.training.evaluate import robustness
+from morula.training.example import Example
 from morula.training.objectives import Finished, Sets
 from morula.training.objectives.flow_files import CHANNELS, halves, scored, some_of
 from morula.training.objectives.flows import Batch, Flows, Settings, settings_of, starts_from

@@ -19,9 +19,9 @@ from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Wanted
 from morula.training import checkpoint, size_model
 from morula.training.config import Config
-from morula.training.data import Example
 from morula.training.engine import BEST
 from morula.training.evaluate import Figures, found, found_at, robustness, score
+from morula.training.example import Example
 from morula.training.gallery import Gallery
 from morula.training.objectives import Finished, Sets
 from morula.training.prepared import Prepared

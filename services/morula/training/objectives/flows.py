@@ -28,7 +28,7 @@ from morula.segmenter.instances import Calibration
 from morula.segmenter.scoring import overlap, scores
 from morula.training.augment import Augmentation, view
 from morula.training.config import Config, said_of
-from morula.training.data import Example
+from morula.training.example import Example
 from morula.training.objectives import Finished, Sets
 from morula.training.objectives.flow_files import CHANNELS, write_and_measure
 from morula.training.prepared import Prepared, Sampler
