@@ -83,8 +83,10 @@ def view(
     drawn = cv2.warpAffine(flows.astype(np.float32) / 127, matrix, size, flags=cv2.INTER_LINEAR)
     dx = turned[0, 0] * drawn[..., 1] + turned[0, 1] * drawn[..., 0]
     dy = turned[1, 0] * drawn[..., 1] + turned[1, 1] * drawn[..., 0]
-    if rng.random() < wanted.red_cells_p and _is_stained(reference):
-        crop = with_red_cells(crop, inside, rng)
+    # Of a generator of its own: whether cells are painted changes nothing of what is drawn after.
+    (painting,) = rng.spawn(1)
+    if painting.random() < wanted.red_cells_p and _is_stained(reference):
+        crop = with_red_cells(crop, inside, painting)
     shown = _planes(crop, reference, wanted, rng) * frame[..., None]
     flow = np.stack([dy, dx]) * inside
     return View(np.ascontiguousarray(np.moveaxis(shown, -1, 0)), flow.astype(np.float32), inside)
