@@ -119,7 +119,7 @@ async def test_learns_a_class_for_every_row(folder_store: FolderStore) -> None:
         assert learnt.sure_count == np.count_nonzero(confidence >= 204)
         assert sum(count.cell_count for count in learnt.class_counts) == ROWS
         model = formats.read_json(folder_store.get(learnt.model.key))
-        assert set(model) == {"classes", "coefficients", "intercepts", "temperature"}
+        assert set(model) == {"classes", "coefficients", "intercepts", "temperature", "gradient"}
         assert await bench.learn(bench.seen(120)) == learnt
 
 

@@ -15,6 +15,7 @@ Leaves = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]
 
 CHUNK_ROWS = 1 << 16
+_SINGLE_OF_HALF = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 Checkpoint = Callable[[], None]
 """Raises when nobody waits for the result any more."""
@@ -28,6 +29,11 @@ def chunks(row_count: int) -> Iterator[slice]:
     """Slices that cover all rows, each small enough to be made wide in memory."""
     for start in range(0, row_count, CHUNK_ROWS):
         yield slice(start, min(start + CHUNK_ROWS, row_count))
+
+
+def widened(rows: Halves, out: Floats) -> Floats:
+    """The same numbers in single precision, written to `out`: from a table, in half the time of numpy's conversion."""
+    return np.take(_SINGLE_OF_HALF, rows.view(np.uint16), out=out, mode="clip")
 
 
 def squared_distances(rows: Floats, centres: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from morula.clusterer.labeller import evidence
+from morula.clusterer.labeller import evidence, logistic
 from morula.clusterer.labeller.evidence import Judged
 from morula.clusterer.labeller.names import Seen
 
@@ -109,7 +109,8 @@ def test_names_spread_only_where_they_do_better_by_more_than_pages_differ() -> N
     truth = np.ones(40, np.int64)
     other = np.where((np.arange(40) % 5 < 2) & (pages < 6), 2, 1)
     scores = np.zeros((40, 2), np.float32)
-    same = Judged(np.arange(40), pages, truth, truth, other, truth, truth, scores, np.array([1, 2]))
+    nothing = logistic.fit(np.zeros((0, 1), np.float32), truth[:0])
+    same = Judged(np.arange(40), pages, truth, truth, other, truth, truth, scores, np.array([1, 2]), nothing)
     weight = np.full(40, 1 / 40)
     assert evidence.names_do_better(same, weight)
     once = replace(same, by_model=np.where(np.arange(40) < 5, 2, 1))

@@ -8,23 +8,22 @@ in it that nobody saw, and not by the pages that came from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from morula.clusterer.arrays import Doubles, Floats, Rows
 from morula.clusterer.labeller import logistic
+from morula.clusterer.labeller.logistic import Model
 from morula.clusterer.labeller.names import ODD, Seen, effective_names
 from morula.common.scores import macro_f1
 
 PAGE_FOLDS = 8
 GROUP_FOLDS = 4
-TOLERANCE = 1e-3
-"""Of the models that judge: one cell in 300 is called otherwise, in half the time."""
 PRIOR_CELLS = 3.0
 """A part of the slide of which few cells were judged is taken to be like all: as if it had so many more of them."""
 LEVEL = 0.95
@@ -91,11 +90,13 @@ class Judged:
     scores: Floats
     """Of the model, a column for each of `numbers`; -inf for a class that it had not met."""
     numbers: Rows
+    model: Model
+    """Of all cells that are evidence, the judged ones among them."""
 
     def take(self, chosen: NDArray[np.bool_]) -> Judged:
         """Some of them."""
-        kept = {name: values[chosen] for name, values in vars(self).items() if name != "numbers"}
-        return Judged(**kept, numbers=self.numbers)
+        kept = {name: values[chosen] for name, values in vars(self).items() if name not in ("numbers", "model")}
+        return replace(self, **kept)
 
 
 def is_evidence(seen: Seen) -> NDArray[np.bool_]:
@@ -127,21 +128,30 @@ def judge(rows: Floats, seen: Seen, nodes: list[int], explicit: Mapping[int, int
     scores = np.full((len(kept), len(numbers)), -np.inf, np.float32)
     by_names, constant = (np.zeros(len(kept), np.int64) for _ in range(2))
     is_judged = np.zeros(len(kept), bool)
-    for page, group in {*zip(page_fold.tolist(), group_fold.tolist(), strict=True)}:
-        out = np.flatnonzero((page_fold == page) & (group_fold == group) & trained & ~alone)
-        rest = (page_fold != page) & (group_fold != group)
-        known = np.flatnonzero(rest & trained)
-        if not (len(out) and len(known)):
-            continue
-        model = logistic.fit(rows[known], seen.classes[known], TOLERANCE)
+    held = list(_held_out(page_fold, group_fold, trained, trained & ~alone))
+    parts = np.array([rest for _, rest in held]).reshape(len(held), len(kept))[:, trained]
+    whole = logistic.fit(rows[trained], seen.classes[trained])
+    models = logistic.fit_parts(rows[trained], seen.classes[trained], parts, whole) if held else []
+    for (out, rest), model in zip(held, models, strict=True):
         scores[np.ix_(out, np.searchsorted(numbers, model.classes))] = model.scores(rows[out])
         names = effective_names(nodes, explicit, node_of_seen[rest], seen.classes[rest])
         by_names[out] = [names.get(int(node), ODD) for node in node_of_seen[out]]
-        constant[out] = int(np.bincount(seen.classes[known]).argmax())
+        constant[out] = int(np.bincount(seen.classes[rest & trained]).argmax())
         is_judged[out] = True
     best = numbers[scores.argmax(axis=1)] if len(numbers) else by_names
-    judged = Judged(kept, seen.pages, node_of_seen, seen.classes, best, by_names, constant, scores, numbers)
+    judged = Judged(kept, seen.pages, node_of_seen, seen.classes, best, by_names, constant, scores, numbers, whole)
     return judged.take(is_judged)
+
+
+def _held_out(
+    page_fold: Rows, group_fold: Rows, trained: NDArray[np.bool_], judged: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Cells to judge, and all that share neither their page nor their group; where there are both."""
+    for page, group in sorted({*zip(page_fold.tolist(), group_fold.tolist(), strict=True)}):
+        out = (page_fold == page) & (group_fold == group) & judged
+        rest = (page_fold != page) & (group_fold != group)
+        if out.any() and (rest & trained).any():
+            yield out, rest
 
 
 def folds(groups: Rows, count: int) -> Rows:
@@ -195,7 +205,7 @@ def _error(pulls: Doubles, pages: Rows) -> float:
 
 
 def _quantile(page_count: int) -> float:
-    return float(student.ppf((1 + LEVEL) / 2, page_count - 1))
+    return float(stdtrit(page_count - 1, (1 + LEVEL) / 2))
 
 
 def temperature(judged: Judged, weight: Doubles) -> float:

@@ -9,13 +9,14 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from morula.clusterer.arrays import Bytes, Floats, Halves, Leaves, Rows, sample_rows
+from morula.clusterer.arrays import Bytes, Halves, Leaves, Rows, sample_rows
 from morula.clusterer.labeller import evidence, logistic
 from morula.clusterer.labeller.evidence import HeldOut, Spread
 from morula.clusterer.labeller.logistic import Model
-from morula.clusterer.labeller.names import ODD, Seen, class_of_leaf, effective_names, node_of_rows
+from morula.clusterer.labeller.names import ODD, Seen, class_of_leaf, effective_names, node_of_leaves, node_of_rows
 from morula.clusterer.tree import Tree
 from morula.common.cluster_names import inherit_names
+from morula.common.formats import NOISE_LEAF
 
 PAGES_FOR_A_MODEL = 3
 SURE_CONFIDENCE = 0.8
@@ -66,34 +67,33 @@ def learn(
     if len(np.unique(seen.classes[trained])) >= 2:
         judged = evidence.judge(rows, seen, nodes, explicit, node_of_seen)
         has_pages = len(np.unique(seen.pages[seen.pages > 0])) >= PAGES_FOR_A_MODEL
-        expected = partial(mean_confidence, board, seen, rows)
+        expected = partial(mean_confidence, board, seen.rows, judged.model)
         measured = evidence.measure(judged, unseen_in(board, seen.rows), names, has_pages, expected)
         held_out, spread = measured.held_out, measured.spread
-        model = replace(logistic.fit(rows[trained], seen.classes[trained]), temperature=measured.temperature)
+        is_evidence = evidence.is_kept(seen)[trained].all()
+        whole = judged.model if is_evidence else logistic.fit(rows[trained], seen.classes[trained])
+        model = replace(whole, temperature=measured.temperature)
     classes, confidence = logistic.layers(model, board.matrix, abstain_confidence) if model else (None, None)
     sure = 0 if confidence is None else int(np.count_nonzero(confidence >= round(SURE_CONFIDENCE * 255)))
     counts = class_counts(board, spread, classes, names)
     return Learnt(model, classes, confidence, held_out, spread, names, sure, counts)
 
 
-def mean_confidence(board: Board, seen: Seen, rows: Floats, temperature: float) -> float:
+def mean_confidence(board: Board, seen_rows: Rows, model: Model, temperature: float) -> float:
     """In cells that nobody saw, of a model of what is evidence: what was accepted unseen makes nobody surer."""
-    known = np.flatnonzero(evidence.is_kept(seen) & (seen.classes != ODD))
-    model = replace(logistic.fit(rows[known], seen.classes[known]), temperature=temperature)
-    unseen = np.setdiff1d(np.arange(len(board.leaf)), seen.rows)
+    is_unseen = np.ones(len(board.leaf), bool)
+    is_unseen[seen_rows] = False
+    unseen = np.flatnonzero(is_unseen)
     drawn = unseen[sample_rows(len(unseen), SAMPLE, 0)]
-    _, confidence = logistic.layers(model, board.matrix[drawn], 0.0)
+    _, confidence = logistic.layers(replace(model, temperature=temperature), board.matrix[drawn], 0.0)
     return float(confidence.mean()) / 255
 
 
 def unseen_in(board: Board, seen_rows: Rows) -> dict[int, int]:
     """Cells that nobody saw in each cluster; 0 is noise."""
-    unseen = np.ones(len(board.leaf), bool)
-    unseen[seen_rows] = False
-    numbers, counts = np.unique(
-        node_of_rows(board.leaf, board.node_of_leaf, np.flatnonzero(unseen)), return_counts=True
-    )
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    seen, every = (np.bincount(leaf, minlength=NOISE_LEAF + 1) for leaf in (board.leaf[seen_rows], board.leaf))
+    counts = np.bincount(node_of_leaves(board.node_of_leaf), weights=every - seen)
+    return {node: int(count) for node, count in enumerate(counts) if count}
 
 
 def class_counts(board: Board, spread: Spread, classes: Bytes | None, names: Mapping[int, int]) -> dict[int, int]:

@@ -53,10 +53,15 @@ def effective_names(
 
 def node_of_rows(leaf: Leaves, node_of_leaf: Rows, rows: Rows) -> Rows:
     """Cluster of each of these rows; 0 for noise."""
+    found: Rows = node_of_leaves(node_of_leaf)[leaf[rows]]
+    return found
+
+
+def node_of_leaves(node_of_leaf: Rows) -> Rows:
+    """Cluster of every number that a leaf can have; 0 for noise."""
     table = np.zeros(NOISE_LEAF + 1, np.int64)
     table[: len(node_of_leaf)] = node_of_leaf
-    found: Rows = table[np.asarray(leaf[rows], np.int64)]
-    return found
+    return table
 
 
 def class_of_leaf(node_of_leaf: Rows, names: Mapping[int, int]) -> Rows:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from morula.clusterer.arrays import Bytes, Rows, sample_rows
 from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board
@@ -69,7 +70,8 @@ def next_page(
     seed = _seed(wish, place, past)
     members = np.flatnonzero(unseen & _inside(board, place))
     members = members[sample_rows(len(members), CANDIDATES, seed)]
-    rows = members[spread(np.asarray(board.matrix[members], np.float32), wish.cell_count, seed)]
+    with threadpool_limits(1):  # Threads cost more here than they bring.
+        rows = members[spread(np.asarray(board.matrix[members], np.float32), wish.cell_count, seed)]
     return Page(
         rows=rows,
         classes=np.zeros(len(rows), np.int64) if layers is None else _known(layers.classes[rows]),
