@@ -1,5 +1,5 @@
-"""`morula bench labelling`: what a minute of an annotator's time is worth, whether what is said of labels is true, and
-whether "no structure" can be said.
+"""`morula bench labelling`: what a minute of an annotator's time is worth, how long a key waits for a model, whether
+what is said of labels is true, and whether "no structure" can be said.
 
 A simulated annotator labels cells of half of the patients of a cohort, by four ways of working and one clock; macro-F1
 is that on the other patients' cells.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.bench import claims, nulls
+from morula.bench import claims, keystroke, nulls
 from morula.bench.annotator import WAYS, Task
 from morula.bench.cohort import CLASSES, Cohort, load
 from morula.bench.report import Case, Report
@@ -26,7 +26,7 @@ NEIGHBOURS = 8
 
 def run() -> Report:
     """All figures of the stage."""
-    return Report("labelling", [*_on_the_clock(load()), *claims.cases(), *_structure()])
+    return Report("labelling", [*_on_the_clock(load()), *keystroke.cases(), *claims.cases(), *_structure()])
 
 
 def _structure() -> list[Case]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
-import grpc
-
 from morula.bench.report import Case
+from morula.bench.worker import running
 from morula.common.folder import FolderStore
 from morula.common.models import ModelSpec
 from morula.common.refs import ref_of
@@ -36,10 +30,12 @@ def case(model: ModelSpec, weights: Path | None = None) -> Case:
         store = FolderStore(root)
         shards = [fake_shard(size_px=side_px, tile_px=TILE_PX, seed=seed) for seed in range(SHARDS)]
         requests = [[_request(store, shards[n], model, f"{n}-{k}") for k in range(rounds)] for n in range(SHARDS)]
-        with _segmenter(Path(folder) / "s", root, weights) as (stub, process):
+        settings = {"ADMIT": str(SHARDS), "DEVICE": "cpu"} | ({"WEIGHTS_DIR": str(weights)} if weights else {})
+        with running("morula.segmenter", Path(folder) / "s", root, **settings) as (channel, pid):
+            stub = SegmenterServiceStub(channel)
             with ThreadPoolExecutor(SHARDS) as callers:
                 list(callers.map(lambda mine: [stub.SegmentShard(one, timeout=TIMEOUT_S) for one in mine], requests))
-            peak = _peak_bytes(process.pid)
+            peak = _peak_bytes(pid)
     return Case(f"memory with {SHARDS} shards inside, {model.name}", round(peak / 1e9, 2), "GB", f"<={BOUND_GB}")
 
 
@@ -55,24 +51,6 @@ def _request(store: FolderStore, shard: FakeShard, model: ModelSpec, name: str) 
         params=SegmentParams(normalize="image"),
         cells_key=f"p/s/cells/{name}.parquet",
     )
-
-
-@contextmanager
-def _segmenter(
-    socket: Path, root: Path, weights: Path | None
-) -> Iterator[tuple[SegmenterServiceStub, subprocess.Popen[bytes]]]:
-    settings = {"ADDRESS": f"unix:{socket}", "STORE_URL": root.as_uri(), "ADMIT": str(SHARDS)}
-    settings |= {"LOG_LEVEL": "ERROR", "DEVICE": "cpu"} | ({"WEIGHTS_DIR": str(weights)} if weights else {})
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MORULA_")}
-    told = {f"MORULA_{name}": value for name, value in settings.items()}
-    process = subprocess.Popen([sys.executable, "-m", "morula.segmenter"], env=plain | told)
-    try:
-        with grpc.insecure_channel(f"unix:{socket}") as channel:
-            grpc.channel_ready_future(channel).result(timeout=TIMEOUT_S)
-            yield SegmenterServiceStub(channel), process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _peak_bytes(pid: int) -> int:
