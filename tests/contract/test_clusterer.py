@@ -206,6 +206,27 @@ async def test_a_slide_without_tissue_settles_to_nothing_and_cannot_be_clustered
         assert isinstance(from_rpc_error(failure.value), errors.InvalidArgument)
 
 
+async def test_clusters_as_published_where_it_is_asked_to(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        [few] = bench.shards
+        cells = formats.read_cells(folder_store.get(few.cells.key))
+        content = formats.write_cells(
+            {name: cells[name].slice(0, 30) for name in cells.column_names},
+            formats.read_metadata(cells) | {"cell_count": 30},
+        )
+        few.cells.CopyFrom(ref(folder_store.put("p/s/cells/few.parquet", content)))
+        request = request_for((await bench.settle(shards=[few])).settled)
+        request.params.algorithm = "umap-dbscan"
+        made = (await events(bench.stub.ClusterCells(request)))[-1].result
+        # The vectors are two directions of length one, one for each kind.
+        assert (made.cell_count, made.leaf_count, made.cluster_count) == (30, 2, 2)
+        assert bench.array(made.clustering.features).shape == (30, 2 * len(SPEC.columns))
+        request.params.algorithm = "no such"
+        with pytest.raises(grpc.RpcError) as failure:
+            await events(bench.stub.ClusterCells(request))
+        assert isinstance(from_rpc_error(failure.value), errors.InvalidArgument)
+
+
 async def test_splits_a_leaf_and_refuses_to_split_it_again(folder_store: FolderStore) -> None:
     async with clusterer(folder_store) as bench:
         made = await bench.cluster((await bench.settle()).settled)

@@ -92,6 +92,10 @@ class GatewaySettings(Settings):
     network_threads: int = Field(default=0, ge=0)
     """Threads of networks on a processor: as many as a segmenter has. 0 takes what this process may use."""
 
+    clusterer_algorithms: frozenset[str] = frozenset()
+    """Ways of clustering beside the one that is always there, for which the clusterer has packages: `umap-dbscan` where
+    the extra `paper` is installed. Jobs that need another are refused."""
+
     profile: Profile = "research"
     """What results are for. `commercial` refuses jobs with models whose licence or training data do not clearly allow
     that: those that `morula models` does not list with `yes`."""

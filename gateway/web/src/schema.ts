@@ -271,6 +271,7 @@ export interface JobRequest {
   channels?: ("red" | "green" | "blue" | "gray" | "fluorescence" | "haematoxylin" | "inverted_red" | "inverted_green" | "inverted_blue" | "inverted_gray" | "inverted_fluorescence" | "inverted_haematoxylin" | "none")[] | null;
   diameter_um?: number | null;
   embedder?: string | null;
+  eps?: number | null;
   exclude?: Record<string, unknown> | null;
   flow_threshold?: number | null;
   include?: Record<string, unknown> | null;

@@ -50,6 +50,10 @@ def run(
     augment: Augment = None,
     channel: Channel = None,
     keep_rejected: Annotated[bool | None, typer.Option(help="Cells just outside of kept tiles, too.")] = None,
+    eps: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of the preset paper's DBSCAN; 0 finds it by the knee.", show_default=PRESETS),
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,6 +86,7 @@ def run(
             augment=augment,
             channels=channel,
             keep_rejected=keep_rejected,
+            eps=eps,
         )
         _report(run_slide(Request(slide, out, choices), folder_of(data), console()), as_json=as_json)
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
-from morula.clusterer import leaves, null_test
+from morula.clusterer import leaves, null_test, paper
 from morula.clusterer.arrays import Bytes, Checkpoint, Halves, Leaves, go_on
+from morula.clusterer.density import NOISE
 from morula.clusterer.describe import described
 from morula.clusterer.features import Features, Projection
 from morula.clusterer.layout import layout
 from morula.clusterer.leaves import LeafModel
 from morula.clusterer.tree import PROPOSED_CLUSTERS, Structure, Tree, ward, whole
+from morula.common.clustering import PACKAGES, UMAP_DBSCAN
 from morula.common.errors import InvalidArgument
 from morula.common.formats import NOISE_LEAF
 
 STAGES = ("leaves", "assignment", "tree", "structure", "layout")
+PUBLISHED_STAGES = ("map and clusters", "tree", "structure", "layout")
 
 MAX_NEIGHBOURS = 64
 DEFAULT_NEIGHBOURS = 8
@@ -34,8 +39,16 @@ class Params:
     seed: int = 0
     neighbour_count: int = 0
     """-1 for none."""
+    algorithm: str = ""
+    eps: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.algorithm and self.algorithm not in PACKAGES:
+            raise InvalidArgument(f"there is no way of clustering {self.algorithm!r}; there are: {', '.join(PACKAGES)}")
+        if not (0 <= self.eps < math.inf) or (self.eps and not self.algorithm):
+            raise InvalidArgument(f"eps is a positive number, or 0 for the knee, and of {UMAP_DBSCAN} alone")
+        if self.leaf_count and self.algorithm:
+            raise InvalidArgument(f"{self.algorithm} finds out by itself how many clusters there are: no leaf_count")
         if not 0 <= self.leaf_count <= leaves.MAX_LEAVES:
             raise InvalidArgument(f"leaf_count must lie in 1 to {leaves.MAX_LEAVES}")
         if not -1 <= self.neighbour_count <= MAX_NEIGHBOURS:
@@ -67,10 +80,7 @@ def cluster(features: Features, params: Params, checkpoint: Checkpoint = go_on, 
     if not len(matrix):
         raise InvalidArgument("there are no cells to cluster")
 
-    def step(done: int) -> None:
-        checkpoint()
-        report(done, len(STAGES), STAGES[min(done, len(STAGES) - 1)])
-
+    step = _steps(STAGES, checkpoint, report)
     with threadpool_limits(1):
         step(0)
         model = leaves.fit(matrix, params.leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
@@ -82,6 +92,52 @@ def cluster(features: Features, params: Params, checkpoint: Checkpoint = go_on, 
         tree = _examined(tree, matrix, assigned.leaf, seed)
         step(4)
         return Clustered(assigned.leaf, assigned.confidence, layout(matrix, model.centres, seed), tree)
+
+
+def cluster_as_published(
+    features: Features,
+    vectors: Halves,
+    params: Params,
+    checkpoint: Checkpoint = go_on,
+    report: Report = silent,
+    map_onto: paper.MapOnto = paper.umap,
+) -> Clustered:
+    """DBSCAN's clusters of the vectors for leaves, the largest first; all else of the board is of the features."""
+    matrix, seed = features.matrix, params.seed
+    if not len(matrix):
+        raise InvalidArgument("there are no cells to cluster")
+    step = _steps(PUBLISHED_STAGES, checkpoint, report)
+    with threadpool_limits(1):
+        step(0)
+        published = paper.cluster(vectors, params.eps, seed, map_onto, checkpoint)
+        leaf = _leaves_of(published)
+        step(1)
+        # A tree has a leaf at least: where all is noise, one that is empty.
+        model = leaves.around(matrix, leaf, max(1, published.cluster_count))
+        tree = _grown(features, model, leaf, seed)
+        step(2)
+        tree = replace(_examined(tree, matrix, leaf, seed), cluster_count=tree.leaf_count)
+        step(3)
+        confidence = np.round(published.confidence * 255).astype(np.uint8)
+        return Clustered(leaf, confidence, layout(matrix, model.centres, seed), tree)
+
+
+def _leaves_of(published: paper.Published) -> Leaves:
+    """Clusters by size; none is left out."""
+    if published.cluster_count > leaves.MAX_LEAVES:
+        raise InvalidArgument(
+            f"DBSCAN finds {published.cluster_count:,} clusters with an eps of {published.eps:.4g}, and a board holds "
+            f"{leaves.MAX_LEAVES:,}: choose a larger eps"
+        )
+    return np.where(published.cluster == NOISE, NOISE_LEAF, published.rank).astype(np.uint16)
+
+
+def _steps(stages: Sequence[str], checkpoint: Checkpoint, report: Report) -> Callable[[int], None]:
+    def step(done: int) -> None:
+        checkpoint()
+        report(done, len(stages), stages[done])
+
+    return step
 
 
 def leaf_model(matrix: Halves, leaf: Leaves, tree: Tree) -> LeafModel:

@@ -34,6 +34,7 @@ ROWS_FOR_A_REACH = 8
 """Members from which a leaf's own reach is measured; smaller ones reach as far as leaves do on the whole."""
 FAR = 6.0
 """Robust standard deviations beyond the median distance at which a row belongs to no leaf."""
+LEAST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def fit(matrix: Halves, at_most: int, seed: int, checkpoint: Checkpoint = go_on)
     nearest, distance = _nearest(matrix, centres, checkpoint)
     order = np.argsort(-np.bincount(nearest, minlength=len(centres)), kind="stable")
     variance = float(np.square(distance, dtype=np.float64).mean()) / max(1, matrix.shape[1])
-    return LeafModel(centres[order], _radii(nearest, distance, len(centres))[order], max(variance, 1e-6))
+    return LeafModel(centres[order], _radii(nearest, distance, len(centres))[order], max(variance, LEAST_VARIANCE))
 
 
 def _reached(nearest: Rows, distance: Floats, count: int) -> NDArray[np.bool_]:
@@ -108,6 +109,21 @@ def assign(matrix: Halves, model: LeafModel, checkpoint: Checkpoint = go_on) -> 
         leaf[rows] = np.where(far, NOISE_LEAF, nearest)
         confidence[rows] = np.where(far, 0, np.round(share * 255))
     return Assigned(leaf, confidence, distance)
+
+
+def around(matrix: Halves, leaf: Leaves, leaf_count: int) -> LeafModel:
+    """The model of leaves that were found otherwise."""
+    centres, _ = means(matrix, leaf, leaf_count)
+    inside = np.flatnonzero(leaf < leaf_count)
+    distance = np.empty(len(inside), np.float32)
+    for rows in chunks(len(inside)):
+        members = inside[rows]
+        distance[rows] = np.linalg.norm(matrix[members].astype(np.float32) - centres[leaf[members]], axis=1)
+    if not len(inside):
+        return LeafModel(centres, np.zeros(leaf_count, np.float32), LEAST_VARIANCE)
+    variance = float(np.square(distance, dtype=np.float64).mean()) / max(1, matrix.shape[1])
+    radii = _radii(leaf[inside].astype(np.int64), distance, leaf_count)
+    return LeafModel(centres, radii, max(variance, LEAST_VARIANCE))
 
 
 def means(matrix: Halves, leaf: Leaves | Rows, leaf_count: int) -> tuple[Floats, Rows]:

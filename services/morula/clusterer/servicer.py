@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from morula.clusterer import core, features, leaves, settle, tables, tree
+from morula.clusterer import core, features, leaves, settle, tables, tree, umap_child
 from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
 from morula.clusterer.progress import with_progress
 from morula.clusterer.splitting import split
 from morula.common import answers
+from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ModelMismatch, of_artifact
 from morula.common.formats import CLUSTERING_ARTIFACTS, NOISE_LEAF, read_array, write_array
@@ -109,10 +110,11 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         names = [getattr(keys, f"{name}_key") for name in CLUSTERING_ARTIFACTS]
         stored = [self._store.stat(name) for name in names]
         if any(found is None for found in stored):
+            check_installed(params.algorithm, installed())
             slides = [self._vectors(slide) for slide in request.slides]
             with threadpool_limits(1):
                 made = features.build(slides, scale, params.neighbours)
-            clustered = core.cluster(made, params, checkpoint, report)
+            clustered = _clustered(made, slides, params, checkpoint, report)
             checkpoint()
             contents = _contents(clustered, made)
             stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
@@ -174,6 +176,19 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
     def _features(self, clustering: clusterer_pb2.Clustering) -> Halves:
         with of_artifact(clustering.features.key):
             return np.asarray(read_array(self._store.get(*key_of(clustering.features))), np.float16)
+
+
+def _clustered(
+    made: features.Features,
+    slides: Sequence[features.SlideVectors],
+    params: core.Params,
+    checkpoint: Checkpoint,
+    report: Report,
+) -> Clustered:
+    if params.algorithm == UMAP_DBSCAN:
+        vectors = np.concatenate([slide.vectors for slide in slides])
+        return core.cluster_as_published(made, vectors, params, checkpoint, report, umap_child.umap)
+    return core.cluster(made, params, checkpoint, report)
 
 
 def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:

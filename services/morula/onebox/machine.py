@@ -18,6 +18,7 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from morula.common import clustering
 from morula.common.models import ANY_USE, PROFILES, Profile, add_rows
 from morula.common.processor import computes_in_bfloat16
 from morula.common.weights import WeightsFolder
@@ -239,6 +240,7 @@ def _gateway(
             SCRATCH=str(folder.scratch),
             FOLDERS=named,
             NETWORK_DTYPE=numerics().dtype,
+            CLUSTERER_ALGORITHMS=json.dumps(clustering.installed()),
             PROFILE=profile(),
             **workers,
         ),

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import artifact_key
-from morula.common.models import FAMILIES, REGISTRY
+from morula.common.models import FAMILIES, REGISTRY, find
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
 from morula.gateway.pipeline.params import Choices, Numerics, Params, Segmentation, make_params, params_digest
 from morula.v1.clusterer_pb2 import ClusterParams
@@ -75,9 +75,30 @@ def test_unknown_presets_and_models_are_refused() -> None:
         make_params(Choices(segmenter="nobody"), KNOWN_MPP)
 
 
-def test_what_would_run_under_the_paper_s_name_and_be_something_else_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match=r"ResNet-50, UMAP and DBSCAN are missing.*'paper-tiles'"):
-        make_params(Choices(preset="paper"), KNOWN_MPP)
+PAPER = Choices(preset="paper")
+RESNET = replace(find("morphology", "embedder"), name="resnet50", family="resnet50")
+
+
+def test_the_paper_s_preset_is_the_published_pipeline_and_nothing_else() -> None:
+    models = [*(row for row in FAMILIES if row.name == "cellpose-sam"), RESNET]
+    made = make_params(PAPER, KNOWN_MPP, models, algorithms=["umap-dbscan"])
+    assert (made.segmenter, made.embedder, made.tile_px, made.halo_px) == ("cellpose-sam", "resnet50", 512, 0)
+    assert made.tile_filter == TileFilter(gate=TILE_GATE_PAPER)
+    assert made.clustering == ClusterParams(algorithm="umap-dbscan", eps=0.5, seed=42, neighbour_count=8)
+    by_knee = make_params(Choices(preset="paper", eps=0), KNOWN_MPP, models, algorithms=["umap-dbscan"])
+    assert by_knee.clustering == ClusterParams(algorithm="umap-dbscan", seed=42, neighbour_count=8)
+
+
+def test_the_paper_s_preset_says_all_that_it_misses_and_what_brings_it() -> None:
+    with pytest.raises(ModelUnavailable) as missing:
+        make_params(PAPER, KNOWN_MPP, REGISTRY, algorithms=[])
+    for words in ("models add cellpose-sam FILE", "no embedder 'resnet50'", "umap-learn and kneed", "'.[paper]'"):
+        assert words in str(missing.value)
+
+
+def test_eps_is_asked_of_the_paper_s_clustering_alone() -> None:
+    with pytest.raises(InvalidArgument, match="preset 'paper'"):
+        make_params(Choices(eps=0.5), KNOWN_MPP)
 
 
 def test_every_parameter_is_part_of_what_makes_jobs_the_same() -> None:
@@ -241,7 +262,7 @@ def leaf_key(**changes: object) -> str:
 
 @pytest.mark.parametrize("field", list(ClusterParams.DESCRIPTOR.fields), ids=lambda field: str(field.name))
 def test_whatever_the_clusterer_is_told_is_part_of_its_keys(field: FieldDescriptor) -> None:
-    changed = {field.name: getattr(params(), field.name) + 1}
+    changed = {field.name: "umap-dbscan" if field.name == "algorithm" else (getattr(params(), field.name) or 0) + 1}
     assert getattr(params(**changed).clustering, field.name) == changed[field.name]
     assert leaf_key(**changed) != leaf_key()
 

@@ -28,7 +28,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed; what it lost is made again."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
-    params = make_params(body, slide["mpp"], numerics=here.settings.numerics)
+    settings = here.settings
+    params = make_params(body, slide["mpp"], numerics=settings.numerics, algorithms=settings.clusterer_algorithms)
     check_params(params, here.settings.profile)
     values = {
         "project_id": here.project,

@@ -1,15 +1,15 @@
 """What a job does: its parameters, complete and explicit, so that they can be part of every key."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from morula.common import models
+from morula.common import clustering, models
 from morula.common.compute import cpu_count
-from morula.common.errors import InvalidArgument, SlideScaleUnknown
+from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.common.segmentation import Channel, Normalization
 from morula.gateway.fields import Level0Px, Name, Regions, Request, Scale
@@ -71,6 +71,8 @@ class Choices(Segmentation):
     include: Regions | None = None
     exclude: Regions | None = None
     sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    eps: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
+    """Of the published clustering; 0 finds it by the knee."""
     origin_x_px: Level0Px = 0
     origin_y_px: Level0Px = 0
 
@@ -110,6 +112,9 @@ class Params:
     leaf_count: int = 160
     neighbour_count: int = 8
     seed: int = 0
+    algorithm: str | None = None
+    """How clusters are found; None is the way that is always there."""
+    eps: float | None = None
     tile_gate: str = "default"
     """The rule that keeps tiles that were read: a name of TileGate."""
     normalize: str = "slide"
@@ -190,11 +195,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "normalize": "image",
     },
 }
-INCOMPLETE: dict[str, str] = {
-    "paper": "The published pipeline is not here: ResNet-50, UMAP and DBSCAN are missing. "
-    "What is here of it, its filter and its tiles one by one, is the preset 'paper-tiles'.",
+# The published system whole, with the eps of its experiments.
+PRESETS["paper"] = {
+    **PRESETS["paper-tiles"],
+    "segmenter": "cellpose-sam",
+    "embedder": "resnet50",
+    "algorithm": clustering.UMAP_DBSCAN,
+    "eps": 0.5,
+    "seed": 42,
+    "leaf_count": 0,
 }
-"""Presets that are refused because something else would run under their name, and why."""
 
 
 def halo_px(mpp: float) -> int:
@@ -207,9 +217,11 @@ def make_params(
     known_mpp: float | None,
     registry: Iterable[models.ModelSpec] | None = None,
     numerics: Numerics | None = None,
+    algorithms: Collection[str] | None = None,
 ) -> Params:
-    """Parameters from what a request chose and what is known about the slide; models are this process's, or given."""
-    segmenter, embedder = models_of(choices, registry)
+    """Parameters from what a request chose and what is known about the slide; models and ways of clustering are this
+    process's, or given."""
+    segmenter, embedder = models_of(choices, registry, algorithms)
     chosen = _chosen(choices)
     slide_mpp = chosen.get("slide_mpp") or known_mpp
     if not slide_mpp:
@@ -234,22 +246,43 @@ def make_params(
 
 
 def models_of(
-    choices: Choices, registry: Iterable[models.ModelSpec] | None = None
+    choices: Choices,
+    registry: Iterable[models.ModelSpec] | None = None,
+    algorithms: Collection[str] | None = None,
 ) -> tuple[models.ModelSpec, models.ModelSpec]:
-    """Segmenter and embedder of a request, where they are there and can do what it asks of them."""
+    """Segmenter and embedder of a request, where all that it needs is there and can do what it asks of them."""
     chosen = _chosen(choices)
     known = models.rows() if registry is None else tuple(registry)
-    segmenter = models.find(chosen["segmenter"], "segmenter", known)
+    ways = clustering.installed() if algorithms is None else algorithms
+    segmenter, embedder = _found(
+        lambda: models.find(chosen["segmenter"], "segmenter", known),
+        lambda: models.find(chosen["embedder"], "embedder", known),
+        check=lambda: clustering.check_installed(chosen.get("algorithm", ""), ways),
+    )
     _check_segmentation(segmenter, choices, chosen["mpp"])
-    return segmenter, models.find(chosen["embedder"], "embedder", known)
+    return segmenter, embedder
+
+
+def _found(*finders: Callable[[], models.ModelSpec], check: Callable[[], None]) -> list[models.ModelSpec]:
+    """What is found; an error names all that is missing, so that nobody learns of it piece by piece."""
+    found: list[models.ModelSpec] = []
+    missing: list[ModelUnavailable] = []
+    for step in (*finders, check):
+        try:
+            found += [spec] if (spec := step()) else []
+        except ModelUnavailable as error:
+            missing.append(error)
+    if missing:
+        raise ModelUnavailable(". ".join(str(error) for error in missing), **missing[0].metadata)
+    return found
 
 
 def _chosen(choices: Choices) -> dict[str, Any]:
     """The preset with what the request asks for in place of it."""
-    if choices.preset in INCOMPLETE:
-        raise InvalidArgument(INCOMPLETE[choices.preset], preset=choices.preset)
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
+    if choices.eps is not None and "algorithm" not in PRESETS[choices.preset]:
+        raise InvalidArgument("eps is of the published clustering alone: leave it out, or choose the preset 'paper'.")
     return {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
 
 
