@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,18 +14,10 @@ from morula.common.folder import FolderStore
 from morula.common.testing import temporary_store
 from tests.servers.ceph import S3Server
 from tests.servers.ceph import s3_server as start_s3_server
+from tests.servers.data import data_dir  # noqa: F401 - a fixture
 from tests.servers.postgres import PostgresServer, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """Real slides and cells, optional: MORULA_DATA says where, else they lie beside the repository."""
-    folder = Path(os.environ.get("MORULA_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no real data in {folder}; MORULA_DATA names another folder")
-    return folder
 
 
 @pytest.fixture(autouse=True)

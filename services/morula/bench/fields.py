@@ -11,16 +11,16 @@ from morula.common.models import find
 from morula.embedder import morphology, named
 from morula.embedder.instances import Columns
 from morula.onebox.segmenting import calibration_of
-from morula.segmenter import core as segmenter
 from morula.segmenter import watershed
 from morula.segmenter.instances import Calibration, Wanted
+from morula.segmenter.outlines import Outlines, outline
 
 
 @dataclass(frozen=True)
 class Field:
     """The cells of one image, in its px; row k is label k + 1."""
 
-    outlines: segmenter.Outlines
+    outlines: Outlines
     columns: Columns
     """Morphology in human units."""
 
@@ -49,6 +49,6 @@ class Field:
 def cells_of(pixels: NDArray[np.uint8], mpp: float, calibration: Calibration | None = None) -> Field:
     """Segments and measures an RGB image with `watershed` and `morphology`."""
     calibration = calibration or calibration_of(pixels)
-    outlines = segmenter.outline(watershed.segment(pixels, mpp, Wanted(calibration=calibration)))
+    outlines = outline(watershed.segment(pixels, mpp, Wanted(calibration=calibration)))
     columns = morphology.measure(pixels, outlines.labels, outlines.polygons, mpp, calibration.stain_matrix)
     return Field(outlines, columns)

@@ -54,13 +54,16 @@ class Report:
 
     stage: str
     cases: list[Case]
+    left_out: tuple[str, ...] = ()
+    """What was not measured, and why."""
 
     @property
     def holds(self) -> bool:
         return all(case.holds for case in self.cases)
 
     def as_json(self) -> dict[str, Any]:
-        return {"stage": self.stage, "machine": machine(), "cases": [case.as_json() for case in self.cases]}
+        return {"stage": self.stage, "machine": machine(), "cases": [case.as_json() for case in self.cases],
+                "left_out": list(self.left_out)}  # fmt: skip
 
 
 def machine() -> str:

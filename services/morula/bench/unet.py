@@ -25,8 +25,8 @@ from morula.networks.devices import fast_dtype
 from morula.onebox.failures import Failure
 from morula.onebox.segmenting import calibration_of
 from morula.segmenter import cellpose_unet
-from morula.segmenter.core import Outlines, outline
 from morula.segmenter.instances import Wanted
+from morula.segmenter.outlines import Outlines, outline
 from morula.segmenter.params import FlowParams
 from morula.synth.noise import Window
 from morula.synth.slide import Artist, Order

@@ -13,11 +13,10 @@ from morula.bench.known_cells import CELLS, TILE_PX, nuclei, painted
 from morula.bench.report import Case, against
 from morula.common.compute import Processors, in_order
 from morula.common.models import families
-from morula.segmenter.core import outline
 from morula.segmenter.crops import plan
-from morula.segmenter.instances import Model, Wanted, unstoppable
+from morula.segmenter.instances import REGIONS_AT_ONCE, Model, Wanted, unstoppable
+from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
-from morula.segmenter.servicer import REGIONS_AT_ONCE
 
 if TYPE_CHECKING:
     from morula.networks.crop_queue import CropQueue

@@ -25,6 +25,8 @@ def bench(
         print_json(report.as_json())
     else:
         print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
+        for words in report.left_out:
+            typer.echo(f"Not measured: {words}.")
     if not report.holds:
         raise typer.Exit(OTHER)
 

@@ -22,8 +22,8 @@ from morula.onebox.machine import profile
 from morula.onebox.models import registry
 from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
-from morula.segmenter.core import outline
 from morula.segmenter.instances import Calibration, Model, Sizing, Wanted, unstoppable
+from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, overlap, scores
 from morula.tiler.calibration import MIN_DENSITY, calibrate

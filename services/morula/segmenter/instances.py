@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from morula.common.compute import Checkpoint
 from morula.segmenter.params import DEFAULTS, FlowParams
 
+# Of all shards together: each holds some hundred MB, and three keep batches full.
+REGIONS_AT_ONCE = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

@@ -24,14 +24,13 @@ from morula.common.store import Store, Stored
 from morula.networks.dtypes import Dtype
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
-from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
+from morula.segmenter.instances import REGIONS_AT_ONCE, Calibration, Model, Sizing, Wanted
+from morula.segmenter.outlines import outline
 from morula.segmenter.params import DEFAULTS, FlowParams
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.
 REGIONS_OF_A_SHARD = 2
-# Of all shards together: each holds some hundred MB, and three keep batches full.
-REGIONS_AT_ONCE = 3
 MOST_THREADS = 1024
 DTYPES: Mapping[str, Dtype] = {"": "", "float32": "float32", "bfloat16": "bfloat16"}
 _NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "image": "image", "none": "none"}
@@ -91,7 +90,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
                     checkpoint()
                     if isinstance(model, Sizing):
                         wanted = model.sized(region.pixels, region.mpp, wanted, checkpoint)
-                    outlines = core.outline(model(region.pixels, region.mpp, wanted, checkpoint))
+                    outlines = outline(model(region.pixels, region.mpp, wanted, checkpoint))
                     diameters.append(outlines.diameters_um(region.mpp))
         diameter_um, object_count = core.median_diameter_um(diameters)
         return segmenter_pb2.MeasureObjectsResponse(diameter_um=diameter_um, object_count=object_count)

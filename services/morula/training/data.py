@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
 from morula.segmenter.channels import eight_bits
-from morula.synth import MPP
 from morula.training.config import Source, Split
 from morula.training.example import Example
-from morula.training.outlines import drawn, fields_of, read_outlines
 from morula.training.patches import joined
-from morula.training.synthetic import synthetic_fields
 
 Part = Literal["train", "watch", "test"]
 PARTS: tuple[Part, ...] = ("train", "watch", "test")
@@ -30,16 +27,25 @@ _OUTLINES = ".geojson"
 Reading = Callable[[], bytes]
 Files = dict[str, Reading]
 _ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+_SLIDE_MPP = 0.5
 
 
 def read_source(source: Source, root: Path) -> Iterator[Example]:
-    """All images of a source, in the order of their names."""
+    """All images of a source, in the order of their names.
+
+    What draws slides, reads them or knows outlines is imported only where it is asked: images need none of it.
+    """
     if source.synthetic_seeds:
+        from morula.synth import MPP
+        from morula.training.synthetic import synthetic_fields
+
         for seed in source.synthetic_seeds:
             yield from _fields(source, str(seed), synthetic_fields(seed), MPP)
     elif source.slides:
+        from morula.training.outlines import fields_of
+
         for slide, outlines in _slides(root / source.slides):
-            mpp = source.mpp or MPP
+            mpp = source.mpp or _SLIDE_MPP
             yield from _fields(source, _group(source, slide.stem, {}), fields_of(slide, outlines, mpp), mpp)
     elif source.patch_offsets_px:
         yield from joined(_images(source, root), source.patch_offsets_px)
@@ -191,6 +197,8 @@ def _image(read: Reading, name: str) -> NDArray[np.uint8]:
 
 def _labels(ending: str, read: Reading, name: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
     if ending == _OUTLINES:
+        from morula.training.outlines import drawn, read_outlines
+
         return drawn(read_outlines(read(), f"{name}{_OUTLINES}"), shape[0], shape[1])
     labels = _decoded(read(), cv2.IMREAD_UNCHANGED, name)
     if labels.ndim != 2 or labels.dtype.kind not in "ui":

@@ -12,8 +12,9 @@ from skimage.measure import label
 
 from morula.common.geometry import Grid
 from morula.common.pixels import Region
-from morula.segmenter.core import SEAM_PX, Columns, Layout, join, median_diameter_um, outline, segment_region
+from morula.segmenter.core import SEAM_PX, Columns, Layout, join, median_diameter_um, segment_region
 from morula.segmenter.instances import Instances, Wanted
+from morula.segmenter.outlines import outline
 
 SIDE_PX, TILE_PX, HALO_PX = 320, 48, 24
 

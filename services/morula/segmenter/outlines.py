@@ -1,0 +1,44 @@
+"""Outlines of what a model found in an image: all that follows is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morula.segmenter.instances import Instances
+from morula.segmenter.polygons import separate, trace
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The cells of an image, in its px: label k + 1 is row k of everything else."""
+
+    labels: NDArray[np.int32]
+    polygons: NDArray[np.object_]
+    scores: NDArray[np.float32]
+    centroids: NDArray[np.float64]
+    areas_px: NDArray[np.int64]
+    features: NDArray[np.float16] | None = None
+    style: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def diameters_um(self, mpp: float) -> NDArray[np.float64]:
+        """Diameters of discs of the same area."""
+        diameters: NDArray[np.float64] = np.sqrt(4 / np.pi * self.areas_px) * mpp
+        return diameters
+
+
+def outline(instances: Instances) -> Outlines:
+    """Whole outlines of what a model found: one piece per object, on pixel edges, with its centroid."""
+    labels = separate(instances.labels)
+    present = np.flatnonzero(np.bincount(instances.labels.ravel())[1:])
+    flat = np.flatnonzero(labels)
+    cell = labels.ravel()[flat] - 1
+    areas = np.bincount(cell, minlength=present.size)
+    row, column = np.divmod(flat, labels.shape[1])
+    x = np.bincount(cell, column + 0.5, present.size) / np.maximum(areas, 1)
+    y = np.bincount(cell, row + 0.5, present.size) / np.maximum(areas, 1)
+    features = None if instances.features is None else instances.features[present]
+    centroids = np.stack([x, y], axis=1)
+    return Outlines(labels, trace(labels), instances.scores[present], centroids, areas, features, instances.style)
