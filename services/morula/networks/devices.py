@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from morula.common.processor import computes_in_bfloat16
-from morula.networks.dtypes import Dtype
+from morula.networks.dtypes import Dtype, Runtime
 from morula.networks.installed import imported
 
 PROCESSOR = "cpu"
@@ -19,6 +19,11 @@ def best_device() -> str:
     if not (_DRIVER.exists() and find_spec("torch")):
         return PROCESSOR
     return "cuda" if imported("torch").cuda.is_available() else PROCESSOR
+
+
+def runtime_there() -> Runtime:
+    """What computes on a processor where torch is there in any case, as where networks are trained."""
+    return "openvino" if find_spec("openvino") else "torch"
 
 
 def is_processor(device: str) -> bool:

@@ -22,6 +22,7 @@ def card(
     outcome: Outcome,
     digests: Mapping[str, str],
     finished: Finished,
+    curve: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Everything that can be said of a network, as JSON."""
     return {
@@ -40,6 +41,7 @@ def card(
         "images": _images(sets),
         "held_out_groups": {part: sorted({one.group for one in sets[part]}) for part in PARTS if part != "train"},
         **finished.figures,
+        **({"curve": list(curve)} if curve else {}),
         "config": config.model_dump(mode="json"),
     }  # fmt: skip
 
@@ -88,6 +90,9 @@ def markdown(card: Mapping[str, Any]) -> str:
         parts.append(f"`{card['name']}.jpg` shows the worst of each kind: the image, its truth, what was found.")
     if "robustness" in card:
         parts += ["## Robustness: F1 at an IoU of 0.5", *(_curve(*item) for item in card["robustness"].items())]
+    if "curve" in card:
+        parts += ["## Score by the number of images", _growth(card["curve"]),
+                  "Watched groups chose the weights of each row, tested ones nothing."]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -109,6 +114,12 @@ def _scores(figures: Figures) -> str:
         [kind, *(f"{values[name]:.4g}" if name in values else "" for name in _TOLD)] for kind, values in figures.items()
     ]
     return _table(("kind", "F1@0.5", "PQ", "AJI", "images", "objects"), rows)
+
+
+def _growth(points: Sequence[Mapping[str, Any]]) -> str:
+    shown = ("image_count", "group_count", "object_count", "watched", "tested")
+    rows = [[f"{point[name]:g}" if point[name] is not None else "" for name in shown] for point in points]
+    return _table(("images", "groups", "objects", "watched score", "tested score"), rows)
 
 
 def _curve(name: str, points: Sequence[Sequence[float]]) -> str:

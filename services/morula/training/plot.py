@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,49 @@ def svg(lines: Sequence[dict[str, Any]]) -> str:
     last = max([step for step, _ in losses] or [1])
     highest = max([loss for _, loss in smoothed(losses)] or [1.0]) * 1.05
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
+        *_head(),
         _line(losses, last, highest, "#cbd5e1", 1),
         _line(smoothed(losses), last, highest, "#1d4ed8", 2),
         _line(scores, last, 1.0, "#b45309", 2),
         *_axis(last, highest),
         "</svg>",
     ])  # fmt: skip
+
+
+def curve_svg(points: Sequence[Mapping[str, float | None]]) -> str:
+    """Scores (0 to 1) by the number of images, each twice as many as far from the last."""
+    counts = [point["image_count"] or 1 for point in points]
+    first = counts[0]
+    last = max(1e-9, float(np.log2(counts[-1] / first)))
+    places = [float(np.log2(count / first)) for count in counts]
+    lines = {
+        name: [(x, y) for x, point in zip(places, points, strict=True) if (y := point[name]) is not None]
+        for name in ("watched", "tested")
+    }
+    marks = [
+        f'<text x="{_place(x, 0, last, 1).partition(",")[0]}" y="{_HEIGHT - _MARGIN + 18}" text-anchor="middle">'
+        f"{count:g}</text>"
+        for x, count in zip(places, counts, strict=True)
+    ]
+    bottom, right = _HEIGHT - _MARGIN, _WIDTH - _MARGIN
+    return "\n".join([
+        *_head(),
+        _line(lines["watched"], last, 1.0, "#b45309", 2),
+        _line(lines["tested"], last, 1.0, "#1d4ed8", 2),
+        f'<path d="M{_MARGIN},{_MARGIN}V{bottom}H{right}" fill="none" stroke="#64748b"/>',
+        *marks,
+        f'<text x="{_MARGIN - 6}" y="{_MARGIN + 4}" text-anchor="end">1</text>',
+        f'<text x="{_MARGIN - 6}" y="{bottom}" text-anchor="end">0</text>',
+        f'<text x="{_MARGIN}" y="{_MARGIN - 14}">score by images: on watched (brown) and tested groups (blue)</text>',
+        "</svg>",
+    ])  # fmt: skip
+
+
+def _head() -> list[str]:
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
+    ]
 
 
 def smoothed(losses: Points) -> list[tuple[float, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ from pathlib import Path
 from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.hashing import sha256_of
 from morula.networks.devices import best_device
-from morula.training import checkpoint, objectives, progress
+from morula.training import checkpoint, curve, objectives, progress
 from morula.training.card import card, counted, markdown
 from morula.training.config import Config, data_root, read_config
 from morula.training.data import PARTS, parts_of, read_source
 from morula.training.engine import BEST, Engine, Outcome
 from morula.training.example import Example
 from morula.training.objectives import Sets
-from morula.training.plot import svg
+from morula.training.plot import curve_svg, svg
 from morula.training.prepared import Prepared, prepare
 
 Say = Callable[[str], None]
@@ -34,8 +34,12 @@ class Trained:
     files: Mapping[str, Path]
 
 
-def train(path: Path, folder: Path, say: Say) -> Trained:
-    """Learns what the file says, or goes on with it; SIGTERM ends it after a step, with a checkpoint."""
+def train(path: Path, folder: Path, say: Say, *, learns: bool = True, counts: Sequence[int] = ()) -> Trained:
+    """Learns what the file says, or goes on with it; SIGTERM ends it after a step, with a checkpoint.
+
+    A run that no longer `learns` ends where its last checkpoint is, and its files are of the best weights so far.
+    Before it learns from all images, runs of the same kind learn from about as many as `counts` says.
+    """
     config = read_config(path)
     root = data_root(path)
     objective = objectives.find(config.objective)
@@ -49,18 +53,39 @@ def train(path: Path, folder: Path, say: Say) -> Trained:
             "no watched image has an object: nothing would choose the weights; "
             "raise watch_share or name a group in split.watch"
         )
-    learned = objective.objective(config, sets, root)
-    fixed = {"objective": config.objective, "diameter_px": objective.size(config)[0], "initial": initial}
     with stopping() as stop:
-        outcome = Engine(learned, config.schedule, fixed, folder, stop, best_device()).run()
-    if outcome.end == "stopped":
+
+        def learn(config: Config, sets: Sets, place: Path) -> Outcome:
+            return _learned(config, sets, root, place, stop, learns=learns)
+
+        points = curve.learn_points(config, sets, root, folder, counts, learn, say)
+        outcome = learn(config, sets, folder)
+    if learns and outcome.end == "stopped":
         return Trained(outcome, {})
-    if not (folder / BEST).exists():
+    if points:
+        curve.write(config, folder, [*points, curve.point_of(config, sets, root, folder, outcome)])
+    say(f"{outcome.end} after {outcome.step} steps; best {outcome.best_score:.4f} at step {outcome.best_step}")
+    return Trained(outcome, finish(config, sets, tested, folder, outcome))
+
+
+def _learned(
+    config: Config, sets: Sets, root: Path, folder: Path, stop: threading.Event, *, learns: bool = True
+) -> Outcome:
+    """The run in a folder, which then has weights unless it was told to stop."""
+    objective = objectives.find(config.objective)
+    learned = objective.objective(config, sets, root)
+    fixed = {
+        "objective": config.objective,
+        "diameter_px": objective.size(config)[0],
+        "initial": objective.initial(config),
+    }
+    engine = Engine(learned, config.schedule, fixed, folder, stop, best_device())
+    outcome = engine.run() if learns else engine.outcome("stopped")
+    if not (learns and outcome.end == "stopped") and not (folder / BEST).exists():
         raise FailedPrecondition(
             f"the run in {folder} ended before anything chose its weights: take another folder, or more steps"
         )
-    say(f"{outcome.end} after {outcome.step} steps; best {outcome.best_score:.4f} at step {outcome.best_step}")
-    return Trained(outcome, finish(config, sets, tested, folder, outcome))
+    return outcome
 
 
 def prepared_sets(config: Config, root: Path, folder: Path, say: Say) -> tuple[Sets, list[Example]]:
@@ -88,10 +113,13 @@ def finish(config: Config, sets: Sets, tested: list[Example], folder: Path, outc
     """Files of the best weights, and beside them the card and the picture of the run."""
     finished = objectives.find(config.objective).finish(config, sets, tested, folder)
     digests = {path.name: sha256_of(path) for path in finished.files.values()}
-    said = card(config, sets, outcome, digests, finished)
+    points = curve.read(config, folder)
+    said = card(config, sets, outcome, digests, finished, points)
     checkpoint.write_whole(folder / f"{config.name}.json", json.dumps(said, indent=2).encode())
     checkpoint.write_whole(folder / f"{config.name}.md", markdown(said).encode())
     checkpoint.write_whole(folder / f"{config.name}.svg", svg(progress.read(folder)).encode())
+    if points:
+        checkpoint.write_whole(folder / f"{config.name}.curve.svg", curve_svg(points).encode())
     return finished.files
 
 

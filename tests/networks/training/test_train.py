@@ -29,43 +29,12 @@ from morula.training import checkpoint, progress
 from morula.training.config import read_config
 from morula.training.objectives import Sets, find
 from morula.training.run import train
-
-CONFIG = """
-name = "tiny"
-objective = "flows"
-licence = "CC0-1.0"
-row = { object_um = 9.0, commercial = "yes" }
-schedule = { steps = 8, batch = 4, parts = 2, rate = 0.002, save_every = 3, watch_every = 4 }
-settings = { crop_px = 64, widths = [4, 8] }
-split = { watch = ["mine/4"], test = ["mine/5"] }
-
-[[sources]]
-name = "mine"
-path = "images"
-mpp = 0.5
-group_pattern = "^\\\\d"
-licence = "CC0-1.0"
-"""
+from tests.networks.training.discs import CONFIG, write_discs
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark discs on a pale ground, six images in six groups."""
-    root = tmp_path_factory.mktemp("discs")
-    for kind in ("images", "labels"):
-        (root / "images" / kind).mkdir(parents=True)
-    for number in range(6):
-        rng = np.random.default_rng(number)
-        labels = np.zeros((96, 96), np.uint16)
-        for n in range(9):
-            y, x = divmod(n, 3)
-            centre = (16 + 32 * x + int(rng.integers(-4, 5)), 16 + 32 * y + int(rng.integers(-4, 5)))
-            cv2.circle(labels, centre, int(rng.integers(6, 11)), n + 1, -1)
-        pixels = np.where(labels[..., None] > 0, (120, 60, 110), (235, 215, 225)) + rng.normal(0, 6, (96, 96, 3))
-        cv2.imwrite(str(root / "images" / "images" / f"{number}.png"), np.clip(pixels, 0, 255).astype(np.uint8))
-        cv2.imwrite(str(root / "images" / "labels" / f"{number}.png"), labels)
-    (root / "tiny.toml").write_text(CONFIG)
-    return root / "tiny.toml"
+    return write_discs(tmp_path_factory.mktemp("discs"))
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +93,23 @@ def test_a_run_that_was_told_to_stop_goes_on_with_the_same_losses(config: Path, 
     assert losses(tmp_path) == losses(whole)
     for name in ("tiny.safetensors", "tiny.onnx"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_run_can_be_finished_with_the_best_weights_so_far(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MORULA_DATA", raising=False)
+    with pytest.raises(FailedPrecondition, match="before anything chose"):
+        train(config, tmp_path, lambda _: None, learns=False)
+    shorter = config.with_name("shorter.toml")
+    shorter.write_text(CONFIG.replace("steps = 8", "steps = 5"))
+    train(shorter, tmp_path, lambda _: None)
+    (tmp_path / "tiny.md").unlink()
+    trained = train(config, tmp_path, lambda _: None, learns=False)
+    assert (trained.outcome.end, trained.outcome.step) == ("stopped", 5)
+    assert len(losses(tmp_path)) == 5
+    assert trained.files["network"].is_file()
+    assert "5 steps" in (tmp_path / "tiny.md").read_text()
 
 
 def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from morula.common.models import families
 from morula.networks.crop_queue import CropQueue
+from morula.networks.devices import best_device
 from morula.segmenter import cellpose_sam
 from morula.training import checkpoint
 from morula.training.config import Config
@@ -65,7 +66,7 @@ def finish(config: Config, sets: Sets, tested: Sequence[Example], folder: Path) 
     settings = settings_of(config, SamSettings)
     path = folder / f"{config.name}.safetensors"
     checkpoint.write_whole(path, halves(safetensors.numpy.load((folder / BEST).read_bytes())))
-    queue = CropQueue("cpu")
+    queue = CropQueue(best_device())
     try:
         model = cellpose_sam.load(replace(families()[FAMILY], name=config.name), [("network", path)], queue)
         figures = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from morula.common.models import families
 from morula.networks import unet_files
 from morula.networks.crop_queue import CropQueue
+from morula.networks.devices import best_device, runtime_there
 from morula.networks.files import State
 from morula.segmenter import cellpose_unet
 from morula.segmenter.flows import FlowModel
@@ -41,7 +42,7 @@ def write_and_measure(
     checkpoint.write_whole(files["weights"], halves(state))
     checkpoint.write_whole(files["network"], unet_files.written(state))
     spec = replace(families()[FAMILY], name=config.name, channels=CHANNELS)
-    queue = CropQueue("cpu")
+    queue = CropQueue(best_device(), runtime=runtime_there())
     try:
         model = cellpose_unet.load(spec, [("network", files["network"])], queue)
         files["size"] = folder / f"{config.name}.size.safetensors"
