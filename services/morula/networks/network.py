@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from morula.common.errors import ModelUnavailable
 from morula.networks.dtypes import Dtype
 
-Crops = NDArray[np.float32]
+Crops = NDArray[np.float32] | NDArray[np.uint8]
+"""(n, channels, height, width); grey levels become numbers where a batch is packed."""
 Maps = Any
 """What a network says of each pixel: an array, or a tensor that has not left its accelerator."""
 
@@ -38,7 +39,7 @@ class Batch:
     def shape(self) -> tuple[int, ...]:
         return (self.size, *self.parts[0].shape[1:])
 
-    def packed(self, into: Crops | None = None) -> Crops:
+    def packed(self, into: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """All crops in one array, which is zeros yet if it is given."""
         packed = np.zeros(self.shape, np.float32) if into is None else into
         np.concatenate(self.parts, out=packed[: self.filled])

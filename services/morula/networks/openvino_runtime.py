@@ -17,20 +17,26 @@ _PRECISIONS: dict[Dtype, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class GraphNetwork:
-    """A graph of maps, style and features in one dtype, compiled for each shape and number of threads that comes."""
+    """A graph in one dtype, compiled for each shape and number of threads that comes.
+
+    Its outputs are called as what they are of an answer; a graph that says nothing of each pixel has a style alone.
+    """
 
     def __init__(self, graph: openvino.Model, name: str, dtype: Dtype) -> None:
         self.name = name
         self._graph = graph
+        self._outputs = [output.any_name for output in graph.outputs]
         self._precision = _PRECISIONS[dtype]
         self._compiled: dict[tuple[object, ...], openvino.InferRequest] = {}
 
     def __call__(self, batch: Batch) -> Answer:
         request = self._compiled_for(batch)
         request.infer({0: batch.packed()}, share_inputs=True)
+        said = {name: request.get_tensor(name).data[: batch.filled] for name in self._outputs}
         # Copied, because the next batch is computed in the same place.
-        maps, style, features = (request.get_output_tensor(n).data[: batch.filled] for n in range(3))
-        return Answer(maps.copy(), style.copy(), features.astype(np.float16))
+        maps = said["maps"].copy() if "maps" in said else np.empty((batch.filled, 0), np.float32)
+        features = said["features"].astype(np.float16) if "features" in said else None
+        return Answer(maps, said["style"].copy(), features)
 
     def _compiled_for(self, batch: Batch) -> openvino.InferRequest:
         kind = (batch.shape, batch.threads)

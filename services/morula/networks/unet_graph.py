@@ -7,55 +7,20 @@ makes single precision of them first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from morula.networks.files import DIAMETER
+from morula.networks.graph_walk import Walk, Weights
 from morula.networks.unet_shape import UNetConfig
 
-OPSET = 17
 INPUT, OUTPUTS = "pixels", ("maps", "style", "features")
 _PICTURE = ("batch", "height", "width")
 
-State = Mapping[str, NDArray[np.float32]]
 
-
-class _Walk:
-    """Nodes as they come, and shapes of the tensors that they need."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.shapes: dict[str, tuple[int, ...]] = {}
-
-    def tensor(self, name: str, *shape: int) -> str:
-        self.shapes[name] = shape
-        return name
-
-    def node(self, kind: str, *inputs: str, to: str = "", **attributes: object) -> str:
-        output = to or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))  # type: ignore[arg-type]
-        return output
-
-    def constant(self, values: NDArray[Any]) -> str:
-        return self.node("Constant", value=numpy_helper.from_array(values))
-
-    def norm(self, x: str, name: str, channels: int) -> str:
-        numbers = [self.tensor(f"{name}.{of}", channels) for of in ("weight", "bias", "running_mean", "running_var")]
-        return self.node("BatchNormalization", x, *numbers, epsilon=1e-5)
-
-    def linear(self, x: str, name: str, inward: int, outward: int) -> str:
-        weight, bias = self.tensor(f"{name}.weight", outward, inward), self.tensor(f"{name}.bias", outward)
-        return self.node("Gemm", x, weight, bias, transB=1)
-
-    def plain(self, x: str, name: str, inward: int, outward: int, size: int, to: str = "") -> str:
-        weight = self.tensor(f"{name}.weight", outward, inward, size, size)
-        bias = self.tensor(f"{name}.bias", outward)
-        return self.node("Conv", x, weight, bias, to=to, kernel_shape=[size] * 2, pads=[size // 2] * 4)
+class _Walk(Walk):
+    """Blocks of the U-Net."""
 
     def convolution(self, x: str, name: str, inward: int, outward: int, size: int = 3, to: str = "") -> str:
         seen = self.node("Relu", self.norm(x, f"{name}.0", inward))
@@ -116,29 +81,13 @@ def shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:
     return _walked(config).shapes
 
 
-def model(config: UNetConfig, state: State, *, feature_step: int = 1, halves: bool = False) -> onnx.ModelProto:
+def model(config: UNetConfig, state: Weights, *, feature_step: int = 1, halves: bool = False) -> onnx.ModelProto:
     """The graph with the weights of a state dict that has all of `shapes`."""
-    walk = _walked(config, feature_step)
-    stored = [_stored(name, state[name], halves) for name in walk.shapes]
-    nodes = [node for _, cast in stored for node in cast] + walk.nodes
-    if halves:
-        renamed = {name: f"{name}_single" for name in walk.shapes}
-        for node in walk.nodes:
-            node.input[:] = [renamed.get(name, name) for name in node.input]
     channels = (config.channel_count, config.output_count, config.widths[-1], config.widths[0])
-    graph = helper.make_graph(nodes, "unet", *_ends(*channels), initializer=[tensor for tensor, _ in stored])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    made = _walked(config, feature_step).model("unet", *_ends(*channels), state, halves=halves)
     if DIAMETER in state:
         helper.set_model_props(made, {DIAMETER: repr(float(state[DIAMETER].item()))})
     return made
-
-
-def _stored(name: str, values: NDArray[np.float32], halves: bool) -> tuple[TensorProto, Sequence[onnx.NodeProto]]:
-    """A tensor, and what makes single precision of it."""
-    if not halves:
-        return numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name), ()
-    cast = helper.make_node("Cast", [name], [f"{name}_single"], to=TensorProto.FLOAT)
-    return numpy_helper.from_array(np.ascontiguousarray(values, np.float16), name), (cast,)
 
 
 def _ends(
