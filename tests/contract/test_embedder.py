@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 import pyarrow as pa
 import pytest
+import shapely
 
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import Cancelled
@@ -108,7 +109,7 @@ async def test_an_unknown_revision_is_refused(stub: Stub, store: FolderStore, sh
 
 @pytest.mark.filterwarnings("ignore:overflow")  # Outside tests it is a warning, too.
 @pytest.mark.parametrize("number", [np.nan, -np.inf, 7e4])
-async def test_a_number_that_half_precision_does_not_hold_is_an_error(
+async def test_a_cell_of_a_number_that_half_precision_does_not_hold_has_no_vector(
     store: FolderStore, shard: FakeShard, number: float
 ) -> None:
     def one_is_lost(cells: RegionCells, _checkpoint: Checkpoint, /) -> Vectors:
@@ -118,11 +119,26 @@ async def test_a_number_that_half_precision_does_not_hold_is_an_error(
 
     slot = Slot("embedder")
     async with running(EmbedderServicer(store, slot, {"morphology": one_is_lost})) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await Stub(channel).EmbedCells(request_for(store, shard))
+        made = await Stub(channel).EmbedCells(request_for(store, shard))
+        assert await Stub(channel).EmbedCells(request_for(store, shard)) == made, "also of what is there"
     slot.close()
-    assert from_rpc_error(caught.value).reason == "INTERNAL"
-    assert store.stat(VECTORS_KEY) is None
+    assert (made.cell_count, made.unembedded_cell_count) == (len(shard.nuclei.x_px), 1)
+    vectors = read_array(store.get(VECTORS_KEY))
+    assert np.isnan(vectors[-1]).all()
+    assert np.isfinite(vectors[:-1]).all()
+    morphology = read_morphology(store.get(MORPHOLOGY_KEY))
+    assert read_metadata(morphology)["unembedded_rows"] == [made.cell_count - 1]
+    assert np.isfinite(morphology["area_um2"].to_numpy()).all(), "what was measured of it is kept"
+
+
+async def test_an_outline_without_pixels_has_a_row(stub: Stub, store: FolderStore, shard: FakeShard) -> None:
+    line = shapely.to_wkb(shapely.Polygon([(40, 40), (44, 40), (44, 40.2), (40, 40.2)]))
+    outlines = [line, *read_cells(shard.cells)["geometry"].to_pylist()[1:3]]
+    response = await stub.EmbedCells(request_for(store, shard, some_cells(shard, [0, 1, 2], geometry=outlines)))
+    vectors = read_array(store.get(response.vectors.key))
+    assert (response.cell_count, response.unembedded_cell_count) == (3, 1)
+    assert np.isnan(vectors).all(axis=1).tolist() == [True, False, False]
+    assert np.isnan(read_morphology(store.get(MORPHOLOGY_KEY))["area_um2"].to_numpy()).tolist() == [True, False, False]
 
 
 async def test_no_cells_give_no_rows(stub: Stub, store: FolderStore, shard: FakeShard) -> None:

@@ -18,7 +18,7 @@ from morula.common.weights import WeightsFolder
 from morula.networks.models import Models
 from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
-from morula.v1 import segmenter_pb2, segmenter_pb2_grpc
+from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 from tests.contract.narrow_unet import FAMILY, GENEROUS, UNET, request_for
 
 
@@ -94,8 +94,8 @@ async def test_what_a_network_saw_lies_beside_its_cells(stub, store, shard, mode
         {"normalize": "often"},
         {"batch": -1},
         {"channels": ["infrared"]},
-        {"numerics": segmenter_pb2.Numerics(dtype="float8")},
-        {"numerics": segmenter_pb2.Numerics(thread_count=-1)},
+        {"numerics": artifact_pb2.Numerics(dtype="float8")},
+        {"numerics": artifact_pb2.Numerics(thread_count=-1)},
     ],
 )
 async def test_parameters_that_make_no_sense_are_refused(stub, store, shard, model, params) -> None:  # type: ignore[no-untyped-def]
@@ -110,7 +110,7 @@ async def test_parameters_that_make_no_sense_are_refused(stub, store, shard, mod
 async def test_a_network_that_cannot_compute_as_asked_computes_nothing(  # type: ignore[no-untyped-def]
     plain_processor, stub, store, shard, model
 ) -> None:
-    half = segmenter_pb2.Numerics(dtype="bfloat16")
+    half = artifact_pb2.Numerics(dtype="bfloat16")
     request = request_for(store, shard, model, "p/s/cells/a.parquet", numerics=half)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.SegmentShard(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,12 +24,14 @@ from morula.common.weights import WeightsFolder
 from morula.embedder.backends import MODELS, MORPHOLOGY
 from morula.embedder.servicer import EmbedderServicer
 from morula.networks.models import Models
+from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.models import Wishes, add
 from morula.v1 import artifact_pb2, embedder_pb2_grpc
 from tests.contract.test_embedder import request_for
 from tests.servers.gateway import gateway, services
 from tests.servers.require import networks
+from tests.unit.embedder.test_crops import cells_of, real_cells
 
 networks()
 import torch  # noqa: E402 - only where it is installed
@@ -73,6 +76,20 @@ def models(folder: DataFolder, weights: Path) -> Iterator[Models]:  # type: igno
     add_rows(opened.rows)
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize(
+    ("family", "wishes", "says"),
+    [
+        ("resnet50", Wishes(window_um=24.0), "its own name with --as"),
+        ("cellpose-unet", Wishes("mine", context_um=60.0), "a window is an embedder's"),
+    ],
+)
+def test_a_way_to_show_cells_is_a_model_of_its_own(
+    folder: DataFolder, weights: Path, family: str, wishes: Wishes, says: str
+) -> None:
+    with pytest.raises(WrongUse, match=says):
+        add(folder, family, [weights], None, wishes)
 
 
 def test_a_file_of_another_network_is_refused(folder: DataFolder, tmp_path: Path) -> None:
@@ -122,3 +139,61 @@ async def test_a_slide_is_clustered_by_its_vectors(models: Models, tmp_path: Pat
     assert job["state"] == "succeeded", job["error"]
     assert job["params"]["embedder"] == "tiny"
     assert job["cell_count"] > 0
+
+
+DATA = Path(os.environ.get("MORULA_DATA", "../shared/data"))
+
+
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:  # type: ignore[type-arg]
+    """A trained network, added as an operator adds it."""
+    file = DATA / "weights" / "mobilenet_v2_imagenet_from_tflite_fp16.pth"
+    if not file.is_file():
+        pytest.skip(f"no weights at {DATA} (set MORULA_DATA)")
+    monkeypatch.setattr("morula.common.models._added", {})
+    folder = DataFolder(tmp_path / "data")
+    add(folder, "mobilenet_v2", [file], None, Wishes())
+    opened = Models("embedder", MODELS, WeightsFolder(folder.weights), device="cpu", processors=Processors(1))
+    add_rows(opened.rows)
+    yield opened
+    opened.close()
+
+
+async def test_a_shard_is_described_by_a_trained_network_in_batches(real: Models) -> None:  # type: ignore[type-arg]
+    shard, asked = fake_shard(), 0
+
+    class Noted(Slot):
+        async def run(self, work):  # type: ignore[no-untyped-def]
+            def checkpoint() -> None:
+                nonlocal asked
+                asked += 1
+
+            return await super().run(lambda _: work(checkpoint))
+
+    with temporary_store() as store:
+        async with running(EmbedderServicer(store, Noted("embedder"), real)) as channel:
+            request = request_for(store, shard)
+            request.model.CopyFrom(ref(find("mobilenet_v2", "embedder")))
+            request.numerics.dtype = "float32"
+            made = await embedder_pb2_grpc.EmbedderServiceStub(channel).EmbedCells(request)
+        vectors = read_array(store.get(made.vectors.key)).astype(np.float32)
+    assert vectors.shape == (len(shard.nuclei.x_px), 1280)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=0.01)
+    assert made.unembedded_cell_count == 0
+    assert asked > made.cell_count, "whoever leaves is noticed between pictures"
+
+
+def test_a_trained_network_sees_a_cell_the_same_whichever_way_it_lies(real: Models) -> None:  # type: ignore[type-arg]
+    pixels, labels = real_cells()
+    turned = cells_of(np.rot90(pixels), np.rot90(labels))
+    upright = cells_of(pixels, labels)
+    model = real["mobilenet_v2"].computing("float32", 1)
+    every = np.arange(labels.max())
+    one, other = (model.views[0](cells)(every) for cells in (upright, turned))
+    vectors, again, lying = (model.vectors(seen, lambda: None) for seen in (one, other, np.rot90(one, axes=(2, 3))))
+    # How much nearer a cell is to itself, turned, than to the cell that is most like it.
+    among = vectors @ vectors.T - 2 * np.eye(len(vectors))
+    own = (vectors * again).sum(axis=1)
+    assert (own > among.max(axis=1)).mean() > 0.95
+    assert np.median(own) > 0.99
+    assert np.median((vectors * lying).sum(axis=1)) < 0.9, "a picture that is turned would be seen otherwise"

@@ -53,6 +53,37 @@ talking = [name for name, module in sys.modules.items() if "telemetry" in name.s
 assert not talking, talking
 assert not list(Path.home().iterdir()), "something was left in the home folder"
 """
+# From a file to vectors: as `morula models add` and an embedder do it.
+EMBEDDING = """
+from pathlib import Path
+import numpy as np
+import safetensors.numpy
+import shapely
+from morula.common.pixels import Region
+from morula.common.weights import WeightsFolder
+from morula.embedder.backends import MODELS
+from morula.embedder.instances import RegionCells
+from morula.networks import backbones
+from morula.networks.models import Models
+from morula.onebox.folder import DataFolder
+from morula.onebox.models import Wishes, add
+
+folder, rng = DataFolder(Path(sys.argv[1])), np.random.default_rng(0)
+file = Path(sys.argv[1]) / "random.safetensors"
+shapes = backbones.shapes("mobilenet_v2").items()
+safetensors.numpy.save_file({name: rng.uniform(0.01, 0.1, shape).astype(np.float32) for name, shape in shapes}, file)
+add(folder, "mobilenet_v2", [file], None, Wishes("wide", context_um=60.0))
+models = Models("embedder", MODELS, WeightsFolder(folder.weights))
+labels = np.zeros((90, 120), np.int32)
+labels[30:40, 50:70] = 1
+pixels = rng.integers(0, 255, (90, 120, 3)).astype(np.uint8)
+region = Region(0, 0.0, 0.0, 1.0, pixels, 0, 0.5, 0.5)
+cells = RegionCells(region, np.array([shapely.box(50, 30, 70, 40)]), labels, (), {})
+vectors = models["wide"](cells, lambda: None)
+assert vectors.shape == (1, 2 * 1280), vectors.shape
+assert np.allclose(np.linalg.norm(vectors.reshape(2, 1280), axis=1), 1, atol=1e-3)
+models.close()
+"""
 
 
 def run(program: str, *words: object) -> None:
@@ -69,6 +100,10 @@ def test_programs_start_where_torch_is_not_installed() -> None:
 
 def test_a_network_finds_objects_where_torch_is_not_installed(tmp_path: Path) -> None:
     run(SEGMENTING, Path(__file__).parents[1] / "oracles", tmp_path)
+
+
+def test_a_network_describes_cells_where_torch_is_not_installed(tmp_path: Path) -> None:
+    run(EMBEDDING, tmp_path)
 
 
 def test_training_says_what_it_needs(tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ class Job(Answer):
     params: dict[str, Any]
     cell_count: int | None
     truncated_cell_count: int | None
+    unembedded_cell_count: int | None
     tile_count: int | None
     kept_tile_count: int
     failed_tile_count: int

@@ -249,6 +249,7 @@ export interface Job {
   state: "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
   tile_count: number | null;
   truncated_cell_count: number | null;
+  unembedded_cell_count: number | null;
   verdict: "cells" | "no_tissue" | "no_cells" | null;
   waiting_for: string | null;
 }

@@ -45,6 +45,13 @@ def add_model(
     mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help="Microns per pixel it works at.")] = None,
     object_um: Annotated[float | None, typer.Option(min=0.1, help="Diameter of a typical object.")] = None,
     channel: Annotated[list[str] | None, typer.Option(help="What it sees, in order: gray, haematoxylin, ...")] = None,
+    window_um: Annotated[
+        float | None,
+        typer.Option(min=0, max=200, help="What an embedder is shown around each cell; 0 is the cell's own box."),
+    ] = None,
+    context_um: Annotated[
+        float | None, typer.Option(min=0, max=400, help="And in a second look, at what is around it; 0 is none.")
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     trained_on: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
     commercial: Annotated[Commercial | None, typer.Option(help="Whether both allow commercial use.")] = None,
@@ -55,7 +62,8 @@ def add_model(
     from morula.onebox.models import Wishes, add
 
     words = {"licence": licence, "trained_on": trained_on, "commercial": commercial}
-    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), {k: v for k, v in words.items() if v is not None})
+    said = {word: value for word, value in words.items() if value is not None}
+    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), window_um, context_um, said)
     spec = add(folder_of(data or context.obj), family, files, size, wishes)
     if as_json:
         print_json({"name": spec.name, "revision": spec.revision})

@@ -195,5 +195,6 @@ def _sentence(summary: dict[str, Any]) -> str:
     empty = {"no_tissue": "No tissue on this slide", "no_cells": "Tissue, but no cells on this slide"}
     words = empty.get(summary["verdict"]) or f"{summary['cell_count']:,} cells"
     cut_off = f", {summary['truncated_cell_count']:,} of them cut off" if summary["truncated_cell_count"] else ""
+    without = f", {summary['unembedded_cell_count']:,} without a vector" if summary["unembedded_cell_count"] else ""
     failed = f", {summary['failed_tile_count']} tiles failed" if summary["failed_tile_count"] else ""
-    return f"{words}{cut_off}{failed}, {summary['seconds']} s: {summary['out']}{board}"
+    return f"{words}{cut_off}{without}{failed}, {summary['seconds']} s: {summary['out']}{board}"

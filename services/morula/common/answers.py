@@ -5,15 +5,25 @@ A service answers so whether it made them or found them there, and the gateway w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from morula.common.arrays import read_array, read_json, reading
 from morula.common.errors import of_artifact
 from morula.common.refs import key_of
 from morula.common.store import Store
-from morula.common.tables import read_cells, read_index, read_metadata, read_plan, read_tiles
+from morula.common.tables import (
+    UNEMBEDDED,
+    read_cells,
+    read_index,
+    read_metadata,
+    read_morphology,
+    read_plan,
+    read_tiles,
+)
 from morula.v1.artifact_pb2 import Calibration, ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import ClusterCellsResult, Clustering, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsResponse
@@ -71,9 +81,32 @@ def embedded(store: Store, vectors: ObjectRef, morphology: ObjectRef) -> EmbedCe
     """Of EmbedCells."""
     with _opened(store, vectors) as path:
         cell_count, dimension_count = read_array(path, mmap=True).shape
-        return EmbedCellsResponse(
-            vectors=vectors, morphology=morphology, cell_count=cell_count, dimension_count=dimension_count
-        )
+    return EmbedCellsResponse(
+        vectors=vectors,
+        morphology=morphology,
+        cell_count=cell_count,
+        dimension_count=dimension_count,
+        unembedded_cell_count=unembedded(store, morphology),
+    )
+
+
+def unembedded(store: Store, morphology: ObjectRef) -> int:
+    """How many cells of a shard have no vector."""
+    return len(_unembedded_rows(store, morphology))
+
+
+def unembedded_of(store: Store, index: ObjectRef, morphology: Mapping[int, ObjectRef]) -> int:
+    """How many cells of a slide have none, all of them in these of its shards."""
+    with _opened(store, index) as path:
+        table = read_index(path, ["shard", "row"])
+    shard, row = table["shard"].to_numpy(), table["row"].to_numpy()
+    rows = {number: _unembedded_rows(store, ref) for number, ref in morphology.items()}
+    return sum(int(np.isin(row[shard == number], without).sum()) for number, without in rows.items())
+
+
+def _unembedded_rows(store: Store, morphology: ObjectRef) -> list[int]:
+    with _opened(store, morphology) as path:
+        return list(read_metadata(read_morphology(path, columns=[])).get(UNEMBEDDED, []))
 
 
 def settled(

@@ -63,6 +63,10 @@ class ModelSpec:
     location: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     """Location and scale of each column over the reference set, never over the slide at hand."""
+    window_um: float = 0.0
+    """How much an embedder's network is shown around each cell; 0 is the cell's own box, whatever its size."""
+    context_um: float = 0.0
+    """And how much in a second look, at what is around it; 0 is none."""
     code_revision: int = 1
     """Raised by one when our code makes other results of the same files; of a family, for all of its rows."""
     dtypes: tuple[str, ...] = ("float32",)
@@ -204,6 +208,36 @@ REGISTRY: tuple[ModelSpec, ...] = (
 )
 
 
+def unit_columns(count: int) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
+    """Columns of a network's vectors, with a location and scale that suit any of length one: nothing was measured."""
+    return tuple(f"number_{n}" for n in range(1, count + 1)), (0.0,) * count, (count**-0.5,) * count
+
+
+def _backbone(name: str, dimension_count: int, window_um: float) -> ModelSpec:
+    """A family of embedders."""
+    columns, location, scale = unit_columns(dimension_count)
+    return ModelSpec(
+        name=name,
+        task="embedder",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue"),
+        shard_tile_count=16,
+        description=Description(
+            licence="of the file",
+            trained_on="of the file: the released ones on ImageNet, whose pictures are for research",
+            commercial="unclear",
+        ),
+        family=name,
+        dtypes=("float32", "bfloat16"),
+        window_um=window_um,
+        columns=columns,
+        location=location,
+        scale=scale,
+    )
+
+
 # Networks whose weights an operator supplies: each file that is added makes a row of its own.
 FAMILIES: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -257,6 +291,8 @@ FAMILIES: tuple[ModelSpec, ...] = (
         family="instanseg",
         takes=OF_NETWORKS,
     ),
+    _backbone("resnet50", 2048, window_um=0.0),
+    _backbone("mobilenet_v2", 1280, window_um=24.0),
 )
 
 _added: dict[str, ModelSpec] = {}

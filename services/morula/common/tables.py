@@ -102,6 +102,9 @@ CELLS_SCHEMA = _schema(
 NETWORK_FEATURES, NETWORK_STYLE = "network_features", "network_style"
 """Columns of cells that a network which tells what it sees adds: numbers of half precision, as many as it has."""
 
+UNEMBEDDED = "unembedded_rows"
+"""In the metadata of morphology, where there are any: the rows of cells without a vector, which are NaN there."""
+
 INDEX_SCHEMA = _schema(
     ("shard", pa.int32()),
     ("row", pa.int32()),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from morula.common.errors import ArtifactInvalid
 from morula.common.pixels import Region
+from morula.common.tables import NETWORK_FEATURES, read_halves
 from morula.embedder import morphology
 from morula.embedder.instances import RegionCells
 
@@ -54,9 +55,20 @@ def working_polygons(cells: pa.Table, region: Region) -> NDArray[np.object_]:
     return moved
 
 
-def cells_of_region(region: Region, cells: pa.Table, stain_matrix: Sequence[float]) -> RegionCells:
-    """A region's cells, measured, in the order of their table."""
+def cells_of_region(
+    region: Region, cells: pa.Table, stain_matrix: Sequence[float]
+) -> tuple[NDArray[np.int64], RegionCells | None]:
+    """A region's cells, measured, in the order of their table, and which rows of it they are.
+
+    An outline that covers no pixel, such as one that was simplified to a line, is none of them.
+    """
+    if cells.num_rows == 0:
+        return np.zeros(0, np.int64), None
     polygons = working_polygons(cells, region)
-    labels = rasterise(polygons, region.pixels.shape[:2])
-    columns = morphology.measure(region.pixels, labels, polygons, region.mpp, stain_matrix)
-    return RegionCells(region, polygons, labels, stain_matrix, columns)
+    rows = np.flatnonzero(shapely.area(polygons) > 0)
+    if rows.size == 0:
+        return rows, None
+    labels = rasterise(polygons[rows], region.pixels.shape[:2])
+    columns = morphology.measure(region.pixels, labels, polygons[rows], region.mpp, stain_matrix)
+    features = read_halves(cells, NETWORK_FEATURES)[rows] if NETWORK_FEATURES in cells.column_names else None
+    return rows, RegionCells(region, polygons[rows], labels, stain_matrix, columns, features)

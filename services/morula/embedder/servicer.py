@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from morula.common import answers
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactInvalid, Internal, ModelUnavailable, of_artifact
-from morula.common.formats import read_cells, write_array, write_morphology
+from morula.common.formats import Metadata, read_cells, write_array, write_morphology
 from morula.common.models import ModelSpec, resolve
 from morula.common.pixels import read_regions
 from morula.common.refs import ref_of
 from morula.common.store import Store, Stored
+from morula.common.tables import NETWORK_FEATURES, UNEMBEDDED
 from morula.embedder import core
 from morula.embedder.backends import MODELS, MORPHOLOGY
-from morula.embedder.instances import Columns, Embedder, RegionCells, Vectors
+from morula.embedder.instances import Columns, Computing, Embedder, RegionCells, Vectors
+from morula.networks.asked import numerics_of
 from morula.v1 import embedder_pb2, embedder_pb2_grpc
 
 
@@ -47,48 +49,56 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
 
     def _embed(self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint) -> list[Stored]:
         vectors, columns = self._vectors_and_columns(request, spec, checkpoint)
-        metadata = {"model": {"name": spec.name, "revision": spec.revision}}
+        metadata: Metadata = {"model": {"name": spec.name, "revision": spec.revision}}
+        without = np.flatnonzero(np.isnan(vectors).any(axis=1))
+        if without.size:
+            metadata[UNEMBEDDED] = without.tolist()
         morphology = self._store.put(request.morphology_key, write_morphology(columns, metadata))
         return [self._store.put(request.vectors_key, write_array(vectors)), morphology]
 
     def _vectors_and_columns(
         self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint
     ) -> tuple[NDArray[np.float16], Columns]:
-        """Of all cells, in the order of their table."""
+        """Of all cells, in the order of their table; NaN where there are none."""
         with of_artifact(request.cells.key):
-            table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=["geometry", "region"])
-        model = self._models[spec.name]
+            read = ["geometry", "region", *([NETWORK_FEATURES] if NETWORK_FEATURES in spec.channels else [])]
+            table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=read)
+        model = self._model(request, spec)
         region_of = table["region"].to_numpy()
         vectors = np.full((table.num_rows, len(spec.columns)), np.nan, np.float16)
         columns = {name: np.full(table.num_rows, np.nan) for name in MORPHOLOGY}
-        embedded = np.zeros(table.num_rows, bool)
+        seen = np.zeros(table.num_rows, bool)
         pixels = request.pixels
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
             for region in read_regions(path):
                 checkpoint()
-                rows = np.flatnonzero(region_of == region.index)
-                if rows.size == 0:
-                    continue
+                here = np.flatnonzero(region_of == region.index)
+                seen[here] = True
                 with of_artifact(request.cells.key):
-                    cells = core.cells_of_region(region, table.take(pa.array(rows)), request.calibration.stain_matrix)
+                    some = table.take(pa.array(here))
+                    covering, cells = core.cells_of_region(region, some, request.calibration.stain_matrix)
+                if cells is None:
+                    continue
+                rows = here[covering]
                 vectors[rows] = _checked(model(cells, checkpoint), cells, spec)
                 for name in MORPHOLOGY:
                     columns[name][rows] = cells.morphology[name]
-                embedded[rows] = True
-        if not embedded.all():
-            missing = int((~embedded).sum())
+        if not seen.all():
+            missing = int((~seen).sum())
             raise ArtifactInvalid(f"{missing} cells lie in regions whose pixels are not in the shard", key=pixels.key)
         return vectors, columns
 
+    def _model(self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec) -> Embedder:
+        model = self._models[spec.name]
+        return model.computing(*numerics_of(request.numerics)) if isinstance(model, Computing) else model
+
 
 def _checked(vectors: Vectors, cells: RegionCells, spec: ModelSpec) -> NDArray[np.float16]:
-    """Vectors as they are stored: as many and as long as the row says, and finite."""
+    """Vectors as they are stored: as many and as long as the row says, NaN where any number is not finite."""
     expected = (cells.polygons.size, len(spec.columns))
     if vectors.shape != expected:
         raise Internal(f"{spec.name} says {vectors.shape} numbers where its row says {expected}")
     with np.errstate(over="ignore"):
         halves = vectors.astype(np.float16)
-    lost = int((~np.isfinite(halves).all(axis=1)).sum())
-    if lost:
-        raise Internal(f"{spec.name} gives {lost} of {len(halves)} cells numbers that are not finite in half precision")
+    halves[~np.isfinite(halves).all(axis=1)] = np.nan
     return halves

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from morula.common.models import REGISTRY, ModelSpec, families
+from morula.common.models import REGISTRY, ModelSpec, families, unit_columns
 from morula.common.weights import WeightsFolder
 from morula.networks.models import check_files
 from morula.onebox.failures import WrongUse
@@ -23,6 +23,8 @@ class Wishes:
     mpp: float | None = None
     object_um: float | None = None
     channels: tuple[str, ...] = ()
+    window_um: float | None = None
+    context_um: float | None = None
     words: Mapping[str, Any] = field(default_factory=dict)
     """Of its description."""
 
@@ -37,10 +39,7 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
     known = families()
     if family not in known:
         raise WrongUse(f"there is no family of networks {family!r}; there are: {', '.join(known)}")
-    own = ("name", "mpp", "object_um", "channels")
-    asked: dict[str, Any] = {name: value for name in own if (value := getattr(wishes, name)) not in (None, ())}
-    described = replace(known[family].description, **wishes.words)
-    row = replace(known[family], **asked, description=described)
+    row = _row(known[family], wishes)
     if row.name in {spec.name for spec in REGISTRY}:
         raise WrongUse(f"{row.name} is always there; choose another name with --as")
     if not row.name or set(row.name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-") or row.name.startswith("."):
@@ -57,10 +56,25 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
     return WeightsFolder(folder.weights).add(row, files)
 
 
+def _row(family: ModelSpec, wishes: Wishes) -> ModelSpec:
+    """The family's row as it is wished."""
+    own = ("name", "mpp", "object_um", "channels", "window_um", "context_um")
+    asked: dict[str, Any] = {name: value for name in own if (value := getattr(wishes, name)) not in (None, ())}
+    if family.task == "segmenter" and {"window_um", "context_um"} & asked.keys():
+        raise WrongUse(f"{family.name} looks at whole images: a window is an embedder's")
+    if "name" not in asked and {"window_um", "context_um"} & asked.keys():
+        raise WrongUse(f"{family.name} shows cells in its own way: give another way its own name with --as")
+    row = replace(family, **asked, description=replace(family.description, **wishes.words))
+    if row.context_um:
+        columns, location, scale = unit_columns(2 * len(family.columns))
+        row = replace(row, columns=columns, location=location, scale=scale)
+    return row
+
+
 def add_trained(folder: DataFolder, files: Mapping[str, Path], card: Path) -> ModelSpec:
     """Adds a network that was trained here, with what its card says of it."""
     said = json.loads(card.read_text("utf-8"))
     row = said["row"]
     words = {name: row[name] for name in ("licence", "trained_on", "commercial")}
-    wishes = Wishes(said["name"], row["mpp"], row["object_um"], tuple(row["channels"]), words)
+    wishes = Wishes(said["name"], row["mpp"], row["object_um"], tuple(row["channels"]), words=words)
     return add(folder, row["family"], [files["network"]], files.get("size"), wishes)

@@ -108,6 +108,7 @@ def _run_one(
         "verdict": job["verdict"],
         "cell_count": job["cell_count"],
         "truncated_cell_count": job["truncated_cell_count"],
+        "unembedded_cell_count": job["unembedded_cell_count"],
         "tile_count": job["tile_count"],
         "failed_tile_count": job["failed_tile_count"],
         "result_digest": job["result_digest"],

@@ -21,7 +21,7 @@ from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.refs import ref_of
 from morula.common.segmentation import Normalization
 from morula.common.store import Store, Stored
-from morula.networks.dtypes import Dtype
+from morula.networks.asked import numerics_of
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import REGIONS_AT_ONCE, Calibration, Model, Sizing, Wanted
@@ -31,8 +31,6 @@ from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 # One region's network runs while another's flows become outlines.
 REGIONS_OF_A_SHARD = 2
-MOST_THREADS = 1024
-DTYPES: Mapping[str, Dtype] = {"": "", "float32": "float32", "bfloat16": "bfloat16"}
 _NORMALIZATIONS: Mapping[str, Normalization] = {"": "slide", "slide": "slide", "image": "image", "none": "none"}
 
 
@@ -51,7 +49,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
     async def MeasureObjects(  # noqa: N802 - the contract's name
         self, request: segmenter_pb2.MeasureObjectsRequest, _context: object
     ) -> segmenter_pb2.MeasureObjectsResponse:
-        dtype, thread_count = _numerics(request.numerics)
+        dtype, thread_count = numerics_of(request.numerics)
         flows = replace(
             DEFAULTS,
             normalize=_normalization(request.normalize),
@@ -158,7 +156,7 @@ def _flow_params(message: segmenter_pb2.SegmentParams) -> FlowParams:
     """Parameters of a request. Zero and empty stand for the default, except in optional fields."""
     if message.batch < 0 or message.niter < 0:
         raise InvalidArgument("batch and niter are not negative")
-    dtype, thread_count = _numerics(message.numerics)
+    dtype, thread_count = numerics_of(message.numerics)
     return FlowParams(
         flow_threshold=message.flow_threshold if message.HasField("flow_threshold") else DEFAULTS.flow_threshold,
         cellprob_threshold=message.cellprob_threshold,
@@ -177,11 +175,3 @@ def _normalization(name: str) -> Normalization:
     if name not in _NORMALIZATIONS:
         raise InvalidArgument(f"normalize is one of {', '.join(filter(None, _NORMALIZATIONS))}, not {name!r}")
     return _NORMALIZATIONS[name]
-
-
-def _numerics(message: segmenter_pb2.Numerics) -> tuple[Dtype, int]:
-    if message.dtype not in DTYPES:
-        raise InvalidArgument(f"dtype is one of {', '.join(filter(None, DTYPES))}, not {message.dtype[:40]!r}")
-    if not 0 <= message.thread_count <= MOST_THREADS:
-        raise InvalidArgument(f"thread_count lies in 0 to {MOST_THREADS}")
-    return DTYPES[message.dtype], message.thread_count

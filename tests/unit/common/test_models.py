@@ -38,6 +38,8 @@ OTHER: dict[str, object] = {
     "columns": ("a",),
     "location": (0.0,),
     "scale": (1.0,),
+    "window_um": 24.0,
+    "context_um": 48.0,
     "code_revision": 2,
 }
 """Another value of each field that changes results."""

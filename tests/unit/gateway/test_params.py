@@ -121,7 +121,7 @@ def test_keys_follow_what_they_depend_on_and_nothing_else() -> None:
     assert base.vectors(FIRST) != embedded.vectors(FIRST)
 
 
-NETWORKS = [*REGISTRY, *(row for row in FAMILIES if row.task == "segmenter")]
+NETWORKS = [*REGISTRY, *FAMILIES]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,19 @@ def test_cells_lie_where_it_was_computed_how() -> None:
     ]
     assert len({key.cells(FIRST) for key in keys}) == len({key.vectors(FIRST) for key in keys}) == 3
     assert len({key.pixels(FIRST) for key in keys}) == 1
+
+
+def test_vectors_lie_where_their_network_computed_how_and_cells_where_they_lay() -> None:
+    ways = [Numerics("float32", 1), Numerics("float32", 2), Numerics("bfloat16", 1)]
+    made = [make_params(Choices(embedder="resnet50"), KNOWN_MPP, NETWORKS, way) for way in ways]
+    assert [(each.embedder_dtype, each.embedder_thread_count) for each in made] == [
+        (w.dtype, w.thread_count) for w in ways
+    ]
+    keys = [SlideKeys("default", "d" * 64, each) for each in made]
+    assert len({key.vectors(FIRST) for key in keys}) == 3
+    assert len({key.cells(FIRST) for key in keys}) == 1
+    without = make_params(Choices(), KNOWN_MPP, NETWORKS, ways[0]).to_json()
+    assert not {"embedder_dtype", "embedder_thread_count"} & without.keys(), "jobs of before are the same jobs"
 
 
 CHOSEN: dict[str, Any] = {

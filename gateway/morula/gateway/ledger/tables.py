@@ -101,6 +101,7 @@ job = Table(
     Column("waiting_for", Text),
     Column("cell_count", BigInteger),
     Column("truncated_cell_count", BigInteger),
+    Column("unembedded_cell_count", BigInteger),
     Column("tile_count", BigInteger),
     Column("kept_tile_count", BigInteger, nullable=False),
     Column("failed_tile_count", BigInteger, nullable=False),

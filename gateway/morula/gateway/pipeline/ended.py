@@ -26,7 +26,14 @@ DURATIONS = Histogram(
     ["kind", "state", "verdict"],
     buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600),
 )
-COUNTS = ("tile_count", "kept_tile_count", "failed_tile_count", "cell_count", "truncated_cell_count")
+COUNTS = (
+    "tile_count",
+    "kept_tile_count",
+    "failed_tile_count",
+    "cell_count",
+    "truncated_cell_count",
+    "unembedded_cell_count",
+)
 
 
 def job_span(job: Record) -> SpanContext:

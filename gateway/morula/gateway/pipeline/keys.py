@@ -128,10 +128,14 @@ class SlideKeys:
 
     def _of_cells(self, stage: str, ext: str, shard: Shard) -> str:
         model = (self.params.embedder, self.params.embedder_revision)
-        return self._key(stage, ext, [self.pixels(shard), self.cells(shard)], model)
+        params: dict[str, Any] = {}
+        if self.params.embedder_dtype:
+            params = {"dtype": self.params.embedder_dtype, "thread_count": self.params.embedder_thread_count}
+        inputs = [self.pixels(shard), self.cells(shard)]
+        return artifact_key(self.project, self.slide_digest, stage, ext, inputs=inputs, params=params, model=model)
 
-    def _key(self, stage: str, ext: str, inputs: Sequence[str], model: tuple[str, str] | None = None) -> str:
-        return artifact_key(self.project, self.slide_digest, stage, ext, inputs=inputs, params={}, model=model)
+    def _key(self, stage: str, ext: str, inputs: Sequence[str]) -> str:
+        return artifact_key(self.project, self.slide_digest, stage, ext, inputs=inputs, params={})
 
 
 def clustering_keys(

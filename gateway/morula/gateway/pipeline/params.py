@@ -142,6 +142,9 @@ class Params:
     network_dtype: str = ""
     network_thread_count: int = 0
     """How the segmenter's network computes; empty and 0 for a segmenter without one, which does not depend on them."""
+    embedder_dtype: str | None = None
+    embedder_thread_count: int | None = None
+    """How the embedder's network computes; None for an embedder without one."""
 
     @property
     def segmenter_ref(self) -> ModelRef:
@@ -240,7 +243,8 @@ def make_params(
         "measures_objects": segmenter.measures_objects and choices.diameter_um is None,
         "include_geojson": _text(chosen.pop("include", None)),
         "exclude_geojson": _text(chosen.pop("exclude", None)),
-        **_network(segmenter, numerics or Numerics()),
+        **_network(segmenter, "network", numerics or Numerics()),
+        **_network(embedder, "embedder", numerics or Numerics()),
     }
     return Params(**{"halo_px": halo_px(chosen["mpp"])} | chosen | known)
 
@@ -297,11 +301,11 @@ def _check_segmentation(segmenter: models.ModelSpec, choices: Choices, mpp: floa
         )
 
 
-def _network(segmenter: models.ModelSpec, numerics: Numerics) -> dict[str, Any]:
-    if not segmenter.is_network:
+def _network(model: models.ModelSpec, name: str, numerics: Numerics) -> dict[str, Any]:
+    if not model.is_network:
         return {}
-    dtype = numerics.dtype if numerics.dtype in segmenter.dtypes else segmenter.dtypes[0]
-    return {"network_dtype": dtype, "network_thread_count": numerics.thread_count}
+    dtype = numerics.dtype if numerics.dtype in model.dtypes else model.dtypes[0]
+    return {f"{name}_dtype": dtype, f"{name}_thread_count": numerics.thread_count}
 
 
 def _text(regions: Mapping[str, Any] | None) -> str:

@@ -179,10 +179,10 @@ class Pipeline:
         await work.count_tiles(done, self._max_failed_share)
         second = second_cuts([counts["truncated_regions"] for counts in done]) if params.second_halo_px else []
         await work.add_shards(len(first) + len(second))
-        await self._shards(work, plan, second, diameter_um, steps)
+        again = await self._shards(work, plan, second, diameter_um, steps)
 
         await self._enter(job, "settle")
-        settled = await steps.draw()("settle", lambda: work.settle(plan, [*first, *second]))
+        settled = await steps.draw()("settle", lambda: work.settle(plan, [*first, *second], [*done, *again]))
         if not int(settled.get("cell_count", 0)):
             return Outcome("no_cells", [], work, first)
 
@@ -200,8 +200,8 @@ class Pipeline:
                 needed = not await work.is_embedded(shard)
                 tiles: Json = await cut("cut", lambda: work.cut(plan, shard, pixels_needed=needed))
                 cells: Json = await segment("segment", lambda: work.segment(plan, shard, diameter_um))
-                await embed("embed", lambda: work.embed(plan, shard))
-                return tiles | cells
+                vectors: Json = await embed("embed", lambda: work.embed(plan, shard))
+                return tiles | cells | vectors
 
         # All steps are drawn before any runs, so that each has the same number when the job is started again.
         drawn = [(shard, steps.draw(), steps.draw(), steps.draw()) for shard in shards]

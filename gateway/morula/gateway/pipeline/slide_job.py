@@ -19,12 +19,11 @@ from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.units import Json, Refs, UnitRunner, WorkUnit
 from morula.gateway.refs import from_json, to_json
 from morula.gateway.workers import Workers
-from morula.v1.artifact_pb2 import ObjectRef, ShardCells, SlideRef
+from morula.v1.artifact_pb2 import Numerics, ObjectRef, ShardCells, SlideRef
 from morula.v1.clusterer_pb2 import CellIdentity, SettleCellsRequest, SettleCellsResult
 from morula.v1.embedder_pb2 import EmbedCellsRequest
 from morula.v1.segmenter_pb2 import (
     MeasureObjectsRequest,
-    Numerics,
     SegmentParams,
     SegmentShardRequest,
     SegmentShardResponse,
@@ -197,20 +196,27 @@ class SlideJob:
 
     async def embed(self, plan: Mapping[str, Any], shard: Shard) -> Json:
         """Describe the shard's cells by numbers; its pixels are deleted once that is durable."""
+        morphology_key = self.keys.morphology(shard)
 
-        async def call() -> None:
+        def find(refs: Refs) -> int:
+            return answers.unembedded(self._store, refs[morphology_key])
+
+        async def call() -> int:
             request = EmbedCellsRequest(
                 pixels=await self._ref(self._pixels(shard)),
                 cells=await self._ref(self.keys.cells(shard)),
                 model=self.params.embedder_ref,
                 calibration=from_json(plan, PlanSlideResponse).calibration,
                 vectors_key=self.keys.vectors(shard),
-                morphology_key=self.keys.morphology(shard),
+                morphology_key=morphology_key,
+                numerics=Numerics(
+                    dtype=self.params.embedder_dtype or "", thread_count=self.params.embedder_thread_count or 0
+                ),
             )
-            await self._workers.embed_cells(request)
+            return (await self._workers.embed_cells(request)).unembedded_cell_count
 
-        # Nothing of the answer is needed, so artifacts that are there are not read.
-        done = await self._runner.make(await self._embed_unit(shard), lambda _found: None, call, lambda _answer: {})
+        # Of artifacts that are there no vectors are read.
+        done = await self._runner.make(await self._embed_unit(shard), find, call, _unembedded)
         await self._runner.reach(lambda: self._store.delete(self._pixels(shard)))
         return done
 
@@ -223,7 +229,9 @@ class SlideJob:
         if failed > max_failed_share * read:
             raise SlideUnreadable(f"{failed} of {read} tiles could not be read, more than {max_failed_share:.0%}.")
 
-    async def settle(self, plan: Mapping[str, Any], shards: Sequence[Shard]) -> Json:
+    async def settle(
+        self, plan: Mapping[str, Any], shards: Sequence[Shard], embedded: Sequence[Mapping[str, Any]]
+    ) -> Json:
         """Decide which cells stay, and number them; the settled slide as JSON."""
         await self._runner.add("settle", 1)
         index_key, outlines_key = self.keys.index(shards), self.keys.outlines(shards)
@@ -258,9 +266,24 @@ class SlideJob:
         parsed = from_json(result, SettleCellsResult)
         parsed.settled.vectors_digest = self.keys.vectors_digest(shards)
         settled = to_json(parsed.settled)
-        counts = {"cell_count": parsed.settled.cell_count, "truncated_cell_count": parsed.truncated_cell_count}
+        counts = {
+            "cell_count": parsed.settled.cell_count,
+            "truncated_cell_count": parsed.truncated_cell_count,
+            "unembedded_cell_count": await self._count_unembedded(parsed.settled.index, morphology, embedded),
+        }
         await self._tools.ledger.write(jobs.note_job, self.job_id, settled=settled, **counts)
         return settled
+
+    async def _count_unembedded(
+        self, index: ObjectRef, morphology: Sequence[ObjectRef], embedded: Sequence[Mapping[str, Any]]
+    ) -> int:
+        """How many of the cells that stay have no vector. Shards of a conductor of before say nothing: they had all."""
+        some = [number for number, shard in enumerate(embedded) if shard.get("unembedded", 0)]
+        if not some:
+            return 0
+        return await self._runner.reach(
+            lambda: answers.unembedded_of(self._store, index, {number: morphology[number] for number in some})
+        )
 
     async def _keep_list(self, shards: Sequence[Shard], listed: Sequence[ShardCells]) -> ObjectRef:
         """Write the artifact that names all shards' artifacts; wrong bytes under its key are replaced."""
@@ -285,3 +308,7 @@ def _tile_counts(answer: CutShardResponse) -> Json:
 
 def _cell_counts(answer: SegmentShardResponse) -> Json:
     return {"cells": answer.cell_count, "truncated_regions": list(answer.truncated_regions)}
+
+
+def _unembedded(count: int) -> Json:
+    return {"unembedded": count}

@@ -54,9 +54,11 @@ function runSoFar(job: Job): string[] {
     job.started_at && job.finished_at ? (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000 : null;
   const failed = job.failed_tile_count ?? 0;
   const truncated = job.truncated_cell_count ?? 0;
+  const without = job.unembedded_cell_count ?? 0;
   const words = [
     countOf(job.cell_count ?? 0, "cell"),
     truncated > 0 ? `${truncated} of them cut off` : "",
+    without > 0 ? `${without} of them without a vector` : "",
     job.kept_tile_count === null ? "" : `${countOf(job.kept_tile_count, "tile")} of tissue`,
     failed > 0 ? `${countOf(failed, "tile")} could not be read` : "",
     seconds === null ? "" : duration(seconds),

@@ -45,6 +45,14 @@ class ModelRef(_message.Message):
     revision: str
     def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...
 
+class Numerics(_message.Message):
+    __slots__ = ("dtype", "thread_count")
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    THREAD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    dtype: str
+    thread_count: int
+    def __init__(self, dtype: _Optional[str] = ..., thread_count: _Optional[int] = ...) -> None: ...
+
 class Progress(_message.Message):
     __slots__ = ("done_count", "total_count", "stage")
     DONE_COUNT_FIELD_NUMBER: _ClassVar[int]

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from morula.v1 import artifact_pb2 as morula_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18morula/v1/embedder.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"\xfa\x01\n\x11\x45mbedCellsRequest\x12*\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12)\n\x05\x63\x65lls\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12+\n\x0b\x63\x61libration\x18\x04 \x01(\x0b\x32\x16.morula.v1.Calibration\x12\x19\n\x0bvectors_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0emorphology_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\"\x92\x01\n\x12\x45mbedCellsResponse\x12%\n\x07vectors\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12(\n\nmorphology\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x12\n\ncell_count\x18\x03 \x01(\x03\x12\x17\n\x0f\x64imension_count\x18\x04 \x01(\x05\x32\x61\n\x0f\x45mbedderService\x12N\n\nEmbedCells\x12\x1c.morula.v1.EmbedCellsRequest\x1a\x1d.morula.v1.EmbedCellsResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18morula/v1/embedder.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"\xa1\x02\n\x11\x45mbedCellsRequest\x12*\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12)\n\x05\x63\x65lls\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12+\n\x0b\x63\x61libration\x18\x04 \x01(\x0b\x32\x16.morula.v1.Calibration\x12\x19\n\x0bvectors_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0emorphology_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12%\n\x08numerics\x18\x07 \x01(\x0b\x32\x13.morula.v1.Numerics\"\xb1\x01\n\x12\x45mbedCellsResponse\x12%\n\x07vectors\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12(\n\nmorphology\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x12\n\ncell_count\x18\x03 \x01(\x03\x12\x17\n\x0f\x64imension_count\x18\x04 \x01(\x05\x12\x1d\n\x15unembedded_cell_count\x18\x05 \x01(\x03\x32\x61\n\x0f\x45mbedderService\x12N\n\nEmbedCells\x12\x1c.morula.v1.EmbedCellsRequest\x1a\x1d.morula.v1.EmbedCellsResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,9 +46,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDERSERVICE'].methods_by_name['EmbedCells']._loaded_options = None
   _globals['_EMBEDDERSERVICE'].methods_by_name['EmbedCells']._serialized_options = b'\220\002\002'
   _globals['_EMBEDCELLSREQUEST']._serialized_start=99
-  _globals['_EMBEDCELLSREQUEST']._serialized_end=349
-  _globals['_EMBEDCELLSRESPONSE']._serialized_start=352
-  _globals['_EMBEDCELLSRESPONSE']._serialized_end=498
-  _globals['_EMBEDDERSERVICE']._serialized_start=500
-  _globals['_EMBEDDERSERVICE']._serialized_end=597
+  _globals['_EMBEDCELLSREQUEST']._serialized_end=388
+  _globals['_EMBEDCELLSRESPONSE']._serialized_start=391
+  _globals['_EMBEDCELLSRESPONSE']._serialized_end=568
+  _globals['_EMBEDDERSERVICE']._serialized_start=570
+  _globals['_EMBEDDERSERVICE']._serialized_end=667
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from morula.v1 import artifact_pb2 as morula_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19morula/v1/segmenter.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"/\n\x08Numerics\x12\r\n\x05\x64type\x18\x01 \x01(\t\x12\x14\n\x0cthread_count\x18\x02 \x01(\x05\"\xe0\x02\n\rSegmentParams\x12\x13\n\x0b\x64iameter_um\x18\x01 \x01(\x01\x12\x14\n\x0cmin_area_um2\x18\x02 \x01(\x01\x12+\n\x0b\x63\x61libration\x18\x03 \x01(\x0b\x32\x16.morula.v1.Calibration\x12\x1b\n\x0e\x66low_threshold\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12\x63\x65llprob_threshold\x18\x05 \x01(\x01\x12\r\n\x05niter\x18\x06 \x01(\x05\x12\x19\n\x11max_size_fraction\x18\x07 \x01(\x01\x12\x11\n\tnormalize\x18\x08 \x01(\t\x12\x0f\n\x07\x61ugment\x18\t \x01(\x08\x12\r\n\x05\x62\x61tch\x18\n \x01(\x05\x12\x10\n\x08\x63hannels\x18\x0b \x03(\t\x12\x15\n\rkeep_rejected\x18\x0c \x01(\x08\x12%\n\x08numerics\x18\r \x01(\x0b\x32\x13.morula.v1.NumericsB\x11\n\x0f_flow_threshold\"\xe6\x01\n\x15MeasureObjectsRequest\x12*\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12+\n\x0b\x63\x61libration\x18\x03 \x01(\x0b\x32\x16.morula.v1.Calibration\x12%\n\x08numerics\x18\x04 \x01(\x0b\x32\x13.morula.v1.Numerics\x12\x11\n\tnormalize\x18\x05 \x01(\t\x12\x10\n\x08\x63hannels\x18\x06 \x03(\t\"C\n\x16MeasureObjectsResponse\x12\x13\n\x0b\x64iameter_um\x18\x01 \x01(\x01\x12\x14\n\x0cobject_count\x18\x02 \x01(\x03\"\xd9\x01\n\x13SegmentShardRequest\x12*\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12)\n\x05tiles\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12(\n\x06params\x18\x04 \x01(\x0b\x32\x18.morula.v1.SegmentParams\x12\x17\n\tcells_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"\x88\x01\n\x14SegmentShardResponse\x12#\n\x05\x63\x65lls\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x12\n\ncell_count\x18\x02 \x01(\x03\x12\x1c\n\x14truncated_cell_count\x18\x03 \x01(\x03\x12\x19\n\x11truncated_regions\x18\x04 \x03(\x05\x32\xc4\x01\n\x10SegmenterService\x12Z\n\x0eMeasureObjects\x12 .morula.v1.MeasureObjectsRequest\x1a!.morula.v1.MeasureObjectsResponse\"\x03\x90\x02\x01\x12T\n\x0cSegmentShard\x12\x1e.morula.v1.SegmentShardRequest\x1a\x1f.morula.v1.SegmentShardResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19morula/v1/segmenter.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"\xe0\x02\n\rSegmentParams\x12\x13\n\x0b\x64iameter_um\x18\x01 \x01(\x01\x12\x14\n\x0cmin_area_um2\x18\x02 \x01(\x01\x12+\n\x0b\x63\x61libration\x18\x03 \x01(\x0b\x32\x16.morula.v1.Calibration\x12\x1b\n\x0e\x66low_threshold\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12\x63\x65llprob_threshold\x18\x05 \x01(\x01\x12\r\n\x05niter\x18\x06 \x01(\x05\x12\x19\n\x11max_size_fraction\x18\x07 \x01(\x01\x12\x11\n\tnormalize\x18\x08 \x01(\t\x12\x0f\n\x07\x61ugment\x18\t \x01(\x08\x12\r\n\x05\x62\x61tch\x18\n \x01(\x05\x12\x10\n\x08\x63hannels\x18\x0b \x03(\t\x12\x15\n\rkeep_rejected\x18\x0c \x01(\x08\x12%\n\x08numerics\x18\r \x01(\x0b\x32\x13.morula.v1.NumericsB\x11\n\x0f_flow_threshold\"\xe6\x01\n\x15MeasureObjectsRequest\x12*\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12+\n\x0b\x63\x61libration\x18\x03 \x01(\x0b\x32\x16.morula.v1.Calibration\x12%\n\x08numerics\x18\x04 \x01(\x0b\x32\x13.morula.v1.Numerics\x12\x11\n\tnormalize\x18\x05 \x01(\t\x12\x10\n\x08\x63hannels\x18\x06 \x03(\t\"C\n\x16MeasureObjectsResponse\x12\x13\n\x0b\x64iameter_um\x18\x01 \x01(\x01\x12\x14\n\x0cobject_count\x18\x02 \x01(\x03\"\xd9\x01\n\x13SegmentShardRequest\x12*\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12)\n\x05tiles\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x13.morula.v1.ModelRefB\x04\xe2\x41\x01\x02\x12(\n\x06params\x18\x04 \x01(\x0b\x32\x18.morula.v1.SegmentParams\x12\x17\n\tcells_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"\x88\x01\n\x14SegmentShardResponse\x12#\n\x05\x63\x65lls\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x12\n\ncell_count\x18\x02 \x01(\x03\x12\x1c\n\x14truncated_cell_count\x18\x03 \x01(\x03\x12\x19\n\x11truncated_regions\x18\x04 \x03(\x05\x32\xc4\x01\n\x10SegmenterService\x12Z\n\x0eMeasureObjects\x12 .morula.v1.MeasureObjectsRequest\x1a!.morula.v1.MeasureObjectsResponse\"\x03\x90\x02\x01\x12T\n\x0cSegmentShard\x12\x1e.morula.v1.SegmentShardRequest\x1a\x1f.morula.v1.SegmentShardResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,18 +49,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEGMENTERSERVICE'].methods_by_name['MeasureObjects']._serialized_options = b'\220\002\001'
   _globals['_SEGMENTERSERVICE'].methods_by_name['SegmentShard']._loaded_options = None
   _globals['_SEGMENTERSERVICE'].methods_by_name['SegmentShard']._serialized_options = b'\220\002\002'
-  _globals['_NUMERICS']._serialized_start=99
-  _globals['_NUMERICS']._serialized_end=146
-  _globals['_SEGMENTPARAMS']._serialized_start=149
-  _globals['_SEGMENTPARAMS']._serialized_end=501
-  _globals['_MEASUREOBJECTSREQUEST']._serialized_start=504
-  _globals['_MEASUREOBJECTSREQUEST']._serialized_end=734
-  _globals['_MEASUREOBJECTSRESPONSE']._serialized_start=736
-  _globals['_MEASUREOBJECTSRESPONSE']._serialized_end=803
-  _globals['_SEGMENTSHARDREQUEST']._serialized_start=806
-  _globals['_SEGMENTSHARDREQUEST']._serialized_end=1023
-  _globals['_SEGMENTSHARDRESPONSE']._serialized_start=1026
-  _globals['_SEGMENTSHARDRESPONSE']._serialized_end=1162
-  _globals['_SEGMENTERSERVICE']._serialized_start=1165
-  _globals['_SEGMENTERSERVICE']._serialized_end=1361
+  _globals['_SEGMENTPARAMS']._serialized_start=100
+  _globals['_SEGMENTPARAMS']._serialized_end=452
+  _globals['_MEASUREOBJECTSREQUEST']._serialized_start=455
+  _globals['_MEASUREOBJECTSREQUEST']._serialized_end=685
+  _globals['_MEASUREOBJECTSRESPONSE']._serialized_start=687
+  _globals['_MEASUREOBJECTSRESPONSE']._serialized_end=754
+  _globals['_SEGMENTSHARDREQUEST']._serialized_start=757
+  _globals['_SEGMENTSHARDREQUEST']._serialized_end=974
+  _globals['_SEGMENTSHARDRESPONSE']._serialized_start=977
+  _globals['_SEGMENTSHARDRESPONSE']._serialized_end=1113
+  _globals['_SEGMENTERSERVICE']._serialized_start=1116
+  _globals['_SEGMENTERSERVICE']._serialized_end=1312
 # @@protoc_insertion_point(module_scope)

@@ -8,14 +8,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class Numerics(_message.Message):
-    __slots__ = ("dtype", "thread_count")
-    DTYPE_FIELD_NUMBER: _ClassVar[int]
-    THREAD_COUNT_FIELD_NUMBER: _ClassVar[int]
-    dtype: str
-    thread_count: int
-    def __init__(self, dtype: _Optional[str] = ..., thread_count: _Optional[int] = ...) -> None: ...
-
 class SegmentParams(_message.Message):
     __slots__ = ("diameter_um", "min_area_um2", "calibration", "flow_threshold", "cellprob_threshold", "niter", "max_size_fraction", "normalize", "augment", "batch", "channels", "keep_rejected", "numerics")
     DIAMETER_UM_FIELD_NUMBER: _ClassVar[int]
@@ -43,8 +35,8 @@ class SegmentParams(_message.Message):
     batch: int
     channels: _containers.RepeatedScalarFieldContainer[str]
     keep_rejected: bool
-    numerics: Numerics
-    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ..., keep_rejected: _Optional[bool] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ...) -> None: ...
+    numerics: _artifact_pb2.Numerics
+    def __init__(self, diameter_um: _Optional[float] = ..., min_area_um2: _Optional[float] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., flow_threshold: _Optional[float] = ..., cellprob_threshold: _Optional[float] = ..., niter: _Optional[int] = ..., max_size_fraction: _Optional[float] = ..., normalize: _Optional[str] = ..., augment: _Optional[bool] = ..., batch: _Optional[int] = ..., channels: _Optional[_Iterable[str]] = ..., keep_rejected: _Optional[bool] = ..., numerics: _Optional[_Union[_artifact_pb2.Numerics, _Mapping]] = ...) -> None: ...
 
 class MeasureObjectsRequest(_message.Message):
     __slots__ = ("pixels", "model", "calibration", "numerics", "normalize", "channels")
@@ -57,10 +49,10 @@ class MeasureObjectsRequest(_message.Message):
     pixels: _artifact_pb2.ObjectRef
     model: _artifact_pb2.ModelRef
     calibration: _artifact_pb2.Calibration
-    numerics: Numerics
+    numerics: _artifact_pb2.Numerics
     normalize: str
     channels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., numerics: _Optional[_Union[Numerics, _Mapping]] = ..., normalize: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., calibration: _Optional[_Union[_artifact_pb2.Calibration, _Mapping]] = ..., numerics: _Optional[_Union[_artifact_pb2.Numerics, _Mapping]] = ..., normalize: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MeasureObjectsResponse(_message.Message):
     __slots__ = ("diameter_um", "object_count")
