@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from morula.cli import bench, images, models, slides, training, upkeep
+from morula.cli import bench, images, models, slides, training, upkeep, vectors
 from morula.onebox.failures import DEBUG, guarded
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ for verb in (
     slides.tiles,
     bench.bench,
     images.segment,
+    vectors.cluster,
     training.train,
     upkeep.doctor,
     upkeep.sweep,

@@ -15,6 +15,7 @@ Leaves = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]
 
 CHUNK_ROWS = 1 << 16
+CHUNK_NUMBERS = 1 << 24
 _SINGLE_OF_HALF = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 Checkpoint = Callable[[], None]
@@ -25,10 +26,11 @@ def go_on() -> None:
     """The checkpoint of a call that nobody can cancel."""
 
 
-def chunks(row_count: int) -> Iterator[slice]:
+def chunks(row_count: int, column_count: int = 1) -> Iterator[slice]:
     """Slices that cover all rows, each small enough to be made wide in memory."""
-    for start in range(0, row_count, CHUNK_ROWS):
-        yield slice(start, min(start + CHUNK_ROWS, row_count))
+    size = max(1, min(CHUNK_ROWS, CHUNK_NUMBERS // max(1, column_count)))
+    for start in range(0, row_count, size):
+        yield slice(start, min(start + size, row_count))
 
 
 def widened(rows: Halves, out: Floats) -> Floats:

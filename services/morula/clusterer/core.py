@@ -102,15 +102,22 @@ def cluster_as_published(
     report: Report = silent,
     map_onto: paper.MapOnto = paper.umap,
 ) -> Clustered:
-    """DBSCAN's clusters of the vectors for leaves, the largest first; all else of the board is of the features."""
-    matrix, seed = features.matrix, params.seed
-    if not len(matrix):
+    """As the published system does it, with a board on top."""
+    if not len(vectors):
         raise InvalidArgument("there are no cells to cluster")
+    _steps(PUBLISHED_STAGES, checkpoint, report)(0)
+    with threadpool_limits(1):
+        published = paper.cluster(vectors, params.eps, params.seed, map_onto, checkpoint)
+    return published_board(features, published, params.seed, checkpoint, report)
+
+
+def published_board(
+    features: Features, published: paper.Published, seed: int, checkpoint: Checkpoint = go_on, report: Report = silent
+) -> Clustered:
+    """DBSCAN's clusters for leaves, the largest first; all else of the board is of the features."""
+    matrix, leaf = features.matrix, _leaves_of(published)
     step = _steps(PUBLISHED_STAGES, checkpoint, report)
     with threadpool_limits(1):
-        step(0)
-        published = paper.cluster(vectors, params.eps, seed, map_onto, checkpoint)
-        leaf = _leaves_of(published)
         step(1)
         # A tree has a leaf at least: where all is noise, one that is empty.
         model = leaves.around(matrix, leaf, max(1, published.cluster_count))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from morula.clusterer.arrays import Doubles, Floats, Halves, chunks
+from morula.clusterer.arrays import Doubles, Floats, Halves, chunks, sample_rows
 from morula.common.errors import InvalidArgument
 
 CLIP = 5.0
 MAX_OWN_COLUMNS = 64
 PROJECTED_COLUMNS = 32
+FIT_ROWS = 100_000
+"""Rows that axes are fitted to at most: a seeded draw over all slides."""
 NEIGHBOUR_WEIGHT = 1.0
 """How much the mean of the nearest cells counts beside a cell's own vector."""
 
@@ -56,12 +58,10 @@ class Features:
 
 def build(slides: Sequence[SlideVectors], scale: Scale, neighbour_count: int) -> Features:
     """Features of all slides' cells, slide after slide."""
-    own = [scaled(slide.vectors, scale) for slide in slides]
-    projection = fit_projection(own) if len(scale.columns) > MAX_OWN_COLUMNS else None
+    is_wide = len(scale.columns) > MAX_OWN_COLUMNS
+    projection = fit_projection([slide.vectors for slide in slides], scale) if is_wide else None
     names = _own_names(scale, projection)
-    parts = [
-        _with_neighbours(slide, rows, projection, neighbour_count) for slide, rows in zip(slides, own, strict=True)
-    ]
+    parts = [apply(slide, scale, projection, neighbour_count) for slide in slides]
     matrix = np.concatenate(parts) if parts else np.zeros((0, len(names)), np.float16)
     own_count = len(names)
     if neighbour_count > 0:
@@ -71,7 +71,11 @@ def build(slides: Sequence[SlideVectors], scale: Scale, neighbour_count: int) ->
 
 def apply(slide: SlideVectors, scale: Scale, projection: Projection | None, neighbour_count: int) -> Halves:
     """Features of one more slide's cells, exactly as a clustering made them."""
-    return _with_neighbours(slide, scaled(slide.vectors, scale), projection, neighbour_count)
+    own = projected(slide.vectors, scale, projection) if projection is not None else scaled(slide.vectors, scale)
+    if neighbour_count <= 0:
+        return own.astype(np.float16)
+    nearby = neighbour_mean(own, slide.x, slide.y, neighbour_count) * NEIGHBOUR_WEIGHT
+    return np.concatenate([own, nearby], axis=1).astype(np.float16)
 
 
 def scaled(vectors: Halves | Floats, scale: Scale) -> Floats:
@@ -102,29 +106,48 @@ def neighbour_mean(own: Floats, x: Doubles, y: Doubles, count: int) -> Floats:
     return result
 
 
-def fit_projection(parts: Sequence[Floats], column_count: int = PROJECTED_COLUMNS) -> Projection:
+def projected(vectors: Halves | Floats, scale: Scale, projection: Projection) -> Floats:
+    """Scaled rows on fewer axes; never are all of them there in full width."""
+    result = np.empty((len(vectors), len(projection.components)), np.float32)
+    for rows in chunks(*vectors.shape):
+        result[rows] = (scaled(vectors[rows], scale) - projection.mean) @ projection.components.T
+    return result
+
+
+def fit_projection(parts: Sequence[Halves | Floats], scale: Scale, column_count: int = PROJECTED_COLUMNS) -> Projection:
     """Principal axes over all slides together; the sign of each is that of its largest entry."""
-    row_count = max(1, sum(len(part) for part in parts))
-    width = parts[0].shape[1]
-    mean = sum((part.sum(axis=0, dtype=np.float64) for part in parts), np.zeros(width)) / row_count
-    covariance = np.zeros((width, width))
-    for part in parts:
-        for rows in chunks(len(part)):
-            centred = part[rows] - mean.astype(np.float32)
-            covariance += centred.T @ centred
-    _, vectors = np.linalg.eigh(covariance / row_count)
+    drawn = _drawn(parts)
+    row_count, width = 0, len(scale.columns)
+    total, squares = np.zeros(width), np.zeros((width, width))
+    for wide in _scaled_chunks(drawn, scale):
+        total += wide.sum(axis=0, dtype=np.float64)
+        row_count += len(wide)
+    mean = total / max(1, row_count)
+    for wide in _scaled_chunks(drawn, scale):
+        centred = wide - mean.astype(np.float32)
+        squares += centred.T @ centred
+    _, vectors = np.linalg.eigh(squares / max(1, row_count))
     components = vectors[:, ::-1][:, :column_count].T
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     return Projection(mean.astype(np.float32), (components * np.sign(largest)).astype(np.float32))
 
 
-def _with_neighbours(slide: SlideVectors, own: Floats, projection: Projection | None, count: int) -> Halves:
-    if projection is not None:
-        own = np.asarray((own - projection.mean) @ projection.components.T, np.float32)
-    if count <= 0:
-        return own.astype(np.float16)
-    nearby = neighbour_mean(own, slide.x, slide.y, count) * NEIGHBOUR_WEIGHT
-    return np.concatenate([own, nearby], axis=1).astype(np.float16)
+def _drawn(parts: Sequence[Halves | Floats]) -> list[Halves | Floats]:
+    """All parts, or a draw of rows of each where there are too many together."""
+    row_count = sum(map(len, parts))
+    if row_count <= FIT_ROWS:
+        return list(parts)
+    starts = np.cumsum([0, *map(len, parts)])
+    rows = sample_rows(row_count, FIT_ROWS, 0)
+    split = np.split(rows, np.searchsorted(rows, starts[1:-1]))
+    return [part[inside - start] for part, inside, start in zip(parts, split, starts[:-1], strict=True)]
+
+
+def _scaled_chunks(parts: Sequence[Halves | Floats], scale: Scale) -> Iterator[Floats]:
+    """Rows that were measured: axes follow no others."""
+    for part in parts:
+        for rows in chunks(len(part), len(scale.columns)):
+            yield scaled(part[rows][np.isfinite(part[rows]).all(axis=1)], scale)
 
 
 def _own_names(scale: Scale, projection: Projection | None) -> tuple[str, ...]:

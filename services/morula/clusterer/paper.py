@@ -109,8 +109,9 @@ def cluster(
 def finite_rows(vectors: Halves | Floats) -> NDArray[np.bool_]:
     """Rows of finite numbers."""
     usable = np.empty(len(vectors), bool)
-    for rows in chunks(len(vectors)):
-        usable[rows] = np.isfinite(vectors[rows]).all(axis=1)
+    for rows in chunks(*vectors.shape):
+        with np.errstate(over="ignore"):  # What is too large for the numbers that follow is not finite.
+            usable[rows] = np.isfinite(np.asarray(vectors[rows], np.float32)).all(axis=1)
     return usable
 
 
