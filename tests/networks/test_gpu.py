@@ -12,13 +12,13 @@ from morula.onebox.images import read_image
 from morula.segmenter import crops
 from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
-from tests.servers.require import networks
+from tests.servers.require import networks, require
 
 networks()
 import torch  # noqa: E402 - only where it is installed
 from torch.nn import functional  # noqa: E402
 
-from morula.networks import metrics, unet_files  # noqa: E402
+from morula.networks import metrics, shipped, unet_files  # noqa: E402
 from morula.networks.crop_queue import CropQueue  # noqa: E402
 from morula.networks.files import DIAMETER  # noqa: E402
 from morula.networks.network import Answer, Batch  # noqa: E402
@@ -101,10 +101,13 @@ def test_both_ways_find_the_same_in_an_image(queue: CropQueue, augment: bool, di
 
 @pytest.mark.slow
 def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> None:
-    """A trained network, at its own scale: one cell in a thousand may differ by the last bits of the blend."""
-    state = unet_files.read(data_dir / "weights" / "cpnet_nuclei.pth")
-    members = [torch_unet(state, "trained", queue.device)]
-    traits = Traits(224, ("gray", "none"), state[DIAMETER].item(), fills_crops=False, object_um=8.0)
+    """The network that ships, at its own scale: one cell in a thousand may differ by the last bits of the blend."""
+    paths = sorted((data_dir / "he_nuclei" / "images").glob("*"))[::18]
+    require(paths, f"{data_dir}/he_nuclei", "MORULA_DATA names the folder that holds it")
+    (row,) = shipped.rows("segmenter")
+    state = unet_files.read(dict(shipped.files(row))["network"])
+    members = [torch_unet(state, row.name, queue.device)]
+    traits = Traits(224, row.channels, state[DIAMETER].item(), fills_crops=False, object_um=row.object_um)
     heard: list[CropOutputs] = []
 
     def both(outputs: CropOutputs) -> Flows:
@@ -113,7 +116,7 @@ def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> 
 
     backend = CropBackend(members, traits, queue, finish=both)
     found = same = 0
-    for path in sorted((data_dir / "he_nuclei" / "images").iterdir())[::18]:
+    for path in paths:
         flows = backend.infer(read_image(path)[:512, :512], 0.25, Wanted(), unstoppable)
         params = dynamics_params(flows.rescale, 0.25, Wanted())
         host, device = (way.instances(params).labels for way in (flows, GpuFlows(heard[-1])))
