@@ -14,7 +14,6 @@ from morula.clusterer.labeller import learn, logistic, pages
 from morula.clusterer.labeller.learn import Board
 from morula.clusterer.labeller.names import Seen
 from morula.clusterer.leaves import assign
-from morula.common.scores import macro_f1
 
 Rows = NDArray[np.int64]
 
@@ -40,6 +39,7 @@ class Task:
     groups: Rows
     other_matrix: NDArray[np.float16]
     other_truth: Rows
+    other_groups: Rows
     seed: int
 
     def board(self) -> Board:
@@ -47,34 +47,29 @@ class Task:
         cut = np.asarray(tree.node_of_leaf(tree.cluster_count), np.int64)
         return Board(self.matrix, self.clustered.leaf, tree, cut)
 
-    def score(self, predicted: Rows) -> float:
-        """Macro-F1 over the others' cells that have a class."""
-        known = self.other_truth > 0
-        return macro_f1(self.other_truth[known], predicted[known])
-
-    def score_of_model(self, rows: Rows) -> float:
-        """Of a model of these cells."""
+    def given_by_model(self, rows: Rows) -> Rows:
+        """Classes that a model of these cells gives the others'; 0 where it has met none."""
         known = rows[self.truth[rows] > 0]
         if not len(known):
-            return 0.0
+            return np.zeros(len(self.other_truth), np.int64)
         model = logistic.fit(np.asarray(self.matrix[known], np.float32), self.truth[known])
         classes, _ = logistic.layers(model, self.other_matrix, 0.0)
-        return self.score(classes.astype(np.int64))
+        return classes.astype(np.int64)
 
 
 @dataclass
 class _Clock:
-    """Seconds spent, and what was reached by each of the times asked for."""
+    """Seconds spent, and what the others' cells were called by each of the times asked for."""
 
     times_s: tuple[int, ...]
     spent_s: float = 0.0
-    reached: dict[int, float] = field(default_factory=dict)
+    reached: dict[int, Rows] = field(default_factory=dict)
 
-    def spend(self, seconds: float, score: Callable[[], float]) -> None:
-        """`score` is that of what was done before these seconds."""
+    def spend(self, seconds: float, given: Callable[[], Rows]) -> None:
+        """`given` is what they are called by what was done before these seconds."""
         due = [time for time in self.times_s if self.spent_s <= time < self.spent_s + seconds]
         if due:
-            now = score()
+            now = given()
             self.reached.update(dict.fromkeys(due, now))
         self.spent_s += seconds
 
@@ -83,10 +78,11 @@ class _Clock:
         return self.spent_s > max(self.times_s)
 
 
-Way = Callable[[Task, tuple[int, ...]], dict[int, float]]
+Way = Callable[[Task, tuple[int, ...]], dict[int, Rows]]
+"""Classes of the others' cells by time."""
 
 
-def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
+def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
     """Pages of similar cells, odd ones marked, the model on all that was shown; later pages come labelled."""
     clock, board = _Clock(times_s), task.board()
     rows, numbers, shown = (np.zeros(0, np.int64) for _ in range(3))
@@ -96,9 +92,9 @@ def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
         wish = pages.Wish(cell_count=PAGE_CELLS, seed=task.seed)
         page = pages.next_page(board, layers, rows, past, wish)
         if page is None:
-            clock.spend(max(times_s), partial(task.score_of_model, rows))
+            clock.spend(max(times_s), partial(task.given_by_model, rows))
             break
-        clock.spend(_page_s(task.truth[page.rows], page.classes), partial(task.score_of_model, rows))
+        clock.spend(_page_s(task.truth[page.rows], page.classes), partial(task.given_by_model, rows))
         past.append(page.place)
         rows = np.concatenate([rows, page.rows])
         numbers = np.concatenate([numbers, np.full(len(page.rows), len(past))])
@@ -117,23 +113,23 @@ def _page_s(truth: Rows, shown: Rows) -> float:
     return min(named, REVIEW_PAGE_S + CORRECT_CELL_S * int((truth != shown).sum()))
 
 
-def by_random_singles(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
+def by_random_singles(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
     """Single cells at random."""
     order = np.random.default_rng(task.seed).permutation(len(task.truth))
     return _singles(task, times_s, iter(order.tolist()))
 
 
-def by_smallest_margin(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
+def by_smallest_margin(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
     """Single cells, the ones between two classes first."""
     return _singles(task, times_s, None)
 
 
-def _singles(task: Task, times_s: tuple[int, ...], order: Iterator[int] | None) -> dict[int, float]:
+def _singles(task: Task, times_s: tuple[int, ...], order: Iterator[int] | None) -> dict[int, Rows]:
     clock = _Clock(times_s)
     rows: list[int] = []
     chosen = order or _margins(task, rows)
     while not clock.over:
-        clock.spend(SINGLE_CELL_S, partial(task.score_of_model, np.asarray(rows, np.int64)))
+        clock.spend(SINGLE_CELL_S, partial(task.given_by_model, np.asarray(rows, np.int64)))
         rows.append(next(chosen))
     return clock.reached
 
@@ -154,7 +150,7 @@ def _margins(task: Task, rows: list[int]) -> Iterator[int]:
         yield from np.argsort(margin, kind="stable")[:REFIT_EVERY].tolist()
 
 
-def by_clusters(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
+def by_clusters(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
     """Clusters named from a page each, the largest first; every member takes the name, of the others the nearest."""
     clock, board = _Clock(times_s), task.board()
     assigned = assign(task.other_matrix, leaf_model(task.matrix, task.clustered.leaf, task.clustered.tree))
@@ -166,10 +162,10 @@ def by_clusters(task: Task, times_s: tuple[int, ...]) -> dict[int, float]:
         page = pages.next_page(board, None, rows, past, pages.Wish(PAGE_CELLS, node, seed=task.seed))
         if page is None or clock.over:
             break
-        clock.spend(NAME_PAGE_S, lambda: task.score(_named(board, names, assigned.leaf)))
+        clock.spend(NAME_PAGE_S, lambda: _named(board, names, assigned.leaf))
         names[node] = int(np.bincount(task.truth[page.rows]).argmax())
         rows, past = np.concatenate([rows, page.rows]), [*past, page.place]
-    clock.spend(2 * max(times_s), lambda: task.score(_named(board, names, assigned.leaf)))
+    clock.spend(2 * max(times_s), lambda: _named(board, names, assigned.leaf))
     return clock.reached
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from rich.console import Console
 
@@ -10,13 +11,20 @@ from morula.bench.report import Report
 from morula.onebox.failures import WrongUse
 
 SPEAKING = "pipeline"
-STAGES = (SPEAKING, "labelling", "tiler", "segmenter", "seams", "nuclei")
+TAKES_VECTORS = "labelling"
+STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "seams", "nuclei")
 
 
-def measure(stage: str, console: Console) -> Report:
-    """Measures one stage by name, which is that of its module; what the others need may not be installed."""
+def measure(stage: str, console: Console, vectors: Path | None = None, truth: Path | None = None) -> Report:
+    """Measures one stage by name, which is that of its module; what the others need may not be installed.
+
+    One stage measures vectors of somebody's own where they are named, with their truth.
+    """
     if stage not in STAGES:
         raise WrongUse(f"there is no stage {stage!r} to measure; there are: {', '.join(STAGES)}")
+    own = {"vectors": vectors, "truth": truth} if vectors or truth else {}
+    if own and (stage != TAKES_VECTORS or None in own.values()):
+        raise WrongUse(f"--vectors and --truth belong together, and to {TAKES_VECTORS}")
     run = importlib.import_module(f"{__package__}.{stage}").run
-    report: Report = run(console) if stage == SPEAKING else run()
+    report: Report = run(console) if stage == SPEAKING else run(**own)
     return report

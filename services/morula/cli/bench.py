@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 def bench(
     stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter, seams or nuclei.")],
     as_json: AsJson = False,
+    vectors: Annotated[Path | None, typer.Option(help="labelling: .npy with a row for each cell.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="labelling: .csv with `class` and `patient` of each row.")] = None,
 ) -> None:
     """Measure a stage and compare the figures with their bounds."""
     from morula.bench.stages import measure
 
-    report = measure(stage, console())
+    report = measure(stage, console(), vectors, truth)
     if as_json:
         print_json(report.as_json())
     else:
