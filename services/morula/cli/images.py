@@ -73,6 +73,32 @@ def segment(
         raise Failure(f"{len(failed)} of {len(done)} images were not segmented: {failed[0].error}")
 
 
+def embed(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER_OR_ZIP", help="Images of single cells.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for vectors.npy and index.parquet, which names the image of each row.")
+    ],
+    embedder: Annotated[str, typer.Option(help="Model that describes cells.")] = "morphology",
+    mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of the images.")] = 0.5,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe images of single cells by numbers: what morula cluster reads."""
+    from morula.onebox import embedding
+    from morula.onebox.progress import counted
+
+    with counted("Describing cells", console()) as tell:
+        done = embedding.embed(source, out, folder_of(data), embedder, mpp, tell)
+    if as_json:
+        failed = [{"file": file, "error": error} for file, error in done.errors]
+        print_json({"count": done.count, "dimension_count": done.dimension_count, "out": str(out), "failed": failed})
+    else:
+        typer.echo(f"{done.count:,} images, {done.dimension_count} numbers each: {out}")
+    if done.errors:
+        file, error = done.errors[0]
+        raise Failure(f"{len(done.errors)} of {done.count} images have no vector, the first is {file}: {error}")
+
+
 score = typer.Typer(help="Score results against the truth.")
 
 

@@ -40,6 +40,7 @@ for verb in (
     slides.tiles,
     bench.bench,
     images.segment,
+    images.embed,
     vectors.cluster,
     training.train,
     upkeep.doctor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,12 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 def read_image(path: Path) -> NDArray[Any]:
     """Pixels (height, width, 3), 8 or 16 bits or floats; gray becomes three equal channels, transparency goes."""
-    pixels = _read(path)
+    return decoded(path.read_bytes(), str(path))
+
+
+def decoded(content: bytes, path: str) -> NDArray[Any]:
+    """Of an image's file, which is called by its name."""
+    pixels = _read(content, path)
     if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
         pixels = np.moveaxis(pixels, 0, -1)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -60,27 +66,27 @@ def read_image(path: Path) -> NDArray[Any]:
 
 def read_labels(path: Path) -> NDArray[np.int64]:
     """A label image."""
-    labels = _read(path)
+    labels = _read(path.read_bytes(), str(path))
     if labels.ndim != 2 or labels.dtype.kind not in "uib":
         raise WrongUse(f"{path} is not a label image: {labels.dtype} of shape {labels.shape}")
     return labels.astype(np.int64)
 
 
-def _read(path: Path) -> NDArray[Any]:
-    if path.suffix.lower() in _TIFF:
+def _read(content: bytes, path: str) -> NDArray[Any]:
+    if path.lower().endswith(_TIFF):
         try:
-            content = np.asarray(tifffile.imread(path))
+            pages = np.asarray(tifffile.imread(BytesIO(content)))
         except (OSError, ValueError, RuntimeError) as error:
             raise WrongUse(
                 f"{path} cannot be read as a TIFF: save it again, uncompressed or as PNG ({error})"
             ) from error
-        if not content.size:
+        if not pages.size:
             raise WrongUse(f"{path} cannot be read as an image")
-        return content
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None:
+        return pages
+    picture = cv2.imdecode(np.frombuffer(content or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
         raise WrongUse(f"{path} cannot be read as an image")
-    pixels = np.asarray(decoded)
+    pixels = np.asarray(picture)
     if pixels.ndim == 2:
         return pixels
     return np.ascontiguousarray(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]])

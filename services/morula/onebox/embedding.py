@@ -1,0 +1,157 @@
+"""`morula embed`: images of single cells become vectors, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+
+from morula.common.models import ModelSpec, find
+from morula.common.pixels import Region
+from morula.common.weights import WeightsFolder
+from morula.embedder import morphology
+from morula.embedder.backends import MODELS
+from morula.embedder.crops import Boxes
+from morula.embedder.instances import Embedder, RegionCells
+from morula.embedder.network_embedder import PICTURE_PX, NetworkEmbedder
+from morula.networks.models import Models
+from morula.onebox.failures import WrongUse, one_line
+from morula.onebox.folder import DataFolder
+from morula.onebox.machine import profile
+from morula.onebox.models import registry
+from morula.onebox.single_cells import Picture, opened
+
+VECTORS, INDEX = "vectors.npy", "index.parquet"
+AT_ONCE = 128
+
+Floats = NDArray[np.float32]
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What became of all images."""
+
+    count: int
+    dimension_count: int
+    errors: list[tuple[str, str]]
+    """Images without a vector, and why."""
+
+
+class _Seen(NamedTuple):
+    cells: RegionCells | None
+    size: tuple[int, int]
+    error: str
+
+
+def embed(source: Path, out: Path, folder: DataFolder, name: str, mpp: float, tell: Told) -> Embedded:
+    """Each image is one cell, all of it. One that cannot be read has a row of NaN, and the index says why."""
+    spec = find(name, "embedder", registry(folder))
+    spec.check_use(profile())
+    if spec.context_um:
+        raise WrongUse(f"{name} also looks at what is around a cell, which an image of one cell does not show")
+    models = Models("embedder", MODELS, WeightsFolder(folder.weights))
+    try:
+        with opened(source) as pictures:
+            out.mkdir(parents=True, exist_ok=True)
+            return _embed(pictures, out, spec, models[spec.name], mpp, tell)
+    finally:
+        models.close()
+
+
+def _embed(
+    pictures: Sequence[Picture], out: Path, spec: ModelSpec, model: Embedder, mpp: float, tell: Told
+) -> Embedded:
+    shape = (len(pictures), len(spec.columns))
+    rows: dict[str, list[Any]] = {"width_px": [], "height_px": [], "error": []}
+    with _written(out / VECTORS) as path:
+        vectors = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        for start in range(0, len(pictures), AT_ONCE):
+            seen = [_seen(picture, mpp) for picture in pictures[start : start + AT_ONCE]]
+            vectors[start : start + len(seen)], errors = _vectors(seen, spec, model)
+            rows["width_px"] += [each.size[0] for each in seen]
+            rows["height_px"] += [each.size[1] for each in seen]
+            rows["error"] += errors
+            tell(start + len(seen), len(pictures))
+        vectors.flush()
+        del vectors
+        names = [picture.name for picture in pictures]
+        _write_index(out / INDEX, names, rows, spec)
+    failed = [(name, error) for name, error in zip(names, rows["error"], strict=True) if error]
+    return Embedded(*shape, failed)
+
+
+def _seen(picture: Picture, mpp: float) -> _Seen:
+    try:
+        pixels = picture.pixels()
+    except WrongUse as error:
+        return _Seen(None, (0, 0), one_line(error))
+    height, width = pixels.shape[:2]
+    outline = np.array([shapely.box(0, 0, width, height)], object)
+    region = Region(0, 0.0, 0.0, 1.0, pixels, 0, mpp, mpp)
+    return _Seen(RegionCells(region, outline, np.ones((height, width), np.int32), (), {}), (width, height), "")
+
+
+def _vectors(seen: Sequence[_Seen], spec: ModelSpec, model: Embedder) -> tuple[Floats, list[str]]:
+    """One row each, NaN where there is no vector, and why there is none."""
+    vectors = np.full((len(seen), len(spec.columns)), np.nan, np.float32)
+    there = [row for row, each in enumerate(seen) if each.cells]
+    shown = [cells for each in seen if (cells := each.cells)]
+    if shown:
+        vectors[there] = _described(shown, model)
+    lost = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    vectors[lost] = np.nan
+    none = f"{spec.name} finds no finite numbers for it"
+    return vectors, [each.error or (none if row in lost else "") for row, each in enumerate(seen)]
+
+
+def _described(shown: Sequence[RegionCells], model: Embedder) -> Floats:
+    if isinstance(model, NetworkEmbedder):
+        # An image is a picture already: it is shown whole, whatever a slide's cells are shown in.
+        pictures = [Boxes(cells, PICTURE_PX)(np.zeros(1, np.int64)) for cells in shown]
+        return model.vectors(np.concatenate(pictures), _unstoppable)
+    return np.concatenate([np.asarray(model(_measured(cells), _unstoppable), np.float32) for cells in shown])
+
+
+def _measured(cells: RegionCells) -> RegionCells:
+    region = cells.region
+    columns = morphology.measure(region.pixels, cells.labels, cells.polygons, region.mpp, cells.stain_matrix)
+    return RegionCells(region, cells.polygons, cells.labels, cells.stain_matrix, columns)
+
+
+def _unstoppable() -> None:
+    """Nobody waits elsewhere: who wants it to stop interrupts the command."""
+
+
+def _write_index(path: Path, names: Sequence[str], rows: dict[str, list[Any]], spec: ModelSpec) -> None:
+    table = pa.table(
+        {
+            "row": pa.array(range(len(names)), pa.int64()),
+            "file": pa.array(names, pa.string()),
+            "width_px": pa.array(rows["width_px"], pa.int32()),
+            "height_px": pa.array(rows["height_px"], pa.int32()),
+            "error": pa.array(rows["error"], pa.string()),
+        }
+    )
+    told = {b"embedder": spec.name.encode(), b"revision": spec.revision.encode()}
+    with _written(path) as unfinished:
+        pq.write_table(table.replace_schema_metadata(told), unfinished, compression="zstd")
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A file that has its name once it is whole."""
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
