@@ -35,7 +35,7 @@ def cluster(
     if as_json:
         print_json(done)
     else:
-        count, noise = len(done["clusters"]), done["noise_count"] + len(done["unusable_rows"])
+        count, noise = len(done["clusters"]), done["noise_count"]
         typer.echo(f"{count} clusters of {done['cell_count']:,} rows, {noise:,} rows in none: {out}")
 
 

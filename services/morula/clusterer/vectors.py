@@ -33,11 +33,13 @@ class Grouped:
     """Vectors in clusters, which are numbered from 1 by size."""
 
     cluster_id: Rows
-    """NOISE for a row that is in none."""
+    """0 for a row that is in none."""
     confidence: Doubles
     clusters: list[dict[str, Any]]
     facts: dict[str, Any]
     """What else there is to say of the whole."""
+    board: core.Clustered
+    """The same of usable rows, with its tree: cut it elsewhere."""
 
 
 def group(
@@ -69,20 +71,20 @@ def group(
         leaf_count = cluster_count if (cluster_count or 0) > leaves.DEFAULT_LEAVES else 0
         made = core.cluster(features, core.Params(leaf_count or 0, seed), checkpoint)
         confidence = made.confidence / 255.0
-    cluster_id = _numbered(made, cluster_count)
+    cluster_id = numbered(made, cluster_count)
     facts |= {
-        "noise_count": int((cluster_id == NOISE).sum()),
+        "noise_count": len(vectors) - int((cluster_id != NOISE).sum()),
         "seed": seed,
         "structure_found": made.tree.structure.found,
     }
     shown = _described(features.matrix, cluster_id, inside)
     return Grouped(
-        _over_all(cluster_id, inside, usable, NOISE), _over_all(confidence, inside, usable, 0.0), shown, facts
+        _over_all(np.maximum(cluster_id, 0), inside, usable), _over_all(confidence, inside, usable), shown, facts, made
     )
 
 
-def _over_all(values: NDArray[Any], inside: Rows, usable: NDArray[np.bool_], other: float) -> NDArray[Any]:
-    result = np.full(len(usable), other, values.dtype)
+def _over_all(values: NDArray[Any], inside: Rows, usable: NDArray[np.bool_]) -> NDArray[Any]:
+    result = np.zeros(len(usable), values.dtype)
     result[inside] = values
     return result
 
@@ -117,7 +119,7 @@ def _features(vectors: Vectors, usable: NDArray[np.bool_], checkpoint: Checkpoin
     return made if usable.all() else replace(made, matrix=made.matrix[usable])
 
 
-def _numbered(made: core.Clustered, cluster_count: int | None) -> Rows:
+def numbered(made: core.Clustered, cluster_count: int | None) -> Rows:
     """Cluster of each row by the cut, the largest first."""
     grown: Tree = made.tree
     if cluster_count is not None and cluster_count > grown.leaf_count:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from morula.cli import main as cli
+from tests.contract import described
 from tests.unit.clusterer.clouds import kinds
 
 
@@ -98,10 +99,22 @@ def test_the_paper_s_preset_says_how_and_where_it_clustered(tmp_path: Path, caps
     np.save(tmp_path / "v.npy", rows)
     assigned, words = clustered(tmp_path / "v.npy", "--preset", "paper")
     assert (words["seed"], words["space"], words["unusable_rows"]) == (42, "unit vectors", [7])
-    assert assigned["cluster_id"][7] == -1
+    assert assigned["cluster_id"][7] == 0
     said = capsys.readouterr().err
     assert "not finite are in no cluster: 7" in said
     assert "too few rows for UMAP" in said
+
+
+@pytest.mark.parametrize("preset", ["morula", "paper"])
+def test_the_columns_are_those_that_are_described(preset: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", ROWS[:40])
+    clustered(tmp_path / "v.npy", "--preset", preset)
+    known = described.described_columns()
+    assignments, words = (tmp_path / "out" / name for name in ("assignments.parquet", "clusters.json"))
+    assert described.of_parquet(assignments.read_bytes()) == known["assignments.parquet of morula cluster"]
+    of_paper: set[str] = set() if preset == "paper" else {"eps", "space"}
+    expected = {name: kind for name, kind in known["clusters.json of morula cluster"].items() if name not in of_paper}
+    assert described.of_json(words.read_bytes(), expected) == expected
 
 
 def write_mismatch(path: Path) -> None:

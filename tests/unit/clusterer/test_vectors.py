@@ -49,7 +49,7 @@ def test_rows_that_are_not_finite_are_named_and_change_nothing(preset: vectors.P
     broken[5, 1], broken[21, 3] = np.nan, -np.inf
     made, expected = vectors.group(broken, preset), vectors.group(rows, preset)
     assert made.facts["unusable_rows"] == [5, 21]
-    assert made.cluster_id[[5, 21]].tolist() == [-1, -1]
+    assert made.cluster_id[[5, 21]].tolist() == [0, 0]
     assert not made.confidence[[5, 21]].any()
     assert np.array_equal(np.delete(made.cluster_id, [5, 21]), expected.cluster_id)
     shown = [row for cluster in made.clusters for name in cluster if "rows" in name for row in cluster[name]]
@@ -65,7 +65,7 @@ def test_few_rows_and_equal_rows_are_clustered(preset: vectors.Preset, count: in
         assert sum(c["cell_count"] for c in made.clusters) + made.facts["noise_count"] == count
         assert np.isfinite(made.confidence).all()
     few = preset == "paper" and count < 5
-    assert made.cluster_id.tolist() == [-1 if few else 1] * count
+    assert made.cluster_id.tolist() == [0 if few else 1] * count
 
 
 def test_a_hundred_thousand_equal_rows_are_one_cluster() -> None:

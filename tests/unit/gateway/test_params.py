@@ -92,7 +92,7 @@ def test_the_paper_s_preset_is_the_published_pipeline_and_nothing_else() -> None
 def test_the_paper_s_preset_says_all_that_it_misses_and_what_brings_it() -> None:
     with pytest.raises(ModelUnavailable) as missing:
         make_params(PAPER, KNOWN_MPP, REGISTRY, algorithms=[])
-    for words in ("models add cellpose-sam FILE", "no embedder 'resnet50'", "umap-learn and kneed", "'.[paper]'"):
+    for words in ("models add cellpose-sam FILE", "models add resnet50 FILE", "umap-learn and kneed", "'.[paper]'"):
         assert words in str(missing.value)
 
 
