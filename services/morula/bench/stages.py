@@ -11,20 +11,25 @@ from morula.bench.report import Report
 from morula.onebox.failures import WrongUse
 
 SPEAKING = "pipeline"
-TAKES_VECTORS = "labelling"
-STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "seams", "nuclei")
+TAKES_VECTORS, TAKES_CELLS = "labelling", "clusterer"
+STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", TAKES_CELLS, "seams", "nuclei")
 
 
-def measure(stage: str, console: Console, vectors: Path | None = None, truth: Path | None = None) -> Report:
+def measure(
+    stage: str, console: Console, vectors: Path | None = None, truth: Path | None = None, cells: int | None = None
+) -> Report:
     """Measures one stage by name, which is that of its module; what the others need may not be installed.
 
-    One stage measures vectors of somebody's own where they are named, with their truth.
+    One stage measures vectors of somebody's own where they are named, with their truth; one so many cells on disk.
     """
     if stage not in STAGES:
         raise WrongUse(f"there is no stage {stage!r} to measure; there are: {', '.join(STAGES)}")
-    own = {"vectors": vectors, "truth": truth} if vectors or truth else {}
+    own: dict[str, object] = {"vectors": vectors, "truth": truth} if vectors or truth else {}
     if own and (stage != TAKES_VECTORS or None in own.values()):
         raise WrongUse(f"--vectors and --truth belong together, and to {TAKES_VECTORS}")
+    if cells is not None and stage != TAKES_CELLS:
+        raise WrongUse(f"--cells belongs to {TAKES_CELLS}")
+    own |= {"cells": cells} if cells is not None else {}
     run = importlib.import_module(f"{__package__}.{stage}").run
     report: Report = run(console) if stage == SPEAKING else run(**own)
     return report

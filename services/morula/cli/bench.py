@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def bench(
-    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter, seams or nuclei.")],
+    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter, clusterer, seams or nuclei.")],
+    cells: Annotated[
+        int | None, typer.Option(min=50_001, help="Of clusterer: what a table of so many cells on disk needs.")
+    ] = None,
     as_json: AsJson = False,
     vectors: Annotated[Path | None, typer.Option(help="labelling: .npy with a row for each cell.")] = None,
     truth: Annotated[Path | None, typer.Option(help="labelling: .csv with `class` and `patient` of each row.")] = None,
@@ -23,7 +26,7 @@ def bench(
     """Measure a stage and compare the figures with their bounds."""
     from morula.bench.stages import measure
 
-    report = measure(stage, console(), vectors, truth)
+    report = measure(stage, console(), vectors, truth, cells)
     if as_json:
         print_json(report.as_json())
     else:

@@ -99,11 +99,16 @@ def cluster(
     space: Floats = normalize(np.asarray(vectors[inside], np.float32))
     if is_mapped:
         space = map_onto(space, seed, checkpoint)
-    nearest = nearest_rows(space, checkpoint)
-    eps = eps or find_eps(nearest)
-    found = dbscan(space, nearest, eps, checkpoint)
+    eps, found = cluster_space(space, eps, checkpoint)
     labels[inside], confidence[inside] = found, confidences(space, found)
     return Published(labels, confidence, eps, is_mapped, np.flatnonzero(~usable))
+
+
+def cluster_space(space: Floats, eps: float = 0.0, checkpoint: Checkpoint = go_on) -> tuple[float, Rows]:
+    """What follows UMAP: eps and DBSCAN's labels."""
+    nearest = nearest_rows(space, checkpoint)
+    eps = eps or find_eps(nearest)
+    return eps, dbscan(space, nearest, eps, checkpoint)
 
 
 def finite_rows(vectors: Halves | Floats) -> NDArray[np.bool_]:

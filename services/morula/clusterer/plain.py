@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import DBSCAN
+from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from morula.clusterer.arrays import Doubles, Floats, Rows
+from morula.clusterer.arrays import Doubles, Floats, Halves, Rows
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Plain:
     space: Floats
 
 
-def paper(vectors: Floats, eps: float | None = None) -> Plain:
+def paper(vectors: Halves | Floats, eps: float | None = None) -> Plain:
     """Every call by its own defaults where the paper names nothing else."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -53,3 +54,8 @@ def knee(space: Floats) -> float:
     ordered = np.sort(distances[:, 4])
     found = KneeLocator(np.arange(len(ordered)), ordered, curve="convex", direction="increasing", S=1.0)
     return float(found.elbow_y)
+
+
+def adjusted_rand(some: Rows, others: Rows) -> float:
+    """How far two groupings agree beyond chance."""
+    return float(adjusted_rand_score(some, others))

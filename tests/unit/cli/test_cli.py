@@ -31,7 +31,7 @@ def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["synth", "x.png"], 2, "morula: the slide's name must end in .tiff"),
         (["synth", "x.tiff", "--mpp", "7"], 2, "morula: mpp must be one of"),
         (["synth", "nowhere/x.tiff"], 2, "morula: no such folder: nowhere"),
-        (["bench", "tiler", "--cells", "60000"], 2, "--cells is of the stage clusterer"),
+        (["bench", "tiler", "--cells", "60000"], 2, "--cells belongs to clusterer"),
         (["bench", "speed"], 2, "there are: pipeline, labelling"),
         (["serve", "--port", "99999999"], 2, "--port"),
         (["serve", "--folder", "lab=nowhere"], 2, "nowhere cannot be read as a folder"),
