@@ -17,7 +17,7 @@ from morula.networks.crop_queue import CropQueue
 from morula.networks.dtypes import Dtype, Runtime
 from morula.networks.files import State
 from morula.networks.network import Batch, Network, computing_in
-from morula.networks.openvino_runtime import graph_network
+from morula.networks.openvino_runtime import GraphNetwork, graph_network
 from morula.networks.silent_openvino import openvino
 from morula.networks.unet_runtimes import unet
 from morula.networks.unet_shape import UNetConfig
@@ -105,13 +105,30 @@ def test_the_graph_that_tests_use_is_of_the_network_that_stock_wrote(state: Stat
     assert unet_files.written(state) == GRAPH.read_bytes()
 
 
-def test_crops_of_many_shapes_are_each_computed_as_alone(state: State) -> None:
-    file = graph_network(unet_graph.model(UNetConfig.of(state), state, feature_step=4), "narrow", "float32")
+@pytest.mark.parametrize(("whole_px", "compiled"), [(0, 7), (64, 2)])
+def test_crops_of_many_shapes_are_each_computed_as_alone(
+    state: State, whole_px: int, compiled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where most have one shape, the graph is compiled for that and once for all others."""
+    shapes: list[object] = []
+    compile_for = GraphNetwork._compile
+
+    def seen(self: GraphNetwork, shape: tuple[int, ...], threads: int) -> object:
+        shapes.append(shape)
+        return compile_for(self, shape, threads)
+
+    monkeypatch.setattr(GraphNetwork, "_compile", seen)
+    graph = unet_graph.model(UNetConfig.of(state), state, feature_step=4)
+    file = graph_network(graph, "narrow", "float32", whole_px)
     sides = [32, 48, 64, 80, 96, 112, 32]
     crops = [np.random.default_rng(side).random((1, 2, side, 64), dtype=np.float32) for side in sides]
-    first, *_, again = (file(Batch([crop], 1, 1)).maps for crop in crops)
-    assert np.array_equal(first, again)
-    assert first.shape == (1, 3, 32, 64)
+    found = [file(Batch([crop], 1, 1)).maps for crop in crops]
+    assert np.array_equal(found[0], found[-1])
+    assert len(shapes) == compiled
+    network = read_unet(state).eval()
+    with torch.inference_mode():
+        for crop, maps in zip(crops, found, strict=True):
+            assert difference(maps, network(torch.from_numpy(crop))[0].numpy()) < 1e-5
 
 
 def test_a_processor_that_computes_in_float32_says_so(state: State) -> None:

@@ -52,5 +52,5 @@ def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -
         fills_crops=False,
         object_um=spec.object_um,
     )
-    networks: list[Network] = [unet(state, spec.name, queue.device, queue.runtime) for state in states]
+    networks: list[Network] = [unet(state, spec.name, queue.device, queue.runtime, CROP_PX) for state in states]
     return FlowModel(CropBackend(networks, traits, queue, sizes[0] if sizes else None))
