@@ -61,6 +61,13 @@ async def test_jobs_that_make_no_sense(world: World, change: dict[str, Any], sta
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_job_whose_clustering_is_not_installed_is_refused_before_it_begins(world: World) -> None:
+    """The gateway goes by its settings: the clusterer may run elsewhere, with other packages."""
+    body = classical(world.slide["id"]) | {"preset": "paper", "embedder": "morphology"}
+    problem = check_problem(await world.http.post("/v1/jobs", json=body), 400, "MODEL_UNAVAILABLE")
+    assert "umap-learn and kneed, not installed" in problem["detail"]
+
+
 async def test_a_problem_with_regions_says_which_and_what(world: World) -> None:
     body = {"slide_id": world.slide["id"], "exclude": {"type": "Point", "coordinates": [1, 2]}}
     problem = check_problem(await world.http.post("/v1/jobs", json=body), 422, "INVALID_ARGUMENT")

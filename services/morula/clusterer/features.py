@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 
 from morula.clusterer.arrays import Doubles, Floats, Halves, chunks, sample_rows
@@ -14,7 +15,7 @@ from morula.common.errors import InvalidArgument
 CLIP = 5.0
 MAX_OWN_COLUMNS = 64
 PROJECTED_COLUMNS = 32
-FIT_ROWS = 100_000
+FIT_ROWS = 20_000
 """Rows that axes are fitted to at most: a seeded draw over all slides."""
 NEIGHBOUR_WEIGHT = 1.0
 """How much the mean of the nearest cells counts beside a cell's own vector."""
@@ -126,8 +127,8 @@ def fit_projection(parts: Sequence[Halves | Floats], scale: Scale, column_count:
     for wide in _scaled_chunks(drawn, scale):
         centred = wide - mean.astype(np.float32)
         squares += centred.T @ centred
-    _, vectors = np.linalg.eigh(squares / max(1, row_count))
-    components = vectors[:, ::-1][:, :column_count].T
+    _, vectors = eigh(squares / max(1, row_count), subset_by_index=[max(0, width - column_count), width - 1])
+    components = vectors[:, ::-1].T
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     return Projection(mean.astype(np.float32), (components * np.sign(largest)).astype(np.float32))
 
