@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    stage: Annotated[str, typer.Argument(help="pipeline, labelling, tiler, segmenter, clusterer, seams or nuclei.")],
+    stage: Annotated[
+        str, typer.Argument(help="pipeline, labelling, tiler, segmenter, embedder, clusterer, seams or nuclei.")
+    ],
     cells: Annotated[
         int | None, typer.Option(min=50_001, help="Of clusterer: what a table of so many cells on disk needs.")
     ] = None,
