@@ -105,14 +105,15 @@ def layers(model: Model, matrix: Halves, abstain_confidence: float) -> tuple[Byt
     """Class and confidence of every row, one byte each."""
     classes, confidence = np.empty(len(matrix), np.uint8), np.empty(len(matrix), np.uint8)
     names = np.asarray(model.classes, np.uint8)
-    coefficients = (model.coefficients / model.temperature).astype(np.float32)
+    across = np.ascontiguousarray((model.coefficients / model.temperature).astype(np.float32).T)
     intercepts = (model.intercepts / model.temperature).astype(np.float32)[:, None]
 
     def apply(stripe: slice) -> None:
         wide = np.empty((BLOCK_ROWS, matrix.shape[1]), np.float32)
         for start in range(stripe.start, stripe.stop, BLOCK_ROWS):
             rows = slice(start, min(start + BLOCK_ROWS, stripe.stop))
-            scores = coefficients @ widened(matrix[rows], wide[: rows.stop - start]).T
+            # Rows times classes is twice as fast as classes times rows; to compare classes, each lies by itself.
+            scores = np.ascontiguousarray((widened(matrix[rows], wide[: rows.stop - start]) @ across).T)
             scores += intercepts
             best = scores.argmax(axis=0)
             scores -= scores.max(axis=0)
