@@ -81,7 +81,9 @@ async def check_exports(world: World, labelling: str) -> None:
 
 async def test_one_named_page_labels_no_cell_of_a_cluster_that_nobody_saw(world: World) -> None:
     labelling = await world.labelling()
-    state = await name_page(world, labelling, 1)
+    node = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"][0]
+    page = (await world.http.get(f"{labelling}/page?node_id={node}")).json()
+    state = (await say(world, labelling, "page_named", page_body(page, 1))).json()
     named = {one["node_id"]: one["class_number"] for one in state["cluster_names"]}
     assert set(named.values()) == {1}
     table = pq.read_table(io.BytesIO((await world.http.get(f"{labelling}/labels.parquet")).content)).to_pylist()
@@ -113,6 +115,9 @@ async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:
     page = (await world.http.get(f"{labelling}/page?cell_count=9")).json()
     assert [cell["letter"] for cell in page["cells"]] == list("ABCDEFGHI")
     assert (page["number"], page["reason"]) == (1, "largest_cluster")
+    nodes = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
+    assert page["place"]["node_id"] not in nodes
+    assert page["place"]["cell_count"] > 0.9 * world.job["cell_count"]
     assert page["facts"]
     assert all(0 <= fact["position"] <= 1 and len(fact["histogram"]) == 24 for fact in page["facts"])
     assert 0 < len(page["where"]["points"]) <= 400
@@ -171,10 +176,10 @@ async def test_who_did_not_see_the_last_event_is_told(world: World) -> None:
 async def test_a_word_is_bound_to_the_page_that_was_seen(world: World) -> None:
     """Two tabs show one page; a third person labels another one."""
     labelling = await world.labelling()
-    shown = (await world.http.get(f"{labelling}/page")).json()
-    assert shown["seq"] == 0
     nodes = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
-    elsewhere = next(node for node in nodes if node != shown["place"]["node_id"])
+    shown = (await world.http.get(f"{labelling}/page?node_id={nodes[0]}")).json()
+    assert shown["seq"] == 0
+    elsewhere = next(node for node in nodes if node != nodes[0])
     other = (await world.http.get(f"{labelling}/page?node_id={elsewhere}")).json()
     first = page_body(shown, 1)
     answers = await asyncio.gather(*(say(world, labelling, "page_named", first | {"class_number": n}) for n in (1, 1)))

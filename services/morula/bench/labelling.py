@@ -22,7 +22,6 @@ from morula.clusterer import core
 
 SPLITS = 5
 TIMES_S = (60, 120, 180, 300)
-BOUND_AT_S = 120
 OURS = "pages"
 NULL_DRAWS = 20
 
@@ -61,12 +60,11 @@ def _on_the_clock(cells: Labelled) -> list[Case]:
         for time in TIMES_S
     }
     mean = {key: _mean(found) for key, found in tables.items()}
-    beaten = f">={mean['random_singles', BOUND_AT_S]}"
     everything = [_counts(cells, task, task.given_by_model(np.arange(len(task.truth)))) for task in tasks]
     constant = [_counts(cells, task, np.full(len(task.other_truth), _commonest(task))) for task in tasks]
     return [
         *(
-            Case(f"{name}_at_{time}_s", value, "macro-F1", beaten if (name, time) == (OURS, BOUND_AT_S) else None)
+            Case(f"{name}_at_{time}_s", value, "macro-F1", f">={_best(mean, time)[1]}" if name == OURS else None)
             for (name, time), value in mean.items()
         ),
         *(case for time in TIMES_S for case in _against_the_best(tables, mean, time)),
@@ -79,7 +77,7 @@ def _against_the_best(
     tables: dict[tuple[str, int], list[Counts]], mean: dict[tuple[str, int], float], time: int
 ) -> list[Case]:
     """By how much pages are above the best of the others, and the interval of that."""
-    best = max((name for name in WAYS if name != OURS), key=lambda name: mean[name, time])
+    best, _ = _best(mean, time)
     gain = paired.difference(tables[OURS, time], tables[best, time])
     title = f"{OURS} minus {best} at {time} s"
     return [
@@ -87,6 +85,11 @@ def _against_the_best(
         Case(f"{title}, low end of 95 %", round(gain.low, 4), "macro-F1"),
         Case(f"{title}, high end of 95 %", round(gain.high, 4), "macro-F1"),
     ]
+
+
+def _best(mean: dict[tuple[str, int], float], time: int) -> tuple[str, float]:
+    """The best of the other ways by then, and what it reached."""
+    return max(((name, mean[name, time]) for name in WAYS if name != OURS), key=lambda one: one[1])
 
 
 def _counts(cells: Labelled, task: Task, given: labelled.Rows) -> Counts:

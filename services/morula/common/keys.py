@@ -31,9 +31,9 @@ STAGE_REVISIONS: dict[str, int] = {
     "features": 1,
     "confidence": 1,
     "layout": 1,
-    "class": 2,
-    "label_confidence": 2,
-    "model": 2,
+    "class": 3,
+    "label_confidence": 3,
+    "model": 3,
     "sheet": 1,
     "table": 1,
 }

@@ -27,31 +27,63 @@ def layers(confidence: np.ndarray) -> Layers:
     return Layers(np.full(ROWS, 3, np.uint8), confidence.astype(np.uint8))
 
 
-def test_the_biggest_clusters_come_first_each_once(board: Board) -> None:
+def test_the_whole_comes_first_then_its_biggest_parts_each_once(board: Board) -> None:
     past: list[pages.PagePlace] = []
     sizes = []
     for _ in range(pages.FIRST_PAGES):
-        page = next_page(board, None, NOTHING, past, Wish())
+        page = next_page(board, layers(np.zeros(ROWS)) if past else None, NOTHING, past, Wish())
         assert page is not None
         assert (page.reason, page.place[1]) == ("largest_cluster", NOISE_LEAF)
         sizes.append(board.tree.node(page.place[0]).cell_count)
         past.append(page.place)
-    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == np.count_nonzero(board.leaf != NOISE_LEAF)
+    assert sizes == sorted((node.cell_count for node in board.tree.nodes), reverse=True)[: pages.FIRST_PAGES]
     assert len(set(past)) == pages.FIRST_PAGES
 
 
-def test_then_where_most_cells_are_least_sure(board: Board) -> None:
-    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
-    confidence = np.where(board.leaf == 5, 10, 250)
-    page = next_page(board, layers(confidence), NOTHING, past, Wish())
+def test_the_whole_s_page_shows_all_kinds(board: Board) -> None:
+    page = next_page(board, None, NOTHING, [], Wish())
     assert page is not None
-    assert page.place == (int(board.node_of_leaf[5]), 5)
-    assert page.reason == "least_sure"
-    assert page.worth == np.count_nonzero(board.leaf == 5) / ROWS
+    assert set(kinds(ROWS, apart=3.0)[1][page.rows]) == {0, 1, 2, 3}
+
+
+def test_then_where_most_doubt_is(board: Board) -> None:
+    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
+    node = int(board.node_of_leaf[5])
+    inside = np.isin(board.leaf, np.flatnonzero(board.node_of_leaf == node))
+    page = next_page(board, layers(np.where(inside, 10, 250)), NOTHING, past, Wish())
+    assert page is not None
+    assert (page.place, page.reason) == ((node, NOISE_LEAF), "least_sure")
+    assert page.worth == np.count_nonzero(inside) / ROWS
     assert set(page.classes) == {3}
-    again = next_page(board, layers(confidence), page.rows, [*past, page.place], Wish())
+    again = next_page(board, layers(np.where(inside, 10, 250)), page.rows, [*past, page.place], Wish())
     assert again is not None
-    assert again.place[1] != 5
+    assert again.place != page.place
+
+
+def test_of_that_cluster_the_cells_that_are_least_sure(board: Board) -> None:
+    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
+    sizes = np.bincount(board.node_of_leaf, np.bincount(board.leaf[board.leaf != NOISE_LEAF]))
+    node = int(sizes.argmax())
+    inside = np.flatnonzero(np.isin(board.leaf, np.flatnonzero(board.node_of_leaf == node)))
+    least = np.random.default_rng(0).choice(inside, pages.LEAST_SURE_PAGES * 6, replace=False)
+    confidence = np.full(ROWS, 255)
+    confidence[inside] = 150
+    confidence[least] = 140
+    page = next_page(board, layers(confidence), NOTHING, past, Wish(cell_count=6))
+    assert page is not None
+    assert page.place == (node, NOISE_LEAF)
+    assert set(page.rows.tolist()) <= set(least.tolist())
+
+
+def test_a_cluster_draws_less_with_each_page_that_came_from_it(board: Board) -> None:
+    """All doubt is equal: every cluster of some size has its turn before any has many."""
+    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
+    for _ in range(12):
+        page = next_page(board, layers(np.full(ROWS, 100)), NOTHING, past, Wish())
+        assert page is not None
+        past.append(page.place)
+    assert len(set(past[pages.FIRST_PAGES :])) >= 6
 
 
 def test_no_row_is_shown_twice_until_all_were_seen(board: Board) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from morula.common.cluster_names import inherit_names
 from morula.common.errors import NotFound
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
@@ -115,10 +116,11 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
 
 
 def rows_of_place(view: ClusteringView, cut: TreeCut, node_id: int, leaf: int) -> Rows:
-    """Rows of a leaf, or of the whole cluster if the leaf is NOISE_LEAF."""
+    """Rows of a leaf, or of the whole cluster if the leaf is NOISE_LEAF: one of the cut, or several together."""
     if leaf != NOISE_LEAF:
         return view.rows_in([leaf])
-    return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node == node_id])
+    below = inherit_names({node_id: node_id}, cut.nodes, view.parents)
+    return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node in below])
 
 
 def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:

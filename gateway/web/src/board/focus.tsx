@@ -8,7 +8,7 @@ import { Facts, Where } from "./facts";
 import type { Turn } from "./turn";
 
 const REASONS: Record<Page["reason"], string> = {
-  largest_cluster: "the largest cluster not yet seen",
+  largest_cluster: "the largest cluster not yet shown",
   least_sure: "the model is least sure here",
   requested: "you asked for this cluster",
 };

@@ -1,4 +1,5 @@
-"""Which page a person should see next: the biggest clusters first, then where most cells are least sure."""
+"""Which page a person should see next: first the whole and its biggest parts, then the cells that are least sure of the
+cluster that holds most doubt."""
 
 from __future__ import annotations
 
@@ -12,16 +13,20 @@ from threadpoolctl import threadpool_limits
 
 from morula.clusterer.arrays import Bytes, Rows, sample_rows
 from morula.clusterer.labeller.learn import SURE_CONFIDENCE, Board
-from morula.clusterer.labeller.names import node_of_rows
+from morula.clusterer.labeller.names import node_of_leaves
 from morula.clusterer.spread import CANDIDATES, spread
 from morula.common.formats import NOISE_LEAF
 
 FIRST_PAGES = 12
+"""Pages that show what there is, from the whole of the tree down, before doubt chooses."""
 PAGE_CELLS = 12
 WHOLE_CLUSTER = NOISE_LEAF
 """Leaf of a page that spread over all of its cluster."""
 FATIGUE = 1.0
-"""How much less a small cluster draws with each page that came from it."""
+"""How much less a cluster draws with each page that came from it."""
+LEAST_SURE_SHARE = 0.1
+LEAST_SURE_PAGES = 4
+"""A page is spread over the least sure share of its cluster, and over no fewer cells than so many pages show."""
 
 Reason = Literal["largest_cluster", "least_sure", "requested"]
 PagePlace = tuple[int, int]
@@ -69,6 +74,8 @@ def next_page(
     place, reason = chosen
     seed = _seed(wish, place, past)
     members = np.flatnonzero(unseen & _inside(board, place))
+    if reason == "least_sure" and layers is not None:
+        members = _least_sure(members, layers.confidence, wish.cell_count)
     members = members[sample_rows(len(members), CANDIDATES, seed)]
     with threadpool_limits(1):  # Threads cost more here than they bring.
         rows = members[spread(np.asarray(board.matrix[members], np.float32), wish.cell_count, seed)]
@@ -95,42 +102,44 @@ def _chosen(
     left = np.bincount(board.leaf[unseen], minlength=NOISE_LEAF + 1)[: len(board.node_of_leaf)]
     if not left.any():
         return None
-    node = _largest_unvisited(board, left, unseen, past)
-    if node is not None and (len(past) < FIRST_PAGES or layers is None):
+    node = _largest_not_shown(board, left, past) if len(past) < FIRST_PAGES or layers is None else None
+    if node is not None:
         return (node, WHOLE_CLUSTER), "largest_cluster"
-    leaf = _least_sure(board, layers, unseen, left, past)
-    return (int(board.node_of_leaf[leaf]), leaf), "least_sure"
+    return (_most_doubted(board, layers, unseen, left, past), WHOLE_CLUSTER), "least_sure"
 
 
-def _largest_unvisited(board: Board, left: Rows, unseen: NDArray[np.bool_], past: Sequence[PagePlace]) -> int | None:
-    """The biggest cluster of which nobody saw a cell or a page."""
-    shown = node_of_rows(board.leaf, board.node_of_leaf, np.flatnonzero(~unseen))
-    looked_at = {node for node, _ in past} | set(shown.tolist())
-    sizes: dict[int, int] = {}
-    for leaf, node in enumerate(board.node_of_leaf.tolist()):
-        sizes[node] = sizes.get(node, 0) + int(left[leaf])
-    fresh = [(-size, node) for node, size in sizes.items() if size and node not in looked_at]
-    return min(fresh)[1] if fresh else None
+def _largest_not_shown(board: Board, left: Rows, past: Sequence[PagePlace]) -> int | None:
+    """The biggest cluster of the whole tree from which no page came: all cells first, then parts of them."""
+    shown = {node for node, _ in past}
+    fresh = (node for node in board.tree.nodes if node.id not in shown)
+    for node in sorted(fresh, key=lambda node: (-node.cell_count, node.id)):
+        if left[board.tree.leaves_below(node.id)].any():
+            return node.id
+    return None
 
 
-def _least_sure(
-    board: Board,
-    layers: Layers | None,
-    unseen: NDArray[np.bool_],
-    left: Rows,
-    past: Sequence[PagePlace],
+def _most_doubted(
+    board: Board, layers: Layers | None, unseen: NDArray[np.bool_], left: Rows, past: Sequence[PagePlace]
 ) -> int:
-    """The small cluster with most cells that are not sure; one that was shown draws less, the last one never again."""
-    unsure = np.bincount(board.leaf[unseen & _unsure(board, layers)], minlength=NOISE_LEAF + 1)[: len(left)]
+    """The cluster of the cut whose unseen cells hold most doubt in sum; never the last one while there are others."""
+    nodes = np.unique(board.node_of_leaf[left > 0])
+    of_leaf = node_of_leaves(board.node_of_leaf)
+    doubt = np.full(len(board.leaf), 255, np.uint8) if layers is None else 255 - layers.confidence
+    draw = np.bincount(of_leaf, np.bincount(board.leaf[unseen], doubt[unseen], minlength=NOISE_LEAF + 1))
     # Among equals, and where all are sure, the one with most cells left.
-    draw = unsure + left / (2.0 * left.sum())
-    for _, leaf in past:
-        if leaf < len(draw):
-            draw[leaf] /= 1.0 + FATIGUE
-    draw[left == 0] = -1.0
-    if past and past[-1][1] < len(draw) and np.count_nonzero(left) > 1:
-        draw[past[-1][1]] = -1.0
-    return int(draw.argmax())
+    draw += np.bincount(board.node_of_leaf, left) / (2.0 * left.sum())
+    for node, _ in past:
+        if node < len(draw):
+            draw[node] /= 1.0 + FATIGUE
+    others = nodes[nodes != past[-1][0]] if past else nodes
+    among = others if len(others) else nodes
+    return int(among[draw[among].argmax()])
+
+
+def _least_sure(members: Rows, confidence: Bytes, cell_count: int) -> Rows:
+    """Those of which the model is least sure, in row order."""
+    count = max(LEAST_SURE_PAGES * cell_count, int(len(members) * LEAST_SURE_SHARE))
+    return np.sort(members[np.argsort(confidence[members], kind="stable")[:count]])
 
 
 def _requested(board: Board, unseen: NDArray[np.bool_], wish: Wish) -> tuple[PagePlace, Reason] | None:
