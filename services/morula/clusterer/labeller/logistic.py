@@ -13,9 +13,9 @@ from morula.common.compute import cpu_count, in_order
 
 INVERSE_PENALTY = 0.1
 TOLERANCE = 1e-6
-"""Largest entry of the gradient at the end: coefficients then lie about as near to where they would end."""
+"""Largest entry of the gradient where a fit ends."""
 PARTS_TOLERANCE = 1e-3
-"""The same of models that judge: in single precision, from which their classes follow."""
+"""The same of models that judge, which compute in single precision: hardly a cell is called otherwise for it."""
 TEMPERATURES = np.geomspace(0.25, 8.0, 41)
 NOT_SURE = 255
 """Class of a row that the model abstains from."""
