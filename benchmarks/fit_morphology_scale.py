@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -25,6 +25,7 @@ from morula.common.models import SCALES
 from morula.embedder import named
 
 MPP = 0.5
+SETS = "brca_m2c, he_nuclei, CMU-1-Small-Region"
 # Columns that spread over decades enter the vectors as logarithms.
 LOGARITHMS = ("area_um2", "perimeter_um", "major_axis_um", "minor_axis_um", "haematoxylin_total_od_um2")
 
@@ -33,11 +34,16 @@ def images(folder: Path) -> Iterator[NDArray[np.uint8]]:
     """RGB at 0.5 um per px."""
     for row in csv.DictReader((folder / "brca_m2c/index.csv").open()):
         yield _read(folder / "brca_m2c/images", row["id"])
+    yield from he_nuclei(folder)
+    with openslide.OpenSlide(folder / "slides/real/CMU-1-Small-Region.svs") as slide:
+        yield np.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB"))
+
+
+def he_nuclei(folder: Path) -> Iterator[NDArray[np.uint8]]:
+    """Those of them of the smaller set."""
     for row in csv.DictReader((folder / "he_nuclei/index.csv").open()):
         image, scale = _read(folder / "he_nuclei/images", row["id"]), float(row["mpp"]) / MPP
         yield cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    with openslide.OpenSlide(folder / "slides/real/CMU-1-Small-Region.svs") as slide:
-        yield np.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB"))
 
 
 def _read(folder: Path, name: str) -> NDArray[np.uint8]:
@@ -49,16 +55,21 @@ def main() -> None:
     folder = Path(os.environ.get("MORULA_DATA", "../shared/data"))
     fields = [cells_of(image, MPP) for image in images(folder)]
     names = [f"log_{name}" if name in LOGARITHMS else name for name in fields[0].columns]
-    vectors = np.concatenate([named.vectors(field.columns, names) for field in fields]).astype(np.float64)
+    write("morphology", names, [named.vectors(field.columns, names) for field in fields], Path(__file__).name, SETS)
+
+
+def write(model: str, names: Sequence[str], parts: Sequence[NDArray[np.float16]], program: str, sets: str) -> None:
+    """Location and scale of the columns over the cells of all images."""
+    vectors = np.concatenate(parts).astype(np.float64)
     low, location, high = np.percentile(vectors, [25, 50, 75], axis=0)
     fitted = {
-        "columns": names,
+        "columns": list(names),
         "location": location.round(5).tolist(),
         "scale": np.maximum((high - low) / 1.349, 1e-4).round(5).tolist(),
-        "fitted_on": f"{len(vectors)} cells of {len(fields)} images: brca_m2c, he_nuclei, CMU-1-Small-Region",
-        "command": "python benchmarks/fit_morphology_scale.py",
+        "fitted_on": f"{len(vectors)} cells of {len(parts)} images: {sets}",
+        "command": f"python benchmarks/{program}",
     }
-    (SCALES / "morphology.json").write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+    (SCALES / f"{model}.json").write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from morula.common.folder import FolderStore
 from morula.common.formats import read_array, read_cells, read_metadata, read_morphology, write_cells
 from morula.common.models import find
 from morula.common.rpc import from_rpc_error
+from morula.common.tables import NETWORK_FEATURES
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.embedder.instances import RegionCells, Vectors
 from morula.embedder.servicer import EmbedderServicer
@@ -175,3 +176,24 @@ async def test_cancelled_work_writes_nothing(store: FolderStore, shard: FakeShar
     assert caught.value.code() is grpc.StatusCode.CANCELLED
     assert store.stat(VECTORS_KEY) is None
     assert store.stat(MORPHOLOGY_KEY) is None
+
+
+@pytest.mark.parametrize("width", [32, 4, 0])
+async def test_features_of_the_segmenter_are_vectors_as_they_are(
+    stub: Stub, store: FolderStore, shard: FakeShard, width: int
+) -> None:
+    spec = find("morula-nuclei-features", "embedder")
+    table = read_cells(shard.cells)
+    seen = np.random.default_rng(0).normal(size=(table.num_rows, width)).astype(np.float16)
+    columns: dict[str, object] = {name: table[name].combine_chunks() for name in table.column_names}
+    cells = write_cells(columns | ({NETWORK_FEATURES: seen} if width else {}), read_metadata(table))
+    request = request_for(store, shard, cells)
+    request.model.CopyFrom(artifact_pb2.ModelRef(name=spec.name, revision=spec.revision))
+    if width == len(spec.columns):
+        made = await stub.EmbedCells(request)
+        assert np.array_equal(read_array(store.get(made.vectors.key)), seen)
+        return
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.EmbedCells(request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "find them with morula-nuclei" in str(caught.value.details())

@@ -42,6 +42,7 @@ async def test_it_says_how_it_is(world: World) -> None:
         "morula-nuclei",
         "watershed",
         "morphology",
+        "morula-nuclei-features",
     }
     metrics = (await world.http.get("/metrics")).text
     assert 'morula_jobs{state="succeeded"}' in metrics

@@ -63,6 +63,8 @@ class ModelSpec:
     location: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     """Location and scale of each column over the reference set, never over the slide at hand."""
+    segmenter: str = ""
+    """The segmenter whose features of each cell an embedder takes; empty where it looks at pixels."""
     window_um: float = 0.0
     """How much an embedder's network is shown around each cell; 0 is the cell's own box, whatever its size."""
     context_um: float = 0.0
@@ -96,6 +98,15 @@ class ModelSpec:
         """What may be asked of it, and what it does where nobody does; None is what it finds out by itself."""
         stated = {name: getattr(self, value.field) if isinstance(value, OfRow) else value for name, value in self.takes}
         return stated | {"diameter_um": None} if self.measures_objects else stated
+
+    def check_cells_of(self, segmenter: ModelSpec) -> None:
+        """Raises InvalidArgument where an embedder takes features that this segmenter does not leave."""
+        if self.segmenter and segmenter.name != self.segmenter:
+            raise InvalidArgument(
+                f"{self.name} takes what {self.segmenter} sees of each cell, not {segmenter.name}: "
+                f"find the cells with {self.segmenter}, or choose another embedder",
+                model=self.name,
+            )
 
     def check_asked(self, asked: Mapping[str, object]) -> None:
         """Raises InvalidArgument where something is asked that it would take no notice of, or cannot do."""
@@ -204,6 +215,22 @@ REGISTRY: tuple[ModelSpec, ...] = (
             commercial="yes",
         ),
         **_scales("morphology"),  # type: ignore[arg-type]
+    ),
+    ModelSpec(
+        name="morula-nuclei-features",
+        task="embedder",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=6.0,
+        channels=("network_features",),
+        shard_tile_count=64,
+        description=Description(
+            licence="Apache-2.0",
+            trained_on="as morula-nuclei: what that network sees under each mask",
+            commercial="yes",
+        ),
+        segmenter="morula-nuclei",
+        **_scales("morula-nuclei-features"),  # type: ignore[arg-type]
     ),
 )
 

@@ -61,7 +61,7 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
     ) -> tuple[NDArray[np.float16], Columns]:
         """Of all cells, in the order of their table; NaN where there are none."""
         with of_artifact(request.cells.key):
-            read = ["geometry", "region", *([NETWORK_FEATURES] if NETWORK_FEATURES in spec.channels else [])]
+            read = ["geometry", "region", *([NETWORK_FEATURES] if spec.segmenter else [])]
             table = read_cells(self._store.get(request.cells.key, request.cells.sha256), columns=read)
         model = self._model(request, spec)
         region_of = table["region"].to_numpy()

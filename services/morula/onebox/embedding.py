@@ -56,6 +56,8 @@ def embed(source: Path, out: Path, folder: DataFolder, name: str, mpp: float, te
     """Each image is one cell, all of it. One that cannot be read has a row of NaN, and the index says why."""
     spec = find(name, "embedder", registry(folder))
     spec.check_use(profile())
+    if spec.segmenter:
+        raise WrongUse(f"{name} takes what {spec.segmenter} saw of each cell: it is for slides")
     if spec.context_um:
         raise WrongUse(f"{name} also looks at what is around a cell, which an image of one cell does not show")
     models = Models("embedder", MODELS, WeightsFolder(folder.weights))

@@ -24,6 +24,7 @@ def test_names_are_unique_per_task() -> None:
 
 
 REVISIONS = {
+    "morula-nuclei-features": "efee282c1283773678965efb604a5c9c5b82153badfda4777b4bcddbd5da943d",
     "watershed": "a994837246f597e1ae4d31a75576b3336a9c69c98123dc7e898e058d0ff061ef",
     "morphology": "ecd0300a30659dc653a5e04d4ae0f88531cf03cb41c7d68ec1ea583b03e846ed",
 }
@@ -38,6 +39,7 @@ OTHER: dict[str, object] = {
     "columns": ("a",),
     "location": (0.0,),
     "scale": (1.0,),
+    "segmenter": "watershed",
     "window_um": 24.0,
     "context_um": 48.0,
     "code_revision": 2,

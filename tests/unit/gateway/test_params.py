@@ -161,6 +161,13 @@ def test_vectors_lie_where_their_network_computed_how_and_cells_where_they_lay()
     assert not {"embedder_dtype", "embedder_thread_count"} & without.keys(), "jobs of before are the same jobs"
 
 
+def test_features_of_a_segmenter_are_taken_of_its_own_cells_alone() -> None:
+    ours = Choices(segmenter="morula-nuclei", embedder="morula-nuclei-features")
+    assert make_params(ours, KNOWN_MPP, NETWORKS).embedder == "morula-nuclei-features"
+    with pytest.raises(InvalidArgument, match="find the cells with morula-nuclei"):
+        make_params(Choices(embedder="morula-nuclei-features"), KNOWN_MPP, NETWORKS)
+
+
 CHOSEN: dict[str, Any] = {
     "diameter_um": 12.0,
     "min_area_um2": 20.0,

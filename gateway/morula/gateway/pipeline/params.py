@@ -264,6 +264,7 @@ def models_of(
         check=lambda: clustering.check_installed(chosen.get("algorithm", ""), ways),
     )
     _check_segmentation(segmenter, choices, chosen["mpp"])
+    embedder.check_cells_of(segmenter)
     return segmenter, embedder
 
 
