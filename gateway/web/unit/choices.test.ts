@@ -120,6 +120,7 @@ describe("what a run was is asked again", () => {
     [{ mpp: 1 }, { mpp: 1 }, "looked at with 1 µm per px"],
     [{ slide_mpp: 0.5 }, { slide_mpp: 0.5 }, "slide at 0.5 µm per px"],
     [{ preset: "paper-tiles" }, { preset: "paper-tiles" }, "the preset paper-tiles"],
+    [{ preset: "paper", eps: 0 }, { preset: "paper", eps: 0 }, "the preset paper · clusters by an eps at the knee"],
     [{ include_geojson: JSON.stringify(regions) }, { include: regions }, "only in its regions"],
     [{ exclude_geojson: JSON.stringify(regions) }, { exclude: regions }, "not in regions left out"],
     [{ sample_tile_count: 20 }, { sample_tile_count: 20 }, "a sample of 20 tiles"],
@@ -139,11 +140,13 @@ describe("what a run was is asked again", () => {
     expect(kept).toEqual({ sample_tile_count: 20, include: regions, min_area_um2: 4 });
     expect(readChoices(form(...filled), watershed, embedder, first)).toEqual({ min_area_um2: 4 });
   });
-  test("a preset's normalization gives way to the one that is chosen", () => {
+  test("a preset's models and normalization give way to those that are chosen", () => {
     const first = request({ preset: "paper-tiles", normalize: "image" });
     const shown = form(["carried", "on"], ["normalize", "slide"], ["channels", "gray"], ["channels", "none"]);
     const kept = readChoices(shown, network, embedder, first);
-    expect(kept).toEqual({ preset: "paper-tiles", segmenter: "network", normalize: "slide" });
+    expect(kept).toEqual({ preset: "paper-tiles", segmenter: "network", embedder: "morphology", normalize: "slide" });
+    const otherwise = readChoices(form(["carried", "on"]), watershed, embedder, request({ preset: "paper", eps: 0.5 }));
+    expect(otherwise).toEqual({ preset: "paper", segmenter: "watershed", embedder: "morphology", eps: 0.5 });
   });
 });
 

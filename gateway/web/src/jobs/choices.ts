@@ -63,13 +63,13 @@ export function defaultOf(model: Model, name: NumberName): string {
 /** What the form says, and of that only what is not the model's own; beneath it what it carries over, if that is kept. */
 export function readChoices(form: FormData, segmenter: Model, embedder: Model, first: Choices): Choices {
   const chosen: Choices = form.has("carried") ? carriedOf(first) : {};
-  if (!segmenter.is_default) chosen.segmenter = segmenter.name;
-  if (!embedder.is_default) chosen.embedder = embedder.name;
+  // A preset has models and a normalization of its own, which stand where none is named.
+  if (chosen.preset || !segmenter.is_default) chosen.segmenter = segmenter.name;
+  if (chosen.preset || !embedder.is_default) chosen.embedder = embedder.name;
   const text = (name: string) => (takes(segmenter, name) ? String(form.get(name) ?? "").trim() : "");
   for (const name of names(NUMBERS)) if (text(name) !== "") chosen[name] = Number(text(name));
   for (const name of names(FLAGS)) if (text(name) !== "") chosen[name] = true;
   const normalize = NORMALIZATIONS.find((one) => one === text("normalize"));
-  // A preset has a normalization of its own, which stands where none is named.
   if (normalize && (chosen.preset || normalize !== segmenter.defaults.normalize)) chosen.normalize = normalize;
   const channels = form.getAll("channels").flatMap((value) => CHANNELS.find((one) => one === value) ?? []);
   if (takes(segmenter, "channels") && channels.join() !== String(segmenter.defaults.channels))
@@ -86,8 +86,8 @@ export function choicesOf(job: Job): Choices {
 /** How and where a job looks that was not asked to look otherwise: it is not worth a word. */
 const ORDINARY = { preset: "default", mpp: 0.5, sample_tile_count: 0, origin_x_px: 0, origin_y_px: 0 } as const;
 
-/** What a job may have been asked that the form has no field for: where and at which scale it looks. */
-const CARRIED = [...names(ORDINARY), "slide_mpp", "include", "exclude"] as const satisfies (keyof Choices)[];
+/** What a job may have been asked that the form has no field for: where and at which scale it looks, and how it clusters. */
+const CARRIED = [...names(ORDINARY), "slide_mpp", "include", "exclude", "eps"] as const satisfies (keyof Choices)[];
 
 export function carriedOf(first: Choices): Choices {
   return Object.fromEntries(CARRIED.filter((name) => first[name] != null).map((name) => [name, first[name]]));
@@ -95,12 +95,13 @@ export function carriedOf(first: Choices): Choices {
 
 /** The request that a job was, so that it can be asked again, or otherwise. */
 export function requestOf(job: Job, slide: Slide): Choices {
-  const { slide_mpp, include_geojson, exclude_geojson, ...params } = job.params;
+  const { slide_mpp, include_geojson, exclude_geojson, eps, ...params } = job.params;
   const place = names(ORDINARY).filter((name) => name in params && params[name] !== ORDINARY[name]);
   return {
     ...choicesOf(job),
     ...Object.fromEntries(place.map((name) => [name, params[name]])),
     ...(typeof slide_mpp === "number" && slide_mpp !== slide.mpp && { slide_mpp }),
+    ...(typeof eps === "number" && { eps }),
     ...regionsOf("include", include_geojson),
     ...regionsOf("exclude", exclude_geojson),
   };
@@ -161,7 +162,7 @@ export function chosenWords(chosen: Choices): string {
 
 /** What a form carries over, in words; empty where it is nothing. */
 export function carriedWords(first: Choices): string {
-  const { preset, mpp, slide_mpp, include, exclude, sample_tile_count, origin_x_px = 0, origin_y_px = 0 } = first;
+  const { preset, mpp, slide_mpp, include, exclude, sample_tile_count, origin_x_px = 0, origin_y_px = 0, eps } = first;
   const said = [
     slide_mpp != null && `slide at ${slide_mpp} µm per px`,
     mpp != null && `looked at with ${mpp} µm per px`,
@@ -170,6 +171,7 @@ export function carriedWords(first: Choices): string {
     sample_tile_count && `a sample of ${countOf(sample_tile_count, "tile")}`,
     (origin_x_px || origin_y_px) && `the grid from ${origin_x_px}, ${origin_y_px} px`,
     preset && `the preset ${preset}`,
+    eps != null && (eps > 0 ? `clusters by an eps of ${eps}` : "clusters by an eps at the knee"),
   ];
   return said.filter(Boolean).join(" · ");
 }
