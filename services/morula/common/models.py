@@ -183,7 +183,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
         family="cellpose-unet",
         files=(("network", "e8f1e39c3f5e933dc93f0971838e2892a24c80b21321801fc20f6a545af8860a"),),
         dtypes=("float32", "bfloat16"),
-        code_revision=2,
+        code_revision=3,
         takes=BY_FLOWS,
     ),
     ModelSpec(
@@ -298,7 +298,7 @@ FAMILIES: tuple[ModelSpec, ...] = (
             commercial="unclear",
         ),
         family="cellpose-unet",
-        code_revision=2,
+        code_revision=3,
         dtypes=("float32", "bfloat16"),
         takes=BY_FLOWS,
     ),
