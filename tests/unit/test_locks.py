@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from functools import cache
@@ -90,6 +91,16 @@ def test_of_what_the_clusterer_imports_only_the_paper_s_packages_may_be_missing(
 
 def test_of_what_the_embedder_imports_only_torch_may_be_missing() -> None:
     assert missing("embedder", "embedder") == {"torch", "torchvision"}
+
+
+def test_every_lock_of_a_service_is_built_as_an_image_that_the_chart_takes() -> None:
+    services = {"tiler", "segmenter", "embedder", "clusterer", "gateway"}
+    locks = {path.stem for path in (ROOT / "locks").glob("*.txt") if path.stem.split("-")[0] in services}
+    built = re.search(r"^for image in (.+); do$", (ROOT / "scripts" / "images").read_text("utf-8"), re.MULTILINE)
+    assert built
+    assert set(built[1].split()) == locks
+    schema = json.loads((ROOT / "deploy" / "chart" / "values.schema.json").read_text("utf-8"))
+    assert {*schema["definitions"]["worker"]["properties"]["image"]["enum"], "gateway"} == locks
 
 
 @pytest.mark.parametrize("lock", sorted((ROOT / "locks").glob("*.txt")), ids=lambda path: path.stem)
