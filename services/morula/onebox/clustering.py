@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +14,7 @@ from morula.clusterer import umap_child
 from morula.clusterer.vectors import Grouped, Preset, group
 from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
 from morula.onebox.failures import WrongUse
-from morula.onebox.results import check_out
+from morula.onebox.results import check_out, staging
 from morula.onebox.vector_files import read_vectors
 
 ASSIGNMENTS = "assignments.parquet"
@@ -55,15 +54,13 @@ def _preset(named: str) -> Preset:
 
 
 def _write(out: Path, made: Grouped, words: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     columns = {
         "row": pa.array(range(len(made.cluster_id)), pa.int64()),
         "cluster_id": pa.array(made.cluster_id, pa.int32()),
         "confidence": pa.array(made.confidence, pa.float64()),
     }
-    with tempfile.TemporaryDirectory(prefix=".morula-", dir=out) as folder:
-        staged = Path(folder)
-        pq.write_table(pa.table(columns), staged / ASSIGNMENTS, compression="zstd")
-        (staged / CLUSTERS).write_text(json.dumps(words, indent=1), encoding="utf-8")
+    with staging(out) as folder:
+        pq.write_table(pa.table(columns), folder / ASSIGNMENTS, compression="zstd")
+        (folder / CLUSTERS).write_text(json.dumps(words, indent=1), encoding="utf-8")
         for name in (ASSIGNMENTS, CLUSTERS):
-            (staged / name).replace(out / name)
+            (folder / name).replace(out / name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,9 +26,10 @@ from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
 from morula.onebox.machine import profile
 from morula.onebox.models import registry
+from morula.onebox.results import staging
 from morula.onebox.single_cells import Picture, opened
+from morula.onebox.vector_files import INDEX, VECTORS
 
-VECTORS, INDEX = "vectors.npy", "index.parquet"
 AT_ONCE = 128
 
 Floats = NDArray[np.float32]
@@ -63,7 +63,6 @@ def embed(source: Path, out: Path, folder: DataFolder, name: str, mpp: float, te
     models = Models("embedder", MODELS, WeightsFolder(folder.weights))
     try:
         with opened(source) as pictures:
-            out.mkdir(parents=True, exist_ok=True)
             return _embed(pictures, out, spec, models[spec.name], mpp, tell)
     finally:
         models.close()
@@ -74,19 +73,21 @@ def _embed(
 ) -> Embedded:
     shape = (len(pictures), len(spec.columns))
     rows: dict[str, list[Any]] = {"width_px": [], "height_px": [], "error": []}
-    with _written(out / VECTORS) as path:
-        vectors = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-        for start in range(0, len(pictures), AT_ONCE):
-            seen = [_seen(picture, mpp) for picture in pictures[start : start + AT_ONCE]]
-            vectors[start : start + len(seen)], errors = _vectors(seen, spec, model)
-            rows["width_px"] += [each.size[0] for each in seen]
-            rows["height_px"] += [each.size[1] for each in seen]
-            rows["error"] += errors
-            tell(start + len(seen), len(pictures))
-        vectors.flush()
-        del vectors
-        names = [picture.name for picture in pictures]
-        _write_index(out / INDEX, names, rows, spec)
+    names = [picture.name for picture in pictures]
+    with staging(out) as folder:
+        with (folder / VECTORS).open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            for start in range(0, len(pictures), AT_ONCE):
+                seen = [_seen(picture, mpp) for picture in pictures[start : start + AT_ONCE]]
+                vectors, errors = _vectors(seen, spec, model)
+                file.write(vectors.astype("<f4").tobytes())
+                rows["width_px"] += [each.size[0] for each in seen]
+                rows["height_px"] += [each.size[1] for each in seen]
+                rows["error"] += errors
+                tell(start + len(seen), len(pictures))
+        _write_index(folder / INDEX, names, rows, spec)
+        for name in (VECTORS, INDEX):
+            (folder / name).replace(out / name)
     failed = [(name, error) for name, error in zip(names, rows["error"], strict=True) if error]
     return Embedded(*shape, failed)
 
@@ -144,16 +145,4 @@ def _write_index(path: Path, names: Sequence[str], rows: dict[str, list[Any]], s
         }
     )
     told = {b"embedder": spec.name.encode(), b"revision": spec.revision.encode()}
-    with _written(path) as unfinished:
-        pq.write_table(table.replace_schema_metadata(told), unfinished, compression="zstd")
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[Path]:
-    """A file that has its name once it is whole."""
-    unfinished = path.with_name(f".{path.name}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    pq.write_table(table.replace_schema_metadata(told), path, compression="zstd")

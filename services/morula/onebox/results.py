@@ -113,42 +113,42 @@ def _is_current(manifest: Json, params: Mapping[str, Any], known: Sequence[Model
 def fetch(client: Client, job_id: str, out: Path, request: Mapping[str, object]) -> list[str]:
     """Puts the job's files into the folder; the manifest, which makes them a result, comes last."""
     listed = client.get(f"/v1/jobs/{job_id}/files")["files"]
-    with _staging(out) as staging:
+    with staging(out) as folder:
         for file in listed:
-            client.download(f"/v1/jobs/{job_id}/files/{file['name']}", staging / file["name"])
-            if not _is_whole(staging / file["name"], file["sha256"]):
+            client.download(f"/v1/jobs/{job_id}/files/{file['name']}", folder / file["name"])
+            if not _is_whole(folder / file["name"], file["sha256"]):
                 raise Failure(f"{file['name']} arrived damaged; run again")
         names = sorted(file["name"] for file in listed if file["name"] != MANIFEST)
-        manifest: Json = json.loads((staging / MANIFEST).read_bytes())
+        manifest: Json = json.loads((folder / MANIFEST).read_bytes())
         manifest["request"] = dict(request)
-        manifest["files_sha256"] = {name: _sha256(staging / name) for name in names}
-        (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        manifest["files_sha256"] = {name: _sha256(folder / name) for name in names}
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (out / MANIFEST).unlink(missing_ok=True)
         for name in [*names, MANIFEST]:
-            (staging / name).replace(out / name)
+            (folder / name).replace(out / name)
     return [*names, MANIFEST]
 
 
 def check_out(out: Path) -> None:
     """Raises where results cannot be put, before anything is done for them; leaves nothing."""
-    with _staging(out):
+    with staging(out):
         pass
 
 
 @contextmanager
-def _staging(out: Path) -> Iterator[Path]:
+def staging(out: Path) -> Iterator[Path]:
     """A folder inside OUT that never stays; OUT and folders above it go, too, if they were made for nothing."""
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
-    staging = None
+    made = None
     try:
         out.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".morula-", dir=out))
-        yield staging
+        made = Path(tempfile.mkdtemp(prefix=".morula-", dir=out))
+        yield made
     except OSError as error:
         raise _unwritable(out, error) from error
     finally:
-        if staging is not None:
-            shutil.rmtree(staging)
+        if made is not None:
+            shutil.rmtree(made)
         for folder in missing:
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()

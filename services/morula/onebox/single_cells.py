@@ -96,8 +96,11 @@ def _is_image(name: str) -> bool:
 
 
 def _of_file(path: Path, most_bytes: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(most_bytes)
+    try:
+        with path.open("rb") as file:
+            return file.read(most_bytes)
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _of_archive(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_bytes: int) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from morula.onebox.failures import Unreadable, WrongUse
 
 Vectors = NDArray[Any]
-IN_FOLDER = "vectors.npy"
+VECTORS = "vectors.npy"
 INDEX = "index.parquet"
 INSTALL_H5PY = ".venv/bin/pip install -e '.[h5ad]' in the checkout"
 
@@ -26,19 +26,17 @@ def read_vectors(source: Path) -> Vectors:
         return _of_folder(source)
     readers = {".npy": _npy, ".parquet": _parquet, ".h5ad": _h5ad}
     if source.suffix not in readers:
-        raise WrongUse(
-            f"{source} is no table of vectors: a file ends in {', '.join(readers)}, a folder has {IN_FOLDER}"
-        )
+        raise WrongUse(f"{source} is no table of vectors: a file ends in {', '.join(readers)}, a folder has {VECTORS}")
     return _checked(readers[source.suffix](source), source)
 
 
 def _of_folder(folder: Path) -> Vectors:
-    if not (folder / IN_FOLDER).is_file():
-        raise WrongUse(f"{folder} has no {IN_FOLDER}")
-    vectors = read_vectors(folder / IN_FOLDER)
+    if not (folder / VECTORS).is_file():
+        raise WrongUse(f"{folder} has no {VECTORS}")
+    vectors = read_vectors(folder / VECTORS)
     if (index := folder / INDEX).is_file() and (count := pq.read_metadata(index).num_rows) != len(vectors):
         raise Unreadable(
-            f"{folder}: {INDEX} has {count} rows and {IN_FOLDER} {len(vectors)}; they do not belong together"
+            f"{folder}: {INDEX} has {count} rows and {VECTORS} {len(vectors)}; they do not belong together"
         )
     return vectors
 

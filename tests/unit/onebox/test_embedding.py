@@ -118,6 +118,21 @@ def test_a_member_that_cannot_be_unpacked_is_named(tmp_path: Path) -> None:
     assert (file, "cannot be read from its archive" in error) == ("1.png", True)
 
 
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "in", {"1.png": picture("1.png"), "2.png": picture("2.png")})
+    with single_cells.opened(source) as pictures:
+        (source / "1.png").unlink()
+        with pytest.raises(WrongUse, match=r"1\.png cannot be read"):
+            pictures[0].pixels()
+        assert pictures[1].pixels().ndim == 3
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "in", {"1.png": picture("1.png")})
+    with pytest.raises(WrongUse, match="choose another folder with --out"):
+        embed(source, source / "1.png", DataFolder(tmp_path / "data"), "morphology", 0.5, lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
