@@ -12,6 +12,7 @@ import numpy as np
 
 from morula.bench.report import Case
 from morula.bench.simulated_vectors import write_simulated
+from morula.bench.worker import peak_bytes
 from morula.clusterer import vectors
 
 SMALL = 50_000
@@ -57,13 +58,7 @@ def _main(path: str) -> None:
     began = time.monotonic()
     vectors.numbered(made, CLUSTERS)
     spent["cut_s"] = time.monotonic() - began
-    sys.stdout.write(json.dumps(spent | {"peak_gb": _own_peak_bytes() / 1e9}))
-
-
-def _own_peak_bytes() -> int:
-    """The most that was ever in memory, pages of the file among them."""
-    (line,) = [one for one in Path("/proc/self/status").read_text("utf-8").splitlines() if one.startswith("VmHWM:")]
-    return 1024 * int(line.split()[1])
+    sys.stdout.write(json.dumps(spent | {"peak_gb": peak_bytes("self") / 1e9}))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from morula.bench import cluster_growth
 from morula.bench.report import Case, Report, against
 from morula.bench.simulated_vectors import simulated
 from morula.clusterer import paper, plain, vectors
+from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
 from morula.common.scores import macro_f1
 
 CELLS = 50_000
@@ -39,6 +40,7 @@ def run(cells: int | None = None) -> Report:
     if cells is not None:
         with tempfile.TemporaryDirectory(prefix="morula-bench-") as folder:
             return Report("clusterer", cluster_growth.cases(cells, Path(folder)))
+    check_installed(UMAP_DBSCAN, installed())
     return Report("clusterer", compared(CELLS))
 
 

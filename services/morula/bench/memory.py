@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from morula.bench.report import Case
-from morula.bench.worker import running
+from morula.bench.worker import peak_bytes, running
 from morula.common.folder import FolderStore
 from morula.common.models import ModelSpec
 from morula.common.refs import ref_of
@@ -35,7 +35,7 @@ def case(model: ModelSpec, weights: Path | None = None) -> Case:
             stub = SegmenterServiceStub(channel)
             with ThreadPoolExecutor(SHARDS) as callers:
                 list(callers.map(lambda mine: [stub.SegmentShard(one, timeout=TIMEOUT_S) for one in mine], requests))
-            peak = _peak_bytes(pid)
+            peak = peak_bytes(pid)
     return Case(f"memory with {SHARDS} shards inside, {model.name}", round(peak / 1e9, 2), "GB", f"<={BOUND_GB}")
 
 
@@ -51,10 +51,3 @@ def _request(store: FolderStore, shard: FakeShard, model: ModelSpec, name: str) 
         params=SegmentParams(normalize="image"),
         cells_key=f"p/s/cells/{name}.parquet",
     )
-
-
-def _peak_bytes(pid: int) -> int:
-    """The most that was ever in memory, as the system counts it."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return 1024 * int(peak)

@@ -29,3 +29,10 @@ def running(module: str, socket: Path, root: Path, **settings: str) -> Iterator[
     finally:
         process.terminate()
         process.wait()
+
+
+def peak_bytes(pid: int | str) -> int:
+    """The most that a process ever had in memory, as the system counts it: pages of files that it maps, too."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(peak)
