@@ -100,3 +100,9 @@ async def caught_up(world: World, labelling: str) -> dict[str, Any]:
             if state["learned_seq"] == state["seq"]:
                 return state
             await asyncio.sleep(0.1)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)

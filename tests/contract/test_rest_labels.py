@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.ledger import labels
-from tests.contract.rest_world import World, caught_up, check_problem, name_page, page_body, say
+from tests.contract.rest_world import World, caught_up, check_problem, flip, name_page, page_body, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -351,12 +351,6 @@ async def test_labels_do_not_move_to_other_cells(world: World) -> None:
     offered = (await world.http.get(f"/v1/slides/{world.slide['id']}")).json()["labellings"]
     assert offered[0]["page_count"] > 0
     assert state["id"] in {one["id"] for one in offered}
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [flip, Path.unlink])

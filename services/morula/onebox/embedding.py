@@ -27,7 +27,7 @@ from morula.onebox.folder import DataFolder
 from morula.onebox.machine import profile
 from morula.onebox.models import registry
 from morula.onebox.results import staging
-from morula.onebox.single_cells import Picture, opened
+from morula.onebox.single_cells import ImageFile, opened
 from morula.onebox.vector_files import INDEX, VECTORS
 
 AT_ONCE = 128
@@ -62,29 +62,29 @@ def embed(source: Path, out: Path, folder: DataFolder, name: str, mpp: float, te
         raise WrongUse(f"{name} also looks at what is around a cell, which an image of one cell does not show")
     models = Models("embedder", MODELS, WeightsFolder(folder.weights))
     try:
-        with opened(source) as pictures:
-            return _embed(pictures, out, spec, models[spec.name], mpp, tell)
+        with opened(source) as images:
+            return _embed(images, out, spec, models[spec.name], mpp, tell)
     finally:
         models.close()
 
 
 def _embed(
-    pictures: Sequence[Picture], out: Path, spec: ModelSpec, model: Embedder, mpp: float, tell: Told
+    images: Sequence[ImageFile], out: Path, spec: ModelSpec, model: Embedder, mpp: float, tell: Told
 ) -> Embedded:
-    shape = (len(pictures), len(spec.columns))
+    shape = (len(images), len(spec.columns))
     rows: dict[str, list[Any]] = {"width_px": [], "height_px": [], "error": []}
-    names = [picture.name for picture in pictures]
+    names = [image.name for image in images]
     with staging(out) as folder:
         with (folder / VECTORS).open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            for start in range(0, len(pictures), AT_ONCE):
-                seen = [_seen(picture, mpp) for picture in pictures[start : start + AT_ONCE]]
+            for start in range(0, len(images), AT_ONCE):
+                seen = [_seen(image, mpp) for image in images[start : start + AT_ONCE]]
                 vectors, errors = _vectors(seen, spec, model)
                 file.write(vectors.astype("<f4").tobytes())
                 rows["width_px"] += [each.size[0] for each in seen]
                 rows["height_px"] += [each.size[1] for each in seen]
                 rows["error"] += errors
-                tell(start + len(seen), len(pictures))
+                tell(start + len(seen), len(images))
         _write_index(folder / INDEX, names, rows, spec)
         for name in (VECTORS, INDEX):
             (folder / name).replace(out / name)
@@ -92,9 +92,9 @@ def _embed(
     return Embedded(*shape, failed)
 
 
-def _seen(picture: Picture, mpp: float) -> _Seen:
+def _seen(image: ImageFile, mpp: float) -> _Seen:
     try:
-        pixels = picture.pixels()
+        pixels = image.pixels()
     except WrongUse as error:
         return _Seen(None, (0, 0), one_line(error))
     height, width = pixels.shape[:2]

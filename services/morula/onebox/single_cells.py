@@ -30,7 +30,7 @@ _MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageFile:
     """An image that is still to be read, by its name in the folder or archive."""
 
     name: str
@@ -57,10 +57,10 @@ class Picture:
 
 
 @contextmanager
-def opened(source: Path) -> Iterator[list[Picture]]:
+def opened(source: Path) -> Iterator[list[ImageFile]]:
     """The images of a folder or of a zip archive in the order of their names."""
     if source.is_dir():
-        yield _checked(source, [Picture(name, partial(_of_file, path)) for name, path in files_below(source).items()])
+        yield _checked(source, [ImageFile(name, partial(_of_file, path)) for name, path in files_below(source).items()])
         return
     if not source.is_file():
         raise WrongUse(f"there is no folder or archive {source}")
@@ -70,23 +70,23 @@ def opened(source: Path) -> Iterator[list[Picture]]:
         raise WrongUse(f"{source} is neither a folder nor a whole zip archive ({error})") from error
     with archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
-        yield _checked(source, [Picture(each.filename, partial(_of_archive, archive, each)) for each in members])
+        yield _checked(source, [ImageFile(each.filename, partial(_of_archive, archive, each)) for each in members])
 
 
-def _checked(source: Path, found: list[Picture]) -> list[Picture]:
-    pictures = sorted((one for one in found if _is_image(one.name)), key=lambda one: one.name)
-    if not pictures:
+def _checked(source: Path, found: list[ImageFile]) -> list[ImageFile]:
+    images = sorted((one for one in found if _is_image(one.name)), key=lambda one: one.name)
+    if not images:
         raise WrongUse(f"there are no images in {source}; images are {', '.join(SUFFIXES)}")
-    if len(pictures) > MAX_IMAGES:
-        raise WrongUse(f"{source} has {len(pictures):,} images, more than {MAX_IMAGES:,}: embed a part at a time")
-    unfit = [f"{one.name[:80]!r} {problem}" for one in pictures if (problem := key_problem(one.name))]
+    if len(images) > MAX_IMAGES:
+        raise WrongUse(f"{source} has {len(images):,} images, more than {MAX_IMAGES:,}: embed a part at a time")
+    unfit = [f"{one.name[:80]!r} {problem}" for one in images if (problem := key_problem(one.name))]
     if unfit:
         raise WrongUse(f"names of images in {source} that are not plain: {'; '.join(unfit[:_MOST_SHOWN])}")
-    names = [one.name for one in pictures]
+    names = [one.name for one in images]
     twice = sorted({one for one, following in pairwise(names) if one == following})
     if twice:
         raise WrongUse(f"{source} has more than one image {', '.join(twice[:_MOST_SHOWN])}")
-    return pictures
+    return images
 
 
 def _is_image(name: str) -> bool:
