@@ -51,7 +51,8 @@ function Progress({ labelling, page }: { labelling: Labelling; page: Page | null
         <b class="strong">{count(labelled)}</b> of {countOf(labelling.cell_count, "cell")} have a label
         {labelling.spread === "model" && `; the model is sure of ${count(labelling.sure_count)}`}. You have looked at{" "}
         <b class="strong">{countOf(labelling.seen_count, "cell")}</b> on {countOf(labelling.page_count, "page")}.
-        {page && page.worth > 0 && (
+        {/* The first pages show what there is: of all cells, one page makes few sure. */}
+        {page && page.reason !== "largest_cluster" && page.worth > 0 && (
           <>
             {" "}
             This page can make the labels of up to <b class="strong">{percent(page.worth, 1)}</b> of all cells sure.
