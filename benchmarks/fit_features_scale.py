@@ -15,6 +15,7 @@ import numpy as np
 from fit_morphology_scale import MPP, he_nuclei, write
 from numpy.typing import NDArray
 
+from morula.common.models import find
 from morula.networks.models import Models
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted
@@ -33,7 +34,8 @@ def main() -> None:
         parts += [] if seen is None else [seen]
     models.close()
     names = [f"feature_{number}" for number in range(1, parts[0].shape[1] + 1)]
-    write(f"{SEGMENTER}-features", names, parts, Path(__file__).name, "he_nuclei")
+    network = dict(find(SEGMENTER, "segmenter").files)["network"]
+    write(f"{SEGMENTER}-features", names, parts, Path(__file__).name, "he_nuclei", network_sha256=network)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def main() -> None:
     write("morphology", names, [named.vectors(field.columns, names) for field in fields], Path(__file__).name, SETS)
 
 
-def write(model: str, names: Sequence[str], parts: Sequence[NDArray[np.float16]], program: str, sets: str) -> None:
+def write(
+    model: str, names: Sequence[str], parts: Sequence[NDArray[np.float16]], program: str, sets: str, **facts: str
+) -> None:
     """Location and scale of the columns over the cells of all images."""
     vectors = np.concatenate(parts).astype(np.float64)
     low, location, high = np.percentile(vectors, [25, 50, 75], axis=0)
@@ -66,6 +68,7 @@ def write(model: str, names: Sequence[str], parts: Sequence[NDArray[np.float16]]
         "columns": list(names),
         "location": location.round(5).tolist(),
         "scale": np.maximum((high - low) / 1.349, 1e-4).round(5).tolist(),
+        **facts,
         "fitted_on": f"{len(vectors)} cells of {len(parts)} images: {sets}",
         "command": f"python benchmarks/{program}",
     }

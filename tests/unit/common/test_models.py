@@ -1,5 +1,6 @@
 """The registry is data, and nothing in it is ever substituted."""
 
+import json
 from dataclasses import dataclass, fields, replace
 
 import pytest
@@ -9,6 +10,7 @@ from morula.common.models import (
     FAMILIES,
     NO_PART_OF_REVISION,
     REGISTRY,
+    SCALES,
     Commercial,
     Description,
     ModelSpec,
@@ -28,6 +30,14 @@ REVISIONS = {
     "watershed": "a994837246f597e1ae4d31a75576b3336a9c69c98123dc7e898e058d0ff061ef",
     "morphology": "ecd0300a30659dc653a5e04d4ae0f88531cf03cb41c7d68ec1ea583b03e846ed",
 }
+
+
+def test_features_are_scaled_as_the_network_that_ships_says_them() -> None:
+    """Another network's features mean something else: their scale, and with it their revision, is then another."""
+    fitted = json.loads((SCALES / "morula-nuclei-features.json").read_text(encoding="utf-8"))
+    assert fitted["network_sha256"] == dict(find("morula-nuclei", "segmenter").files)["network"]
+
+
 OTHER: dict[str, object] = {
     "task": "embedder",
     "object_kind": "component",
