@@ -22,6 +22,11 @@ Include = Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its p
 Exclude = Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")]
 Sample = Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")]
 Origin = Annotated[tuple[int, int], typer.Option(help="Level-0 x and y of the grid's corner.")]
+Normalize = Annotated[Normalization | None, typer.Option(help="Whose dark and bright counts.", show_default=PRESETS)]
+Eps = Annotated[
+    float | None,
+    typer.Option(min=0, help="Of the preset paper's DBSCAN; 0 finds it by the knee.", show_default=PRESETS),
+]
 
 
 def run(
@@ -44,16 +49,11 @@ def run(
     cellprob_threshold: CellprobThreshold = None,
     niter: Niter = None,
     max_size_fraction: MaxSizeFraction = None,
-    normalize: Annotated[
-        Normalization | None, typer.Option(help="Whose dark and bright counts.", show_default=PRESETS)
-    ] = None,
+    normalize: Normalize = None,
     augment: Augment = None,
     channel: Channel = None,
     keep_rejected: Annotated[bool | None, typer.Option(help="Cells just outside of kept tiles, too.")] = None,
-    eps: Annotated[
-        float | None,
-        typer.Option(min=0, help="Of the preset paper's DBSCAN; 0 finds it by the knee.", show_default=PRESETS),
-    ] = None,
+    eps: Eps = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
