@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from morula.common.errors import ModelUnavailable
@@ -97,6 +98,34 @@ def test_a_graph_holds_its_weights_in_half_precision(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="running_var are too large"):
         unet_files.write(network, tmp_path / "b.onnx")
     assert not (tmp_path / "b.onnx").exists()
+
+
+def outside() -> onnx.TensorProto:
+    tensor = onnx.numpy_helper.from_array(np.zeros(1, np.float32), "a")
+    onnx.external_data_helper.set_external_data(tensor, "elsewhere")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("tensor", "says"),
+    [
+        (outside(), "lie in other files"),
+        (onnx.numpy_helper.from_array(np.array(["a"], object), "a"), "no real numbers"),
+        (onnx.numpy_helper.from_array(np.zeros(1, np.complex64), "a"), "no real numbers"),
+    ],
+    ids=["of another file", "of text", "complex"],
+)
+def test_a_graph_has_its_numbers_inside(tensor: onnx.TensorProto, says: str, tmp_path: Path) -> None:
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor])), tmp_path / "a.onnx")
+    with pytest.raises(ModelUnavailable, match=says):
+        read_state(tmp_path / "a.onnx")
+
+
+def test_numbers_that_numpy_does_not_know_are_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1).to(torch.float8_e4m3fn)}, tmp_path / "a.safetensors")
+    with pytest.raises(ModelUnavailable, match="safely"):
+        read_state(tmp_path / "a.safetensors")
 
 
 def test_only_sizes_may_be_missing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import safetensors
 import safetensors.numpy
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import external_data_helper, numpy_helper
 
 from morula.common.errors import ModelUnavailable
 from morula.networks.installed import imported
@@ -25,6 +25,7 @@ DIAMETER = "diam_mean"
 """Px of the objects on which a network was trained: of a graph, a word of its metadata; else a tensor."""
 _PREFIX = "module."  # of networks that were trained on several devices
 _SHOWN = 4
+_NAME = 80  # of a name that the file made up
 _UNREADABLE = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -33,6 +34,7 @@ _UNREADABLE = (
     KeyError,
     TypeError,
     DecodeError,
+    AttributeError,  # of numbers that NumPy does not know
     safetensors.SafetensorError,
 )
 
@@ -41,15 +43,17 @@ def read_state(path: Path) -> State:
     """Tensors of a file: a graph in the ONNX format, a safetensors file, or a state dict that torch wrote."""
     try:
         content = _READERS.get(path.suffix, _read_torch)(path)
+        return {name.removeprefix(_PREFIX): _single(tensor) for name, tensor in content.items()}
     except _UNREADABLE as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelUnavailable(f"{path.name} cannot be read safely as a file of weights: {reason}") from error
-    return {name.removeprefix(_PREFIX): _single(tensor) for name, tensor in content.items()}
 
 
 def _read_onnx(path: Path) -> State:
     """The weights of a graph, and the diameter beside it; what the graph would compute is not asked."""
     model = onnx.load(path, load_external_data=False)
+    if any(external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
+        raise ValueError("its tensors lie in other files")
     state = {tensor.name: np.array(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
     told = {entry.key: entry.value for entry in model.metadata_props}
     return state | ({DIAMETER: np.array([float(told[DIAMETER])], np.float32)} if DIAMETER in told else {})
@@ -78,6 +82,8 @@ def _read_torch(path: Path) -> State:
 
 def _single(tensor: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers as they are, all others in single precision, in which weights are read."""
+    if tensor.dtype.kind in "cOSU":
+        raise TypeError(f"a tensor of {tensor.dtype} holds no real numbers")
     return tensor if tensor.dtype.kind in "iub" else tensor.astype(np.float32, copy=False)
 
 
@@ -92,7 +98,9 @@ def check(state: State, expected: Shapes, optional: Collection[str] = ()) -> Non
     for what, names in (("lacks", missing), ("has unknown", unknown), ("has in another shape", unequal)):
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            raise ModelUnavailable(f"the file of weights {what} {', '.join(names[:_SHOWN])}{more}")
+            raise ModelUnavailable(
+                f"the file of weights {what} {', '.join(name[:_NAME] for name in names[:_SHOWN])}{more}"
+            )
     broken = [name for name, tensor in state.items() if not bool(np.isfinite(tensor).all())]
     if broken:
         raise ModelUnavailable(f"the weights {', '.join(broken[:_SHOWN])} are not finite numbers")
