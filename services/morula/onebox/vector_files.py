@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -15,6 +17,8 @@ from morula.onebox.failures import Unreadable, WrongUse
 Vectors = NDArray[Any]
 VECTORS = "vectors.npy"
 INDEX = "index.parquet"
+MAX_COLUMNS = 8192
+"""Their axes are found from a square of so many columns: half a gigabyte."""
 INSTALL_H5PY = ".venv/bin/pip install -e '.[h5ad]' in the checkout"
 
 
@@ -44,17 +48,23 @@ def _of_folder(folder: Path) -> Vectors:
 def _checked(vectors: Vectors, source: Path) -> Vectors:
     if vectors.dtype.kind not in "fiub":
         raise WrongUse(f"{source} holds {vectors.dtype}, not real numbers")
-    if vectors.ndim != 2:
-        raise WrongUse(f"{source} has the shape {vectors.shape}; a table of vectors has rows and columns")
-    if not vectors.size:
-        raise WrongUse(f"{source} has {len(vectors)} rows and {vectors.shape[1]} columns: there is nothing to cluster")
+    _check_shape(vectors.shape, source)
     return vectors
+
+
+def _check_shape(shape: tuple[int, ...], source: Path) -> None:
+    if len(shape) != 2:
+        raise WrongUse(f"{source} has the shape {shape}; a table of vectors has rows and columns")
+    if not all(shape):
+        raise WrongUse(f"{source} has {shape[0]} rows and {shape[1]} columns: there is nothing to cluster")
+    if shape[1] > MAX_COLUMNS:
+        raise WrongUse(f"{source} has {shape[1]} columns, more than {MAX_COLUMNS}: reduce them first, as by a PCA")
 
 
 def _npy(path: Path) -> Vectors:
     try:
         return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError, TokenError) as error:
         raise Unreadable(f"{path} cannot be read as an .npy array: {error}") from error
 
 
@@ -64,15 +74,34 @@ def _parquet(path: Path) -> Vectors:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise Unreadable(f"{path} cannot be read as Parquet: {error}") from error
-    lists = [name for name in table.column_names if pa.types.is_fixed_size_list(table[name].type)]
+    lists = [name for name in table.column_names if _is_of_vectors(table[name])]
     if len(lists) == 1:
-        column = table[lists[0]].combine_chunks()
-        flat = column.flatten().to_numpy(zero_copy_only=False)
-        return np.asarray(flat).reshape(len(column), column.type.list_size)
+        return _of_lists(table[lists[0]].combine_chunks())
     names = [name for name in table.column_names if pa.types.is_floating(table[name].type)]
     if not names:
-        raise WrongUse(f"{path} has no column of fractions, and none of lists of one length")
+        found = f"more than one of lists of one length ({', '.join(lists)})" if lists else "none of lists of one length"
+        raise WrongUse(f"{path} has no column of fractions, and {found}")
     return np.stack([table[name].to_numpy() for name in names], axis=1)
+
+
+def _is_of_vectors(column: Any) -> bool:
+    """Whether it holds lists, all of one length however the file calls them."""
+    kind = column.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return len(pc.unique(pc.drop_null(pc.list_value_length(column)))) == 1
+    return bool(pa.types.is_fixed_size_list(kind))
+
+
+def _of_lists(column: Any) -> Vectors:
+    """A row each; NaN where there is no list."""
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    numbers = np.asarray(column.drop_null().flatten().to_numpy(zero_copy_only=False))
+    lists = numbers.reshape(np.count_nonzero(there), -1)
+    if there.all():
+        return lists
+    rows = np.full((len(column), lists.shape[1]), np.nan, np.result_type(lists, np.float32))
+    rows[there] = lists
+    return rows
 
 
 def _h5ad(path: Path) -> Vectors:
@@ -84,15 +113,22 @@ def _h5ad(path: Path) -> Vectors:
     try:
         with h5py.File(path) as file:
             matrix = file["X"]
-            return np.asarray(matrix) if isinstance(matrix, h5py.Dataset) else _dense(matrix)
+            if isinstance(matrix, h5py.Dataset):
+                _check_shape(matrix.shape or (), path)
+                return np.asarray(matrix)
+            return _dense(matrix, path)
     except (OSError, KeyError, ValueError) as error:
         raise Unreadable(f"{path} cannot be read as .h5ad: {error}") from error
 
 
-def _dense(group: Any) -> Vectors:
+def _dense(group: Any, path: Path) -> Vectors:
     from scipy.sparse import csc_array, csr_array
 
     kinds = {"csr_matrix": csr_array, "csc_matrix": csc_array}
     kind = kinds[str(group.attrs["encoding-type"])]
     parts = tuple(np.asarray(group[name]) for name in ("data", "indices", "indptr"))
-    return np.asarray(kind(parts, shape=tuple(group.attrs["shape"])).toarray())
+    shape = tuple(int(length) for length in group.attrs["shape"])
+    _check_shape(shape, path)
+    made = kind(parts, shape=shape)
+    made.check_format()  # An index that lies outside would be written outside.
+    return np.asarray(made.toarray())

@@ -49,6 +49,13 @@ def write_lists(path: Path) -> None:
     pq.write_table(pa.table({"vector": pa.FixedSizeListArray.from_arrays(ROWS.ravel(), 6)}), path)
 
 
+def write_other_lists(path: Path) -> None:
+    """As pandas writes them: nothing says that they are of one length."""
+    pq.write_table(
+        pa.table({"vector": list(map(list, ROWS)), "outline": [[row] * (row % 3) for row in range(300)]}), path
+    )
+
+
 def write_folder(path: Path) -> None:
     path.mkdir()
     np.save(path / "vectors.npy", ROWS)
@@ -77,6 +84,7 @@ def write_sparse(path: Path) -> None:
         ("v.npy", write_npy),
         ("a.parquet", write_columns),
         ("b.parquet", write_lists),
+        ("c.parquet", write_other_lists),
         ("folder", write_folder),
         ("dense.h5ad", write_h5ad),
         ("sparse.h5ad", write_sparse),
@@ -117,6 +125,28 @@ def test_the_columns_are_those_that_are_described(preset: str, tmp_path: Path) -
     assert described.of_json(words.read_bytes(), expected) == expected
 
 
+def test_a_row_without_a_list_is_in_no_cluster(tmp_path: Path) -> None:
+    lists = pa.array([None, *ROWS[1:40].tolist()], pa.list_(pa.float32(), 6))
+    pq.write_table(pa.table({"vector": lists}), tmp_path / "v.parquet")
+    assigned, words = clustered(tmp_path / "v.parquet")
+    assert (words["unusable_rows"], assigned["cluster_id"][0]) == ([0], 0)
+
+
+def write_pointing_outside(path: Path) -> None:
+    """A sparse matrix with an entry in a column that it does not have."""
+    write_sparse(path)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "r+") as file:
+        file["X"]["indices"][0] = 99_999_999
+
+
+def write_header(path: Path, header: bytes) -> None:
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+
+LARGER_THAN_ANY = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 9)}\n"
+
+
 def write_mismatch(path: Path) -> None:
     write_folder(path)
     np.save(path / "vectors.npy", ROWS[:299])
@@ -128,6 +158,10 @@ def write_mismatch(path: Path) -> None:
         ("v.npy", lambda path: None, [], 2, "v.npy is not there"),
         ("v.csv", lambda path: path.write_text("1,2"), [], 2, "no table of vectors"),
         ("v.npy", lambda path: path.write_bytes(b"\x93NUMPY"), [], 3, "cannot be read as an .npy array"),
+        ("v.npy", lambda path: write_header(path, b"(" * 999), [], 3, "cannot be read as an .npy array"),
+        ("v.npy", lambda path: write_header(path, LARGER_THAN_ANY), [], 3, "cannot be read as an .npy array"),
+        ("v.npy", lambda path: np.save(path, np.zeros((2, 9000))), [], 2, "9000 columns, more than 8192"),
+        ("v.h5ad", write_pointing_outside, [], 3, "cannot be read as .h5ad: indices must be < 6"),
         ("v.npy", lambda path: np.save(path, np.zeros((0, 5))), [], 2, "0 rows and 5 columns"),
         ("v.npy", lambda path: np.save(path, np.zeros(5)), [], 2, "the shape (5,)"),
         ("v.npy", lambda path: np.save(path, np.array([["a"]])), [], 2, "not real numbers"),
