@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
+from morula.common.errors import InvalidArgument
 from morula.common.models import ModelSpec, find
 from morula.common.pixels import Region
 from morula.common.weights import WeightsFolder
@@ -95,7 +96,7 @@ def _embed(
 def _seen(image: ImageFile, mpp: float) -> _Seen:
     try:
         pixels = image.pixels()
-    except WrongUse as error:
+    except (WrongUse, InvalidArgument) as error:
         return _Seen(None, (0, 0), one_line(error))
     height, width = pixels.shape[:2]
     outline = np.array([shapely.box(0, 0, width, height)], object)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import shapely
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from morula.onebox.failures import WrongUse
 
@@ -20,6 +21,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _TIFF = (".tif", ".tiff")
 MAX_SIDE_PX = 16384
 _UINT16 = 65535
+Read = TypeVar("Read")
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
@@ -50,11 +52,9 @@ def read_image(path: Path) -> NDArray[Any]:
 def decoded(content: bytes, path: str) -> NDArray[Any]:
     """Of an image's file, which is called by its name."""
     pixels = _read(content, path)
-    if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
+    if _has_planes_first(_picture_shape(pixels.shape, path)):
         pixels = np.moveaxis(pixels, 0, -1)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
-        raise WrongUse(f"{path} is not a single picture in grey or colour: its shape is {pixels.shape}")
     if max(pixels.shape[:2]) > MAX_SIDE_PX:
         raise WrongUse(
             f"{path} has {pixels.shape[1]} x {pixels.shape[0]} px: that is too large for morula segment, use morula run"
@@ -62,6 +62,29 @@ def decoded(content: bytes, path: str) -> NDArray[Any]:
     if pixels.shape[2] in (1, 2):
         return np.repeat(pixels[..., :1], 3, axis=2)
     return np.ascontiguousarray(pixels[..., :3])
+
+
+def stated_size(content: bytes, path: str) -> tuple[int, int]:
+    """Width and height by the header: a small file may say that it is a picture larger than memory."""
+    if path.lower().endswith(_TIFF):
+        shape = _of_tiff(content, path, lambda file: file.series[0].shape)
+        height, width = shape[1:] if _has_planes_first(shape) else shape[:2]
+        return width, height
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise WrongUse(f"{path} cannot be read as an image") from error
+
+
+def _picture_shape(shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+    if len(shape) == 2 or _has_planes_first(shape) or (len(shape) == 3 and 1 <= shape[2] <= 4):
+        return shape
+    raise WrongUse(f"{path} is not a single picture in grey or colour: its shape is {shape}")
+
+
+def _has_planes_first(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[0] in (3, 4) and shape[2] not in (3, 4)
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:
@@ -74,12 +97,7 @@ def read_labels(path: Path) -> NDArray[np.int64]:
 
 def _read(content: bytes, path: str) -> NDArray[Any]:
     if path.lower().endswith(_TIFF):
-        try:
-            pages = np.asarray(tifffile.imread(BytesIO(content)))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise WrongUse(
-                f"{path} cannot be read as a TIFF: save it again, uncompressed or as PNG ({error})"
-            ) from error
+        pages = _of_tiff(content, path, lambda file: np.asarray(file.asarray()))
         if not pages.size:
             raise WrongUse(f"{path} cannot be read as an image")
         return pages
@@ -90,6 +108,18 @@ def _read(content: bytes, path: str) -> NDArray[Any]:
     if pixels.ndim == 2:
         return pixels
     return np.ascontiguousarray(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]])
+
+
+def _of_tiff(content: bytes, path: str, read: Callable[[tifffile.TiffFile], Read]) -> Read:
+    """What is read of a TIFF that says of itself that it is one picture: it may hold more pages than memory."""
+    try:
+        with tifffile.TiffFile(BytesIO(content)) as file:
+            if not file.series:
+                raise WrongUse(f"{path} cannot be read as an image")
+            _picture_shape(file.series[0].shape, path)
+            return read(file)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WrongUse(f"{path} cannot be read as a TIFF: save it again, uncompressed or as PNG ({error})") from error
 
 
 def write_labels(path: Path, labels: NDArray[np.int32]) -> Path:

@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from morula.common.keys import key_problem
 from morula.common.slide_sets import files_below
 from morula.onebox.failures import WrongUse
-from morula.onebox.images import SUFFIXES, decoded
+from morula.onebox.images import SUFFIXES, decoded, stated_size
 from morula.segmenter.channels import eight_bits
 
 MAX_BYTES = 32 * 1024**2
@@ -46,12 +44,7 @@ class ImageFile:
         return eight_bits(decoded(content, self.name))
 
     def _check_size(self, content: bytes) -> None:
-        """By the file's header: a small file may say that it is a picture larger than memory."""
-        try:
-            with Image.open(BytesIO(content)) as image:
-                width, height = image.size
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise WrongUse(f"{self.name} cannot be read as an image") from error
+        width, height = stated_size(content, self.name)
         if not 0 < max(width, height) <= MAX_SIDE_PX:
             raise WrongUse(f"{self.name} has {width} x {height} px, more than {MAX_SIDE_PX}: segment it first")
 

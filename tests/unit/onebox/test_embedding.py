@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import zipfile
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tifffile
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from morula.cli.main import app
@@ -73,6 +79,12 @@ def huge_by_its_header() -> bytes:
     return bytes(content)
 
 
+def tiff(pixels: NDArray[Any], **how: Any) -> bytes:
+    file = BytesIO()
+    tifffile.imwrite(file, pixels, **how)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -81,19 +93,44 @@ def huge_by_its_header() -> bytes:
         (picture("one.png")[:60], "cannot be read as an image"),
         (huge_by_its_header(), "cannot be read as an image|more than 4096"),
         (cv2.imencode(".png", np.zeros((9, 5000), np.uint8))[1].tobytes(), "5000 x 9 px, more than 4096"),
+        (tiff(np.zeros((20, 50, 50), np.uint8), photometric="minisblack"), "not a single picture"),
+        (tiff(np.zeros((9, 9), np.int32)), "pixels of int32"),
+        (tiff(np.zeros((9, 9)))[:40], "cannot be read as a TIFF"),
     ],
-    ids=["empty", "no image", "cut short", "a bomb", "large"],
+    ids=["empty", "no image", "cut short", "a bomb", "large", "a stack", "other numbers", "a TIFF cut short"],
 )
 def test_an_image_that_cannot_be_read_keeps_the_others_from_nothing(content: bytes, says: str, tmp_path: Path) -> None:
-    source = archive_of(tmp_path / "in.zip", {"1.png": picture("1.png"), "2.png": content, "3.png": picture("3.png")})
+    name = "2.tif" if content[:2] == b"II" else "2.png"
+    source = archive_of(tmp_path / "in.zip", {"1.png": picture("1.png"), name: content, "3.png": picture("3.png")})
     done = embedded(source, tmp_path / "out")
     vectors, index = np.load(tmp_path / "out" / "vectors.npy"), pq.read_table(tmp_path / "out" / "index.parquet")
     assert np.isnan(vectors).any(axis=1).tolist() == np.isnan(vectors).all(axis=1).tolist() == [False, True, False]
     assert [bool(error) for error in index["error"].to_pylist()] == [False, True, False]
     ((file, error),) = done.errors
-    assert file == "2.png"
+    assert file == name
     with pytest.raises(WrongUse, match=says):
         raise WrongUse(error)
+
+
+def test_colour_of_16_bits_is_read_from_a_tiff_too(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 1 << 16, (20, 30, 3), np.uint16)
+    source = folder_of(tmp_path / "in", {"1.tif": tiff(pixels, photometric="rgb")})
+    assert not embedded(source, tmp_path / "out").errors
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """A write to a mapped file would kill the process."""
+    source = folder_of(tmp_path / "in", {f"{number}.png": picture("1.png") for number in range(20)})
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            embedded(source, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        signal.signal(signal.SIGXFSZ, former)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_member_that_grows_beyond_all_bounds_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
