@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from morula.common.errors import InvalidArgument
 from morula.common.models import Commercial
@@ -44,6 +45,15 @@ class Source(_Table):
     """Seeds of synthetic slides, which take the place of a path; each is a group."""
     licence: str = ""
     credit: str = ""
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _is_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"it is no regular expression: {error}") from error
+        return pattern
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> Source:

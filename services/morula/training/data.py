@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import glob
 import hashlib
+import math
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -28,6 +31,8 @@ Reading = Callable[[], bytes]
 Files = dict[str, Reading]
 _ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 _SLIDE_MPP = 0.5
+_MOST_LABEL = (1 << 24) - 1
+"""They are brought to size in single precision, which knows no larger whole numbers."""
 
 
 def read_source(source: Source, root: Path) -> Iterator[Example]:
@@ -133,7 +138,14 @@ def _files(path: Path) -> Files:
     except zipfile.BadZipFile as error:
         raise InvalidArgument(f"{path} is neither a folder nor a zip: {error}") from error
     names = [name for name in archive.namelist() if not name.endswith("/")]
-    return {name: lambda name=name: archive.read(name) for name in names}  # type: ignore[misc]
+    return {name: partial(_member, archive, name) for name in names}
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise InvalidArgument(f"{name} cannot be read from {archive.filename}: {error}") from error
 
 
 def _by_stem(source: Source, files: Files, folder: str, endings: tuple[str, ...]) -> dict[str, tuple[str, Reading]]:
@@ -155,21 +167,28 @@ def _by_stem(source: Source, files: Files, folder: str, endings: tuple[str, ...]
 
 def _index(path: Path) -> dict[str, dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidArgument(f"{path} cannot be read: {error}") from error
     if not rows or "id" not in rows[0]:
         raise InvalidArgument(f"{path} has no column id")
-    return {row["id"]: row for row in rows}
+    by_id: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if None in row.values():
+            raise InvalidArgument(f"{path}: the row of {row['id']} is short of columns")
+        if by_id.setdefault(row["id"], row) is not row:
+            raise InvalidArgument(f"{path} has more than one row of {row['id']}")
+    return by_id
 
 
 def _group(source: Source, stem: str, row: dict[str, str]) -> str:
     if source.group_pattern:
         match = re.search(source.group_pattern, stem)
-        if not match:
+        group = match and (match[1] if match.groups() else match[0])
+        if not group:
             raise InvalidArgument(f"{source.name}: {source.group_pattern!r} finds no group in {stem}")
-        return match[1] if match.groups() else match[0]
+        return group
     return row[source.group_column] if row else stem
 
 
@@ -181,9 +200,12 @@ def _check_columns(source: Source, row: dict[str, str]) -> None:
 
 def _number(row: dict[str, str], column: str) -> float:
     try:
-        return float(row[column])
+        number = float(row[column])
     except ValueError as error:
         raise InvalidArgument(f"{column} of {row['id']} is no number: {row[column]!r}") from error
+    if not 0 <= number < math.inf:
+        raise InvalidArgument(f"{column} of {row['id']} is no scale: {row[column]!r}")
+    return number
 
 
 def _image(read: Reading, name: str) -> NDArray[np.uint8]:
@@ -203,6 +225,8 @@ def _labels(ending: str, read: Reading, name: str, shape: tuple[int, ...]) -> ND
     labels = _decoded(read(), cv2.IMREAD_UNCHANGED, name)
     if labels.ndim != 2 or labels.dtype.kind not in "ui":
         raise InvalidArgument(f"the labels of {name} are no image of one channel of integers")
+    if labels.min() < 0 or labels.max() > _MOST_LABEL:
+        raise InvalidArgument(f"the labels of {name} do not lie in 0 to {_MOST_LABEL}")
     return labels.astype(np.int32)
 
 

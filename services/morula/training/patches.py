@@ -27,11 +27,15 @@ def joined(patches: Iterable[Example], offsets: Offsets) -> Iterator[Example]:
         match = _NUMBERED.fullmatch(patch.name)
         if match is None:
             raise InvalidArgument(f"{patch.key} does not end in the number of a patch")
-        images.setdefault(match[1], {})[int(match[2])] = patch
+        numbered = images.setdefault(match[1], {})
+        if (other := numbered.setdefault(int(match[2]), patch)) is not patch:
+            raise InvalidArgument(f"{other.key} and {patch.key} are one patch: take one out")
     for name, numbered in images.items():
         if sorted(numbered) != list(range(len(offsets))):
             raise InvalidArgument(f"{name} has {len(numbered)} patches, {len(offsets)} offsets are given")
         parts = [numbered[number] for number in range(len(offsets))]
+        if len({(part.group, part.kind, part.mpp) for part in parts}) > 1:
+            raise InvalidArgument(f"patches of {name} are of more than one group, kind or scale")
         yield replace(parts[0], name=name, pixels=_pixels(parts, offsets), labels=_labels(parts, offsets))
 
 

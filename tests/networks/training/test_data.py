@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from morula.common.errors import InvalidArgument
 from morula.segmenter.channels import eight_bits
@@ -66,13 +67,46 @@ def test_an_index_names_groups_and_kinds(tmp_path: Path) -> None:
         (SQUARES, "id,group\nb,1\n", "image a is not in index.csv"),
         (SQUARES, "name,group\na,1\n", "no column id"),
         (SQUARES, "id,patient\na,1\n", "no column group"),
+        (SQUARES, "id,group,mpp\na,1\n", "the row of a is short"),
+        (SQUARES, "id,group,mpp\na,1,1\na,2,1\n", "more than one row of a"),
+        (SQUARES, "id,group,mpp\na,1,nan\n", "mpp of a is no scale: 'nan'"),
+        (SQUARES, "id,group,mpp\na,\udce4,1\n", "cannot be read: 'utf-8'"),
     ],
 )
 def test_wrong_inputs_are_told(tmp_path: Path, labels: np.ndarray, index: str, line: str) -> None:
     write(tmp_path, "a", labels)
-    (tmp_path / "index.csv").write_text(index)
+    (tmp_path / "index.csv").write_bytes(index.encode(errors="surrogateescape"))
+    column = "mpp" if "mpp" in index else ""
     with pytest.raises(InvalidArgument, match=line):
-        list(read_source(Source(name="x", path=".", index="index.csv" if index else ""), tmp_path))
+        list(read_source(Source(name="x", path=".", index="index.csv" if index else "", mpp_column=column), tmp_path))
+
+
+@pytest.mark.parametrize("label", [-1, 1 << 24])
+def test_labels_that_would_not_be_learned_as_they_are_are_told(label: int, tmp_path: Path) -> None:
+    write(tmp_path, "a", SQUARES)
+    (tmp_path / "labels" / "a.png").unlink()
+    assert cv2.imwrite(str(tmp_path / "labels" / "a.tif"), np.full((64, 64), label, np.int32))
+    with pytest.raises(InvalidArgument, match="the labels of a do not lie in 0 to 16777215"):
+        list(read_source(Source(name="x", path="."), tmp_path))
+
+
+def test_a_damaged_member_of_a_zip_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "a", SQUARES)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "images" / "a.png", "images/a.png")
+        archive.write(tmp_path / "labels" / "a.png", "labels/a.png")
+    content = bytearray((tmp_path / "all.zip").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "all.zip").write_bytes(content)
+    with pytest.raises(InvalidArgument, match=r"images/a\.png cannot be read from"):
+        list(read_source(Source(name="x", path="all.zip"), tmp_path))
+
+
+@pytest.mark.parametrize(("pattern", "line"), [("(", "no regular expression"), ("(b)?", "finds no group in a")])
+def test_a_pattern_that_finds_no_group_is_told(pattern: str, line: str, tmp_path: Path) -> None:
+    write(tmp_path, "a", SQUARES)
+    with pytest.raises((ValidationError, InvalidArgument), match=line):
+        list(read_source(Source(name="x", path=".", group_pattern=pattern), tmp_path))
 
 
 def test_what_is_missing_or_damaged_is_told(tmp_path: Path) -> None:

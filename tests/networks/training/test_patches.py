@@ -38,7 +38,7 @@ def cut(folder: Path, pixels: np.ndarray, labels: np.ndarray, offsets: list[tupl
 
 
 def source(offsets: list[tuple[int, int]] = OFFSETS) -> Source:
-    return Source(name="x", path=".", group_pattern=r"field(_\d+)?", patch_offsets_px=tuple(offsets))
+    return Source(name="x", path=".", group_pattern=r"field(?:_\d+)?", patch_offsets_px=tuple(offsets))
 
 
 def test_what_was_cut_comes_back(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_what_was_cut_comes_back(tmp_path: Path) -> None:
     pixels, labels = rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8), cells(rng)
     cut(tmp_path, pixels, labels, OFFSETS)
     (one,) = read_source(source(), tmp_path)
-    assert (one.name, one.group) == ("field_7", "x/_7")
+    assert (one.name, one.group) == ("field_7", "x/field_7")
     assert np.array_equal(one.pixels, pixels[..., ::-1])
     pairs = np.unique(np.stack([labels.ravel(), one.labels.ravel()]), axis=1)
     assert pairs.shape[1] == labels.max() + 1 == np.unique(one.labels).size
@@ -70,3 +70,13 @@ def test_a_patch_that_is_missing_or_has_no_number_is_told(tmp_path: Path) -> Non
         (tmp_path / kind / "field_7_000.png").rename(tmp_path / kind / "field.png")
     with pytest.raises(InvalidArgument, match="x/field does not end in the number of a patch"):
         list(read_source(source(), tmp_path))
+
+
+@pytest.mark.parametrize(("added", "line"), [("field_7_01", "are one patch"), ("", "more than one group")])
+def test_patches_that_do_not_belong_together_are_told(added: str, line: str, tmp_path: Path) -> None:
+    cut(tmp_path, np.zeros((SIDE, 2 * SIDE, 3), np.uint8), np.zeros((SIDE, 2 * SIDE), np.int32), OFFSETS[:2])
+    for kind in ("images", "labels"):
+        there = tmp_path / kind / "field_7_001.png"
+        there.with_stem(added or there.stem).write_bytes(there.read_bytes())
+    with pytest.raises(InvalidArgument, match=line):
+        list(read_source(source(OFFSETS[:2]).model_copy(update={} if added else {"group_pattern": ".*"}), tmp_path))

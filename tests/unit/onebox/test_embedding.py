@@ -125,7 +125,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(WrongUse, match="File too large"):
             embedded(source, tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
