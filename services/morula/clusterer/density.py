@@ -144,7 +144,7 @@ def _joined(reach: _Reach, core: NDArray[np.bool_], piece: Rows, checkpoint: Che
     if len({ball.piece for ball in balls}) < 2:
         return piece
     centres, radii = np.stack([ball.centre for ball in balls]), np.array([ball.radius for ball in balls])
-    gaps, firsts, seconds = _near_pairs(centres, radii, reach.eps * (1 + 1e-6) + reach.tolerance)
+    gaps, firsts, seconds = _near_pairs(centres, radii, reach.eps * (1 + 1e-6) + reach.tolerance, checkpoint)
     owner = np.arange(int(piece.max()) + 1)
     for count, place in enumerate(np.argsort(gaps, kind="stable")):
         if count % ROWS_AT_ONCE == 0:
@@ -171,10 +171,12 @@ def _balls(reach: _Reach, rows: Rows, piece: Rows) -> Iterator[_Ball]:
         waiting += [part[order[: len(part) // 2]], part[order[len(part) // 2 :]]]
 
 
-def _near_pairs(centres: Doubles, radii: Doubles, reach: float) -> tuple[Doubles, Rows, Rows]:
+def _near_pairs(centres: Doubles, radii: Doubles, reach: float, checkpoint: Checkpoint) -> tuple[Doubles, Rows, Rows]:
     """Pairs of balls that come within reach of each other, and the least distance between their rows."""
     gaps, firsts, seconds = [], [], []
     for first in range(len(centres) - 1):
+        if first % ROWS_AT_ONCE == 0:
+            checkpoint()
         apart = np.linalg.norm(centres[first + 1 :] - centres[first], axis=1) - radii[first + 1 :] - radii[first]
         near = np.flatnonzero(apart <= reach)
         gaps.append(apart[near])

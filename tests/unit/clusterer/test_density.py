@@ -57,3 +57,17 @@ def test_thousands_of_equal_rows_take_no_list_of_everything_within_reach() -> No
     tracemalloc.stop()
     assert np.bincount(labels + 1).tolist() == [1, 8000, 100]
     assert most < 8000 * 8000  # a list of numbers would take eight times that
+
+
+def test_pieces_far_apart_are_compared_only_while_somebody_waits() -> None:
+    middles = np.arange(40, dtype=np.float32).repeat(20) * 9
+    points = (middles[:, None] + np.random.default_rng(0).normal(0, 1e-3, (800, 3))).astype(np.float32)
+    nearest = nearest_rows(points)
+    asked = 0
+
+    def checkpoint() -> None:
+        nonlocal asked
+        asked += 1
+
+    assert dbscan(points, nearest, 0.5, checkpoint).max() == 39
+    assert asked > 1
