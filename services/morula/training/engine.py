@@ -7,6 +7,7 @@ as if it had not been: the losses are the same.
 from __future__ import annotations
 
 import copy
+import json
 import math
 import os
 import threading
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,8 @@ from morula.training.config import Schedule
 from morula.training.progress import Progress
 
 BEST = "best.safetensors"
+CHOSEN = "step_and_score"
+"""Of the best weights, in their file."""
 
 B = TypeVar("B")
 End = Literal["done", "no better", "stopped"]
@@ -117,6 +121,17 @@ class Engine(Generic[B]):
         """Where the run stands."""
         return Outcome(end, self._step, self._best_step, self._best_score)
 
+    def outcome_of_best(self) -> Outcome:
+        """Where the run stands that learns no more: a killed one may have better weights than its last checkpoint."""
+        if not (path := self._folder / BEST).exists():
+            return self.outcome("stopped")
+        with safetensors.safe_open(path, "pt") as file:
+            told = file.metadata()
+        if told is None:  # of a run from before it was told
+            return self.outcome("stopped")
+        step, score = json.loads(told[CHOSEN])
+        return Outcome("stopped", max(step, self._step), step, score)
+
     def _ahead_count(self) -> int:
         """Batches that are made beside each other: an accelerator learns faster than one thread draws them."""
         return 1 if self._device.type == "cpu" else os.cpu_count() or 1
@@ -158,7 +173,9 @@ class Engine(Generic[B]):
         if scores["score"] > self._best_score:
             self._best_step, self._best_score, self._worse = self._step, scores["score"], 0
             state = {name: tensor.contiguous() for name, tensor in self._average.state_dict().items()}
-            checkpoint.write_whole(self._folder / BEST, safetensors.torch.save(state))
+            # One entry: of several the order, and with it the file, would be another each time.
+            told = {CHOSEN: json.dumps([self._best_step, self._best_score])}
+            checkpoint.write_whole(self._folder / BEST, safetensors.torch.save(state, told))
         else:
             self._worse += 1
 

@@ -80,7 +80,7 @@ def _learned(
         "initial": objective.initial(config),
     }
     engine = Engine(learned, config.schedule, fixed, folder, stop, best_device())
-    outcome = engine.run() if learns else engine.outcome("stopped")
+    outcome = engine.run() if learns else engine.outcome_of_best()
     if not (learns and outcome.end == "stopped") and not (folder / BEST).exists():
         raise FailedPrecondition(
             f"the run in {folder} ended before anything chose its weights: take another folder, or more steps"

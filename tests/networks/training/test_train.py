@@ -27,6 +27,7 @@ from morula.segmenter.instances import Wanted, unstoppable
 from morula.segmenter.params import FlowParams
 from morula.training import checkpoint, progress
 from morula.training.config import read_config
+from morula.training.engine import BEST
 from morula.training.objectives import Sets, find
 from morula.training.run import train
 from tests.networks.training.discs import CONFIG, write_discs
@@ -110,6 +111,19 @@ def test_a_run_can_be_finished_with_the_best_weights_so_far(
     assert len(losses(tmp_path)) == 5
     assert trained.files["network"].is_file()
     assert "5 steps" in (tmp_path / "tiny.md").read_text()
+
+
+def test_a_killed_run_is_finished_with_weights_from_after_its_last_checkpoint(
+    config: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be no checkpoint yet, as where one is written less often than the watched groups are looked at."""
+    monkeypatch.delenv("MORULA_DATA", raising=False)
+    shutil.copy(whole / BEST, tmp_path)
+    shutil.copy(whole / "progress.jsonl", tmp_path)
+    train(config, tmp_path, lambda _: None, learns=False)
+    chosen, known = (json.loads((folder / "tiny.json").read_text())["trained"] for folder in (tmp_path, whole))
+    assert (chosen["best_step"], chosen["watched_score"]) == (known["best_step"], known["watched_score"])
+    assert chosen["steps"] == known["best_step"]
 
 
 def test_a_network_learns_on_from_its_own_file(whole: Path, tmp_path: Path) -> None:
