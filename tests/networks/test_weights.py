@@ -135,9 +135,11 @@ def test_only_sizes_may_be_missing(tmp_path: Path) -> None:
     assert unet_files.read(tmp_path / "old.pth")[DIAMETER] == 30.0
 
 
-@pytest.mark.parametrize("fault", ["missing", "unknown", "shape", "finite"])
+@pytest.mark.parametrize("fault", ["missing", "unknown", "shape", "finite", "variance"])
 def test_every_tensor_is_checked(fault: str) -> None:
-    given = {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
+    given = {name: np.zeros(2, np.float32) for name in ("bias", "running_var")} | {
+        "weight": np.zeros((2, 3), np.float32)
+    }
     shapes = {name: array.shape for name, array in given.items()}
     if fault == "missing":
         del given["bias"]
@@ -145,6 +147,8 @@ def test_every_tensor_is_checked(fault: str) -> None:
         given["more"] = np.zeros(1, np.float32)
     elif fault == "shape":
         given["weight"] = np.zeros((3, 2), np.float32)
+    elif fault == "variance":
+        given["running_var"][1] = -1
     else:
         given["bias"] = np.full(2, np.nan, np.float32)
     with pytest.raises(ModelUnavailable):

@@ -25,6 +25,7 @@ DIAMETER = "diam_mean"
 """Px of the objects on which a network was trained: of a graph, a word of its metadata; else a tensor."""
 _PREFIX = "module."  # of networks that were trained on several devices
 _SHOWN = 4
+_VARIANCE = "running_var"
 _NAME = 80  # of a name that the file made up
 _UNREADABLE = (
     pickle.UnpicklingError,
@@ -104,3 +105,6 @@ def check(state: State, expected: Shapes, optional: Collection[str] = ()) -> Non
     broken = [name for name, tensor in state.items() if not bool(np.isfinite(tensor).all())]
     if broken:
         raise ModelUnavailable(f"the weights {', '.join(broken[:_SHOWN])} are not finite numbers")
+    below = [name for name, tensor in state.items() if name.endswith(_VARIANCE) and bool((tensor < 0).any())]
+    if below:
+        raise ModelUnavailable(f"the variances {', '.join(below[:_SHOWN])} are below 0")
