@@ -216,8 +216,8 @@ class Engine(Generic[B]):
     def _differing(self, state: Mapping[str, Any]) -> str:
         """What is not of this run; of a checkpoint from before it told, what is in its network and not learned."""
         if "fixed" in state:
-            told = state["fixed"]
-            return ", ".join(f"{name} was {told[name]}" for name in self._fixed if told[name] != self._fixed[name])
+            told = {name: value for name, value in state["fixed"].items() if name in self._fixed}
+            return ", ".join(f"{name} was {value}" for name, value in told.items() if value != self._fixed[name])
         held = {name: tensor for name, tensor in self._network.named_parameters() if not tensor.requires_grad}
         there = {name: state["network"][name] for name in held if name in state["network"]}
         return ", ".join(name for name, tensor in there.items() if not torch.equal(tensor, held[name].cpu()))
