@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from morula.clusterer import leaves, null_test, paper
@@ -74,24 +75,35 @@ def silent(_done: int, _total: int, _stage: str) -> None:
     """Tells nobody."""
 
 
-def cluster(features: Features, params: Params, checkpoint: Checkpoint = go_on, report: Report = silent) -> Clustered:
-    """Groups rows. One thread, so that equal rows and seed give equal bytes."""
+def cluster(
+    features: Features,
+    params: Params,
+    checkpoint: Checkpoint = go_on,
+    report: Report = silent,
+    known: NDArray[np.bool_] | None = None,
+) -> Clustered:
+    """Groups rows, or those that are known. One thread, so that equal rows and seed give equal bytes."""
     matrix, seed = features.matrix, params.seed
     if not len(matrix):
         raise InvalidArgument("there are no cells to cluster")
+    known = np.ones(len(matrix), bool) if known is None else known
 
     step = _steps(STAGES, checkpoint, report)
     with threadpool_limits(1):
         step(0)
-        model = leaves.fit(matrix, params.leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
+        # Where nothing is known of any, the tree has a leaf that is empty.
+        fitted = matrix if known.all() or not known.any() else matrix[known]
+        model = leaves.fit(fitted, params.leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
         step(1)
         assigned = leaves.assign(matrix, model, checkpoint)
+        leaf = np.where(known, assigned.leaf, NOISE_LEAF).astype(np.uint16)
+        confidence = np.where(known, assigned.confidence, 0).astype(np.uint8)
         step(2)
-        tree = _grown(features, model, assigned.leaf, seed)
+        tree = _grown(features, model, leaf, seed)
         step(3)
-        tree = _examined(tree, matrix, assigned.leaf, seed)
+        tree = _examined(tree, matrix, leaf, seed)
         step(4)
-        return Clustered(assigned.leaf, assigned.confidence, layout(matrix, model.centres, seed), tree)
+        return Clustered(leaf, confidence, layout(matrix, model.centres, seed), tree)
 
 
 def cluster_as_published(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 
@@ -77,6 +78,14 @@ def apply(slide: SlideVectors, scale: Scale, projection: Projection | None, neig
         return own.astype(np.float16)
     nearby = neighbour_mean(own, slide.x, slide.y, neighbour_count) * NEIGHBOUR_WEIGHT
     return np.concatenate([own, nearby], axis=1).astype(np.float16)
+
+
+def known(vectors: Halves | Floats) -> NDArray[np.bool_]:
+    """Rows of which anything was measured: a cell without a vector is in no cluster."""
+    result = np.empty(len(vectors), bool)
+    for rows in chunks(*vectors.shape):
+        result[rows] = np.isfinite(vectors[rows]).any(axis=1)
+    return result
 
 
 def scaled(vectors: Halves | Floats, scale: Scale) -> Floats:

@@ -154,8 +154,11 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
                     raise ModelMismatch(f"the clustering has {matrix.shape[1]} features, these cells {rows.shape[1]}")
                 model = core.leaf_model(matrix, self._leaf(request.clustering), grown)
                 assigned = leaves.assign(rows, model, checkpoint)
-            leaf = self._store.put(request.leaf_key, write_array(assigned.leaf))
-            confidence = self._store.put(request.confidence_key, write_array(assigned.confidence))
+            known = features.known(slide.vectors)
+            leaves_of = np.where(known, assigned.leaf, NOISE_LEAF).astype(np.uint16)
+            sure = np.where(known, assigned.confidence, 0).astype(np.uint8)
+            leaf = self._store.put(request.leaf_key, write_array(leaves_of))
+            confidence = self._store.put(request.confidence_key, write_array(sure))
         abstained = int(np.count_nonzero(read_array(self._store.get(leaf.key, leaf.sha256)) == NOISE_LEAF))
         return clusterer_pb2.AssignCellsResponse(
             leaf=ref_of(leaf), confidence=ref_of(confidence), abstained_count=abstained
@@ -188,7 +191,8 @@ def _clustered(
     if params.algorithm == UMAP_DBSCAN:
         vectors = np.concatenate([slide.vectors for slide in slides])
         return core.cluster_as_published(made, vectors, params, checkpoint, report, umap_child.umap)
-    return core.cluster(made, params, checkpoint, report)
+    known = np.concatenate([features.known(slide.vectors) for slide in slides])
+    return core.cluster(made, params, checkpoint, report, known)
 
 
 def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:

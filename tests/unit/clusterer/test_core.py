@@ -116,3 +116,16 @@ def test_no_rows_and_no_tree_are_errors() -> None:
     for content in (b"", b"{}", b'{"nodes": [1]}'):
         with pytest.raises(ArtifactInvalid):
             tree.from_json(content)
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_rows_of_which_nothing_is_known_are_in_no_cluster(share: float) -> None:
+    rows = kinds(600)[0]
+    unknown = np.arange(len(rows)) < share * len(rows)
+    rows[unknown] = 0.0
+    made = core.cluster(features(rows), core.Params(), known=~unknown)
+    assert np.array_equal(made.leaf == NOISE_LEAF, unknown)
+    assert not made.confidence[unknown].any()
+    assert made.tree.noise_count == unknown.sum()
+    rest = core.cluster(features(rows[~unknown]), core.Params()) if share < 1 else made
+    assert np.array_equal(made.leaf[~unknown], rest.leaf[~unknown] if share == 1 else rest.leaf)
