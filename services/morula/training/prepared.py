@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,12 @@ def prepare(example: Example, diameter_px: float, least_px: int, cache: Path) ->
     path = cache / f"{digest}.npz"
     if not path.exists():
         _write(path, _arrays(example, diameter_px, least_px))
-    with np.load(path, allow_pickle=False) as arrays:
-        height, width = arrays["inner"].tolist()
-        shown = {name: arrays[name] for name in ("pixels", "labels", "flows", "reference")}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            height, width = arrays["inner"].tolist()
+            shown = {name: arrays[name] for name in ("pixels", "labels", "flows", "reference")}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InvalidArgument(f"{path} is damaged: delete it, and it is made again") from error
     return Prepared(example.key, example.group, example.kind, **shown, inner=(height, width))
 
 

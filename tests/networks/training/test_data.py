@@ -223,6 +223,9 @@ def test_what_was_prepared_once_is_read_again(tmp_path: Path) -> None:
     assert np.array_equal(first.flows, again.flows)
     prepare(example, 12, 32, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InvalidArgument, match="is damaged: delete it"):
+        prepare(example, 17, 32, tmp_path / "cache")
 
 
 def test_kinds_are_drawn_by_their_shares() -> None:

@@ -175,6 +175,15 @@ def test_a_checkpoint_that_tells_nothing_is_known_by_what_is_not_learned(tmp_pat
         run(tmp_path, Sized())
 
 
+@pytest.mark.parametrize("kept", [0, 200])
+def test_a_damaged_checkpoint_is_told(kept: int, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {"step": 1})
+    path = tmp_path / checkpoint.NAME
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InvalidArgument, match="is damaged"):
+        checkpoint.load(tmp_path)
+
+
 def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     torch.save({"format": 0}, tmp_path / checkpoint.NAME)
     with pytest.raises(InvalidArgument, match="another version"):
