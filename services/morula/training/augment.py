@@ -24,6 +24,10 @@ _STAINS = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570,
 _MIXES = np.stack([_STAINS[0], _STAINS[1], np.cross(_STAINS[0], _STAINS[1])])
 
 
+# Red cells are told by their colour alone: in others they would teach that what is smooth and round is no nucleus.
+_TRUE_COLOURS = dict.fromkeys(("other_stains_p", "gray_p", "shuffle_p", "invert_p"), 0.0)
+
+
 class Augmentation(BaseModel):
     """How often and how much. Probabilities end in `_p`."""
 
@@ -87,6 +91,7 @@ def view(
     (painting,) = rng.spawn(1)
     if painting.random() < wanted.red_cells_p and _is_stained(reference):
         crop = with_red_cells(crop, inside, painting)
+        wanted = wanted.model_copy(update=_TRUE_COLOURS)
     shown = _planes(crop, reference, wanted, rng) * frame[..., None]
     flow = np.stack([dy, dx]) * inside
     return View(np.ascontiguousarray(np.moveaxis(shown, -1, 0)), flow.astype(np.float32), inside)

@@ -37,3 +37,18 @@ def test_only_stained_images_get_them(is_light: bool) -> None:
         for p in (0.0, 1.0)
     )  # fmt: skip
     assert np.array_equal(without, painted) != is_light
+
+
+def test_they_keep_their_colour() -> None:
+    grain = np.random.default_rng(0).integers(-20, 20, PINK.shape)
+    pixels = np.clip(PINK + grain, 0, 255).astype(np.uint8)
+    flows = np.zeros((*INSIDE.shape, 2), np.int8)
+    gray, painted = (
+        view(
+            pixels, INSIDE.astype(np.int32), flows, pixels.reshape(-1, 3), 64,
+            Augmentation(red_cells_p=p, gray_p=1.0, invert_p=1.0, noise_p=0.0), np.random.default_rng(2),
+        ).planes
+        for p in (0.0, 1.0)
+    )  # fmt: skip
+    assert np.ptp(gray - gray.mean(axis=(1, 2), keepdims=True), axis=0).max() < 0.2
+    assert np.ptp(painted - painted.mean(axis=(1, 2), keepdims=True), axis=0).max() > 0.5
