@@ -123,7 +123,7 @@ def test_a_phase_that_fails_or_takes_too_long_keeps_no_other_from_running(tmp_pa
     interpreter.write_text(INTERPRETER)
     interpreter.chmod(0o755)
     environment = {"PATH": "/usr/bin:/bin", "PYTHON": str(interpreter), "PACK": str(pack), "OUT": str(tmp_path / "out")}
-    command = [str(ROOT / "scripts" / "on-gpu"), "run", "9"]
+    command = [str(ROOT / "scripts" / "on-gpu"), "run", "20"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     results = dict(line[3:].split(": ", 1) for line in ended.stdout.splitlines() if line.startswith("== "))
