@@ -6,14 +6,17 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from morula.common.errors import InvalidArgument
 from morula.common.models import Commercial
 
 DATA_VARIABLE = "MORULA_DATA"
+
+
+Offset = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class _Table(BaseModel):
@@ -39,7 +42,7 @@ class Source(_Table):
     """A regular expression that finds the group in an image's name, where there is no index."""
     kind_column: str = ""
     """What kind of image it is, by which scores are shown and sampling is balanced; the source's name without it."""
-    patch_offsets_px: tuple[tuple[NonNegativeInt, NonNegativeInt], ...] = ()
+    patch_offsets_px: tuple[tuple[Offset, Offset], ...] = ()
     """Where images lie that are patches of one, as x and y in it: names end in `_` and a place in this list, from 0."""
     synthetic_seeds: tuple[int, ...] = ()
     """Seeds of synthetic slides, which take the place of a path; each is a group."""
@@ -59,6 +62,8 @@ class Source(_Table):
     def _has_one_origin(self) -> Source:
         if sum(map(bool, (self.path, self.slides, self.synthetic_seeds))) != 1:
             raise ValueError(f"source {self.name} needs one of path, slides and synthetic_seeds")
+        if len(set(self.patch_offsets_px)) < len(self.patch_offsets_px):
+            raise ValueError(f"two patches of source {self.name} begin at one place")
         return self
 
 

@@ -29,6 +29,8 @@ PARTS: tuple[Part, ...] = ("train", "watch", "test")
 _OUTLINES = ".geojson"
 Reading = Callable[[], bytes]
 Files = dict[str, Reading]
+MAX_BYTES = 256 * 1024**2
+"""Of a file in an archive: a few bytes can be said to be any number of them."""
 _ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 _SLIDE_MPP = 0.5
 _MOST_LABEL = (1 << 24) - 1
@@ -142,6 +144,9 @@ def _files(path: Path) -> Files:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    size = archive.getinfo(name).file_size
+    if size > MAX_BYTES:
+        raise InvalidArgument(f"{name} in {archive.filename} has {size:,} bytes, more than {MAX_BYTES:,}: cut it first")
     try:
         return archive.read(name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from morula.common.errors import InvalidArgument
 from morula.segmenter.channels import eight_bits
 from morula.training.config import Config, Source, Split, read_config
-from morula.training.data import parts_of, read_source
+from morula.training.data import MAX_BYTES, parts_of, read_source
 from morula.training.prepared import Prepared, Sampler, prepare
 from morula.training.run import prepared_sets
 
@@ -269,3 +269,13 @@ def test_the_configuration_that_ships_is_valid() -> None:
 
     path = Path(run.__file__).parent / "configs" / "morula-nuclei.toml"
     assert read_config(path).name == "morula-nuclei"
+
+
+def test_a_file_that_an_archive_says_is_huge_is_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("images/a.png", "labels/a.png"):
+            with archive.open(name, "w") as member:
+                for _ in range(MAX_BYTES // 2**20 + 1):
+                    member.write(bytes(2**20))
+    with pytest.raises(InvalidArgument, match="cut it first"):
+        list(read_source(Source(name="x", path="all.zip"), tmp_path))

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from morula.common.errors import InvalidArgument
 from morula.training.config import Source
@@ -80,3 +81,9 @@ def test_patches_that_do_not_belong_together_are_told(added: str, line: str, tmp
         there.with_stem(added or there.stem).write_bytes(there.read_bytes())
     with pytest.raises(InvalidArgument, match=line):
         list(read_source(source(OFFSETS[:2]).model_copy(update={} if added else {"group_pattern": ".*"}), tmp_path))
+
+
+@pytest.mark.parametrize("offsets", [[(0, 0), (0, 0)], [(0, 0), (10**7, 0)], [(0, 0), (-1, 0)]])
+def test_places_that_patches_cannot_have_are_refused(offsets: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValidationError, match=r"one place|100000|greater than or equal to 0"):
+        source(offsets)
