@@ -119,9 +119,9 @@ async def test_a_server_with_a_token_serves_its_holders_and_health_anyone(socket
                 assert type(await failure_of(render(client))) is errors.Unauthenticated
                 assert await health(client) == SERVING
         async with channel(settings.address) as client:
-            stub = reflection_pb2_grpc.ServerReflectionStub(client)
-            call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
-            assert type(await failure_of(call.read())) is errors.Unauthenticated
+            # Nothing is sent: a call that was refused while it writes may end as an error of the client itself.
+            call = reflection_pb2_grpc.ServerReflectionStub(client).ServerReflectionInfo()
+            assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
         async with channel(settings.address, token="right") as client:
             assert (await render(client)).jpeg == b"jpeg"
 

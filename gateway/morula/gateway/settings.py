@@ -86,11 +86,11 @@ class GatewaySettings(Settings):
     """Folder of an operator's weights, the segmenter's own; only its rows are read here."""
 
     network_dtype: Literal["float32", "bfloat16"] = "float32"
-    """What networks compute in: bfloat16 where they can is faster on hardware that has it. Part of what cells are
-    kept under, as are threads, because both may change them."""
+    """What networks compute in: bfloat16 where they can is faster on hardware that has it. Part of what cells
+    and vectors of networks are kept under, as are threads, because both may change them."""
 
     network_threads: int = Field(default=0, ge=0)
-    """Threads of networks on a processor: as many as a segmenter has. 0 takes what this process may use."""
+    """Threads of networks on a processor: as many as segmenters and embedders have. 0 takes what this process may use."""
 
     clusterer_algorithms: frozenset[str] = frozenset()
     """Ways of clustering beside the one that is always there, for which the clusterer has packages: `umap-dbscan` where

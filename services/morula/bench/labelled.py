@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from morula.bench.cohort import Cohort
 from morula.clusterer import features
+from morula.clusterer.vectors import own_scale
 from morula.common.models import find
 from morula.onebox.failures import WrongUse
 
@@ -49,8 +50,8 @@ def of_cohort(cohort: Cohort) -> Labelled:
 def read(vectors_path: Path, truth_path: Path) -> Labelled:
     """Vectors of anybody's and a table with a row for each: `class` (empty where unknown) and `patient`.
 
-    With `slide`, `x_um` and `y_um` the nearest cells' mean stands beside a cell's own. Columns are scaled by all rows
-    together: a reference that is not the slide's own.
+    With `slide`, `x_um` and `y_um` the nearest cells' mean stands beside a cell's own. Columns are scaled as
+    `morula cluster` scales them, by all rows together: a reference that is not the slide's own.
     """
     vectors = np.load(vectors_path, allow_pickle=False)
     with truth_path.open(encoding="utf-8", newline="") as lines:
@@ -63,12 +64,7 @@ def read(vectors_path: Path, truth_path: Path) -> Labelled:
         raise WrongUse(f"{vectors_path} has rows that are not numbers throughout")
     words, classes = np.unique([row["class"] for row in table], return_inverse=True)
     _, patient = np.unique([row["patient"] for row in table], return_inverse=True)
-    spread = vectors.std(axis=0, dtype=np.float64)
-    scale = features.Scale(
-        columns=tuple(f"column_{number}" for number in range(vectors.shape[1])),
-        location=tuple(vectors.mean(axis=0, dtype=np.float64).tolist()),
-        scale=tuple(np.where(spread > 0, spread, 1.0).tolist()),
-    )
+    scale = own_scale(vectors, np.ones(len(vectors), bool))
     numbers = classes + (0 if words[0] == "" else 1)
     return Labelled(_built(vectors, table, scale), numbers.astype(np.int64), patient.astype(np.int64))
 

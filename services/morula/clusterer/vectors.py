@@ -123,7 +123,9 @@ def numbered(made: core.Clustered, cluster_count: int | None) -> Rows:
     """Cluster of each row by the cut, the largest first."""
     grown: Tree = made.tree
     if cluster_count is not None and cluster_count > grown.leaf_count:
-        raise InvalidArgument(f"there are {grown.leaf_count} small clusters at most here, fewer than {cluster_count}")
+        raise InvalidArgument(
+            f"these rows come apart into {grown.leaf_count} clusters at most, fewer than {cluster_count}"
+        )
     nodes = np.asarray(grown.node_of_leaf(cluster_count or grown.cluster_count), np.int64)
     inside = made.leaf != NOISE_LEAF
     found, place, sizes = np.unique(nodes[made.leaf[inside]], return_inverse=True, return_counts=True)

@@ -77,5 +77,5 @@ def test_a_hundred_thousand_equal_rows_are_one_cluster() -> None:
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(InvalidArgument, match="none of the 3 rows"):
         vectors.group(np.full((3, 2), np.nan))
-    with pytest.raises(InvalidArgument, match="8 small clusters at most here, fewer than 40"):
+    with pytest.raises(InvalidArgument, match="into 8 clusters at most, fewer than 40"):
         vectors.group(kinds(51)[0], cluster_count=40)
