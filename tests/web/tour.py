@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 from rich.console import Console
 
 from morula.demo.flow import demonstrate, run_slide
 from morula.demo.slide import demo_slide
+from morula.demo.truth import Truth
 from morula.onebox.client import Client, Json
 from morula.onebox.folder import DataFolder
 from morula.onebox.machine import free_port, open_machine
@@ -95,7 +95,7 @@ def main() -> None:
 
 def _labelling(client: Client, job: Json, cells: Path) -> str:
     """A labelling with the classes that the painted tissue has, and no others."""
-    names = sorted(set(pq.read_table(cells, columns=["class"])["class"].to_pylist()))
+    names = sorted(set(Truth.read(cells).names.tolist()))
     label_set = client.post("/v1/label-sets", {"name": "Painted", "classes": [{"name": name} for name in names]})
     wanted = {"clustering_id": job["clustering_id"], "label_set_id": label_set["id"]}
     return str(client.post("/v1/labellings", wanted)["id"])

@@ -90,7 +90,8 @@ class GatewaySettings(Settings):
     and vectors of networks are kept under, as are threads, because both may change them."""
 
     network_threads: int = Field(default=0, ge=0)
-    """Threads of networks on a processor: as many as segmenters and embedders have. 0 takes what this process may use."""
+    """Threads of networks on a processor: as many as segmenters and embedders have. 0 takes what this process
+    may use."""
 
     clusterer_algorithms: frozenset[str] = frozenset()
     """Ways of clustering beside the one that is always there, for which the clusterer has packages: `umap-dbscan` where
