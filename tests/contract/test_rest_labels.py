@@ -118,6 +118,7 @@ async def test_a_page_shows_cells_that_nobody_saw(world: World) -> None:
     nodes = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"]
     assert page["place"]["node_id"] not in nodes
     assert page["place"]["cell_count"] > 0.9 * world.job["cell_count"]
+    assert page["cluster_count"] == len(nodes)
     assert page["facts"]
     assert all(0 <= fact["position"] <= 1 and len(fact["histogram"]) == 24 for fact in page["facts"])
     assert 0 < len(page["where"]["points"]) <= 400

@@ -100,7 +100,7 @@ def test_a_key_before_the_next_page_is_there_is_told_and_an_undo_waits(
     expect(board.locator(".notes")).to_contain_text("that key named nothing")
     board.keyboard.press("u")
     board.unroute(SAYING)  # What was held goes on.
-    expect(board.locator(".focus")).to_contain_text("largest cluster")
+    expect(board.locator(".focus")).to_contain_text("the largest not yet shown")
     settled(board)
     assert [event["kind"] for event in events(address, labelling)] == ["page_named", "undone"]
     assert page_number(board) == 1

@@ -31,6 +31,11 @@ def test_a_slide_goes_in_and_its_board_opens(open_page: OpenPage, slide: Path) -
 def test_a_page_is_named_an_odd_cell_marked_and_both_undone(open_page: OpenPage, address: str, labelling: str) -> None:
     page = open_page(f"/board/{labelling}")
     first = page_number(page)
+    shown = httpx.get(f"{address}/v1/labellings/{labelling}/page").raise_for_status().json()
+    assert shown["cluster_count"] > 1
+    expect(page.get_by_role("region", name=f"Page {first}")).to_contain_text(
+        f"of {shown['place']['cell_count']:,} cells in {shown['cluster_count']} clusters · the largest not yet shown"
+    )
     before = state(address, labelling)
     odd = cell_of(page, "B")
 

@@ -211,6 +211,9 @@ class Page(Answer):
     seq: int
     """The last event that the page was made after; whoever names it sends it back as `page_seq`."""
     place: Place
+    """Whoever names the page sends it back."""
+    cluster_count: int
+    """Clusters of the cut that lie in the page's node: several where it is above the cut, 0 where it is below."""
     reason: Literal["largest_cluster", "least_sure", "requested"]
     worth: float
     sentence: str

@@ -392,6 +392,7 @@ export interface NewLabelling {
 
 export interface Page {
   cells: PageCell[];
+  cluster_count: number;
   facts: Fact[];
   number: number;
   place: Place;

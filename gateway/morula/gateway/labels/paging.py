@@ -1,7 +1,7 @@
 """Pages: which cells to show next, how they differ from the others, and where they are."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -97,6 +97,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
         number=len(snapshot.labels.pages) + 1,
         seq=snapshot.labels.seq,
         place=Place(node_id=answer.place.node_id, leaf=answer.place.leaf, cell_count=len(members)),
+        cluster_count=len(_clusters_below(view, cut, answer.place.node_id)),
         reason=REASONS.get(answer.reason, "requested"),
         worth=answer.worth,
         sentence=text,
@@ -119,8 +120,13 @@ def rows_of_place(view: ClusteringView, cut: TreeCut, node_id: int, leaf: int) -
     """Rows of a leaf, or of the whole cluster if the leaf is NOISE_LEAF: one of the cut, or several together."""
     if leaf != NOISE_LEAF:
         return view.rows_in([leaf])
-    below = inherit_names({node_id: node_id}, cut.nodes, view.parents)
+    below = _clusters_below(view, cut, node_id)
     return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node in below])
+
+
+def _clusters_below(view: ClusteringView, cut: TreeCut, node_id: int) -> Collection[int]:
+    """Clusters of the cut that lie in a node of the tree, itself among them."""
+    return inherit_names({node_id: node_id}, cut.nodes, view.parents)
 
 
 def describe(view: ClusteringView, rows: Rows) -> tuple[list[Fact], str]:

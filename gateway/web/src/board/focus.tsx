@@ -8,7 +8,7 @@ import { Facts, Where } from "./facts";
 import type { Turn } from "./turn";
 
 const REASONS: Record<Page["reason"], string> = {
-  largest_cluster: "the largest cluster not yet shown",
+  largest_cluster: "the largest not yet shown",
   least_sure: "the model is least sure here",
   requested: "you asked for this cluster",
 };
@@ -54,7 +54,13 @@ function isPart(page: Page, whole: Cluster): boolean {
   return page.place.cell_count < whole.cell_count;
 }
 
+/** The first pages come from above the cut: of clusters that are shown one by one, several at once. */
+function isOfSeveral(page: Page): boolean {
+  return page.cluster_count > 1;
+}
+
 function clusterOf(page: Page, whole: Cluster | undefined): string {
+  if (isOfSeveral(page)) return countOf(page.cluster_count, "cluster");
   const name = `cluster ${page.place.node_id}`;
   return whole && isPart(page, whole) ? `one part of ${name}` : name;
 }
@@ -98,7 +104,9 @@ export function Focus(props: FocusProps) {
         />
       </div>
       <div class="about">
-        <h2>Where {cluster} lies</h2>
+        <h2>
+          Where {cluster} {isOfSeveral(page) ? "lie" : "lies"}
+        </h2>
         <Where page={page} slide={props.slide} name={cluster} />
         <Facts facts={page.facts} />
       </div>
