@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from morula.training.red_cells import with_red_cells
+from morula.training.smooth import smoothed
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator
@@ -46,6 +47,8 @@ class Augmentation(BaseModel):
     """Of gray images, which are then shown in one or two colours."""
     red_cells_p: float = 0.0
     """Of stained images, in which red blood cells are then painted between nuclei."""
+    smooth_p: float = 0.0
+    """Of images whose objects then have no texture: they would be told by it alone from red cells."""
     blur_p: float = 0.25
     blur_px: tuple[float, float] = (0.4, 1.6)
     shrink_p: float = 0.15
@@ -83,12 +86,16 @@ def view(
     size = (side_px, side_px)
     crop = np.asarray(cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
     frame = cv2.warpAffine(np.ones(labels.shape, np.uint8), matrix, size, flags=cv2.INTER_NEAREST)
-    inside = cv2.warpAffine((labels > 0).astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST).astype(np.float32)
+    # As floats, which hold every number up to 2^24: integers of this size are not warped.
+    placed = cv2.warpAffine(labels.astype(np.float32), matrix, size, flags=cv2.INTER_NEAREST).astype(np.int32)
+    inside = (placed > 0).astype(np.float32)
     drawn = cv2.warpAffine(flows.astype(np.float32) / 127, matrix, size, flags=cv2.INTER_LINEAR)
     dx = turned[0, 0] * drawn[..., 1] + turned[0, 1] * drawn[..., 0]
     dy = turned[1, 0] * drawn[..., 1] + turned[1, 1] * drawn[..., 0]
-    # Of a generator of its own: whether cells are painted changes nothing of what is drawn after.
-    (painting,) = rng.spawn(1)
+    # Of generators of their own: what is painted changes nothing of what is drawn after.
+    painting, smoothing = rng.spawn(2)
+    if smoothing.random() < wanted.smooth_p:
+        crop = smoothed(crop, placed, smoothing)
     if painting.random() < wanted.red_cells_p and _is_stained(reference):
         crop = with_red_cells(crop, inside, painting)
         wanted = wanted.model_copy(update=_TRUE_COLOURS)
