@@ -5,25 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from morula.clusterer.core import Clustered, leaf_model
+from morula.clusterer import leaves
+from morula.clusterer.arrays import squared_distances
+from morula.clusterer.core import Clustered
 from morula.clusterer.labeller import learn, logistic, pages
 from morula.clusterer.labeller.learn import Board
 from morula.clusterer.labeller.names import Seen
-from morula.clusterer.leaves import assign
 
 Rows = NDArray[np.int64]
 
 PAGE_CELLS = 9
-NAME_PAGE_S = 8.0
-REVIEW_PAGE_S = 5.0
-CORRECT_CELL_S = 2.0
-SINGLE_CELL_S = 3.0
 REFIT_EVERY = 5
 """Single cells between two fits of the model that chooses the next ones."""
+TYPICAL_NEIGHBOURS = 20
+"""A cell is typical whose nearest cells, so many of its cluster, lie near."""
+
+Unit = Literal["s", "clicks"]
+Moment = tuple[int, Unit]
+"""When what was done so far is looked at: after so many seconds, or so many keys and clicks."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What something takes an annotator."""
+
+    s: float
+    clicks: int
+
+    def of(self, unit: Unit) -> float:
+        return self.s if unit == "s" else self.clicks
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.s + other.s, self.clicks + other.clicks)
+
+    def times(self, count: int) -> Cost:
+        return Cost(self.s * count, self.clicks * count)
+
+
+NAME_PAGE = Cost(8.0, 1)
+REVIEW_PAGE = Cost(5.0, 1)
+CORRECT_CELL = Cost(2.0, 1)
+SINGLE_CELL = Cost(3.0, 1)
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,7 @@ class Task:
     truth: Rows
     groups: Rows
     other_matrix: NDArray[np.float16]
+    other_leaf: NDArray[np.uint16]
     other_truth: Rows
     other_groups: Rows
     seed: int
@@ -59,32 +88,40 @@ class Task:
 
 @dataclass
 class _Clock:
-    """Seconds spent, and what the others' cells were called by each of the times asked for."""
+    """What was spent, and what the others' cells were called at each of the moments asked for."""
 
-    times_s: tuple[int, ...]
-    spent_s: float = 0.0
-    reached: dict[int, Rows] = field(default_factory=dict)
+    moments: tuple[Moment, ...]
+    spent: Cost = Cost(0.0, 0)
+    reached: dict[Moment, Rows] = field(default_factory=dict)
 
-    def spend(self, seconds: float, given: Callable[[], Rows]) -> None:
-        """`given` is what they are called by what was done before these seconds."""
-        due = [time for time in self.times_s if self.spent_s <= time < self.spent_s + seconds]
+    def spend(self, cost: Cost, given: Callable[[], Rows]) -> None:
+        """`given` is what they are called by what was done before this."""
+        after = self.spent + cost
+        self._note(
+            [moment for moment in self.moments if self.spent.of(moment[1]) <= moment[0] < after.of(moment[1])], given
+        )
+        self.spent = after
+
+    def end(self, given: Callable[[], Rows]) -> None:
+        """Nothing is left to do: so it stays."""
+        self._note([moment for moment in self.moments if moment not in self.reached], given)
+
+    def _note(self, due: list[Moment], given: Callable[[], Rows]) -> None:
         if due:
-            now = given()
-            self.reached.update(dict.fromkeys(due, now))
-        self.spent_s += seconds
+            self.reached.update(dict.fromkeys(due, given()))
 
     @property
     def over(self) -> bool:
-        return self.spent_s > max(self.times_s)
+        return len(self.reached) == len(self.moments)
 
 
-Way = Callable[[Task, tuple[int, ...]], dict[int, Rows]]
-"""Classes of the others' cells by time."""
+Way = Callable[[Task, tuple[Moment, ...]], dict[Moment, Rows]]
+"""Classes of the others' cells by moment."""
 
 
-def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
+def by_pages(task: Task, moments: tuple[Moment, ...]) -> dict[Moment, Rows]:
     """Pages of similar cells, odd ones marked, the model on all that was shown; later pages come labelled."""
-    clock, board = _Clock(times_s), task.board()
+    clock, board = _Clock(moments), task.board()
     rows, numbers, shown = (np.zeros(0, np.int64) for _ in range(3))
     past: list[pages.PagePlace] = []
     layers: pages.Layers | None = None
@@ -92,9 +129,9 @@ def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
         wish = pages.Wish(cell_count=PAGE_CELLS, seed=task.seed)
         page = pages.next_page(board, layers, rows, past, wish)
         if page is None:
-            clock.spend(max(times_s), partial(task.given_by_model, rows))
+            clock.end(partial(task.given_by_model, rows))
             break
-        clock.spend(_page_s(task.truth[page.rows], page.classes), partial(task.given_by_model, rows))
+        clock.spend(_page_cost(task.truth[page.rows], page.classes), partial(task.given_by_model, rows))
         past.append(page.place)
         rows = np.concatenate([rows, page.rows])
         numbers = np.concatenate([numbers, np.full(len(page.rows), len(past))])
@@ -105,32 +142,37 @@ def by_pages(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
     return clock.reached
 
 
-def _page_s(truth: Rows, shown: Rows) -> float:
+def _page_cost(truth: Rows, shown: Rows) -> Cost:
     """The annotator takes the shorter way: one key for all and the others corrected, or the pre-labels corrected."""
-    named = NAME_PAGE_S + CORRECT_CELL_S * (len(truth) - int(np.bincount(truth).max()))
+    named = NAME_PAGE + CORRECT_CELL.times(len(truth) - int(np.bincount(truth).max()))
     if not shown.any():
         return named
-    return min(named, REVIEW_PAGE_S + CORRECT_CELL_S * int((truth != shown).sum()))
+    reviewed = REVIEW_PAGE + CORRECT_CELL.times(int((truth != shown).sum()))
+    return min(named, reviewed, key=lambda cost: cost.s)
 
 
-def by_random_singles(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
+def by_random_singles(task: Task, moments: tuple[Moment, ...]) -> dict[Moment, Rows]:
     """Single cells at random."""
     order = np.random.default_rng(task.seed).permutation(len(task.truth))
-    return _singles(task, times_s, iter(order.tolist()))
+    return _singles(task, moments, iter(order.tolist()))
 
 
-def by_smallest_margin(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
+def by_smallest_margin(task: Task, moments: tuple[Moment, ...]) -> dict[Moment, Rows]:
     """Single cells, the ones between two classes first."""
-    return _singles(task, times_s, None)
+    return _singles(task, moments, None)
 
 
-def _singles(task: Task, times_s: tuple[int, ...], order: Iterator[int] | None) -> dict[int, Rows]:
-    clock = _Clock(times_s)
+def _singles(task: Task, moments: tuple[Moment, ...], order: Iterator[int] | None) -> dict[Moment, Rows]:
+    clock = _Clock(moments)
     rows: list[int] = []
     chosen = order or _margins(task, rows)
     while not clock.over:
-        clock.spend(SINGLE_CELL_S, partial(task.given_by_model, np.asarray(rows, np.int64)))
-        rows.append(next(chosen))
+        clock.spend(SINGLE_CELL, partial(task.given_by_model, np.asarray(rows, np.int64)))
+        following = next(chosen, None)
+        if following is None:
+            clock.end(partial(task.given_by_model, np.asarray(rows, np.int64)))
+            break
+        rows.append(following)
     return clock.reached
 
 
@@ -150,10 +192,30 @@ def _margins(task: Task, rows: list[int]) -> Iterator[int]:
         yield from np.argsort(margin, kind="stable")[:REFIT_EVERY].tolist()
 
 
-def by_clusters(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
+def by_typical_singles(task: Task, moments: tuple[Moment, ...]) -> dict[Moment, Rows]:
+    """As many single cells as there is time for, each the most typical one of a cluster of its own."""
+    reached = {}
+    for moment in moments:
+        count = int(moment[0] // SINGLE_CELL.of(moment[1]))
+        reached[moment] = task.given_by_model(_typical(np.asarray(task.matrix, np.float32), count, task.seed))
+    return reached
+
+
+def _typical(matrix: NDArray[np.float32], count: int, seed: int) -> Rows:
+    with threadpool_limits(1):
+        cluster = squared_distances(matrix, leaves.kmeans(matrix, min(count, len(matrix)), seed)).argmin(axis=1)
+        chosen = []
+        for number in np.unique(cluster):
+            members = np.flatnonzero(cluster == number)
+            apart = np.sqrt(squared_distances(matrix[members], matrix[members]))
+            nearest = np.sort(apart, axis=1)[:, : TYPICAL_NEIGHBOURS + 1]
+            chosen.append(members[nearest.mean(axis=1).argmin()])
+    return np.asarray(chosen, np.int64)
+
+
+def by_clusters(task: Task, moments: tuple[Moment, ...]) -> dict[Moment, Rows]:
     """Clusters named from a page each, the largest first; every member takes the name, of the others the nearest."""
-    clock, board = _Clock(times_s), task.board()
-    assigned = assign(task.other_matrix, leaf_model(task.matrix, task.clustered.leaf, task.clustered.tree))
+    clock, board = _Clock(moments), task.board()
     names: dict[int, int] = {}
     rows = np.zeros(0, np.int64)
     past: list[pages.PagePlace] = []
@@ -162,10 +224,10 @@ def by_clusters(task: Task, times_s: tuple[int, ...]) -> dict[int, Rows]:
         page = pages.next_page(board, None, rows, past, pages.Wish(PAGE_CELLS, node, seed=task.seed))
         if page is None or clock.over:
             break
-        clock.spend(NAME_PAGE_S, lambda: _named(board, names, assigned.leaf))
+        clock.spend(NAME_PAGE, lambda: _named(board, names, task.other_leaf))
         names[node] = int(np.bincount(task.truth[page.rows]).argmax())
         rows, past = np.concatenate([rows, page.rows]), [*past, page.place]
-    clock.spend(2 * max(times_s), lambda: _named(board, names, assigned.leaf))
+    clock.end(lambda: _named(board, names, task.other_leaf))
     return clock.reached
 
 

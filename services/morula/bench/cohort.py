@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.bench.fields import cells_of
+from morula.bench.fields import Field, cells_of
 from morula.common.keys import STAGE_REVISIONS, digest
 from morula.common.models import find
 from morula.onebox.failures import Failure
@@ -38,9 +39,27 @@ class Cohort:
     """Share of the points that a cell was found for."""
 
 
+@dataclass(frozen=True)
+class MatchedField:
+    """One field's cells with the class of each; 0 where no point marks it."""
+
+    name: str
+    pixels: NDArray[np.uint8]
+    patient: str
+    cells: Field
+    classes: NDArray[np.int64]
+    point_count: int
+    matched_count: int
+
+
+def data_folder() -> Path:
+    """Where the optional real data lie."""
+    return Path(os.environ.get("MORULA_DATA") or ROOT.parent / "shared" / "data")
+
+
 def load() -> Cohort:
     """The cohort, measured once and kept below `build/`."""
-    folder = Path(os.environ.get("MORULA_DATA") or ROOT.parent / "shared" / "data") / "brca_m2c"
+    folder = data_folder() / "brca_m2c"
     if not folder.is_dir():
         raise Failure(f"{folder} is not there; MORULA_DATA names the folder that holds brca_m2c")
     models = [find("watershed", "segmenter").revision, find("morphology", "embedder").revision]
@@ -57,7 +76,8 @@ def load() -> Cohort:
     return Cohort(**arrays, match_rate=rate)
 
 
-def _measured(folder: Path) -> dict[str, Any]:
+def matched_fields(folder: Path) -> Iterator[MatchedField]:
+    """All fields by name."""
     points: dict[str, list[tuple[float, float, int]]] = {}
     with (folder / "points.csv").open(encoding="utf-8") as lines:
         for line in csv.DictReader(lines):
@@ -65,29 +85,36 @@ def _measured(folder: Path) -> dict[str, Any]:
             points.setdefault(line["id"], []).append(place)
     with (folder / "index.csv").open(encoding="utf-8") as lines:
         patient_of = {line["id"]: line["patient"] for line in csv.DictReader(lines)}
-    numbers = {patient: number for number, patient in enumerate(sorted(set(patient_of.values())))}
-    parts, matched = [], 0
-    for number, name in enumerate(sorted(patient_of)):
+    for name in sorted(patient_of):
         path = folder / "images" / f"{name}.png"
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
             raise Failure(f"{path} is no picture")
-        cells = cells_of(np.ascontiguousarray(picture[:, :, ::-1]), FIELD_MPP)
+        pixels = np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
+        cells = cells_of(pixels, FIELD_MPP)
         x, y, classes = np.asarray(points[name]).T
         cell = cells.match(x, y, WITHIN_UM / FIELD_MPP)
-        matched += int((cell >= 0).sum())
         truth = np.zeros(len(cells.centroids), np.int64)
         truth[cell[cell >= 0]] = classes[cell >= 0]
-        parts.append(
-            {
-                "vectors": cells.vectors(),
-                "x_um": cells.centroids[:, 0] * FIELD_MPP,
-                "y_um": cells.centroids[:, 1] * FIELD_MPP,
-                "field": np.full(len(truth), number),
-                "patient": np.full(len(truth), numbers[patient_of[name]]),
-                "classes": truth,
-            }
-        )
-    point_count = sum(len(marked) for marked in points.values())
+        yield MatchedField(name, pixels, patient_of[name], cells, truth, len(cell), int((cell >= 0).sum()))
+
+
+def _measured(folder: Path) -> dict[str, Any]:
+    fields = list(matched_fields(folder))
+    numbers = {patient: number for number, patient in enumerate(sorted({field.patient for field in fields}))}
+    parts = [
+        {
+            "vectors": field.cells.vectors(),
+            "x_um": field.cells.centroids[:, 0] * FIELD_MPP,
+            "y_um": field.cells.centroids[:, 1] * FIELD_MPP,
+            "field": np.full(len(field.classes), number),
+            "patient": np.full(len(field.classes), numbers[field.patient]),
+            "classes": field.classes,
+        }
+        for number, field in enumerate(fields)
+    ]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {**arrays, "match_rate": np.asarray(matched / point_count)}
+    found, asked = (
+        sum(counts) for counts in zip(*((one.matched_count, one.point_count) for one in fields), strict=True)
+    )
+    return {**arrays, "match_rate": np.asarray(found / asked)}

@@ -76,10 +76,15 @@ def make_work(cell_count: int) -> Work:
     sides = rng.integers(LEAST_PX, MOST_PX + 1, (cell_count, 2))
     corners = rng.integers(0, pixels.shape[0] - MOST_PX, (cell_count, 2))
     boxes = np.concatenate([corners, corners + sides], axis=1)
-    state = {name: _random(name, shape, rng) for name, shape in backbones.shapes(FAMILY).items()}
+    state = untrained(FAMILY, rng)
     region = Region(0, 0.0, 0.0, 1.0, pixels, 0, MPP, MPP)
     labels = np.zeros(pixels.shape[:2], np.int32)
     return Work(RegionCells(region, shapely.box(*boxes.T), labels, (), {}), boxes, state)
+
+
+def untrained(family: str, rng: np.random.Generator) -> State:
+    """A backbone of random numbers, which stay about one from layer to layer."""
+    return {name: _random(name, shape, rng) for name, shape in backbones.shapes(family).items()}
 
 
 def _random(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

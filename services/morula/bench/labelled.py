@@ -71,13 +71,18 @@ def read(vectors_path: Path, truth_path: Path) -> Labelled:
 
 def _built(vectors: NDArray[np.float32], table: list[dict[str, str]], scale: features.Scale) -> features.Features:
     if not all(name in table[0] for name in PLACES):
-        nowhere = np.zeros(len(table))
-        return features.build([features.SlideVectors(vectors, nowhere, nowhere)], scale, 0)
+        return unplaced(vectors, scale)
     _, slide = np.unique([row["slide"] for row in table], return_inverse=True)
     if (np.diff(slide) < 0).any():
         raise WrongUse("rows of the truth must be sorted by slide")
     x_um, y_um = (np.asarray([float(row[name]) for row in table]) for name in PLACES[1:])
     return features.build(_slides(vectors, slide, x_um, y_um), scale, NEIGHBOURS)
+
+
+def unplaced(vectors: NDArray[np.float32], scale: features.Scale) -> features.Features:
+    """Of cells that lie nowhere: without the nearest ones."""
+    nowhere = np.zeros(len(vectors))
+    return features.build([features.SlideVectors(vectors, nowhere, nowhere)], scale, 0)
 
 
 def _slides(

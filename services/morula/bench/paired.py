@@ -23,6 +23,10 @@ class Difference:
     low: float
     high: float
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        return round(self.low, 4), round(self.high, 4)
+
 
 def counted(truth: Rows, predicted: Rows, patients: Rows, class_count: int, patient_count: int) -> Counts:
     """Cells by patient, true class and given class; no class given is 0."""

@@ -22,6 +22,8 @@ class Case:
     value: float
     unit: str
     bound: str | None = None
+    interval: tuple[float, float] | None = None
+    """Of 95 %, where there is one."""
 
     @property
     def holds(self) -> bool:
@@ -30,9 +32,11 @@ class Case:
         return bool(_OPERATORS[self.bound[:2]](self.value, float(self.bound[2:])))
 
     def as_json(self) -> dict[str, Any]:
+        interval = {} if self.interval is None else {"interval": list(self.interval)}
         return {
             "name": self.name,
             "value": self.value,
+            **interval,
             "unit": self.unit,
             "bound": self.bound,
             "holds": self.holds,
@@ -56,6 +60,8 @@ class Report:
     cases: list[Case]
     left_out: tuple[str, ...] = ()
     """What was not measured, and why."""
+    said: tuple[str, ...] = ()
+    """What the figures say, in words."""
 
     @property
     def holds(self) -> bool:
@@ -63,7 +69,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         return {"stage": self.stage, "machine": machine(), "cases": [case.as_json() for case in self.cases],
-                "left_out": list(self.left_out)}  # fmt: skip
+                "left_out": list(self.left_out), "said": list(self.said)}  # fmt: skip
 
 
 def machine() -> str:

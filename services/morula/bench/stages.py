@@ -12,7 +12,7 @@ from morula.onebox.failures import WrongUse
 
 SPEAKING = "pipeline"
 TAKES_VECTORS, TAKES_CELLS = "labelling", "clusterer"
-STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "embedder", TAKES_CELLS, "seams", "nuclei")
+STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "embedder", TAKES_CELLS, "seams", "nuclei", "quality")
 
 
 def measure(

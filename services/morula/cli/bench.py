@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def bench(
     stage: Annotated[
-        str, typer.Argument(help="pipeline, labelling, tiler, segmenter, embedder, clusterer, seams or nuclei.")
+        str,
+        typer.Argument(help="pipeline, labelling, tiler, segmenter, embedder, clusterer, seams, nuclei or quality."),
     ],
     cells: Annotated[
         int | None, typer.Option(min=50_001, help="Of clusterer: what a table of so many cells on disk needs.")
@@ -35,10 +36,13 @@ def bench(
         print_table(("case", "value", "unit", "bound", "holds"), [_row(case) for case in report.cases])
         for words in report.left_out:
             typer.echo(f"Not measured: {words}.")
+        for words in report.said:
+            typer.echo(words)
     if not report.holds:
         raise typer.Exit(OTHER)
 
 
 def _row(case: Case) -> tuple[str, ...]:
     holds = "" if case.bound is None else "yes" if case.holds else "NO"
-    return case.name, f"{case.value:,g}", case.unit, case.bound or "", holds
+    interval = "" if case.interval is None else " ({:+.4g} to {:+.4g})".format(*case.interval)
+    return case.name, f"{case.value:,g}{interval}", case.unit, case.bound or "", holds

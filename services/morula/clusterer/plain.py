@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import DBSCAN
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
@@ -59,3 +59,8 @@ def knee(space: Floats) -> float:
 def adjusted_rand(some: Rows, others: Rows) -> float:
     """How far two groupings agree beyond chance."""
     return float(adjusted_rand_score(some, others))
+
+
+def adjusted_mutual_information(some: Rows, others: Rows) -> float:
+    """How much one grouping says of another beyond chance."""
+    return float(adjusted_mutual_info_score(others, some))

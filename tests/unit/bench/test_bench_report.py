@@ -17,5 +17,5 @@ def test_bounds(value: float, bound: str | None, holds: bool) -> None:
 
 def test_the_words_of_the_json_stay() -> None:
     report = Report("pipeline", [Case("n", 1.5, "s", "<=2")]).as_json()
-    assert list(report) == ["stage", "machine", "cases", "left_out"]
+    assert list(report) == ["stage", "machine", "cases", "left_out", "said"]
     assert report["cases"] == [{"name": "n", "value": 1.5, "unit": "s", "bound": "<=2", "holds": True}]

@@ -1,0 +1,123 @@
+"""The table of the stage: every way of working on every set, and what ours wins against each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from morula.bench import paired
+from morula.bench.annotator import Moment
+from morula.bench.cohort import data_folder
+from morula.bench.paired import Counts
+from morula.bench.quality.described import WEIGHTS, Known, describe
+from morula.bench.quality.sets import SOURCES, Source
+from morula.bench.quality.ways import CLUSTERED, MOMENTS, OURS, PUBLISHED, RIVALS, ROWS, clustered, tables
+from morula.bench.report import Case, Report
+from morula.clusterer import plain
+from morula.clusterer.core import Clustered
+from morula.common.clustering import UMAP_DBSCAN, missing
+from morula.common.formats import NOISE_LEAF
+
+RARE_AT: Moment = (40, "clicks")
+HOW = (
+    "Labels are of half of the groups, figures of the other half, mean of five halves; clusters are of all cells.",
+    "A click is a page named or accepted, a cell of it corrected, a cluster named, or a single cell labelled.",
+    "In seconds these are 8 (5 accepted), 2, 8 and 3. Intervals are of 95 %, in pairs, groups drawn again.",
+    "In `network only` and `paper` ImageNet's MobileNetV2 stands for ResNet-50, whose weights are not here.",
+)
+
+Tables = Mapping[str, Mapping[Moment, list[Counts]]]
+
+
+def run() -> Report:
+    """Every set that lies in the folder of optional data, and the painted slide."""
+    data = data_folder()
+    there = [source for source in SOURCES if not source.needs or (data / source.needs).is_dir()]
+    left_out = [f"{one.name}, for there is no {data / one.needs}" for one in SOURCES if one not in there]
+    names, why = rows_that_can(data)
+    cases: list[Case] = []
+    said = list(HOW)
+    for source in there:
+        found, words = judged(source, describe(list(source.pictures(data)), data), names)
+        cases, said = [*cases, *found], [*said, *words]
+    return Report("quality", cases, (*left_out, *why), tuple(said))
+
+
+def rows_that_can(data: Path) -> tuple[list[str], list[str]]:
+    """Rows of the table that can be filled here, and in words which cannot."""
+    without: dict[str, str] = {}
+    if packages := missing(UMAP_DBSCAN):
+        without[PUBLISHED] = f"{' and '.join(packages)} are not installed"
+    if not (weights := data / "weights" / WEIGHTS).is_file():
+        without |= dict.fromkeys(("network only", PUBLISHED), f"there is no {weights}")
+    return [name for name in ROWS if name not in without], [f"{name}, for {why}" for name, why in without.items()]
+
+
+def judged(source: Source, known: Known, names: list[str]) -> tuple[list[Case], list[str]]:
+    """All figures of one set, and what they say."""
+    made = {name: clustered(known, name) for name in names if name in CLUSTERED}
+    found = {name: tables(known, name, made.get(name, made[OURS])) for name in names}
+    differences = list(_differences(found))
+    cases = [
+        Case("cells", len(known.classes), "cells"),
+        Case("groups", known.group_count, f"{source.group}s"),
+        *_reached(found),
+        *_recall(found, known),
+        *(Case(f"{name}: clusters against classes", _agreement(one, known), "AMI") for name, one in made.items()),
+        *(case for _, _, case in differences),
+    ]
+    named = [Case(f"{source.name}: {case.name}", case.value, case.unit, interval=case.interval) for case in cases]
+    return named, _in_words(source.name, differences)
+
+
+def _reached(found: Tables) -> Iterator[Case]:
+    for name, of_moments in found.items():
+        for (count, unit), counts in of_moments.items():
+            mean = float(np.mean([paired.macro_f1(table.sum(axis=0)) for table in counts]))
+            yield Case(f"{name} at {count} {unit}", round(mean, 4), "macro-F1")
+
+
+def _recall(found: Tables, known: Known) -> Iterator[Case]:
+    count, unit = RARE_AT
+    rare = known.rarest
+    for name, of_moments in found.items():
+        summed = np.sum([table.sum(axis=0)[rare] for table in of_moments[RARE_AT]], axis=0)
+        share = float(summed[rare] / max(summed.sum(), 1))
+        yield Case(f"{name}: {known.words[rare - 1]} found at {count} {unit}", round(share, 4), "recall")
+
+
+def _agreement(made: Clustered, known: Known) -> float:
+    nodes = np.asarray([*made.tree.node_of_leaf(made.tree.cluster_count), 0], np.int64)
+    clusters = nodes[np.where(made.leaf == NOISE_LEAF, len(nodes) - 1, made.leaf.astype(np.int64))]
+    return round(plain.adjusted_mutual_information(clusters, known.classes), 4)
+
+
+def _differences(found: Tables) -> Iterator[tuple[str, Moment, Case]]:
+    for rival in RIVALS:
+        for moment in MOMENTS if rival in found else ():
+            gain = paired.difference(found[OURS][moment], found[rival][moment])
+            title = f"{OURS} minus {rival} at {moment[0]} {moment[1]}"
+            yield rival, moment, Case(title, round(gain.mean, 4), "macro-F1", interval=gain.interval)
+
+
+def _in_words(name: str, differences: list[tuple[str, Moment, Case]]) -> list[str]:
+    """Against whom ours wins, where it does not, and where it loses."""
+    verdicts: dict[str, list[str]] = {"won": [], "lost": [], "not won": []}
+    for rival in dict.fromkeys(rival for rival, _, _ in differences):
+        own = [(moment, case) for one, moment, case in differences if one == rival]
+        for word, at in _split(own).items():
+            if at:
+                verdicts[word].append(f"{rival} at {', '.join(at)}" if len(at) < len(own) else f"{rival} throughout")
+    beginnings = {"won": "above", "lost": "BELOW", "not won": "not told from"}
+    return [f"{name}: {OURS} is {beginnings[word]} {'; '.join(what)}." for word, what in verdicts.items() if what]
+
+
+def _split(cases: list[tuple[Moment, Case]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"won": [], "lost": [], "not won": []}
+    for (count, unit), case in cases:
+        low, high = case.interval or (0.0, 0.0)
+        word = "won" if low > 0 else "lost" if high < 0 else "not won"
+        found[word].append(f"{count} {unit}")
+    return found
