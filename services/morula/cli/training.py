@@ -44,7 +44,9 @@ def train(
     typer.echo("\n".join(str(path) for path in (*trained.files.values(), folder / f"{told.name}.md")))
     if add:
         spec = add_trained(folder_of(data), trained.files, folder / f"{told.name}.json")
-        typer.echo(f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --segmenter {spec.name} --out FOLDER")
+        typer.echo(
+            f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --{spec.task} {spec.name} --out FOLDER"
+        )
 
 
 def _counts(curve: str) -> list[int]:

@@ -318,6 +318,22 @@ FAMILIES: tuple[ModelSpec, ...] = (
         family="instanseg",
         takes=OF_NETWORKS,
     ),
+    ModelSpec(
+        name="cell-net",
+        task="embedder",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue", "mask"),
+        shard_tile_count=16,
+        description=Description(
+            licence="of the file",
+            trained_on="of the file",
+            commercial="unclear",
+        ),
+        family="cell-net",
+        dtypes=("float32", "bfloat16"),
+    ),
     _backbone("resnet50", 2048, window_um=0.0),
     _backbone("mobilenet_v2", 1280, window_um=24.0),
 )

@@ -1,6 +1,7 @@
 """Cells of a region as a network sees them: batches of pictures of one size, of the region's pixels as they are.
 
-A picture is RGB, planes first, 0 to 255: who computes normalises once. A `Windows` shows a fixed physical size around
+A picture is RGB, planes first, 0 to 255, with the cell's mask as a fourth plane where a network is shown it: who
+computes normalises once. A `Windows` shows a fixed physical size around
 each cell, a `Boxes` the tight box of each cell at one size, as the published system does.
 """
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from morula.embedder.instances import RegionCells
 
 Pictures = NDArray[np.uint8]
-"""(cells, 3, side, side)"""
+"""(cells, 3 or 4, side, side)"""
 Floats = NDArray[np.float64]
 
 _FEATHER_UM = 0.5
@@ -37,10 +38,13 @@ class Windows:
     """So many um around each cell's middle, turned to the cell's own axes, with other cells faded.
 
     Turned, a cell looks the same whichever way it lies, mirrored or not, at the cost of one picture: the first axis is
-    the cell's long one, and both point to its darker side. Beyond the region its pixels are reflected.
+    the cell's long one, and both point to its darker side. Beyond the region its pixels are reflected. With `masks`
+    the fourth plane says which pixels are the cell's.
     """
 
-    def __init__(self, cells: RegionCells, side_um: float, side_px: int, *, fades: bool = True) -> None:
+    def __init__(
+        self, cells: RegionCells, side_um: float, side_px: int, *, fades: bool = True, masks: bool = False
+    ) -> None:
         step = side_um / cells.region.mpp / side_px
         pixels, labels, self._centres, self._axes = _framed(cells)
         self._background = _background(pixels, labels)
@@ -48,28 +52,35 @@ class Windows:
             pixels, labels, self._centres = _shrunk(pixels, labels, self._centres, step)
         self._step = min(step, 1.0)
         self._feather_px = _FEATHER_UM * self._step * side_px / side_um
-        self._side_px, self._fades = side_px, fades
+        self._side_px, self._fades, self._masks = side_px, fades, masks
         self._reach = int(np.ceil(side_px * self._step * 2**-0.5)) + 2
         margin = (self._reach,) * 4
         self._pixels = np.asarray(cv2.copyMakeBorder(pixels, *margin, cv2.BORDER_REFLECT_101), np.uint8)
         self._labels = np.asarray(cv2.copyMakeBorder(labels, *margin, cv2.BORDER_REFLECT_101), np.int32)
 
     def __call__(self, cells: NDArray[np.int64], /) -> Pictures:
-        pictures = np.empty((len(cells), 3, self._side_px, self._side_px), np.uint8)
+        pictures = np.empty((len(cells), 3 + self._masks, self._side_px, self._side_px), np.uint8)
         for picture, cell in zip(pictures, cells, strict=True):
-            picture[:] = self._picture(int(cell)).transpose(2, 0, 1)
+            self._draw(int(cell), picture)
         return pictures
 
-    def _picture(self, cell: int) -> NDArray[np.uint8]:
+    def _draw(self, cell: int, picture: NDArray[np.uint8]) -> None:
         x, y = np.floor(self._centres[cell]).astype(int)
         around = np.s_[y : y + 2 * self._reach + 1, x : x + 2 * self._reach + 1]
-        seen = self._faded(self._pixels[around], self._labels[around], cell + 1)
+        labels = self._labels[around]
+        seen = self._faded(self._pixels[around], labels, cell + 1)
         middle = self._centres[cell] - (x, y) + self._reach
         towards = self._step * self._axes[cell].T  # Columns: a px to the right and one down in the picture.
         corner = middle - towards @ np.full(2, (self._side_px - 1) / 2) - 0.5
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        placed, size = np.column_stack([towards, corner]), (self._side_px, self._side_px)
-        return np.asarray(cv2.warpAffine(seen, placed, size, flags=how, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+        placed = np.column_stack([towards, corner])
+        picture[:3] = self._turned(seen, placed, cv2.INTER_LINEAR).transpose(2, 0, 1)
+        if self._masks:
+            own = np.where(labels == cell + 1, _WHITE, 0).astype(np.uint8)
+            picture[3] = self._turned(own, placed, cv2.INTER_NEAREST)
+
+    def _turned(self, image: NDArray[np.uint8], placed: Floats, how: int) -> NDArray[np.uint8]:
+        size, flags = (self._side_px, self._side_px), how | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(image, placed, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
 
     def _faded(self, pixels: NDArray[np.uint8], labels: NDArray[np.int32], own: int) -> NDArray[np.uint8]:
         """The pixels, those of other cells as the background."""

@@ -34,6 +34,8 @@ class NetworkEmbedder:
     network: Network
     queue: CropQueue
     views: Sequence[View]
+    alone: View
+    """How an image is shown that is one cell, all of it."""
     thread_count: int = 0
 
     def __call__(self, cells: RegionCells, checkpoint: Checkpoint, /) -> NDArray[np.float32]:
@@ -61,7 +63,12 @@ def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -
         raise ModelUnavailable(f"{spec.name}: an embedder is one file, not {len(files)}", model=spec.name)
     state = backbones.read(spec.family, files[0][1])
     network = backbone(spec.family, state, spec.name, queue.device, queue.runtime)
-    return NetworkEmbedder(network, queue, views_of(spec))
+    return NetworkEmbedder(network, queue, views_of(spec), box)
+
+
+def box(cells: RegionCells) -> Crops:
+    """Each cell's own box, whatever its size."""
+    return Boxes(cells, PICTURE_PX)
 
 
 def views_of(spec: ModelSpec) -> list[View]:
@@ -72,8 +79,5 @@ def views_of(spec: ModelSpec) -> list[View]:
 
     def surroundings(cells: RegionCells) -> Crops:
         return Windows(cells, spec.context_um, PICTURE_PX, fades=False)
-
-    def box(cells: RegionCells) -> Crops:
-        return Boxes(cells, PICTURE_PX)
 
     return [window if spec.window_um else box, *([surroundings] if spec.context_um else [])]

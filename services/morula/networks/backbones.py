@@ -14,14 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from morula.networks.files import State, check, read_state
+from morula.networks.files import COUNTED, State, check, read_state
 from morula.networks.graph_walk import Walk
 
 INPUT, VECTOR = "pixels", "style"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the photographs that such networks are trained on, of 0 to 1."""
 _LEVELS = 255
-_COUNTED = ".num_batches_tracked"
 
 
 class BackboneWalk(Walk):
@@ -103,7 +102,7 @@ def read(name: str, path: Path) -> State:
     state = {
         tensor: values
         for tensor, values in read_state(path).items()
-        if not (tensor.startswith(head) or tensor.endswith(_COUNTED))
+        if not (tensor.startswith(head) or tensor.endswith(COUNTED))
     }
     check(state, shapes(name))
     return state

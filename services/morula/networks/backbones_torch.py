@@ -8,12 +8,10 @@ from torch import Tensor, nn
 
 from morula.networks.backbones import BACKBONES, MEAN, STD
 from morula.networks.dtypes import Dtype
-from morula.networks.files import State
+from morula.networks.files import COUNTED, State
 from morula.networks.network import InEachDtype
 from morula.networks.torch_files import load_exactly
 from morula.networks.torch_runtime import TORCH_DTYPES, TorchNetwork, fastest
-
-_COUNTED = "num_batches_tracked"
 
 
 class Pictured(nn.Module):
@@ -48,6 +46,6 @@ def headless(backbone: str, state: State) -> nn.Module:
     """torchvision's network with these weights; what it answers is what its head would see."""
     network: nn.Module = torchvision.models.get_model(backbone, weights=None)
     setattr(network, BACKBONES[backbone].head.rstrip("."), nn.Identity())
-    absent = {name for name in network.state_dict() if name.endswith(_COUNTED)}
+    absent = {name for name in network.state_dict() if name.endswith(COUNTED)}
     load_exactly(network, {name: torch.from_numpy(array) for name, array in state.items()}, absent)
     return network

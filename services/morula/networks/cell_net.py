@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CHANNELS = 4
+from morula.networks.cell_net_graph import CHANNELS
 
 
 class Stage(nn.Module):

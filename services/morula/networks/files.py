@@ -23,6 +23,10 @@ Shapes = Mapping[str, Sequence[int]]
 
 DIAMETER = "diam_mean"
 """Px of the objects on which a network was trained: of a graph, a word of its metadata; else a tensor."""
+CROP_SIDE = "crop_px"
+"""Px of the side of the crops on which it was, in the same way."""
+COUNTED = ".num_batches_tracked"
+"""How the names end of what is counted in training and used by nobody."""
 _PREFIX = "module."  # of networks that were trained on several devices
 _SHOWN = 4
 _VARIANCE = "running_var"
@@ -51,13 +55,13 @@ def read_state(path: Path) -> State:
 
 
 def _read_onnx(path: Path) -> State:
-    """The weights of a graph, and the diameter beside it; what the graph would compute is not asked."""
+    """The weights of a graph, and what it is told beside them; what the graph would compute is not asked."""
     model = onnx.load(path, load_external_data=False)
     if any(external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
         raise ValueError("its tensors lie in other files")
     state = {tensor.name: np.array(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
     told = {entry.key: entry.value for entry in model.metadata_props}
-    return state | ({DIAMETER: np.array([float(told[DIAMETER])], np.float32)} if DIAMETER in told else {})
+    return state | {name: np.array([float(told[name])], np.float32) for name in (DIAMETER, CROP_SIDE) if name in told}
 
 
 def _read_safetensors(path: Path) -> State:
@@ -108,3 +112,11 @@ def check(state: State, expected: Shapes, optional: Collection[str] = ()) -> Non
     below = [name for name, tensor in state.items() if name.endswith(_VARIANCE) and bool((tensor < 0).any())]
     if below:
         raise ModelUnavailable(f"the variances {', '.join(below[:_SHOWN])} are below 0")
+
+
+def check_halves(state: State) -> None:
+    """Raises where half precision cannot hold a weight."""
+    with np.errstate(over="ignore"):
+        lost = [name for name, tensor in state.items() if not np.isfinite(tensor.astype(np.float16)).all()]
+    if lost:
+        raise ModelUnavailable(f"the weights {', '.join(lost[:_SHOWN])} are too large for half precision")

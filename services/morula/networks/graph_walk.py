@@ -42,14 +42,16 @@ class Walk:
         numbers = [self.tensor(f"{name}.{of}", channels) for of in ("weight", "bias", "running_mean", "running_var")]
         return self.node("BatchNormalization", x, *numbers, epsilon=1e-5)
 
-    def linear(self, x: str, name: str, inward: int, outward: int) -> str:
+    def linear(self, x: str, name: str, inward: int, outward: int, to: str = "") -> str:
         weight, bias = self.tensor(f"{name}.weight", outward, inward), self.tensor(f"{name}.bias", outward)
-        return self.node("Gemm", x, weight, bias, transB=1)
+        return self.node("Gemm", x, weight, bias, to=to, transB=1)
 
-    def plain(self, x: str, name: str, inward: int, outward: int, size: int, to: str = "") -> str:
+    def plain(self, x: str, name: str, inward: int, outward: int, size: int, to: str = "", stride: int = 1) -> str:
         weight = self.tensor(f"{name}.weight", outward, inward, size, size)
         bias = self.tensor(f"{name}.bias", outward)
-        return self.node("Conv", x, weight, bias, to=to, kernel_shape=[size] * 2, pads=[size // 2] * 4)
+        sides = {"kernel_shape": [size] * 2, "pads": [size // 2] * 4}
+        strides = {"strides": [stride] * 2} if stride > 1 else {}
+        return self.node("Conv", x, weight, bias, to=to, **sides, **strides)
 
     def model(
         self,

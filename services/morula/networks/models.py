@@ -1,7 +1,8 @@
 """The models that a service runs: those without weights, and networks on one device, shipped or of an operator.
 
 A family of networks is one row of the registry and one file: `load(spec, files, queue)` in the module of the family's
-name, in the service of its task. It is imported when one of the family is first asked, for it may import torch.
+name, in the service of its task. It is imported when one of the family is first asked, for it may import torch. Where
+files of a family differ in what their rows say, `described(spec, files)` beside it completes the row.
 """
 
 from __future__ import annotations
@@ -89,15 +90,23 @@ class Models(Mapping[str, Model]):
 
 def load_network(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -> Any:
     """The model of a row; every tensor of its files is checked on the way."""
-    if spec.family not in families():
-        raise ModelUnavailable(f"this {spec.task} knows no network {spec.family!r}", model=spec.name)
-    return imported(f"morula.{spec.task}.{spec.family.replace('-', '_')}").load(spec, files, queue)
+    return _module(spec).load(spec, files, queue)
 
 
-def check_files(spec: ModelSpec, files: Sequence[tuple[str, Path]]) -> None:
-    """Raises ModelUnavailable where files are not what the row's family needs."""
+def check_files(spec: ModelSpec, files: Sequence[tuple[str, Path]]) -> ModelSpec:
+    """The row, with what its files say of it; raises ModelUnavailable where they are not what its family needs."""
+    module = _module(spec)
+    if hasattr(module, "described"):
+        spec = module.described(spec, files)
     queue = imported("morula.networks.crop_queue").CropQueue("cpu")
     try:
-        load_network(spec, files, queue)
+        module.load(spec, files, queue)
     finally:
         queue.close()
+    return spec
+
+
+def _module(spec: ModelSpec) -> Any:
+    if spec.family not in families():
+        raise ModelUnavailable(f"this {spec.task} knows no network {spec.family!r}", model=spec.name)
+    return imported(f"morula.{spec.task}.{spec.family.replace('-', '_')}")

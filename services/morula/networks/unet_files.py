@@ -8,19 +8,17 @@ import numpy as np
 
 from morula.common.errors import ModelUnavailable
 from morula.networks import unet_graph
-from morula.networks.files import DIAMETER, State, check, read_state
+from morula.networks.files import COUNTED, DIAMETER, State, check, check_halves, read_state
 from morula.networks.unet_shape import UNetConfig
 
 # The first released files do not contain a diameter, and it is the only one of the two that anybody asks.
 _OPTIONAL = {DIAMETER: (1,), "diam_labels": (1,)}
 _DEFAULT_DIAMETER_PX = 30.0
-# Counted in training, used by nobody.
-_COUNTED = ".num_batches_tracked"
 
 
 def read(path: Path) -> State:
     """The network's tensors, every one checked, and its diameter."""
-    state = {name: tensor for name, tensor in read_state(path).items() if not name.endswith(_COUNTED)}
+    state = {name: tensor for name, tensor in read_state(path).items() if not name.endswith(COUNTED)}
     try:
         config = UNetConfig.of(state)
     except (KeyError, IndexError) as error:
@@ -36,9 +34,6 @@ def write(state: State, path: Path) -> None:
 
 def written(state: State) -> bytes:
     """The graph in the ONNX format, its weights in half precision."""
-    with np.errstate(over="ignore"):
-        lost = [name for name, tensor in state.items() if not np.isfinite(tensor.astype(np.float16)).all()]
-    if lost:
-        raise ModelUnavailable(f"the weights {', '.join(lost[:4])} are too large for half precision")
+    check_halves(state)
     content: bytes = unet_graph.model(UNetConfig.of(state), state, halves=True).SerializeToString(deterministic=True)
     return content

@@ -19,9 +19,8 @@ from morula.common.pixels import Region
 from morula.common.weights import WeightsFolder
 from morula.embedder import morphology
 from morula.embedder.backends import MODELS
-from morula.embedder.crops import Boxes
 from morula.embedder.instances import Embedder, RegionCells
-from morula.embedder.network_embedder import PICTURE_PX, NetworkEmbedder
+from morula.embedder.network_embedder import NetworkEmbedder
 from morula.networks.models import Models
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
@@ -119,8 +118,7 @@ def _vectors(seen: Sequence[_Seen], spec: ModelSpec, model: Embedder) -> tuple[F
 
 def _described(shown: Sequence[RegionCells], model: Embedder) -> Floats:
     if isinstance(model, NetworkEmbedder):
-        # An image is a picture already: it is shown whole, whatever a slide's cells are shown in.
-        pictures = [Boxes(cells, PICTURE_PX)(np.zeros(1, np.int64)) for cells in shown]
+        pictures = [model.alone(cells)(np.zeros(1, np.int64)) for cells in shown]
         return model.vectors(np.concatenate(pictures), _unstoppable)
     return np.concatenate([np.asarray(model(_measured(cells), _unstoppable), np.float32) for cells in shown])
 

@@ -52,7 +52,10 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
     missing = [str(path) for _, path in files if not path.is_file()]
     if missing:
         raise WrongUse(f"there is no file {', '.join(missing)}")
-    check_files(row, files)
+    row = check_files(row, files)
+    if row.context_um:
+        columns, location, scale = unit_columns(2 * len(row.columns))
+        row = replace(row, columns=columns, location=location, scale=scale)
     return WeightsFolder(folder.weights).add(row, files)
 
 
@@ -64,11 +67,7 @@ def _row(family: ModelSpec, wishes: Wishes) -> ModelSpec:
         raise WrongUse(f"{family.name} looks at whole images: a window is an embedder's")
     if "name" not in asked and {"window_um", "context_um"} & asked.keys():
         raise WrongUse(f"{family.name} shows cells in its own way: give another way its own name with --as")
-    row = replace(family, **asked, description=replace(family.description, **wishes.words))
-    if row.context_um:
-        columns, location, scale = unit_columns(2 * len(family.columns))
-        row = replace(row, columns=columns, location=location, scale=scale)
-    return row
+    return replace(family, **asked, description=replace(family.description, **wishes.words))
 
 
 def add_trained(folder: DataFolder, files: Mapping[str, Path], card: Path) -> ModelSpec:

@@ -104,6 +104,27 @@ def view(
     return View(np.ascontiguousarray(np.moveaxis(shown, -1, 0)), flow.astype(np.float32), inside)
 
 
+def cell_view(
+    pixels: NDArray[np.uint8],
+    own: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    side_px: int,
+    wanted: Augmentation,
+    rng: Rng,
+    middle: tuple[float, float],
+) -> Floats:
+    """(4, side, side): a cell as embedders are shown one, and which pixels are its own, changed in the same ways.
+
+    Grey levels are not scaled by the image: what is dark in one slide has to be as dark in another.
+    """
+    matrix, _ = _placement(own.shape, side_px, wanted, rng, middle)
+    size, beyond = (side_px, side_px), cv2.BORDER_REFLECT_101
+    crop = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=beyond)
+    mask = cv2.warpAffine(own, matrix, size, flags=cv2.INTER_NEAREST, borderMode=beyond)
+    planes = _planes(np.asarray(crop, np.uint8), reference, wanted, rng, spans=False)
+    return np.concatenate([np.moveaxis(planes, -1, 0), np.asarray(mask, np.float32)[None]])
+
+
 def _placement(
     shape: tuple[int, ...], side_px: int, wanted: Augmentation, rng: Rng, middle: tuple[float, float] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -118,8 +139,10 @@ def _placement(
     return np.column_stack([linear, side_px / 2 - linear @ place]), turned
 
 
-def _planes(crop: NDArray[np.uint8], reference: NDArray[np.uint8], wanted: Augmentation, rng: Rng) -> Floats:
-    """Colours changed, and scaled by what the whole image would then have as dark and bright."""
+def _planes(
+    crop: NDArray[np.uint8], reference: NDArray[np.uint8], wanted: Augmentation, rng: Rng, *, spans: bool = True
+) -> Floats:
+    """Colours changed, and where it `spans` them scaled by what the whole image would then have as dark and bright."""
     if rng.random() < wanted.jpeg_p:
         quality = int(rng.integers(*wanted.jpeg_quality))
         encoded = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
@@ -127,7 +150,7 @@ def _planes(crop: NDArray[np.uint8], reference: NDArray[np.uint8], wanted: Augme
     sharp = _degraded(crop.astype(np.float32), wanted, rng)
     both = np.concatenate([sharp.reshape(-1, 3), reference.astype(np.float32)])
     both = np.clip(_recoloured(both, len(reference), wanted, rng), 0, 255)
-    low, high = np.percentile(both[-len(reference) :], (1, 99), axis=0)
+    low, high = np.percentile(both[-len(reference) :], (1, 99), axis=0) if spans else (np.zeros(3), np.full(3, 255.0))
     room = np.where(high - low > _LEAST_RANGE, high - low, np.inf)
     shown = ((both[: -len(reference)] - low) / room).reshape(crop.shape)
     gamma = np.exp(rng.normal(0, 0.2))
