@@ -25,7 +25,7 @@ from morula.common.compute import Processors
 from morula.common.models import families
 from morula.common.pixels import Region
 from morula.embedder.instances import RegionCells
-from morula.embedder.network_embedder import NetworkEmbedder, box, views_of
+from morula.embedder.network_embedder import NetworkEmbedder, views_of
 from morula.networks import backbones
 from morula.networks.backbone_runtimes import backbone
 from morula.networks.crop_queue import CropQueue
@@ -99,7 +99,7 @@ def _ours(work: Work, dtype: Dtype, rounds: int) -> tuple[float, NDArray[np.floa
     with _queue() as queue, threadpool_limits(limits=1):
         cv2.setNumThreads(1)
         network = backbone(FAMILY, work.state, FAMILY, queue.device)
-        model = NetworkEmbedder(network, queue, views_of(families()[FAMILY]), box).computing(dtype, 1)
+        model = NetworkEmbedder(network, queue, views_of(families()[FAMILY])).computing(dtype, 1)
         vectors, best = model(work.cells, lambda: None), float("inf")
         for _ in range(rounds):
             began = time.process_time()

@@ -27,6 +27,11 @@ CELLS_AT_ONCE = 128
 View = Callable[[RegionCells], Crops]
 
 
+def box(cells: RegionCells) -> Crops:
+    """Each cell's own box, whatever its size."""
+    return Boxes(cells, PICTURE_PX)
+
+
 @dataclass(frozen=True)
 class NetworkEmbedder:
     """Shows a network each cell in one way or several."""
@@ -34,7 +39,7 @@ class NetworkEmbedder:
     network: Network
     queue: CropQueue
     views: Sequence[View]
-    alone: View
+    alone: View = box
     """How an image is shown that is one cell, all of it."""
     thread_count: int = 0
 
@@ -63,12 +68,7 @@ def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -
         raise ModelUnavailable(f"{spec.name}: an embedder is one file, not {len(files)}", model=spec.name)
     state = backbones.read(spec.family, files[0][1])
     network = backbone(spec.family, state, spec.name, queue.device, queue.runtime)
-    return NetworkEmbedder(network, queue, views_of(spec), box)
-
-
-def box(cells: RegionCells) -> Crops:
-    """Each cell's own box, whatever its size."""
-    return Boxes(cells, PICTURE_PX)
+    return NetworkEmbedder(network, queue, views_of(spec))
 
 
 def views_of(spec: ModelSpec) -> list[View]:
