@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from morula.bench.fields import cells_of
 from morula.common.models import SCALES
 from morula.embedder import named
+from morula.onebox.scaling import quartiles
 
 MPP = 0.5
 SETS = "brca_m2c, he_nuclei, CMU-1-Small-Region"
@@ -63,11 +64,11 @@ def write(
 ) -> None:
     """Location and scale of the columns over the cells of all images."""
     vectors = np.concatenate(parts).astype(np.float64)
-    low, location, high = np.percentile(vectors, [25, 50, 75], axis=0)
+    location, spread = quartiles(vectors)
     fitted = {
         "columns": list(names),
         "location": location.round(5).tolist(),
-        "scale": np.maximum((high - low) / 1.349, 1e-4).round(5).tolist(),
+        "scale": np.maximum(spread, 1e-4).round(5).tolist(),
         **facts,
         "fitted_on": f"{len(vectors)} cells of {len(parts)} images: {sets}",
         "command": f"python benchmarks/{program}",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from morula.cli.printing import AsJson, Data, folder_of, print_json, print_table
+from morula.cli.printing import AsJson, Data, console, folder_of, print_json, print_table
 from morula.common.models import Commercial
 
 models = typer.Typer(help="List the registry of models, or add weights to it.", invoke_without_command=True)
@@ -21,7 +21,10 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     context.obj = data  # The verbs below take the folder on either side of their name.
     if context.invoked_subcommand:
         return
-    of_row, of_words = ("name", "task", "revision", "object_kind", "mpp"), ("licence", "commercial", "trained_on")
+    of_row, of_words = (
+        ("name", "task", "revision", "object_kind", "mpp"),
+        ("licence", "commercial", "trained_on", "scaled_by"),
+    )
     rows = [
         {name: getattr(spec, name) for name in of_row} | {name: getattr(spec.description, name) for name in of_words}
         for spec in registry(folder_of(data))
@@ -70,4 +73,53 @@ def add_model(
     else:
         typer.echo(
             f"{spec.name}, revision {spec.revision[:12]}; morula run SLIDE --{spec.task} {spec.name} --out FOLDER"
+        )
+
+
+@models.command("fit-scale")
+def fit_scale(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An embedder that was added.")],
+    reference: Annotated[
+        list[Path], typer.Argument(help="Images and slides, or folders of them: many stains and patients.")
+    ],
+    segmenter: Annotated[
+        str | None, typer.Option(help="Model that finds their cells.", show_default="the preset's")
+    ] = None,
+    mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of plain images.")] = 0.5,
+    new_name: Annotated[
+        str | None, typer.Option("--as", help="Name of the scaled one; the other stays.", show_default="the same")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit location and scale of an embedder's numbers to a reference set: slides are never scaled by themselves."""
+    from morula.gateway.pipeline.params import PRESETS
+    from morula.onebox import scaling
+    from morula.onebox.progress import counted
+
+    finder = segmenter or PRESETS["default"]["segmenter"]
+    with counted("Describing cells", console()) as tell:
+        done = scaling.fit_scale(name, reference, folder_of(data or context.obj), finder, mpp, tell, new_name)
+    if as_json:
+        print_json(
+            {
+                "name": done.spec.name,
+                "revision": done.spec.revision,
+                "former_revision": done.former,
+                "cell_count": done.cell_count,
+                "source_count": done.source_count,
+                "unembedded_cell_count": done.lost_count,
+            }
+        )
+        return
+    lost = f" ({done.lost_count:,} more have no vector)" if done.lost_count else ""
+    typer.echo(
+        f"{done.spec.name}, revision {done.spec.revision[:12]}: scaled by {done.cell_count:,} cells of "
+        f"{done.source_count} images and slides{lost}; morula run SLIDE --embedder {done.spec.name} --out FOLDER"
+    )
+    if done.spec.name == name:
+        typer.echo(
+            f"Jobs of revision {done.former[:12]} stay as they are; what starts from now on makes vectors anew, and a "
+            f"job of the former revision that has not ended is to be started again."
         )

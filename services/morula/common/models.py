@@ -37,6 +37,8 @@ class Description:
     trained_on: str
     commercial: Commercial
     """Whether licence and training data allow commercial use."""
+    scaled_by: str = ""
+    """The reference set of an operator's embedder; empty where nobody fitted its scale."""
 
 
 @dataclass(frozen=True)

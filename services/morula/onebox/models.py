@@ -40,14 +40,7 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
     if family not in known:
         raise WrongUse(f"there is no family of networks {family!r}; there are: {', '.join(known)}")
     row = _row(known[family], wishes)
-    if row.name in {spec.name for spec in REGISTRY}:
-        raise WrongUse(f"{row.name} is always there; choose another name with --as")
-    if not row.name or set(row.name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-") or row.name.startswith("."):
-        raise WrongUse(
-            f"{row.name!r} is not a valid name for a model: use small letters, digits, dots, dashes and underscores"
-        )
-    if row.name in {spec.name for spec in registry(folder) if spec.task != row.task}:
-        raise WrongUse(f"{row.name} is a model of another kind already; choose another name with --as")
+    check_name(row, folder)
     files = [("network", path) for path in networks] + ([("size", size)] if size else [])
     missing = [str(path) for _, path in files if not path.is_file()]
     if missing:
@@ -57,6 +50,18 @@ def add(folder: DataFolder, family: str, networks: Sequence[Path], size: Path | 
         columns, location, scale = unit_columns(2 * len(row.columns))
         row = replace(row, columns=columns, location=location, scale=scale)
     return WeightsFolder(folder.weights).add(row, files)
+
+
+def check_name(row: ModelSpec, folder: DataFolder) -> None:
+    """Raises WrongUse where an operator's model cannot have the name of this row."""
+    if row.name in {spec.name for spec in REGISTRY}:
+        raise WrongUse(f"{row.name} is always there; choose another name with --as")
+    if not row.name or set(row.name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-") or row.name.startswith("."):
+        raise WrongUse(
+            f"{row.name!r} is not a valid name for a model: use small letters, digits, dots, dashes and underscores"
+        )
+    if row.name in {spec.name for spec in registry(folder) if spec.task != row.task}:
+        raise WrongUse(f"{row.name} is a model of another kind already; choose another name with --as")
 
 
 def _row(family: ModelSpec, wishes: Wishes) -> ModelSpec:
