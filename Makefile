@@ -12,7 +12,7 @@ morula := .venv/bin/morula
 # A dozen processes import the same packages: where nothing may be kept of them, each compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run serve test lint bench chaos oracles protos openapi migration web images chart locks docs
+.PHONY: help setup demo run serve test lint bench chaos oracles clusterers protos openapi migration web images chart locks docs
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -47,6 +47,10 @@ chaos: ## break things in jobs on SQLite and a folder, then on PostgreSQL and S3
 oracles: ## write tests/oracles with Cellpose 3, in an environment of its own
 	@scripts/setup
 	@scripts/oracles
+
+clusterers: ## bring other ways to cluster, in an environment of their own, for `morula bench quality --with`
+	@scripts/setup
+	@scripts/clusterers
 
 protos: ## write protos/gen from the protos
 	@scripts/setup dev

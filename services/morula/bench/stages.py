@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,16 +12,22 @@ from morula.bench.report import Report
 from morula.onebox.failures import WrongUse
 
 SPEAKING = "pipeline"
-TAKES_VECTORS, TAKES_CELLS = "labelling", "clusterer"
-STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "embedder", TAKES_CELLS, "seams", "nuclei", "quality")
+TAKES_VECTORS, TAKES_CELLS, TAKES_OTHERS = "labelling", "clusterer", "quality"
+STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "embedder", TAKES_CELLS, "seams", "nuclei", TAKES_OTHERS)
 
 
 def measure(
-    stage: str, console: Console, vectors: Path | None = None, truth: Path | None = None, cells: int | None = None
+    stage: str,
+    console: Console,
+    vectors: Path | None = None,
+    truth: Path | None = None,
+    cells: int | None = None,
+    others: Sequence[str] = (),
 ) -> Report:
     """Measures one stage by name, which is that of its module; what the others need may not be installed.
 
-    One stage measures vectors of somebody's own where they are named, with their truth; one so many cells on disk.
+    One stage measures vectors of somebody's own where they are named, with their truth; one so many cells on disk; one
+    other ways to cluster beside ours.
     """
     if stage not in STAGES:
         raise WrongUse(f"there is no stage {stage!r} to measure; there are: {', '.join(STAGES)}")
@@ -29,7 +36,10 @@ def measure(
         raise WrongUse(f"--vectors and --truth belong together, and to {TAKES_VECTORS}")
     if cells is not None and stage != TAKES_CELLS:
         raise WrongUse(f"--cells belongs to {TAKES_CELLS}")
+    if others and stage != TAKES_OTHERS:
+        raise WrongUse(f"--with belongs to {TAKES_OTHERS}")
     own |= {"cells": cells} if cells is not None else {}
+    own |= {"others": others} if others else {}
     run = importlib.import_module(f"{__package__}.{stage}").run
     report: Report = run(console) if stage == SPEAKING else run(**own)
     return report

@@ -25,11 +25,14 @@ def bench(
     as_json: AsJson = False,
     vectors: Annotated[Path | None, typer.Option(help="labelling: .npy with a row for each cell.")] = None,
     truth: Annotated[Path | None, typer.Option(help="labelling: .csv with `class` and `patient` of each row.")] = None,
+    others: Annotated[
+        str, typer.Option("--with", help="quality: ways to cluster beside ours: evoc,plscan,leiden (make clusterers).")
+    ] = "",
 ) -> None:
     """Measure a stage and compare the figures with their bounds."""
     from morula.bench.stages import measure
 
-    report = measure(stage, console(), vectors, truth, cells)
+    report = measure(stage, console(), vectors, truth, cells, [name for name in others.split(",") if name])
     if as_json:
         print_json(report.as_json())
     else:

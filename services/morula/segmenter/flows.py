@@ -123,6 +123,13 @@ class FlowModel:
         """What kind of image it is, of which a size model tells the size of its objects."""
         return self._backend.infer(pixels, mpp, wanted, unstoppable).style
 
+    def features_under(
+        self, pixels: Pixels, mpp: float, wanted: Wanted, labels: NDArray[np.int32]
+    ) -> NDArray[np.float16] | None:
+        """What it sees under masks that others drew, where it tells."""
+        seen = self._backend.infer(pixels, mpp, wanted, unstoppable).features
+        return None if seen is None else seen.under(labels, int(labels.max(initial=0)))
+
     def sized(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint, /) -> Wanted:
         """`wanted` with the size that a first look suggests."""
         if wanted.diameter_um:

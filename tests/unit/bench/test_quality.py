@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from morula.bench.quality import described, sets, stage, ways
+from morula.bench.quality import described, others, sets, stage, ways
 from morula.bench.quality.described import Known
 from morula.bench.quality.sets import Source
 from morula.bench.report import Case
 from morula.clusterer.features import Features
+from morula.onebox.failures import Failure
 
 ROWS, GROUPS, KINDS = 480, 24, 3
 NAMES = ["constant", "random cells", "typical cells", "morula", "all labels"]
@@ -69,21 +70,44 @@ def test_classes_that_say_nothing_are_no_win(of_clouds: dict[bool, tuple[dict[st
 
 
 def test_a_painted_slide_is_described_without_any_data(tmp_path: Path) -> None:
-    (picture,) = sets.synthetic(tmp_path, side_px=512, tile_px=128)
+    (picture,) = sets.synthetic(tmp_path, side_px=320, tile_px=80)
     known = described.describe([picture], tmp_path, 24)
     assert len(known.classes) == 24
     assert 4 < known.group_count <= 16
     assert known.classes.min() == 1
     assert known.classes.max() <= known.class_count
     assert known.boxed is None
-    assert set(known.features) == {"morula", "morphology", "colour", "untrained"}
+    assert set(known.features) == {"morula", "morphology", "features", "blocks", "colour", "untrained"}
     assert {len(each.matrix) for each in known.features.values()} == {24}
     assert known.features["morula"].matrix.shape[1] == 2 * known.features["morphology"].matrix.shape[1]
     names, why = stage.rows_that_can(tmp_path)
     assert {"network only", "paper"} == set(ways.ROWS) - set(names)
     assert len(why) == 2
-    again = described.describe([picture], tmp_path, 24)
-    assert all(np.array_equal(known.features[kind].matrix, again.features[kind].matrix) for kind in known.features)
+
+
+def test_other_clusters_stand_beside_ours_and_on_a_board_like_ours() -> None:
+    known = clouds(shuffled=False)
+    kind = known.classes - 1
+    finest = np.where(np.arange(ROWS) % 10 == 0, -1, kind * 2 + np.arange(ROWS) % 2)
+    layers = others.Layers(np.stack([finest, kind]), 1, 0.5)
+    made = others.board(known.features["morula"], layers)
+    assert made.tree.leaf_count == 6
+    assert made.tree.noise_count == 0
+    ours = ways.clustered(known, "morula")
+    found = {case.name: case.value for case in others.cases(known, ours, {"stock": layers})}
+    assert found["stock: cuts"] == 2
+    assert found["stock, as proposed: clusters"] == 3
+    assert found["stock, as proposed: AMI"] == found["stock, as proposed: every cluster named"] == 1
+    assert 0.4 < found["stock, as proposed, morula in as many: AMI"] < 1
+    assert found["stock, nearest to 20 clusters: in none"] == 0.1
+
+
+def test_other_ways_that_are_not_here_are_named_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(others, "STOCK", tmp_path / "python")
+    with pytest.raises(Failure, match="make clusterers"):
+        others.check(["evoc"])
 
 
 def test_the_cell_in_the_middle_is_taken_whole() -> None:

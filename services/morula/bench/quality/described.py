@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from morula.bench.embedder import untrained
 from morula.bench.labelled import NEIGHBOURS, unplaced
+from morula.bench.quality.seen import SEGMENTER, pictured, under_masks
 from morula.bench.quality.sets import Picture
 from morula.clusterer import features
 from morula.clusterer.arrays import sample_rows
@@ -21,20 +23,16 @@ from morula.clusterer.vectors import own_scale
 from morula.common.models import ModelSpec, families, find
 from morula.common.pixels import Region
 from morula.embedder import morphology, named
-from morula.embedder.crops import Crops
 from morula.embedder.instances import RegionCells
-from morula.embedder.network_embedder import NetworkEmbedder, View, views_of
 from morula.networks import backbones
-from morula.networks.backbone_runtimes import backbone
-from morula.networks.crop_queue import CropQueue
-from morula.networks.files import State
 from morula.onebox.segmenting import calibration_of
+from morula.segmenter.instances import Calibration
 
 CELLS_AT_MOST = 4000
 SEED = 0
 BACKBONE = "mobilenet_v2"
 WEIGHTS = "mobilenet_v2_imagenet_from_tflite_fp16.pth"
-CROPS_AT_ONCE = 128
+FEATURES = f"{SEGMENTER}-features"
 RING_PX = 3
 
 Rows = NDArray[np.int64]
@@ -67,64 +65,77 @@ class Known:
 
 def describe(pictures: Sequence[Picture], data: Path, at_most: int = CELLS_AT_MOST) -> Known:
     """Of cells with a class, a seeded draw where there are too many; neighbours are those of the whole picture."""
-    cells = list(_measured(pictures))
+    calibrations = list(_calibrations(pictures))
+    cells = [_measured(picture, one.stain_matrix) for picture, one in zip(pictures, calibrations, strict=True)]
     names = np.concatenate([picture.names for picture in pictures])
     groups = np.concatenate([picture.groups for picture in pictures])
     with_class = np.flatnonzero(names != "")
     rows = with_class[sample_rows(len(with_class), at_most, SEED)]
     words, classes = np.unique(names[rows], return_inverse=True)
     _, group = np.unique(groups[rows], return_inverse=True)
-    of_cells = [_rows_of(rows, start, len(one.polygons)) for start, one in _starts(cells)]
-    kinds = _by_morphology(pictures, cells, rows)
-    kinds["colour"] = _unplaced(np.concatenate([_colours(one)[own] for one, own in zip(cells, of_cells, strict=True)]))
-    window, box = families()[BACKBONE], replace(families()[BACKBONE], window_um=0.0)
-    kinds["untrained"] = _unplaced(_seen(untrained(BACKBONE, np.random.default_rng(SEED)), window, cells, of_cells))
+    starts = np.cumsum([0, *(len(one.polygons) for one in cells)])
+    own = [rows[(rows >= start) & (rows < end)] - start for start, end in pairwise(starts)]
+
+    spec = find("morphology", "embedder")
+    morula = _placed(pictures, [named.vectors(one.morphology, spec.columns) for one in cells], spec, rows)
+    features = _placed(pictures, under_masks(cells, calibrations), find(FEATURES, "embedder"), rows)
+    window = families()[BACKBONE]
+    kinds = {
+        "morula": morula,
+        "morphology": _without_neighbours(morula),
+        "features": features,
+        "blocks": _beside(morula, features),
+        "colour": _unplaced(np.concatenate([_colours(one)[some] for one, some in zip(cells, own, strict=True)])),
+        "untrained": _unplaced(pictured(untrained(BACKBONE, np.random.default_rng(SEED)), window, cells, own)),
+    }
     boxed = None
     if (data / "weights" / WEIGHTS).is_file():
         state = backbones.read(BACKBONE, data / "weights" / WEIGHTS)
-        kinds["network"] = _unplaced(_seen(state, window, cells, of_cells))
-        boxed = _seen(state, box, cells, of_cells)
+        kinds["network"] = _unplaced(pictured(state, window, cells, own))
+        boxed = pictured(state, replace(window, window_um=0.0), cells, own)
         kinds["boxes"] = _unplaced(boxed)
     return Known(classes.astype(np.int64) + 1, tuple(words.tolist()), group.astype(np.int64), kinds, boxed)
 
 
-def _measured(pictures: Sequence[Picture]) -> Iterator[RegionCells]:
-    stains: dict[str, Sequence[float]] = {}
-    for slide in dict.fromkeys(picture.slide for picture in pictures):
-        pixels = [picture.pixels.reshape(-1, 1, 3) for picture in pictures if picture.slide == slide]
-        stains[slide] = calibration_of(np.concatenate(pixels)).stain_matrix
+def _calibrations(pictures: Sequence[Picture]) -> Iterator[Calibration]:
+    """Of each picture that of its slide."""
+    of_slide: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
-        region = Region(0, 0.0, 0.0, 1.0, picture.pixels, 0, picture.mpp, picture.mpp)
-        labels, polygons, stain = picture.outlines.labels, picture.outlines.polygons, stains[picture.slide]
-        columns = morphology.measure(picture.pixels, labels, polygons, picture.mpp, stain)
-        yield RegionCells(region, polygons, labels, stain, columns)
+        of_slide[picture.slide].append(picture)
+    found = {
+        slide: calibration_of(np.concatenate([one.pixels.reshape(-1, 1, 3) for one in own]))
+        for slide, own in of_slide.items()
+    }
+    return (found[picture.slide] for picture in pictures)
 
 
-def _starts(cells: Sequence[RegionCells]) -> Iterator[tuple[int, RegionCells]]:
-    start = 0
-    for one in cells:
-        yield start, one
-        start += len(one.polygons)
+def _measured(picture: Picture, stain_matrix: Sequence[float]) -> RegionCells:
+    region = Region(0, 0.0, 0.0, 1.0, picture.pixels, 0, picture.mpp, picture.mpp)
+    labels, polygons = picture.outlines.labels, picture.outlines.polygons
+    columns = morphology.measure(picture.pixels, labels, polygons, picture.mpp, stain_matrix)
+    return RegionCells(region, polygons, labels, stain_matrix, columns)
 
 
-def _rows_of(rows: Rows, start: int, count: int) -> Rows:
-    return rows[(rows >= start) & (rows < start + count)] - start
-
-
-def _by_morphology(pictures: Sequence[Picture], cells: Sequence[RegionCells], rows: Rows) -> dict[str, Features]:
-    """As the clusterer makes features of slides, and a cell's own columns alone."""
-    spec = find("morphology", "embedder")
-    scale = features.Scale(spec.columns, spec.location, spec.scale)
+def _placed(
+    pictures: Sequence[Picture], vectors: Sequence[NDArray[np.float16]], spec: ModelSpec, rows: Rows
+) -> Features:
+    """As the clusterer makes features of slides: by the embedder's scale, the mean of the nearest cells beside."""
     slides = [
-        features.SlideVectors(
-            named.vectors(one.morphology, spec.columns), *(picture.outlines.centroids * picture.mpp).T
-        )
-        for picture, one in zip(pictures, cells, strict=True)
+        features.SlideVectors(each, *(picture.outlines.centroids * picture.mpp).T)
+        for picture, each in zip(pictures, vectors, strict=True)
     ]
-    built = features.build(slides, scale, NEIGHBOURS)
-    whole = replace(built, matrix=built.matrix[rows])
-    own = Features(whole.matrix[:, : built.own_count], built.names[: built.own_count], built.own_count, None)
-    return {"morula": whole, "morphology": own}
+    built = features.build(slides, features.Scale(spec.columns, spec.location, spec.scale), NEIGHBOURS)
+    return replace(built, matrix=built.matrix[rows])
+
+
+def _without_neighbours(built: Features) -> Features:
+    return Features(built.matrix[:, : built.own_count], built.names[: built.own_count], built.own_count, None)
+
+
+def _beside(one: Features, other: Features) -> Features:
+    """Two blocks with their neighbours, each as wide as its scale has it."""
+    matrix = np.concatenate([one.matrix, other.matrix], axis=1)
+    return Features(matrix, (*one.names, *other.names), matrix.shape[1], None)
 
 
 def _colours(cells: RegionCells) -> Floats:
@@ -149,32 +160,6 @@ def _colours(cells: RegionCells) -> Floats:
             np.where(width > 0, outside, mean),
         ]
     return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _seen(state: State, spec: ModelSpec, cells: Sequence[RegionCells], of_cells: Sequence[Rows]) -> Floats:
-    """What a network says of these cells of each picture, shown as its row says."""
-    queue = CropQueue("cpu")
-    try:
-        (view,) = views_of(spec)
-        network = NetworkEmbedder(backbone(BACKBONE, state, BACKBONE, queue.device, queue.runtime), queue, [view])
-        shown = _crops(view, cells, of_cells)
-        said = []
-        while some := list(islice(shown, CROPS_AT_ONCE)):
-            said.append(network.vectors(np.stack(some), _go_on))
-        return np.concatenate(said)
-    finally:
-        queue.close()
-
-
-def _crops(view: View, cells: Sequence[RegionCells], of_cells: Sequence[Rows]) -> Iterator[NDArray[np.uint8]]:
-    for one, rows in zip(cells, of_cells, strict=True):
-        if len(rows):
-            crops: Crops = view(one)
-            yield from crops(rows)
-
-
-def _go_on() -> None:
-    """Nobody stops this."""
 
 
 def _unplaced(vectors: Floats) -> Features:

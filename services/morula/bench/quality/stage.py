@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy as np
 from morula.bench import paired
 from morula.bench.annotator import Moment
 from morula.bench.cohort import data_folder
-from morula.bench.paired import Counts
 from morula.bench.quality.described import WEIGHTS, Known, describe
+from morula.bench.quality.others import Layers, board, check, found_by
+from morula.bench.quality.others import cases as others_cases
 from morula.bench.quality.sets import SOURCES, Source
-from morula.bench.quality.ways import CLUSTERED, MOMENTS, OURS, PUBLISHED, RIVALS, ROWS, clustered, tables
+from morula.bench.quality.ways import CEILING, MOMENTS, OURS, PUBLISHED, ROWS, Tables, clustered, tables
 from morula.bench.report import Case, Report
 from morula.clusterer import plain
 from morula.clusterer.core import Clustered
@@ -28,20 +29,22 @@ HOW = (
     "In `network only` and `paper` ImageNet's MobileNetV2 stands for ResNet-50, whose weights are not here.",
 )
 
-Tables = Mapping[str, Mapping[Moment, list[Counts]]]
 
-
-def run() -> Report:
-    """Every set that lies in the folder of optional data, and the painted slide."""
+def run(others: Sequence[str] = ()) -> Report:
+    """Every set that lies in the folder of optional data, and the painted slide; other ways to cluster where named."""
+    check(others)
     data = data_folder()
     there = [source for source in SOURCES if not source.needs or (data / source.needs).is_dir()]
     left_out = [f"{one.name}, for there is no {data / one.needs}" for one in SOURCES if one not in there]
     names, why = rows_that_can(data)
+    known = {source.name: describe(list(source.pictures(data)), data) for source in there}
+    found = {name: found_by(name, known) for name in others}
     cases: list[Case] = []
     said = list(HOW)
     for source in there:
-        found, words = judged(source, describe(list(source.pictures(data)), data), names)
-        cases, said = [*cases, *found], [*said, *words]
+        layers = {name: of_sets[source.name] for name, of_sets in found.items()}
+        figures, words = judged(source, known[source.name], names, layers)
+        cases, said = [*cases, *figures], [*said, *words]
     return Report("quality", cases, (*left_out, *why), tuple(said))
 
 
@@ -55,31 +58,37 @@ def rows_that_can(data: Path) -> tuple[list[str], list[str]]:
     return [name for name in ROWS if name not in without], [f"{name}, for {why}" for name, why in without.items()]
 
 
-def judged(source: Source, known: Known, names: list[str]) -> tuple[list[Case], list[str]]:
+def judged(
+    source: Source, known: Known, names: Sequence[str], others: Mapping[str, Layers] | None = None
+) -> tuple[list[Case], list[str]]:
     """All figures of one set, and what they say."""
-    made = {name: clustered(known, name) for name in names if name in CLUSTERED}
-    found = {name: tables(known, name, made.get(name, made[OURS])) for name in names}
+    layers = others or {}
+    of_vectors = {name: clustered(known, name) for name in names if ROWS[name].vectors != OURS or name == OURS}
+    boards = {f"pages of {name}'s clusters": board(known.features[OURS], one) for name, one in layers.items()}
+    made = of_vectors | boards
+    found = {name: tables(known, ROWS.get(name, ROWS[OURS]), made.get(name, made[OURS])) for name in [*names, *boards]}
     differences = list(_differences(found))
     cases = [
         Case("cells", len(known.classes), "cells"),
         Case("groups", known.group_count, f"{source.group}s"),
         *_reached(found),
         *_recall(found, known),
-        *(Case(f"{name}: clusters against classes", _agreement(one, known), "AMI") for name, one in made.items()),
+        *(Case(f"{name}: clusters against classes", _agreement(one, known), "AMI") for name, one in of_vectors.items()),
+        *(others_cases(known, made[OURS], layers) if layers else ()),
         *(case for _, _, case in differences),
     ]
     named = [Case(f"{source.name}: {case.name}", case.value, case.unit, interval=case.interval) for case in cases]
     return named, _in_words(source.name, differences)
 
 
-def _reached(found: Tables) -> Iterator[Case]:
+def _reached(found: Mapping[str, Tables]) -> Iterator[Case]:
     for name, of_moments in found.items():
         for (count, unit), counts in of_moments.items():
             mean = float(np.mean([paired.macro_f1(table.sum(axis=0)) for table in counts]))
             yield Case(f"{name} at {count} {unit}", round(mean, 4), "macro-F1")
 
 
-def _recall(found: Tables, known: Known) -> Iterator[Case]:
+def _recall(found: Mapping[str, Tables], known: Known) -> Iterator[Case]:
     count, unit = RARE_AT
     rare = known.rarest
     for name, of_moments in found.items():
@@ -94,10 +103,10 @@ def _agreement(made: Clustered, known: Known) -> float:
     return round(plain.adjusted_mutual_information(clusters, known.classes), 4)
 
 
-def _differences(found: Tables) -> Iterator[tuple[str, Moment, Case]]:
-    for rival in RIVALS:
-        for moment in MOMENTS if rival in found else ():
-            gain = paired.difference(found[OURS][moment], found[rival][moment])
+def _differences(found: Mapping[str, Tables]) -> Iterator[tuple[str, Moment, Case]]:
+    for rival, theirs in found.items():
+        for moment in MOMENTS if rival not in (OURS, CEILING) else ():
+            gain = paired.difference(found[OURS][moment], theirs[moment])
             title = f"{OURS} minus {rival} at {moment[0]} {moment[1]}"
             yield rival, moment, Case(title, round(gain.mean, 4), "macro-F1", interval=gain.interval)
 

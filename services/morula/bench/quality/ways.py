@@ -15,6 +15,7 @@ from morula.bench.quality.described import Known
 from morula.clusterer import core
 from morula.clusterer.core import Clustered
 from morula.clusterer.features import Features
+from morula.common.clustering import UMAP_DBSCAN
 
 SPLITS = 5
 MOMENTS: tuple[Moment, ...] = (
@@ -25,6 +26,8 @@ OURS, CEILING, CONSTANT = "morula", "all labels", "constant"
 PUBLISHED = "paper"
 
 Rows = NDArray[np.int64]
+Tables = dict[Moment, list[Counts]]
+"""By moment, a table by group of each split."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,12 @@ ROWS: Mapping[str, Row] = {
     "colour only": Row("colour", annotator.by_pages),
     "morphology only": Row("morphology", annotator.by_pages),
     "network only": Row("network", annotator.by_pages),
+    "segmenter's features": Row("features", annotator.by_pages),
+    "morphology and features": Row("blocks", annotator.by_pages),
     PUBLISHED: Row("boxes", annotator.by_clusters),
     OURS: Row(OURS, annotator.by_pages),
     CEILING: Row(OURS, by_all_labels),
 }
-CLUSTERED = ("untrained network", "colour only", "morphology only", "network only", PUBLISHED, OURS)
-"""Rows with clusters of their own; the others' vectors are ours."""
-RIVALS = tuple(name for name in ROWS if name not in (OURS, CEILING))
 
 
 def clustered(known: Known, name: str) -> Clustered:
@@ -70,15 +72,15 @@ def clustered(known: Known, name: str) -> Clustered:
         return core.cluster(built, core.Params())
     if known.boxed is None:
         raise ValueError("nothing was said of boxes")
-    return core.cluster_as_published(built, known.boxed.astype(np.float16), core.Params(algorithm="umap-dbscan"))
+    return core.cluster_as_published(built, known.boxed.astype(np.float16), core.Params(algorithm=UMAP_DBSCAN))
 
 
-def tables(known: Known, name: str, made: Clustered) -> dict[Moment, list[Counts]]:
+def tables(known: Known, row: Row, made: Clustered) -> Tables:
     """Of each split, true and given classes of the groups that nobody labelled."""
-    found: dict[Moment, list[Counts]] = {moment: [] for moment in MOMENTS}
+    found: Tables = {moment: [] for moment in MOMENTS}
     for seed in range(SPLITS):
-        task = _task(known, known.features[ROWS[name].vectors], made, seed)
-        for moment, given in ROWS[name].way(task, MOMENTS).items():
+        task = _task(known, known.features[row.vectors], made, seed)
+        for moment, given in row.way(task, MOMENTS).items():
             counted = paired.counted(task.other_truth, given, task.other_groups, known.class_count, known.group_count)
             found[moment].append(counted)
     return found
