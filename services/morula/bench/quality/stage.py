@@ -111,22 +111,22 @@ def _differences(found: Mapping[str, Tables]) -> Iterator[tuple[str, Moment, Cas
             yield rival, moment, Case(title, round(gain.mean, 4), "macro-F1", interval=gain.interval)
 
 
-def _in_words(name: str, differences: list[tuple[str, Moment, Case]]) -> list[str]:
+def _in_words(name: str, differences: Sequence[tuple[str, Moment, Case]]) -> list[str]:
     """Against whom ours wins, where it does not, and where it loses."""
-    verdicts: dict[str, list[str]] = {"won": [], "lost": [], "not won": []}
-    for rival in dict.fromkeys(rival for rival, _, _ in differences):
-        own = [(moment, case) for one, moment, case in differences if one == rival]
-        for word, at in _split(own).items():
-            if at:
-                verdicts[word].append(f"{rival} at {', '.join(at)}" if len(at) < len(own) else f"{rival} throughout")
-    beginnings = {"won": "above", "lost": "BELOW", "not won": "not told from"}
-    return [f"{name}: {OURS} is {beginnings[word]} {'; '.join(what)}." for word, what in verdicts.items() if what]
-
-
-def _split(cases: list[tuple[Moment, Case]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"won": [], "lost": [], "not won": []}
-    for (count, unit), case in cases:
+    found: dict[str, dict[str, list[Moment]]] = {"above": {}, "BELOW": {}, "not told from": {}}
+    for rival, moment, case in differences:
         low, high = case.interval or (0.0, 0.0)
-        word = "won" if low > 0 else "lost" if high < 0 else "not won"
-        found[word].append(f"{count} {unit}")
-    return found
+        word = "above" if low > 0 else "BELOW" if high < 0 else "not told from"
+        found[word].setdefault(rival, []).append(moment)
+    return [
+        f"{name}: {OURS} is {word} {'; '.join(f'{rival} {_at(moments)}' for rival, moments in of_rivals.items())}."
+        for word, of_rivals in found.items()
+        if of_rivals
+    ]
+
+
+def _at(moments: Sequence[Moment]) -> str:
+    if len(moments) == len(MOMENTS):
+        return "throughout"
+    counts = {unit: [str(count) for count, one in moments if one == unit] for unit in ("clicks", "s")}
+    return "at " + ", ".join(f"{'/'.join(some)} {unit}" for unit, some in counts.items() if some)
