@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from morula.common.pixels import PIXELS_SCHEMA
+from morula.common.stain import Stain
+from morula.embedder.backends import morphology_of
 from tests.contract import described
 from tests.contract.described import Columns, described_columns
 from tests.contract.rest_world import World, name_page
@@ -64,6 +66,15 @@ async def test_artifacts_and_exports_of_labels(world: World) -> None:
     labels = (await world.http.get(f"{labelling}/labels.parquet")).content
     assert described.of_parquet(labels) == KNOWN["labels.parquet"]
     assert _properties((await world.http.get(f"{labelling}/cells.geojson.gz")).content) == KNOWN["labels.geojson.gz"]
+
+
+@pytest.mark.parametrize(
+    ("stain", "section"),
+    [("IHC", "of IHC"), ("fluorescence", "of fluorescence"), ("other", "of other and unknown stains")],
+)
+async def test_columns_of_other_stains_are_those_above_or_their_own(stain: Stain, section: str) -> None:
+    own, usual, described_here = morphology_of(stain), morphology_of("H&E"), KNOWN[f"morphology {section}"]
+    assert set(own) - set(usual) <= set(described_here) <= set(own)
 
 
 def _properties(packed: bytes) -> Columns:

@@ -22,7 +22,7 @@ from morula.embedder.instances import RegionCells, Vectors
 from morula.embedder.servicer import EmbedderServicer
 from morula.v1 import artifact_pb2, embedder_pb2, embedder_pb2_grpc
 
-MORPHOLOGY = find("morphology", "embedder")
+MORPHOLOGY, PLAIN = find("morphology", "embedder"), find("morphology-plain", "embedder")
 VECTORS_KEY, MORPHOLOGY_KEY = "p/s/vectors/a.npy", "p/s/morphology/a.parquet"
 Stub = embedder_pb2_grpc.EmbedderServiceStub
 
@@ -57,7 +57,7 @@ def request_for(store: FolderStore, shard: FakeShard, cells: bytes | None = None
         pixels=put(store, "p/s/pixels/a.arrow", shard.pixels),
         cells=put(store, "p/s/cells/a.parquet", cells or shard.cells),
         model=artifact_pb2.ModelRef(name="morphology", revision=MORPHOLOGY.revision),
-        calibration=artifact_pb2.Calibration(stain_matrix=stains),
+        calibration=artifact_pb2.Calibration(stain_matrix=stains, stain="STAIN_HE"),
         vectors_key=VECTORS_KEY,
         morphology_key=MORPHOLOGY_KEY,
     )
@@ -106,6 +106,20 @@ async def test_an_unknown_revision_is_refused(stub: Stub, store: FolderStore, sh
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.EmbedCells(request)
     assert from_rpc_error(caught.value).reason == "MODEL_UNAVAILABLE"
+
+
+async def test_what_the_stain_does_not_show_is_not_measured(stub: Stub, store: FolderStore, shard: FakeShard) -> None:
+    request = request_for(store, shard)
+    request.calibration.stain = artifact_pb2.STAIN_UNSPECIFIED
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.EmbedCells(request)
+    assert from_rpc_error(caught.value).reason == "INVALID_ARGUMENT"
+    request.model.CopyFrom(artifact_pb2.ModelRef(name=PLAIN.name, revision=PLAIN.revision))
+    made = await stub.EmbedCells(request)
+    table = read_morphology(store.get(made.morphology.key))
+    assert read_metadata(table)["stain"] is None
+    assert not [name for name in table.column_names if "haematoxylin" in name or "eosin" in name]
+    assert made.dimension_count == len(PLAIN.columns)
 
 
 @pytest.mark.filterwarnings("ignore:overflow")  # Outside tests it is a warning, too.

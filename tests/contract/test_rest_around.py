@@ -42,6 +42,9 @@ async def test_it_says_how_it_is(world: World) -> None:
         "morula-nuclei",
         "watershed",
         "morphology",
+        "morphology-ihc",
+        "morphology-fluorescence",
+        "morphology-plain",
         "morula-nuclei-features",
     }
     metrics = (await world.http.get("/metrics")).text

@@ -28,6 +28,7 @@ def described(slide: dict[str, Any]) -> dict[str, Any]:
 async def test_a_slide_is_described(world: World) -> None:
     slide = world.slide
     assert (slide["name"], slide["stain"], slide["mpp"]) == ("Tiny", "H&E", pytest.approx(0.5))
+    assert not slide["stain_detected"], "a person said it"
     assert (slide["width_px"], slide["height_px"], slide["levels"][1]["downsample"]) == (1100, 800, 4)
     assert described((await world.http.get(f"/v1/slides/{slide['id']}")).json()) == described(slide)
     assert slide["id"] in {one["id"] for one in (await world.http.get("/v1/slides")).json()["slides"]}
@@ -49,7 +50,8 @@ async def test_what_is_stated_of_a_known_slide_is_kept_or_refused(world: World) 
     said = {"name": "Other", "stain": "IHC", "tissue": "colon", "mpp": 0.25}
     again = await world.http.post("/v1/slides", json=reference | said)
     assert again.status_code == 200
-    assert again.json() == first | said | {"mpp_assumed": False}
+    assert (first["stain"], first["stain_detected"]) == ("H&E", True), "its colours tell"
+    assert again.json() == first | said | {"mpp_assumed": False, "stain_detected": False}
     assert (await world.http.post("/v1/slides", json=reference)).json() == again.json()
     known = {"path": "scans/tiny.tiff", "mpp": world.slide["mpp"], "name": "Tiny"}
     assert described((await world.http.post("/v1/slides", json=known)).json()) == described(world.slide)

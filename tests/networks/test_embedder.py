@@ -21,7 +21,7 @@ from morula.common.rpc import from_rpc_error
 from morula.common.tables import read_morphology
 from morula.common.testing import fake_shard, running, temporary_store, write_slide
 from morula.common.weights import WeightsFolder
-from morula.embedder.backends import MODELS, MORPHOLOGY
+from morula.embedder.backends import MODELS, morphology_of
 from morula.embedder.servicer import EmbedderServicer
 from morula.networks.models import Models
 from morula.onebox.failures import WrongUse
@@ -47,6 +47,7 @@ ROW = replace(
     columns=COLUMNS,
     location=(0.0,) * len(COLUMNS),
     scale=(1.0,) * len(COLUMNS),
+    stains=(),
 )
 
 
@@ -111,7 +112,7 @@ async def test_vectors_are_the_networks_and_morphology_lies_beside_them(models: 
         vectors = read_array(store.get(made.vectors.key))
         assert (vectors.dtype, vectors.shape) == (np.float16, (made.cell_count, made.dimension_count))
         assert np.ptp(vectors.astype(np.float32), axis=0).min() > 0, "cells differ in every number"
-        assert tuple(read_morphology(store.get(made.morphology.key)).column_names) == MORPHOLOGY
+        assert tuple(read_morphology(store.get(made.morphology.key)).column_names) == tuple(morphology_of("H&E"))
 
 
 async def test_a_model_that_is_not_here_is_refused(models: Models) -> None:  # type: ignore[type-arg]

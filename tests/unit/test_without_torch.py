@@ -60,6 +60,7 @@ import numpy as np
 import safetensors.numpy
 import shapely
 from morula.common.pixels import Region
+from morula.common.stain import Staining
 from morula.common.weights import WeightsFolder
 from morula.embedder.backends import MODELS
 from morula.embedder.instances import RegionCells
@@ -78,7 +79,7 @@ labels = np.zeros((90, 120), np.int32)
 labels[30:40, 50:70] = 1
 pixels = rng.integers(0, 255, (90, 120, 3)).astype(np.uint8)
 region = Region(0, 0.0, 0.0, 1.0, pixels, 0, 0.5, 0.5)
-cells = RegionCells(region, np.array([shapely.box(50, 30, 70, 40)]), labels, (), {})
+cells = RegionCells(region, np.array([shapely.box(50, 30, 70, 40)]), labels, Staining(), {})
 vectors = models["wide"](cells, lambda: None)
 assert vectors.shape == (1, 2 * 1280), vectors.shape
 assert np.allclose(np.linalg.norm(vectors.reshape(2, 1280), axis=1), 1, atol=1e-3)

@@ -3,14 +3,22 @@
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.regions import FARTHEST_PX, read_polygons, to_geojson
+from morula.common.stain import Stain, stain_called
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Scale = Annotated[float, Field(ge=SCALE_RANGE_UM[0], le=SCALE_RANGE_UM[1], allow_inf_nan=False)]
+
+
+def _stain(value: object) -> object:
+    return stain_called(value) or value if isinstance(value, str) else value
+
+
+StainWord = Annotated[Stain, BeforeValidator(_stain)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Number = Annotated[int, Field(ge=0, lt=2**31)]

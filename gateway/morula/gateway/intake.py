@@ -23,7 +23,9 @@ from morula.common.errors import (
     NotFound,
 )
 from morula.common.keys import artifact_key, slide_digest
+from morula.common.refs import stain_of
 from morula.common.slide_sets import check_one_slide, entry_of
+from morula.common.stain import Stain
 from morula.common.store import Store, Stored, put_exactly
 from morula.common.telemetry import log
 from morula.gateway.burial import Burial
@@ -48,7 +50,7 @@ class Description:
 
     name: str | None = None
     mpp: float | None = None
-    stain: str | None = None
+    stain: Stain | None = None
     tissue: str | None = None
 
 
@@ -169,9 +171,9 @@ class Intake:
             "name": description.name or PurePosixPath(entry).name,
             "entry": entry,
             "size_bytes": sum(row["size_bytes"] for row in rows),
-            "stain": description.stain,
             "tissue": description.tissue,
             **_optics(inspected),
+            **_stain(description.stain, inspected),
         }
         try:
             return await self._ledger.write(slides.create_slide, values, rows, upload_id), True
@@ -203,6 +205,12 @@ class Intake:
                 await self._burial.bury(key)
             except MorulaError as error:
                 log.warning("object left to the caretaker", key=key, reason=error.reason, detail=str(error))
+
+
+def _stain(stated: Stain | None, inspected: InspectSlideResponse) -> Mapping[str, Any]:
+    """What a person says counts, else what the colours tell."""
+    stain = stated or stain_of(inspected.stain)
+    return {"stain": stain, "stain_detected": stain is not None and stated is None}
 
 
 def _optics(inspected: InspectSlideResponse) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from morula.common.models import Commercial, Task
-from morula.gateway.fields import Identifier, Name, Request, Scale
+from morula.common.stain import Stain
+from morula.gateway.fields import Identifier, Name, Request, Scale, StainWord
 from morula.gateway.pipeline.params import Choices, Stage
 
 
@@ -49,7 +50,7 @@ class SlideReference(Request):
     key: Annotated[str, Field(max_length=1024)] | None = None
     name: Name | None = None
     mpp: Scale | None = None
-    stain: Name | None = None
+    stain: StainWord | None = None
     tissue: Name | None = None
 
 
@@ -59,7 +60,7 @@ class SlideFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: Name | None = None
     mpp: Scale | None = None
-    stain: Name | None = None
+    stain: StainWord | None = None
     tissue: Name | None = None
 
 
@@ -94,7 +95,9 @@ class Slide(Answer):
     vendor: str
     size_bytes: int
     levels: list[dict[str, float]]
-    stain: str | None
+    stain: Stain | None
+    stain_detected: bool
+    """Nobody said it: it is what the colours tell."""
     tissue: str | None
     created_at: Time
     labellings: list[Board]
@@ -124,6 +127,10 @@ class Model(Answer):
     task: Task
     revision: str
     is_default: bool
+    stains: list[Stain | None]
+    """Of slides with which stains it describes cells, null of such as nobody knows; empty of all."""
+    variant_of: str | None
+    """The embedder in whose place it stands for slides with its stains: name that one."""
     object_kind: str
     mpp: float
     object_um: float

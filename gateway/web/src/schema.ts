@@ -289,6 +289,7 @@ export interface JobRequest {
   segmenter?: string | null;
   slide_id: string;
   slide_mpp?: number | null;
+  stain?: "H&E" | "IHC" | "fluorescence" | "other" | null;
 }
 
 export interface Jobs {
@@ -341,8 +342,10 @@ export interface Model {
   refusal: string | null;
   revision: string;
   speed: ModelSpeed | null;
+  stains: ("H&E" | "IHC" | "fluorescence" | "other" | null)[];
   task: "segmenter" | "embedder";
   trained_on: string;
+  variant_of: string | null;
 }
 
 /** Mean of a model's recent shards here, whatever else the machine did and was asked. */
@@ -493,7 +496,8 @@ export interface Slide {
   name: string;
   objective_power: number | null;
   size_bytes: number;
-  stain: string | null;
+  stain: "H&E" | "IHC" | "fluorescence" | "other" | null;
+  stain_detected: boolean;
   tissue: string | null;
   vendor: string;
   width_px: number;

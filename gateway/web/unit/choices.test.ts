@@ -6,9 +6,11 @@ import {
   chosenWords,
   defaultOf,
   modelOf,
+  offered,
   readChoices,
   requestOf,
   speedOf,
+  stainWords,
 } from "../src/jobs/choices";
 import type { Job, Model, Slide } from "../src/types";
 
@@ -95,7 +97,7 @@ describe("what a run was is asked again", () => {
       ],
     ],
   };
-  const slide = { mpp: 0.25 } as unknown as Slide;
+  const slide = { mpp: 0.25, stain: "H&E" } as unknown as Slide;
   const ordinary = {
     ...{
       preset: "default",
@@ -103,6 +105,7 @@ describe("what a run was is asked again", () => {
       embedder: "morphology",
       mpp: 0.5,
       slide_mpp: 0.25,
+      stain: "H&E",
       normalize: "slide",
     },
     ...{ include_geojson: "", exclude_geojson: "", sample_tile_count: 0, origin_x_px: 0, origin_y_px: 0 },
@@ -131,7 +134,13 @@ describe("what a run was is asked again", () => {
     expect(carriedWords(first)).toBe(words);
   });
   test("with the scale that was given where the slide says none", () => {
-    expect(request({}, { mpp: null } as unknown as Slide)).toEqual({ ...models, slide_mpp: 0.25 });
+    expect(request({}, { mpp: null, stain: "H&E" } as unknown as Slide)).toEqual({ ...models, slide_mpp: 0.25 });
+  });
+  test("with the stain that was said where the slide has another, or none", () => {
+    const first = request({}, { mpp: 0.25, stain: null } as unknown as Slide);
+    expect(first).toEqual({ ...models, stain: "H&E" });
+    expect(readChoices(form(["stain", "IHC"]), watershed, embedder, first)).toEqual({ stain: "IHC" });
+    expect(readChoices(form(["stain", ""]), watershed, embedder, first)).toEqual({});
   });
   test("where it looked comes beneath what the form says, unless it is let go", () => {
     const first = request({ sample_tile_count: 20, include_geojson: JSON.stringify(regions), diameter_um: 12 });
@@ -156,6 +165,19 @@ describe("models", () => {
     expect(modelOf([refused, network, embedder], "segmenter", "watershed")).toBe(network);
     expect(modelOf([watershed, network], "segmenter", undefined)).toBe(watershed);
     expect(modelOf([refused], "segmenter", undefined)).toBeNull();
+  });
+  test("a variant is offered as the model that it stands in for", () => {
+    const plain = { ...embedder, name: "morphology-plain", is_default: false, variant_of: "morphology" };
+    expect(offered([embedder, plain, watershed], "embedder")).toEqual([embedder]);
+    expect(modelOf([plain, embedder], "embedder", "morphology-plain")).toBe(embedder);
+  });
+  test("what is known of a stain is said, and whence", () => {
+    const words = [
+      ["H&E", false],
+      ["fluorescence", true],
+      [null, false],
+    ].map(([stain, stain_detected]) => stainWords({ stain, stain_detected } as Slide));
+    expect(words).toEqual(["H&E", "fluorescence, by its colours", "stain not known"]);
   });
   test("a speed that nobody measured is not guessed", () => {
     expect(speedOf(network)).toBe("not yet timed here");

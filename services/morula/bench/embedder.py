@@ -24,6 +24,7 @@ from morula.bench.unet import MPP, tissue
 from morula.common.compute import Processors
 from morula.common.models import families
 from morula.common.pixels import Region
+from morula.common.stain import Staining
 from morula.embedder.instances import RegionCells
 from morula.embedder.network_embedder import NetworkEmbedder, views_of
 from morula.networks import backbones
@@ -79,7 +80,7 @@ def make_work(cell_count: int) -> Work:
     state = untrained(FAMILY, rng)
     region = Region(0, 0.0, 0.0, 1.0, pixels, 0, MPP, MPP)
     labels = np.zeros(pixels.shape[:2], np.int32)
-    return Work(RegionCells(region, shapely.box(*boxes.T), labels, (), {}), boxes, state)
+    return Work(RegionCells(region, shapely.box(*boxes.T), labels, Staining(), {}), boxes, state)
 
 
 def untrained(family: str, rng: np.random.Generator) -> State:

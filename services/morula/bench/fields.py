@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.models import find
+from morula.common.stain import Stain, Staining
 from morula.embedder import morphology, named
 from morula.embedder.instances import Columns
 from morula.onebox.segmenting import calibration_of
@@ -46,9 +47,12 @@ class Field:
         return cell
 
 
-def cells_of(pixels: NDArray[np.uint8], mpp: float, calibration: Calibration | None = None) -> Field:
+def cells_of(
+    pixels: NDArray[np.uint8], mpp: float, calibration: Calibration | None = None, stain: Stain | None = "H&E"
+) -> Field:
     """Segments and measures an RGB image with `watershed` and `morphology`."""
     calibration = calibration or calibration_of(pixels)
     outlines = outline(watershed.segment(pixels, mpp, Wanted(calibration=calibration)))
-    columns = morphology.measure(pixels, outlines.labels, outlines.polygons, mpp, calibration.stain_matrix)
+    staining = Staining(stain, calibration.stain_matrix)
+    columns = morphology.measure(pixels, outlines.labels, outlines.polygons, mpp, staining)
     return Field(outlines, columns)

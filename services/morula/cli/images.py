@@ -9,6 +9,7 @@ import typer
 
 from morula.cli.printing import AsJson, Data, console, folder_of, print_json, print_table
 from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel, FlowThreshold, MaxSizeFraction, Niter
+from morula.common.stain import STAIN_WORDS
 from morula.onebox.failures import Failure
 
 
@@ -80,6 +81,9 @@ def embed(
     ],
     embedder: Annotated[str, typer.Option(help="Model that describes cells.")] = "morphology",
     mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of the images.")] = 0.5,
+    stain: Annotated[
+        str | None, typer.Option(help=f"{', '.join(STAIN_WORDS)}: what is stained.", show_default="not known")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,7 +92,7 @@ def embed(
     from morula.onebox.progress import counted
 
     with counted("Describing cells", console()) as tell:
-        done = embedding.embed(source, out, folder_of(data), embedder, mpp, tell)
+        done = embedding.embed(source, out, folder_of(data), embedder, mpp, tell, embedding.stain_asked(stain))
     if as_json:
         failed = [{"file": file, "error": error} for file, error in done.errors]
         print_json({"count": done.count, "dimension_count": done.dimension_count, "out": str(out), "failed": failed})

@@ -13,11 +13,16 @@ from morula.cli.printing import AsJson, Data, console, folder_of, print_json, pr
 from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel, FlowThreshold, MaxSizeFraction, Niter
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.segmentation import Normalization
+from morula.common.stain import STAIN_WORDS
 from morula.onebox.failures import Failure, WrongUse
 
 PRESETS = "the preset's"
 SCALE = {"min": SCALE_RANGE_UM[0], "max": SCALE_RANGE_UM[1]}
 SlideMpp = Annotated[float | None, typer.Option(**SCALE, help="Microns per pixel of the slide, where it does not say.")]
+Stain = Annotated[
+    str | None,
+    typer.Option(help=f"{', '.join(STAIN_WORDS)}: what it is stained with.", show_default="as its colours tell"),
+]
 Include = Annotated[Path | None, typer.Option(help="GeoJSON: only tiles in its polygons.")]
 Exclude = Annotated[Path | None, typer.Option(help="GeoJSON: no tiles in its polygons.")]
 Sample = Annotated[int, typer.Option(min=0, help="So many kept tiles, spread over the tissue; 0 is all.")]
@@ -39,6 +44,7 @@ def run(
         float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
     ] = None,
     slide_mpp: SlideMpp = None,
+    stain: Stain = None,
     include: Include = None,
     exclude: Exclude = None,
     sample: Sample = 0,
@@ -71,6 +77,7 @@ def run(
             embedder=embedder,
             mpp=mpp,
             slide_mpp=slide_mpp,
+            stain=stain,
             include=wanted,
             exclude=unwanted,
             sample_tile_count=sample,

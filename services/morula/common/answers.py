@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from morula.common.arrays import read_array, read_json, reading
 from morula.common.errors import of_artifact
-from morula.common.refs import key_of
+from morula.common.refs import key_of, stain_message
+from morula.common.stain import Stain
 from morula.common.store import Store
 from morula.common.tables import (
     UNEMBEDDED,
@@ -47,9 +49,13 @@ def planned(store: Store, plan: ObjectRef) -> PlanSlideResponse:
             tile_count=facts["columns"] * facts["rows"],
             candidate_tile_count=facts["candidate_tile_count"],
             mpp=facts["mpp"],
-            calibration=Calibration(**facts["calibration"]),
+            calibration=_calibration(**facts["calibration"]),
             core_count=len(facts["cores"]),
         )
+
+
+def _calibration(*, stain: Stain | None = None, **numbers: Any) -> Calibration:
+    return Calibration(**numbers, stain=stain_message(stain))
 
 
 def cut(store: Store, tiles: ObjectRef, pixels: ObjectRef | None) -> CutShardResponse:

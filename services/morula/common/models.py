@@ -19,6 +19,7 @@ from morula.common.segmentation import (
     OfRow,
     Parameters,
 )
+from morula.common.stain import Stain
 
 Task = Literal["segmenter", "embedder"]
 Commercial = Literal["yes", "no", "unclear"]
@@ -77,6 +78,10 @@ class ModelSpec:
     """What a network can compute in, first what all can. Which one it does is a part of the keys of its own."""
     takes: Parameters = ()
     """What may be asked of it, with what it does where nobody does."""
+    stains: tuple[Stain | None, ...] = ()
+    """Of slides with which stains an embedder can tell its columns, None of such as nobody knows; empty of all."""
+    variant_of: str = ""
+    """The embedder in whose place this one stands for slides with its stains."""
 
     def __post_init__(self) -> None:
         if not len(self.columns) == len(self.location) == len(self.scale):
@@ -107,6 +112,20 @@ class ModelSpec:
             raise InvalidArgument(
                 f"{self.name} takes what {self.segmenter} sees of each cell, not {segmenter.name}: "
                 f"find the cells with {self.segmenter}, or choose another embedder",
+                model=self.name,
+            )
+
+    def suits(self, stain: Stain | None) -> bool:
+        """Whether it can tell its columns of slides with this stain."""
+        return not self.stains or stain in self.stains
+
+    def check_stain(self, stain: Stain | None) -> None:
+        """Raises InvalidArgument where an embedder measures what a slide with this stain does not have."""
+        if not self.suits(stain):
+            kinds = " or ".join("an unknown stain" if one is None else one for one in self.stains)
+            raise InvalidArgument(
+                f"{self.name} describes cells of slides with {kinds}, and this one has {stain or 'an unknown stain'}: "
+                f"say another stain, or choose {self.variant_of or 'another embedder'}",
                 model=self.name,
             )
 
@@ -156,9 +175,9 @@ class ModelSpec:
         )
 
 
-NO_PART_OF_REVISION = frozenset({"name", "shard_tile_count", "description", "dtypes", "takes"})
+NO_PART_OF_REVISION = frozenset({"name", "shard_tile_count", "description", "dtypes", "takes", "stains", "variant_of"})
 """Fields that change no result, or are parts of keys beside the revision."""
-OF_THE_CODE = frozenset({"code_revision", "dtypes", "takes"})
+OF_THE_CODE = frozenset({"code_revision", "dtypes", "takes", "stains", "variant_of"})
 """Fields that say what our code does: a row that an operator added has those that its family has today."""
 
 
@@ -166,6 +185,27 @@ def _scales(name: str) -> dict[str, tuple[float, ...]]:
     stored = json.loads((SCALES / f"{name}.json").read_text(encoding="utf-8"))
     return {field: tuple(stored[field]) for field in ("columns", "location", "scale")}
 
+
+def _morphology(name: str, stains: tuple[Stain | None, ...], fitted: str) -> ModelSpec:
+    """What is measured of cells on slides with these stains."""
+    return ModelSpec(
+        name=name,
+        task="embedder",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("red", "green", "blue"),
+        shard_tile_count=64,
+        description=Description(licence="Apache-2.0", trained_on=f"nothing: {fitted}", commercial="yes"),
+        stains=stains,
+        variant_of="" if name == MORPHOLOGY else MORPHOLOGY,
+        **_scales(name),  # type: ignore[arg-type]
+    )
+
+
+MORPHOLOGY = "morphology"
+_OF_A_REFERENCE_SET = "location and scale of its columns are of a reference set"
+_BY_CONSTRUCTION = "location and scale of its shapes are of a reference set of H&E, those of {} by construction"
 
 REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -203,21 +243,10 @@ REGISTRY: tuple[ModelSpec, ...] = (
         ),
         takes=BY_CONTRAST,
     ),
-    ModelSpec(
-        name="morphology",
-        task="embedder",
-        object_kind="nucleus",
-        mpp=0.5,
-        object_um=8.0,
-        channels=("red", "green", "blue"),
-        shard_tile_count=64,
-        description=Description(
-            licence="Apache-2.0",
-            trained_on="nothing: location and scale of its columns are of a reference set",
-            commercial="yes",
-        ),
-        **_scales("morphology"),  # type: ignore[arg-type]
-    ),
+    _morphology(MORPHOLOGY, ("H&E",), _OF_A_REFERENCE_SET),
+    _morphology("morphology-ihc", ("IHC",), _BY_CONSTRUCTION.format("DAB")),
+    _morphology("morphology-fluorescence", ("fluorescence",), _BY_CONSTRUCTION.format("light")),
+    _morphology("morphology-plain", (None, "other"), f"{_OF_A_REFERENCE_SET} of H&E"),
     ModelSpec(
         name="morula-nuclei-features",
         task="embedder",
@@ -370,6 +399,17 @@ def find(name: str, task: Task, registry: Iterable[ModelSpec] | None = None) -> 
         there = ", ".join(sorted(known))
         raise ModelUnavailable(f"there is no {task} {name!r}; there are: {there}{hint}", model=name)
     return known[name]
+
+
+def variant(spec: ModelSpec, stain: Stain | None, registry: Iterable[ModelSpec] | None = None) -> ModelSpec:
+    """The row that stands for an embedder where slides have this stain; raises InvalidArgument where none does."""
+    known = rows() if registry is None else registry
+    if not spec.suits(stain):
+        for row in known:
+            if row.variant_of == spec.name and row.suits(stain):
+                return row
+    spec.check_stain(stain)
+    return spec
 
 
 def resolve(name: str, revision: str, task: Task, registry: Iterable[ModelSpec] | None = None) -> ModelSpec:

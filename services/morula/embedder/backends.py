@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from morula.common.models import find
+from morula.common.models import MORPHOLOGY, REGISTRY, find, variant
+from morula.common.stain import Stain
 from morula.embedder.features import SegmentersFeatures
 from morula.embedder.instances import Embedder
 from morula.embedder.named import NamedColumns, measured
 
-_NAMED = find("morphology", "embedder").columns
 MODELS: Mapping[str, Embedder] = {
-    "morphology": NamedColumns(_NAMED),
+    **{spec.name: NamedColumns(spec.columns) for spec in REGISTRY if MORPHOLOGY in (spec.name, spec.variant_of)},
     "morula-nuclei-features": SegmentersFeatures(find("morula-nuclei-features", "embedder")),
 }
-MORPHOLOGY = tuple(measured(_NAMED))
-"""Columns of the table of morphology, which lies beside the vectors of every embedder."""
+
+
+def morphology_of(stain: Stain | None) -> list[str]:
+    """Columns of the table of morphology, which lies beside the vectors of every embedder."""
+    return measured(variant(find(MORPHOLOGY, "embedder"), stain, REGISTRY).columns)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import shapely
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from morula.common.errors import ArtifactInvalid
 from morula.common.pixels import Region
+from morula.common.stain import Staining
 from morula.common.tables import NETWORK_FEATURES, read_halves
 from morula.embedder import morphology
 from morula.embedder.instances import RegionCells
@@ -56,7 +55,7 @@ def working_polygons(cells: pa.Table, region: Region) -> NDArray[np.object_]:
 
 
 def cells_of_region(
-    region: Region, cells: pa.Table, stain_matrix: Sequence[float]
+    region: Region, cells: pa.Table, staining: Staining
 ) -> tuple[NDArray[np.int64], RegionCells | None]:
     """A region's cells, measured, in the order of their table, and which rows of it they are.
 
@@ -69,6 +68,6 @@ def cells_of_region(
     if rows.size == 0:
         return rows, None
     labels = rasterise(polygons[rows], region.pixels.shape[:2])
-    columns = morphology.measure(region.pixels, labels, polygons[rows], region.mpp, stain_matrix)
+    columns = morphology.measure(region.pixels, labels, polygons[rows], region.mpp, staining)
     features = read_halves(cells, NETWORK_FEATURES)[rows] if NETWORK_FEATURES in cells.column_names else None
-    return rows, RegionCells(region, polygons[rows], labels, stain_matrix, columns, features)
+    return rows, RegionCells(region, polygons[rows], labels, staining, columns, features)

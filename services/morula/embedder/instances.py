@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint
 from morula.common.pixels import Region
+from morula.common.stain import Staining
 from morula.networks.dtypes import Dtype
 
 Columns = dict[str, NDArray[np.float64]]
@@ -26,8 +26,8 @@ class RegionCells:
     """Outlines in working px."""
     labels: NDArray[np.int32]
     """An image of the region: k + 1 where cell k is, 0 where none is."""
-    stain_matrix: Sequence[float]
-    """Stains of the slide; empty where unknown."""
+    staining: Staining
+    """What is known of the slide's stain."""
     morphology: Columns
     """What is measured of every cell, whichever model makes vectors."""
     features: NDArray[np.float16] | None = None

@@ -1,12 +1,11 @@
 """A cell in named numbers: shape, stain, chromatin, the ring around the nucleus, the neighbourhood.
 
 One pass over a region for all its cells: every column is a sum over pixels by label (`numpy.bincount`), so the cost
-is that of the region's pixels, whatever their number of cells.
+is that of the region's pixels, whatever their number of cells. What of stains is measured depends on the slide's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +14,8 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.blur import blurred
-from morula.common.stain import optical_density, unmix
+from morula.common.stain import Staining
+from morula.embedder.planes import Planes, planes
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -27,18 +27,27 @@ _NEAR_UM = 10.0
 _FAR_UM = 25.0
 _FINE_UM = 0.5
 _COARSE_UM = 1.5
-# Densities are ranked in steps of 1/256 up to this one; tissue is rarely above 1.5.
-_DENSEST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
     """A region's images, in working px."""
 
-    haematoxylin: Image
-    eosin: Image
-    density: Image
+    planes: Planes
     mpp: float
+
+    @property
+    def main(self) -> Image:
+        return self.planes.main[1]
+
+    @property
+    def stains(self) -> dict[str, Image]:
+        """The main plane first."""
+        return dict([self.planes.main]) | dict(self.planes.others)
+
+    @property
+    def unit(self) -> str:
+        return self.planes.unit
 
     def blurred(self, image: Image, sigma_um: float) -> Image:
         return blurred(image, sigma_um / self.mpp)
@@ -65,12 +74,13 @@ class _Zone:
         variance = self.sum(np.square(values - mean[self.cell])) / count
         return np.where(self.pixel_count > 0, mean, instead), np.sqrt(variance)
 
-    def percentiles(self, image: Image, *percents: int) -> list[Floats]:
-        level = np.clip(image.ravel()[self.flat] * (255 / _DENSEST), 0, 255).astype(np.int64)
+    def percentiles(self, image: Image, most: float, *percents: int) -> list[Floats]:
+        """In steps of 1/256 of the largest value that counts."""
+        level = np.clip(image.ravel()[self.flat] * (255 / most), 0, 255).astype(np.int64)
         ranked = np.sort(self.cell * 256 + level)
         start = np.cumsum(self.pixel_count) - self.pixel_count
         places = [start + (self.pixel_count - 1) * percent // 100 for percent in percents]
-        return [(ranked[place] % 256) * (_DENSEST / 255) for place in places]
+        return [(ranked[place] % 256) * (most / 255) for place in places]
 
 
 def measure(
@@ -78,12 +88,10 @@ def measure(
     labels: NDArray[np.int32],
     polygons: NDArray[np.object_],
     mpp: float,
-    stain_matrix: Sequence[float],
+    staining: Staining,
 ) -> dict[str, Floats]:
     """Columns of all cells of a region; `polygons[k]`, in working px, is label k + 1 of `labels`."""
-    density = optical_density(pixels)
-    stains = unmix(density, stain_matrix)
-    field = _Field(stains[..., 0].copy(), stains[..., 1].copy(), density, mpp)
+    field = _Field(planes(pixels, staining), mpp)
     flat = np.flatnonzero(labels)
     inside = _Zone(flat, labels.ravel()[flat].astype(np.int64) - 1, len(polygons))
     return {
@@ -135,46 +143,40 @@ def _perimeter(labels: NDArray[np.int32], cell_count: int) -> Floats:
 
 
 def _stain(inside: _Zone, field: _Field) -> dict[str, Floats]:
-    haematoxylin_mean, haematoxylin_std = inside.mean_and_std(field.haematoxylin)
-    eosin_mean, eosin_std = inside.mean_and_std(field.eosin)
-    low, middle, high = inside.percentiles(field.haematoxylin, 10, 50, 90)
-    red, green, blue = (inside.mean(field.density[..., channel]) for channel in range(3))
-    return {
-        "haematoxylin_mean_od": haematoxylin_mean,
-        "haematoxylin_std_od": haematoxylin_std,
-        "haematoxylin_p10_od": low,
-        "haematoxylin_p50_od": middle,
-        "haematoxylin_p90_od": high,
-        "eosin_mean_od": eosin_mean,
-        "eosin_std_od": eosin_std,
-        "red_mean_od": red,
-        "green_mean_od": green,
-        "blue_mean_od": blue,
-        "haematoxylin_total_od_um2": haematoxylin_mean * inside.pixel_count * field.mpp**2,
-    }
+    (name, main), unit = field.planes.main, field.unit
+    columns: dict[str, Floats] = {}
+    for stain, image in field.stains.items():
+        columns[f"{stain}_mean_{unit}"], columns[f"{stain}_std_{unit}"] = inside.mean_and_std(image)
+        if stain == name:
+            low, middle, high = inside.percentiles(main, field.planes.most, 10, 50, 90)
+            columns |= {f"{name}_p10_{unit}": low, f"{name}_p50_{unit}": middle, f"{name}_p90_{unit}": high}
+    columns |= {f"{colour}_mean_{unit}": inside.mean(image) for colour, image in field.planes.colours.items()}
+    total = columns[f"{name}_mean_{unit}"] * inside.pixel_count * field.mpp**2
+    return columns | {f"{name}_total_{unit}_um2": total}
 
 
 def _chromatin(inside: _Zone, field: _Field, labels: NDArray[np.int32]) -> dict[str, Floats]:
-    """Texture: how fast density changes, in clumps of about 0.5 and 1.5 um, and where it sits, rim or core."""
-    fine = field.blurred(field.haematoxylin, _FINE_UM)
-    coarse = field.blurred(field.haematoxylin, _COARSE_UM)
+    """Texture: how fast it changes, in clumps of about 0.5 and 1.5 um, and where it sits, rim or core."""
+    fine = field.blurred(field.main, _FINE_UM)
+    coarse = field.blurred(field.main, _COARSE_UM)
     across, down = (cv2.Sobel(fine, cv2.CV_32F, *axes) / 8 for axes in ((1, 0), (0, 1)))
     gradient = np.asarray(np.hypot(across, down) / field.mpp, np.float32)
-    clumps = np.abs(field.haematoxylin - fine)
+    clumps = np.abs(field.main - fine)
     blobs = fine - coarse
     depth = cv2.distanceTransform(_interior(labels), cv2.DIST_L2, 3).ravel()[inside.flat]
     rim = depth * field.mpp <= _RIM_UM
     cell_count = inside.pixel_count.size
-    rim_mean = _Zone(inside.flat[rim], inside.cell[rim], cell_count).mean(field.haematoxylin)
-    core_mean = _Zone(inside.flat[~rim], inside.cell[~rim], cell_count).mean(field.haematoxylin, instead=rim_mean)
+    rim_mean = _Zone(inside.flat[rim], inside.cell[rim], cell_count).mean(field.main)
+    core_mean = _Zone(inside.flat[~rim], inside.cell[~rim], cell_count).mean(field.main, instead=rim_mean)
     core = _Zone(inside.flat[~rim], inside.cell[~rim], cell_count)
     _, blob_std = core.mean_and_std(blobs)
+    unit = field.unit
     return {
-        "gradient_mean_od_per_um": inside.mean(gradient),
-        "rim_gradient_mean_od_per_um": _Zone(inside.flat[rim], inside.cell[rim], cell_count).mean(gradient),
-        "clump_contrast_od": inside.mean(clumps),
-        "blob_contrast_od": blob_std,
-        "rim_less_core_od": rim_mean - core_mean,
+        f"gradient_mean_{unit}_per_um": inside.mean(gradient),
+        f"rim_gradient_mean_{unit}_per_um": _Zone(inside.flat[rim], inside.cell[rim], cell_count).mean(gradient),
+        f"clump_contrast_{unit}": inside.mean(clumps),
+        f"blob_contrast_{unit}": blob_std,
+        f"rim_less_core_{unit}": rim_mean - core_mean,
     }
 
 
@@ -188,28 +190,24 @@ def _interior(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 def _surroundings(inside: _Zone, field: _Field, labels: NDArray[np.int32]) -> dict[str, Floats]:
     """Rings around each cell, up to half way to the next one, and the tissue further out."""
-    near_haematoxylin = inside.mean(field.blurred(field.haematoxylin, _NEAR_UM))
-    near_eosin = inside.mean(field.blurred(field.eosin, _NEAR_UM))
+    unit, stains = field.unit, field.stains
+    near = {stain: inside.mean(field.blurred(image, _NEAR_UM)) for stain, image in stains.items()}
     columns: dict[str, Floats] = {}
     cell_count = inside.pixel_count.size
     for name, ring in zip(("inner", "outer"), _rings(labels, field.mpp, cell_count), strict=True):
-        haematoxylin, haematoxylin_std = ring.mean_and_std(field.haematoxylin, instead=near_haematoxylin)
-        eosin, eosin_std = ring.mean_and_std(field.eosin, instead=near_eosin)
-        columns |= {
-            f"{name}_ring_haematoxylin_mean_od": haematoxylin,
-            f"{name}_ring_haematoxylin_std_od": haematoxylin_std,
-            f"{name}_ring_eosin_mean_od": eosin,
-            f"{name}_ring_eosin_std_od": eosin_std,
-        }
+        for stain, image in stains.items():
+            mean, std = ring.mean_and_std(image, instead=near[stain])
+            columns |= {f"{name}_ring_{stain}_mean_{unit}": mean, f"{name}_ring_{stain}_std_{unit}": std}
     covered = (labels > 0).astype(np.float32)
-    return columns | {
-        "near_haematoxylin_mean_od": near_haematoxylin,
-        "near_eosin_mean_od": near_eosin,
-        "near_nuclear_fraction": inside.mean(field.blurred(covered, _NEAR_UM)),
-        "far_nuclear_fraction": inside.mean(field.blurred(covered, _FAR_UM)),
-        "far_haematoxylin_mean_od": inside.mean(field.blurred(field.haematoxylin, _FAR_UM)),
-        "far_eosin_mean_od": inside.mean(field.blurred(field.eosin, _FAR_UM)),
-    }
+    return (
+        columns
+        | {f"near_{stain}_mean_{unit}": mean for stain, mean in near.items()}
+        | {
+            "near_nuclear_fraction": inside.mean(field.blurred(covered, _NEAR_UM)),
+            "far_nuclear_fraction": inside.mean(field.blurred(covered, _FAR_UM)),
+        }
+        | {f"far_{stain}_mean_{unit}": inside.mean(field.blurred(image, _FAR_UM)) for stain, image in stains.items()}
+    )
 
 
 def _rings(labels: NDArray[np.int32], mpp: float, cell_count: int) -> tuple[_Zone, _Zone]:

@@ -15,11 +15,12 @@ from morula.common.errors import ArtifactInvalid, Internal, ModelUnavailable, of
 from morula.common.formats import Metadata, read_cells, write_array, write_morphology
 from morula.common.models import ModelSpec, resolve
 from morula.common.pixels import read_regions
-from morula.common.refs import ref_of
+from morula.common.refs import ref_of, stain_of
+from morula.common.stain import Staining
 from morula.common.store import Store, Stored
 from morula.common.tables import NETWORK_FEATURES, UNEMBEDDED
 from morula.embedder import core
-from morula.embedder.backends import MODELS, MORPHOLOGY
+from morula.embedder.backends import MODELS, morphology_of
 from morula.embedder.instances import Columns, Computing, Embedder, RegionCells, Vectors
 from morula.networks.asked import numerics_of
 from morula.v1 import embedder_pb2, embedder_pb2_grpc
@@ -39,6 +40,7 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         spec = resolve(request.model.name, request.model.revision, "embedder")
         if spec.name not in self._models:
             raise ModelUnavailable(f"this embedder does not run {spec.name!r}", model=spec.name)
+        spec.check_stain(stain_of(request.calibration.stain))
         stats = [
             await asyncio.to_thread(self._store.stat, key) for key in (request.vectors_key, request.morphology_key)
         ]
@@ -49,7 +51,8 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
 
     def _embed(self, request: embedder_pb2.EmbedCellsRequest, spec: ModelSpec, checkpoint: Checkpoint) -> list[Stored]:
         vectors, columns = self._vectors_and_columns(request, spec, checkpoint)
-        metadata: Metadata = {"model": {"name": spec.name, "revision": spec.revision}}
+        stain = stain_of(request.calibration.stain)
+        metadata: Metadata = {"model": {"name": spec.name, "revision": spec.revision}, "stain": stain}
         without = np.flatnonzero(np.isnan(vectors).any(axis=1))
         if without.size:
             metadata[UNEMBEDDED] = without.tolist()
@@ -66,7 +69,8 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         model = self._model(request, spec)
         region_of = table["region"].to_numpy()
         vectors = np.full((table.num_rows, len(spec.columns)), np.nan, np.float16)
-        columns = {name: np.full(table.num_rows, np.nan) for name in MORPHOLOGY}
+        staining = Staining(stain_of(request.calibration.stain), request.calibration.stain_matrix)
+        columns = {name: np.full(table.num_rows, np.nan) for name in morphology_of(staining.stain)}
         seen = np.zeros(table.num_rows, bool)
         pixels = request.pixels
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
@@ -76,13 +80,13 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
                 seen[here] = True
                 with of_artifact(request.cells.key):
                     some = table.take(pa.array(here))
-                    covering, cells = core.cells_of_region(region, some, request.calibration.stain_matrix)
+                    covering, cells = core.cells_of_region(region, some, staining)
                 if cells is None:
                     continue
                 rows = here[covering]
                 vectors[rows] = _checked(model(cells, checkpoint), cells, spec)
-                for name in MORPHOLOGY:
-                    columns[name][rows] = cells.morphology[name]
+                for name, values in columns.items():
+                    values[rows] = cells.morphology[name]
         if not seen.all():
             missing = int((~seen).sum())
             raise ArtifactInvalid(f"{missing} cells lie in regions whose pixels are not in the shard", key=pixels.key)

@@ -14,8 +14,9 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
-from morula.common.models import ModelSpec, find
+from morula.common.models import ModelSpec, find, variant
 from morula.common.pixels import Region
+from morula.common.stain import STAIN_WORDS, Stain, Staining, stain_called
 from morula.common.weights import WeightsFolder
 from morula.embedder import morphology
 from morula.embedder.backends import MODELS
@@ -46,15 +47,33 @@ class Embedded:
     """Images without a vector, and why."""
 
 
+class Shown(NamedTuple):
+    """What is known of all images."""
+
+    mpp: float
+    staining: Staining
+
+
 class _Seen(NamedTuple):
     cells: RegionCells | None
     size: tuple[int, int]
     error: str
 
 
-def embed(source: Path, out: Path, folder: DataFolder, name: str, mpp: float, tell: Told) -> Embedded:
+def stain_asked(word: str | None) -> Stain | None:
+    """The stain that a command names; None where it names none."""
+    stain = stain_called(word) if word else None
+    if word and not stain:
+        raise WrongUse(f"there is no stain {word!r}; there are: {', '.join(STAIN_WORDS)}")
+    return stain
+
+
+def embed(
+    source: Path, out: Path, folder: DataFolder, name: str, mpp: float, tell: Told, stain: Stain | None = None
+) -> Embedded:
     """Each image is one cell, all of it. One that cannot be read has a row of NaN, and the index says why."""
-    spec = find(name, "embedder", registry(folder))
+    known = registry(folder)
+    spec = variant(find(name, "embedder", known), stain, known)
     spec.check_use(profile())
     if spec.segmenter:
         raise WrongUse(f"{name} takes what {spec.segmenter} saw of each cell: it is for slides")
@@ -63,13 +82,13 @@ def embed(source: Path, out: Path, folder: DataFolder, name: str, mpp: float, te
     models = Models("embedder", MODELS, WeightsFolder(folder.weights))
     try:
         with opened(source) as images:
-            return _embed(images, out, spec, models[spec.name], mpp, tell)
+            return _embed(images, out, spec, models[spec.name], Shown(mpp, Staining(stain)), tell)
     finally:
         models.close()
 
 
 def _embed(
-    images: Sequence[ImageFile], out: Path, spec: ModelSpec, model: Embedder, mpp: float, tell: Told
+    images: Sequence[ImageFile], out: Path, spec: ModelSpec, model: Embedder, shown: Shown, tell: Told
 ) -> Embedded:
     shape = (len(images), len(spec.columns))
     rows: dict[str, list[Any]] = {"width_px": [], "height_px": [], "error": []}
@@ -78,7 +97,7 @@ def _embed(
         with (folder / VECTORS).open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
             for start in range(0, len(images), AT_ONCE):
-                seen = [_seen(image, mpp) for image in images[start : start + AT_ONCE]]
+                seen = [_seen(image, shown) for image in images[start : start + AT_ONCE]]
                 vectors, errors = _vectors(seen, spec, model)
                 file.write(vectors.astype("<f4").tobytes())
                 rows["width_px"] += [each.size[0] for each in seen]
@@ -92,15 +111,16 @@ def _embed(
     return Embedded(*shape, failed)
 
 
-def _seen(image: ImageFile, mpp: float) -> _Seen:
+def _seen(image: ImageFile, shown: Shown) -> _Seen:
     try:
         pixels = image.pixels()
     except (WrongUse, InvalidArgument) as error:
         return _Seen(None, (0, 0), one_line(error))
     height, width = pixels.shape[:2]
     outline = np.array([shapely.box(0, 0, width, height)], object)
-    region = Region(0, 0.0, 0.0, 1.0, pixels, 0, mpp, mpp)
-    return _Seen(RegionCells(region, outline, np.ones((height, width), np.int32), (), {}), (width, height), "")
+    region = Region(0, 0.0, 0.0, 1.0, pixels, 0, shown.mpp, shown.mpp)
+    cells = RegionCells(region, outline, np.ones((height, width), np.int32), shown.staining, {})
+    return _Seen(cells, (width, height), "")
 
 
 def _vectors(seen: Sequence[_Seen], spec: ModelSpec, model: Embedder) -> tuple[Floats, list[str]]:
@@ -125,8 +145,8 @@ def _described(shown: Sequence[RegionCells], model: Embedder) -> Floats:
 
 def _measured(cells: RegionCells) -> RegionCells:
     region = cells.region
-    columns = morphology.measure(region.pixels, cells.labels, cells.polygons, region.mpp, cells.stain_matrix)
-    return RegionCells(region, cells.polygons, cells.labels, cells.stain_matrix, columns)
+    columns = morphology.measure(region.pixels, cells.labels, cells.polygons, region.mpp, cells.staining)
+    return RegionCells(region, cells.polygons, cells.labels, cells.staining, columns)
 
 
 def _unstoppable() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from morula.common.errors import SlideUnreadable
 from morula.common.pixels import Region, read_regions
+from morula.common.stain import Staining
 from morula.embedder import morphology
 from morula.embedder.instances import Embedder, RegionCells
 from morula.onebox.failures import WrongUse
@@ -135,9 +136,9 @@ def cells_of(field: Field, model: Model) -> RegionCells | None:
     found = outline(model(region.pixels, region.mpp, wanted))
     if not found.scores.size:
         return None
-    stains = calibration.stain_matrix
-    columns = morphology.measure(region.pixels, found.labels, found.polygons, region.mpp, stains)
-    return RegionCells(region, found.polygons, found.labels, stains, columns, found.features)
+    staining = Staining()  # Nobody says it of a reference set, and an embedder that was added looks at pixels.
+    columns = morphology.measure(region.pixels, found.labels, found.polygons, region.mpp, staining)
+    return RegionCells(region, found.polygons, found.labels, staining, columns, found.features)
 
 
 def described(cells: RegionCells, embedder: Embedder) -> Floats:

@@ -101,7 +101,8 @@ def _is_current(manifest: Json, params: Mapping[str, Any], known: Sequence[Model
     made: Json = manifest.get("params", {})
     if "slide_mpp" not in made:
         return False
-    ours = make_params(Choices(**params), made["slide_mpp"], known, numerics())
+    choices, stain = Choices(**params), made.get("stain")
+    ours = make_params(choices, made["slide_mpp"], known, numerics(), known_stain=stain)
     expected = {
         "pipeline_revision": PIPELINE_REVISION,
         "stage_revisions": STAGE_REVISIONS,

@@ -11,6 +11,7 @@ from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument, SlideUnreadable
 from morula.common.geometry import SCALE_RANGE_UM, Grid
 from morula.common.regions import FARTHEST_PX
+from morula.common.stain import Stain
 from morula.tiler import core
 from morula.tiler.calibration import calibrate
 from morula.tiler.judging import Tile, judge_one
@@ -65,7 +66,13 @@ class SlideGrid:
 
 
 def plan_slide(
-    slide: Slide, slide_mpp: float, digest: str, wanted: GridRequest, selection: Selection, checkpoint: Checkpoint
+    slide: Slide,
+    slide_mpp: float,
+    digest: str,
+    wanted: GridRequest,
+    selection: Selection,
+    checkpoint: Checkpoint,
+    stain: Stain | None = None,
 ) -> bytes:
     """The plan of a slide, ready for the store."""
     scale = core.choose_scale(slide.levels, slide_mpp, wanted.mpp, wanted.tile_px)
@@ -79,7 +86,7 @@ def plan_slide(
     candidates = left_out == ""
     side = core.region_side(wanted.region_tile_count, wanted.shard_tile_count, wanted.tile_px, wanted.halo_px)
     groups = core.group_tiles(grid, candidates, side, wanted.shard_tile_count)
-    calibration = calibrate(_sample(slide_grid, groups, checkpoint))
+    calibration = calibrate(_sample(slide_grid, groups, checkpoint), stain)
     um_per_px = slide_mpp * survey.downsample
     cores = find_cores(survey.tissue, um_per_px, survey.downsample) if selection.find_cores else []
     tiles = np.arange(grid.tile_count)

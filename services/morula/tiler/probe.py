@@ -19,6 +19,8 @@ from typing import Any
 
 from morula.common.compute import Checkpoint
 from morula.common.errors import SlideUnreadable
+from morula.common.stain import Stain
+from morula.tiler.colours import stain_of
 from morula.tiler.readers import open_slide
 from morula.tiler.slide import Level, Scale, Slide
 
@@ -36,6 +38,8 @@ class Description:
     vendor: str
     scale: Scale
     levels: tuple[Level, ...]
+    stain: Stain | None = None
+    """What its colours say that it is stained with."""
 
 
 def probe(
@@ -66,7 +70,8 @@ def probe(
         raise SlideUnreadable(f"{path.name} {_end(child.returncode)}", name=path.name) from error
     if "error" in facts:
         raise SlideUnreadable(facts["error"], name=path.name)
-    return Description(facts["vendor"], Scale(**facts["scale"]), tuple(Level(**level) for level in facts["levels"]))
+    levels = tuple(Level(**level) for level in facts["levels"])
+    return Description(facts["vendor"], Scale(**facts["scale"]), levels, facts["stain"])
 
 
 def _answer(child: "subprocess.Popen[bytes]", sent: bytes | None, checkpoint: Checkpoint, wall_s: float) -> bytes:
@@ -96,7 +101,7 @@ def describe(slide: Slide) -> Description:
         width, height = min(WINDOW_PX, level.width_px), min(WINDOW_PX, level.height_px)
         slide.read(number, (level.width_px - width) // 2, (level.height_px - height) // 2, width, height)
         slide.read(number, level.width_px - width, level.height_px - height, width, height)
-    return Description(slide.vendor, slide.scale, slide.levels)
+    return Description(slide.vendor, slide.scale, slide.levels, stain_of(slide))
 
 
 def limit(limits: Iterable[tuple[int, int]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from morula.common import answers, formats
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactMissing, InvalidArgument, of_artifact
-from morula.common.refs import ref_of
+from morula.common.refs import ref_of, stain_message, stain_of
 from morula.common.store import Store, Stored
 from morula.tiler.cutting import Plan, SecondCut, cut_again, cut_shard
 from morula.tiler.gates import GATES, Gate
@@ -66,7 +66,8 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
 
             def plan(opened: OpenSlide, checkpoint: Checkpoint) -> Stored:
                 mpp = slide_mpp(request.slide, opened.description)
-                content = plan_slide(opened.slide, mpp, request.slide.digest, wanted, selection, checkpoint)
+                stain = stain_of(request.stain)
+                content = plan_slide(opened.slide, mpp, request.slide.digest, wanted, selection, checkpoint, stain)
                 return self._store.put(request.plan_key, content)
 
             stored = await self._on_slide(self._work, request.slide, plan)
@@ -178,6 +179,7 @@ def _described(opened: OpenSlide, slide: SlideRef) -> tiler_pb2.InspectSlideResp
         objective_power=scale.objective_power,
         mpp_assumed=scale.assumed and not slide.mpp,
         vendor=description.vendor,
+        stain=stain_message(description.stain),
         levels=[
             tiler_pb2.SlideLevel(width_px=level.width_px, height_px=level.height_px, downsample=level.downsample)
             for level in description.levels

@@ -29,6 +29,9 @@ REVISIONS = {
     "morula-nuclei-features": "efee282c1283773678965efb604a5c9c5b82153badfda4777b4bcddbd5da943d",
     "watershed": "a994837246f597e1ae4d31a75576b3336a9c69c98123dc7e898e058d0ff061ef",
     "morphology": "ecd0300a30659dc653a5e04d4ae0f88531cf03cb41c7d68ec1ea583b03e846ed",
+    "morphology-ihc": "d68d92f06f73a53d7302554f0797c427ce108122e4ccdb4cfe5933a0da9e6494",
+    "morphology-fluorescence": "1fbc51b1fc60649c865f1df0bc9366a591989d5e1c7b2d0ed253cddc6dd468ef",
+    "morphology-plain": "ab83f27cddf0c0a260b307be5b054d27eed8dcfecffd0646432681ae48da5a48",
 }
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morula.common.pixels import Region
+from morula.common.stain import Staining
 from morula.embedder.crops import Boxes, Windows, resized_middle
 from morula.embedder.instances import RegionCells
 from morula.segmenter.polygons import trace
@@ -23,7 +24,7 @@ SIDE_PX = 96
 
 def cells_of(pixels: NDArray[np.uint8], labels: NDArray[np.int32], mpp: float = 0.5) -> RegionCells:
     region = Region(0, 0.0, 0.0, 1.0, np.ascontiguousarray(pixels), 0, mpp, mpp)
-    return RegionCells(region, trace(labels), np.ascontiguousarray(labels), (), {})
+    return RegionCells(region, trace(labels), np.ascontiguousarray(labels), Staining(), {})
 
 
 def two_cells(left: int = 20) -> RegionCells:

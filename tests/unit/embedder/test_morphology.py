@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from morula.common.models import find
-from morula.common.stain import FIXED_STAIN_MATRIX
+from morula.common.models import find, variant
+from morula.common.stain import FIXED_IHC_MATRIX, FIXED_STAIN_MATRIX, Stain, Staining
 from morula.embedder.morphology import measure
 from morula.embedder.named import measured, vectors
 from morula.segmenter.polygons import trace
@@ -27,9 +27,14 @@ def ellipse(size: int, major_px: float, minor_px: float, angle_deg: float, x: fl
     return (along / (major_px / 2)) ** 2 + (across / (minor_px / 2)) ** 2 <= 1
 
 
-def stained(haematoxylin: NDArray[np.float64], eosin: NDArray[np.float64]) -> NDArray[np.uint8]:
+HE = Staining("H&E", FIXED_STAIN_MATRIX)
+
+
+def stained(
+    haematoxylin: NDArray[np.float64], eosin: NDArray[np.float64], matrix: tuple[float, ...] = FIXED_STAIN_MATRIX
+) -> NDArray[np.uint8]:
     """RGB of tissue with these densities of the two stains."""
-    stains = np.reshape(FIXED_STAIN_MATRIX, (2, 3))
+    stains = np.reshape(matrix, (2, 3))
     density = haematoxylin[..., None] * stains[0] + eosin[..., None] * stains[1]
     return np.clip(np.rint(256 * 10**-density - 1), 0, 255).astype(np.uint8)
 
@@ -40,7 +45,7 @@ def measured_masks(*masks: NDArray[np.bool_], pixels: NDArray[np.uint8] | None =
         labels[mask] = number
     if pixels is None:
         pixels = stained(np.where(labels > 0, 0.8, 0.1), np.full(labels.shape, 0.3))
-    return measure(pixels, labels, trace(labels), MPP, FIXED_STAIN_MATRIX)
+    return measure(pixels, labels, trace(labels), MPP, HE)
 
 
 def test_a_disc_is_round() -> None:
@@ -113,7 +118,7 @@ def test_turning_the_image_changes_nothing(turns: int) -> None:
 def test_microns_do_not_depend_on_the_working_scale(scale: int) -> None:
     mask = ellipse(80 * scale, 30 * scale, 20 * scale, 30, 40 * scale, 40 * scale)
     pixels = stained(np.where(mask, 0.8, 0.1), np.full(mask.shape, 0.3))
-    columns = measure(pixels, mask.astype(np.int32), trace(mask.astype(np.int32)), MPP / scale, FIXED_STAIN_MATRIX)
+    columns = measure(pixels, mask.astype(np.int32), trace(mask.astype(np.int32)), MPP / scale, HE)
     assert columns["area_um2"][0] == pytest.approx(math.pi / 4 * 15 * 10, rel=0.03)
     assert columns["major_axis_um"][0] == pytest.approx(15, rel=0.03)
 
@@ -135,8 +140,44 @@ def test_touching_cells_keep_their_own_numbers() -> None:
     assert columns["perimeter_um"][0] == pytest.approx(columns["perimeter_um"][1])
 
 
-def test_the_registry_names_all_columns_and_only_them() -> None:
-    columns = measured_masks(ellipse(40, 16, 16, 0, 20, 20))
-    spec = find("morphology", "embedder")
+VARIANTS: dict[str, tuple[Stain | None, ...]] = {
+    "morphology": ("H&E",),
+    "morphology-ihc": ("IHC",),
+    "morphology-fluorescence": ("fluorescence",),
+    "morphology-plain": (None, "other"),
+}
+
+
+@pytest.mark.parametrize(("name", "stain"), [(name, stain) for name, stains in VARIANTS.items() for stain in stains])
+def test_the_registry_names_all_columns_of_a_stain_and_only_them(name: str, stain: Stain | None) -> None:
+    mask = ellipse(40, 16, 16, 0, 20, 20)
+    pixels = stained(np.where(mask, 0.8, 0.1), np.full(mask.shape, 0.3))
+    columns = measure(pixels, mask.astype(np.int32), trace(mask.astype(np.int32)), MPP, Staining(stain))
+    spec = variant(find("morphology", "embedder"), stain)
+    assert spec.name == name
     assert measured(spec.columns) == list(columns)
     assert vectors(columns, spec.columns).shape == (1, len(spec.columns))
+    speaks_of = {word for word in ("haematoxylin", "eosin", "dab") for column in columns if word in column}
+    assert speaks_of == {"H&E": {"haematoxylin", "eosin"}, "IHC": {"haematoxylin", "dab"}}.get(stain or "", set())
+
+
+def test_brown_is_told_from_blue() -> None:
+    mask = ellipse(60, 24, 24, 0, 30, 30)
+    pixels = stained(np.where(mask, 0.3, 0.1), np.where(mask, 0.7, 0.05), FIXED_IHC_MATRIX)
+    labels = mask.astype(np.int32)
+    columns = measure(pixels, labels, trace(labels), MPP, Staining("IHC", FIXED_IHC_MATRIX))
+    assert columns["haematoxylin_mean_od"][0] == pytest.approx(0.3, abs=0.02)
+    assert columns["dab_mean_od"][0] == pytest.approx(0.7, abs=0.02)
+    assert columns["outer_ring_dab_mean_od"][0] == pytest.approx(0.05, abs=0.02)
+
+
+def test_light_is_measured_in_each_colour() -> None:
+    mask = ellipse(60, 24, 24, 0, 30, 30)
+    pixels = np.where(mask[..., None], (51, 204, 0), (0, 51, 0)).astype(np.uint8)
+    labels = mask.astype(np.int32)
+    columns = measure(pixels, labels, trace(labels), MPP, Staining("fluorescence"))
+    inside = {"red": 0.2, "green": 0.8, "blue": 0.0, "brightness": 0.8}
+    for name, light in inside.items():
+        assert columns[f"{name}_mean_intensity"][0] == pytest.approx(light, abs=1e-6)
+    assert columns["brightness_p50_intensity"][0] == pytest.approx(0.8, abs=1 / 255)
+    assert columns["outer_ring_green_mean_intensity"][0] == pytest.approx(0.2, abs=1e-6)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from pydantic import ValidationError
 
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import artifact_key
 from morula.common.models import FAMILIES, REGISTRY, find
+from morula.common.stain import Stain
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
 from morula.gateway.pipeline.params import Choices, Numerics, Params, Segmentation, make_params, params_digest
 from morula.v1.clusterer_pb2 import ClusterParams
@@ -22,7 +24,7 @@ FIRST, NEXT = Shard(0, 0), Shard(1, 1)
 
 
 def params(**changes: object) -> Params:
-    return replace(make_params(Choices(), KNOWN_MPP), **changes)  # type: ignore[arg-type]
+    return replace(make_params(Choices(), KNOWN_MPP, known_stain="H&E"), **changes)  # type: ignore[arg-type]
 
 
 def test_a_preset_fills_in_what_is_left_open() -> None:
@@ -76,7 +78,7 @@ def test_unknown_presets_and_models_are_refused() -> None:
 
 
 PAPER = Choices(preset="paper")
-RESNET = replace(find("morphology", "embedder"), name="resnet50", family="resnet50")
+RESNET = replace(find("morphology", "embedder"), name="resnet50", family="resnet50", stains=())
 
 
 def test_the_paper_s_preset_is_the_published_pipeline_and_nothing_else() -> None:
@@ -119,6 +121,39 @@ def test_keys_follow_what_they_depend_on_and_nothing_else() -> None:
     embedded = SlideKeys("default", "d" * 64, params(embedder_revision="other"))
     assert base.cells(FIRST) == embedded.cells(FIRST)
     assert base.vectors(FIRST) != embedded.vectors(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "stain", "embedder"),
+    [
+        (None, "H&E", "H&E", "morphology"),
+        ("ihc", "H&E", "IHC", "morphology-ihc"),
+        ("HE", None, "H&E", "morphology"),
+        (None, "fluorescence", "fluorescence", "morphology-fluorescence"),
+        (None, "other", "other", "morphology-plain"),
+        (None, None, None, "morphology-plain"),
+    ],
+)
+def test_cells_are_described_as_their_stain_allows(
+    said: str | None, known: Stain | None, stain: Stain | None, embedder: str
+) -> None:
+    made = make_params(Choices.model_validate({"stain": said}), KNOWN_MPP, known_stain=known)
+    assert (made.stain, made.embedder) == (stain, embedder)
+    assert made.embedder_revision == find(embedder, "embedder").revision
+    assert ("stain" in made.to_json()) == (stain is not None)
+
+
+def test_what_a_slide_does_not_have_is_not_measured() -> None:
+    with pytest.raises(InvalidArgument, match="IHC, and this one has an unknown stain"):
+        make_params(Choices(embedder="morphology-ihc"), KNOWN_MPP)
+    with pytest.raises(ValidationError, match="stain"):
+        Choices.model_validate({"stain": "purple"})
+
+
+def test_another_stain_makes_everything_anew() -> None:
+    keys = [SlideKeys("default", "d" * 64, params(stain=stain)) for stain in (None, "H&E", "other")]
+    for name in ("pixels", "cells", "vectors", "morphology"):
+        assert len({getattr(key, name)(FIRST) for key in keys}) == 3, name
 
 
 NETWORKS = [*REGISTRY, *FAMILIES]

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from morula.cli.main import app
 from morula.common.errors import ModelUnavailable
+from morula.common.stain import Stain
 from morula.onebox import single_cells
 from morula.onebox.embedding import Embedded, embed
 from morula.onebox.failures import Failure, WrongUse
@@ -50,15 +51,17 @@ def archive_of(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def embedded(source: Path, out: Path, **wishes: str) -> Embedded:
-    return embed(source, out, DataFolder(out / "data"), wishes.get("name", "morphology"), 0.5, lambda *_: None)
+def embedded(source: Path, out: Path, name: str = "morphology", stain: Stain | None = None) -> Embedded:
+    return embed(source, out, DataFolder(out / "data"), name, 0.5, lambda *_: None, stain)
 
 
-@pytest.mark.parametrize("kind", ["folder", "archive"])
-def test_every_image_is_a_row_under_its_name(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "stain", "embedder"), [("folder", "H&E", b"morphology"), ("archive", None, b"morphology-plain")]
+)
+def test_every_image_is_a_row_under_its_name(kind: str, stain: Stain | None, embedder: bytes, tmp_path: Path) -> None:
     files = {name: picture(name) for name in CELLS} | {"notes.txt": b"no image", "__MACOSX/._1.png": b"\0"}
     source = folder_of(tmp_path / "in", files) if kind == "folder" else archive_of(tmp_path / "in.zip", files)
-    done = embedded(source, tmp_path / "out")
+    done = embedded(source, tmp_path / "out", stain=stain)
     vectors, index = np.load(tmp_path / "out" / "vectors.npy"), pq.read_table(tmp_path / "out" / "index.parquet")
     assert (done.count, done.errors) == (3, [])
     assert vectors.shape == (3, done.dimension_count)
@@ -67,7 +70,7 @@ def test_every_image_is_a_row_under_its_name(kind: str, tmp_path: Path) -> None:
     assert index["file"].to_pylist() == list(CELLS)
     assert index["row"].to_pylist() == [0, 1, 2]
     assert index["width_px"].to_pylist() == [31] * 3
-    assert index.schema.metadata[b"embedder"] == b"morphology"
+    assert index.schema.metadata[b"embedder"] == embedder
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["index.parquet", "vectors.npy"]
 
 

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from morula.common.scores import macro_f1
-from morula.common.stain import FIXED_STAIN_MATRIX
+from morula.common.stain import FIXED_STAIN_MATRIX, Staining
 from morula.demo.slide import SEED as DEMO_SEED
 from morula.embedder.morphology import measure
 from morula.synth import SPLITS, Truth, make_slide, split_of
@@ -159,7 +159,9 @@ def test_shape_alone_does_not_tell_the_types_and_stain_and_company_tell_more(lar
     polygons = np.asarray(shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False)))
     labels = tifffile.imread(larger.instances)
     labels = np.searchsorted(np.r_[0, table["instance"].to_numpy()], labels).astype(np.int32)
-    columns = measure(tifffile.imread(larger.slide, level=0), labels, polygons, 0.5, FIXED_STAIN_MATRIX)
+    columns = measure(
+        tifffile.imread(larger.slide, level=0), labels, polygons, 0.5, Staining("H&E", FIXED_STAIN_MATRIX)
+    )
     everything = np.column_stack(list(columns.values()))
     places = np.c_[table["x_px"], table["y_px"]]
     company = everything[KDTree(places).query(places, 9)[1][:, 1:]].mean(axis=1)

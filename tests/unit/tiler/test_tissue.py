@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from morula.common.stain import FIXED_STAIN_MATRIX
+from morula.common.stain import FIXED_IHC_MATRIX, FIXED_STAIN_MATRIX, Stain
 from morula.common.testing import EOSIN, HAEMATOXYLIN, draw_tissue
-from morula.tiler.calibration import calibrate, find_stains
+from morula.tiler.calibration import calibrate, find_stains, recognise
 from morula.tiler.slide import Pixels
-from morula.tiler.tissue import box_fractions, find_rule, tissue_mask
+from morula.tiler.tissue import Illumination, box_fractions, find_rule, tissue_mask
 
 
 def background(width: int, height: int, level: int = 242, seed: int = 1) -> Pixels:
@@ -99,7 +99,7 @@ def stained(haematoxylin: tuple[float, ...], eosin: tuple[float, ...], count: in
 
 @pytest.mark.parametrize("turned", [(HAEMATOXYLIN, EOSIN), ((0.60, 0.72, 0.35), (0.22, 0.95, 0.25))])
 def test_the_slides_own_stains_are_found(turned: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
-    found = find_stains(stained(*turned))
+    found = find_stains(stained(*turned), FIXED_STAIN_MATRIX)
     assert found is not None
     for row, truth in zip(found, turned, strict=True):
         assert row @ np.array(truth) / np.linalg.norm(truth) > 0.985
@@ -120,3 +120,31 @@ def test_percentiles_are_of_tissue() -> None:
     assert not calibration.stain_assumed
     np.testing.assert_allclose(calibration.low, np.percentile(pixels, 1, axis=0))
     np.testing.assert_allclose(calibration.high, np.percentile(pixels, 99, axis=0))
+
+
+DAB = FIXED_IHC_MATRIX[3:]
+DARK = np.random.default_rng(0).integers(0, 255, (5000, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "illumination", "stain"),
+    [
+        (stained(HAEMATOXYLIN, EOSIN), "bright", "H&E"),
+        (stained((0.60, 0.72, 0.35), (0.22, 0.95, 0.25)), "bright", "H&E"),
+        (stained(HAEMATOXYLIN, DAB), "bright", "IHC"),
+        (stained(HAEMATOXYLIN, HAEMATOXYLIN), "bright", None),
+        (np.repeat(DARK[:, :1], 3, axis=1), "bright", None),
+        (stained(HAEMATOXYLIN, EOSIN, 300), "bright", None),
+        (DARK, "dark", "fluorescence"),
+    ],
+    ids=["usual", "turned", "brown", "one stain", "grey", "too little", "light"],
+)
+def test_colours_tell_the_stain_or_nothing(pixels: Pixels, illumination: Illumination, stain: Stain | None) -> None:
+    assert recognise(pixels, illumination) == stain
+
+
+def test_dab_takes_eosins_place_where_it_is_said() -> None:
+    calibration = calibrate(stained(HAEMATOXYLIN, DAB), "IHC")
+    assert (calibration.stain, calibration.stain_assumed) == ("IHC", False)
+    assert np.dot(calibration.stain_matrix[3:], DAB) > 0.985
+    assert calibrate(np.empty((0, 3), np.uint8), "IHC").stain_matrix == FIXED_IHC_MATRIX

@@ -67,6 +67,13 @@ def _create_cohort(
             )
     if len({source["slide_id"] for source in sources}) != len(sources):
         raise InvalidArgument("Two of these jobs are of the same slide: name one job for each slide.")
+    stains = {Params(**source["params"]).stain for source in sources}
+    if len(stains) > 1:
+        found = ", ".join(sorted(stain or "one that is not known" for stain in stains))
+        raise FailedPrecondition(
+            f"The slides have different stains ({found}), whose cells cannot be compared: take jobs of one stain, or "
+            "say with a job which stain its slide has."
+        )
     params = Params(**sources[0]["params"])
     if any(Params(**source["params"]).embedder_ref != params.embedder_ref for source in sources):
         raise FailedPrecondition("The jobs used different embedders: a cohort needs the same one for all.")

@@ -29,7 +29,13 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
     """Have a slide worked on. The same again is the same job, unless that one failed; what it lost is made again."""
     slide = await here.ledger.read(slides.get_slide, body.slide_id)
     settings = here.settings
-    params = make_params(body, slide["mpp"], numerics=settings.numerics, algorithms=settings.clusterer_algorithms)
+    params = make_params(
+        body,
+        slide["mpp"],
+        numerics=settings.numerics,
+        algorithms=settings.clusterer_algorithms,
+        known_stain=slide["stain"],
+    )
     check_params(params, here.settings.profile)
     values = {
         "project_id": here.project,

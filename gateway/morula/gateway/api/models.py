@@ -36,6 +36,8 @@ def _model(row: ModelSpec, speed: Speed | None, profile: Profile) -> Model:
             "channels": list(row.channels),
             "dtypes": list(row.dtypes) if row.is_network else [],
             "is_default": row.name == PRESETS[Choices().preset][row.task],
+            "stains": list(row.stains),
+            "variant_of": row.variant_of or None,
             "refusal": _refusal(row, profile),
             "speed": _told(speed),
         }

@@ -30,13 +30,23 @@ class Measure:
     high_word: str
 
 
+# Which of them there are is decided by the slide's stain: what a slide does not have is not spoken of.
 MEASURES = (
     Measure("area_um2", "Area", "µm²", "small", "large"),
     Measure("eccentricity", "Elongation", "", "round", "elongated"),
     Measure("haematoxylin_mean_od", "Nuclear stain", "OD", "pale", "dark"),
     Measure("haematoxylin_std_od", "Unevenness of stain", "OD", "even", "speckled"),
+    Measure("dab_mean_od", "Brown stain", "OD", "hardly brown", "brown"),
+    Measure("density_mean_od", "Density", "OD", "pale", "dark"),
+    Measure("density_std_od", "Unevenness", "OD", "even", "speckled"),
+    Measure("brightness_mean_intensity", "Brightness", "share", "dim", "bright"),
+    Measure("brightness_std_intensity", "Unevenness of light", "share", "even", "speckled"),
+    Measure("red_mean_intensity", "Red light", "share", "hardly red", "red"),
+    Measure("green_mean_intensity", "Green light", "share", "hardly green", "green"),
+    Measure("blue_mean_intensity", "Blue light", "share", "hardly blue", "blue"),
     Measure("solidity", "Smoothness of outline", "", "dented", "smooth"),
     Measure("outer_ring_eosin_mean_od", "Pink around it", "OD", "in pale surroundings", "in pink surroundings"),
+    Measure("outer_ring_dab_mean_od", "Brown around it", "OD", "in pale surroundings", "in brown surroundings"),
     Measure("far_nuclear_fraction", "Crowding", "share", "far apart", "crowded"),
 )
 MEASURE_COLUMNS = [measure.column for measure in MEASURES]

@@ -38,6 +38,8 @@ def describe_slide(tx: Connection, slide_id: str, values: Mapping[str, Any]) -> 
     if "mpp" in changed:
         _check_scale(tx, slide_id, changed["mpp"])
         changed["mpp_assumed"] = False
+    if "stain" in values and row["stain_detected"]:
+        changed["stain_detected"] = False
     if changed:
         tx.execute(update(slide).where(slide.c.id == slide_id).values(**changed))
         announce(tx, "slide", slide_id)

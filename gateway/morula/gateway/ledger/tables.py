@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -59,6 +60,8 @@ slide = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("levels", JSON, nullable=False),
     Column("stain", Text),
+    # Whether the stain is what the colours tell, and nobody said it.
+    Column("stain_detected", Boolean, nullable=False, server_default=false()),
     Column("tissue", Text),
     Column("created_at", Double, nullable=False),
     # Since when it is to be deleted, once its jobs have ended.

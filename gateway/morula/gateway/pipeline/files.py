@@ -22,7 +22,18 @@ from morula.gateway.refs import from_json
 from morula.gateway.views import Views
 from morula.v1.artifact_pb2 import SettledSlide
 
-SLIDE_FACTS = ("name", "digest", "width_px", "height_px", "mpp", "mpp_assumed", "vendor", "stain", "tissue")
+SLIDE_FACTS = (
+    "name",
+    "digest",
+    "width_px",
+    "height_px",
+    "mpp",
+    "mpp_assumed",
+    "vendor",
+    "stain",
+    "stain_detected",
+    "tissue",
+)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class SlideKeys:
             "plan",
             "parquet",
             inputs=[self.slide_digest],
-            params=grid | self._selection(),
+            params=grid | self._selection() | ({"stain": self.params.stain} if self.params.stain else {}),
         )
 
     def _selection(self) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from morula.common.compute import cpu_count
 from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.common.segmentation import Channel, Normalization
-from morula.gateway.fields import Level0Px, Name, Regions, Request, Scale
+from morula.common.stain import Stain
+from morula.gateway.fields import Level0Px, Name, Regions, Request, Scale, StainWord
 from morula.v1.artifact_pb2 import ModelRef
 from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.tiler_pb2 import TileFilter, TileGate, TileSelection
@@ -68,6 +69,7 @@ class Choices(Segmentation):
     embedder: Name | None = None
     mpp: Scale | None = None
     slide_mpp: Scale | None = None
+    stain: StainWord | None = None
     include: Regions | None = None
     exclude: Regions | None = None
     sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -105,6 +107,8 @@ class Params:
     mpp: float
     slide_mpp: float
     shard_tile_count: int
+    stain: Stain | None = None
+    """What the slide is stained with; None where nobody knows, and then it is no part of any key."""
     tile_px: int = 512
     halo_px: int = HALO_PX
     second_halo_px: int = SECOND_HALO_PX
@@ -221,10 +225,13 @@ def make_params(
     registry: Iterable[models.ModelSpec] | None = None,
     numerics: Numerics | None = None,
     algorithms: Collection[str] | None = None,
+    known_stain: Stain | None = None,
 ) -> Params:
     """Parameters from what a request chose and what is known about the slide; models and ways of clustering are this
-    process's, or given."""
-    segmenter, embedder = models_of(choices, registry, algorithms)
+    process's, or given. The embedder is the variant of the one asked for that suits the stain."""
+    segmenter, asked = models_of(choices, registry, algorithms)
+    stain = choices.stain or known_stain
+    embedder = models.variant(asked, stain, registry)
     chosen = _chosen(choices)
     slide_mpp = chosen.get("slide_mpp") or known_mpp
     if not slide_mpp:
@@ -234,6 +241,7 @@ def make_params(
         )
     known = {
         "slide_mpp": slide_mpp,
+        "stain": stain,
         "segmenter": segmenter.name,
         "segmenter_revision": segmenter.revision,
         "embedder": embedder.name,

@@ -9,7 +9,7 @@ from typing import Any
 
 from morula.common import answers
 from morula.common.errors import ArtifactMissing, SlideUnreadable
-from morula.common.refs import ref_of
+from morula.common.refs import ref_of, stain_message
 from morula.common.shard_lists import write_shard_list
 from morula.common.store import Store, put_exactly
 from morula.gateway.ledger import jobs
@@ -80,6 +80,7 @@ class SlideJob:
             shard_tile_count=params.shard_tile_count,
             plan_key=self.keys.plan,
             selection=params.selection,
+            stain=stain_message(params.stain),
         )
 
         def find(refs: Refs) -> PlanSlideResponse:

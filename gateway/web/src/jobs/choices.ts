@@ -18,6 +18,21 @@ export const CHANNELS = [
   "none",
 ] as const satisfies NonNullable<Choices["channels"]>;
 
+/** What slides may be stained with, as the gateway calls it, and in words. */
+export const STAINS = {
+  "H&E": "haematoxylin and eosin",
+  IHC: "IHC: haematoxylin and DAB",
+  fluorescence: "fluorescence",
+  other: "another one",
+} as const satisfies Record<NonNullable<Choices["stain"]>, string>;
+
+/** What is known of a slide's stain. */
+export function stainWords({ stain, stain_detected }: Slide): string {
+  if (stain === null) return "stain not known";
+  const word = stain === "other" ? "another stain" : stain;
+  return stain_detected ? `${word}, by its colours` : word;
+}
+
 export const NORMALIZATIONS = ["slide", "image", "none"] as const satisfies NonNullable<Choices["normalize"]>[];
 
 interface Text {
@@ -66,6 +81,8 @@ export function readChoices(form: FormData, segmenter: Model, embedder: Model, f
   // A preset has models and a normalization of its own, which stand where none is named.
   if (chosen.preset || !segmenter.is_default) chosen.segmenter = segmenter.name;
   if (chosen.preset || !embedder.is_default) chosen.embedder = embedder.name;
+  const stain = names(STAINS).find((one) => one === form.get("stain"));
+  if (stain) chosen.stain = stain;
   const text = (name: string) => (takes(segmenter, name) ? String(form.get(name) ?? "").trim() : "");
   for (const name of names(NUMBERS)) if (text(name) !== "") chosen[name] = Number(text(name));
   for (const name of names(FLAGS)) if (text(name) !== "") chosen[name] = true;
@@ -95,16 +112,23 @@ export function carriedOf(first: Choices): Choices {
 
 /** The request that a job was, so that it can be asked again, or otherwise. */
 export function requestOf(job: Job, slide: Slide): Choices {
-  const { slide_mpp, include_geojson, exclude_geojson, eps, ...params } = job.params;
+  const { slide_mpp, stain, include_geojson, exclude_geojson, eps, ...params } = job.params;
   const place = names(ORDINARY).filter((name) => name in params && params[name] !== ORDINARY[name]);
   return {
     ...choicesOf(job),
     ...Object.fromEntries(place.map((name) => [name, params[name]])),
     ...(typeof slide_mpp === "number" && slide_mpp !== slide.mpp && { slide_mpp }),
+    ...stainOf(stain, slide),
     ...(typeof eps === "number" && { eps }),
     ...regionsOf("include", include_geojson),
     ...regionsOf("exclude", exclude_geojson),
   };
+}
+
+/** Where a job was told another stain than the slide has. */
+function stainOf(said: unknown, slide: Slide): Choices {
+  const stain = names(STAINS).find((one) => one === said);
+  return stain && stain !== slide.stain ? { stain } : {};
 }
 
 /** A job keeps regions as the text of their GeoJSON, empty where there are none. */
@@ -123,8 +147,18 @@ export function askedOf(first: Choices, model: Model): Choices {
   return chosen;
 }
 
-export function modelOf(models: readonly Model[], task: Model["task"], name: string | null | undefined): Model | null {
-  const there = models.filter((one) => one.task === task);
+/** What may be asked for: variants stand in for the model that is, where a slide's stain wants it. */
+export function offered(models: readonly Model[], task: Model["task"]): Model[] {
+  return models.filter((one) => one.task === task && !one.variant_of);
+}
+
+export function modelOf(
+  models: readonly Model[],
+  task: Model["task"],
+  called: string | null | undefined,
+): Model | null {
+  const there = offered(models, task);
+  const name = models.find((one) => one.task === task && one.name === called)?.variant_of ?? called;
   const usable = there.filter((one) => !one.refusal);
   return usable.find((one) => one.name === name) ?? usable.find((one) => one.is_default) ?? usable[0] ?? null;
 }

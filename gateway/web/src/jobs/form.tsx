@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { titleOf } from "../api";
 import type { Choices, Model, Problem } from "../types";
-import { carriedWords, licenceOf, modelOf, readChoices, speedOf } from "./choices";
+import { carriedWords, licenceOf, modelOf, names, offered, readChoices, STAINS, speedOf } from "./choices";
 import { Segmentation } from "./segmentation";
 
 export interface Asking {
@@ -42,6 +42,7 @@ export function JobForm({ asking, models, done }: { asking: Asking; models: read
         <h1 id="job-form-title">{asking.title}</h1>
         <p class="muted">{asking.says}</p>
         <Carried words={carriedWords(first)} />
+        <StainField stain={first.stain} />
         <ModelList title="What finds cells" task="segmenter" models={models} chosen={segmenter} choose={setSegmenter} />
         {segmenter && <Segmentation model={segmenter} first={first} key={segmenter.name} />}
         <ModelList title="What describes them" task="embedder" models={models} chosen={embedder} choose={setEmbedder} />
@@ -76,6 +77,24 @@ function Carried({ words }: { words: string }) {
   );
 }
 
+/** It decides what is measured of cells: of what a slide does not have nothing is said. */
+function StainField({ stain }: { stain: Choices["stain"] }) {
+  return (
+    <div class="choice">
+      <label for="stain">Stain</label>
+      <select id="stain" class="field" name="stain">
+        <option value="">as the slide's card says</option>
+        {names(STAINS).map((one) => (
+          <option key={one} value={one} selected={one === stain}>
+            {STAINS[one]}
+          </option>
+        ))}
+      </select>
+      <span class="tiny">Decides what is measured of cells.</span>
+    </div>
+  );
+}
+
 interface ModelListProps {
   title: string;
   task: Model["task"];
@@ -88,25 +107,23 @@ function ModelList({ title, task, models, chosen, choose }: ModelListProps) {
   return (
     <fieldset class="models">
       <legend>{title}</legend>
-      {models
-        .filter((one) => one.task === task)
-        .map((one) => (
-          <label key={one.name} class={one.refusal ? "refused" : ""}>
-            <input
-              type="radio"
-              name={task}
-              checked={one.name === chosen?.name}
-              disabled={one.refusal !== null}
-              onChange={() => choose(one)}
-            />
-            <span>
-              <b class="strong">{one.name}</b> <span class="muted">{licenceOf(one)}</span>
-              <span class="tiny">{speedOf(one)}</span>
-              <span class="tiny">Trained on {one.trained_on}</span>
-              {one.refusal && <span class="refusal">{one.refusal}</span>}
-            </span>
-          </label>
-        ))}
+      {offered(models, task).map((one) => (
+        <label key={one.name} class={one.refusal ? "refused" : ""}>
+          <input
+            type="radio"
+            name={task}
+            checked={one.name === chosen?.name}
+            disabled={one.refusal !== null}
+            onChange={() => choose(one)}
+          />
+          <span>
+            <b class="strong">{one.name}</b> <span class="muted">{licenceOf(one)}</span>
+            <span class="tiny">{speedOf(one)}</span>
+            <span class="tiny">Trained on {one.trained_on}</span>
+            {one.refusal && <span class="refusal">{one.refusal}</span>}
+          </span>
+        </label>
+      ))}
     </fieldset>
   );
 }

@@ -5,6 +5,7 @@ import { bytes, count } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
 import { Boards, doneSentence } from "./boards";
+import { stainWords } from "./choices";
 import { MadeBy } from "./made";
 import { More } from "./more";
 import { Otherwise } from "./otherwise";
@@ -49,7 +50,7 @@ function facts(slide: Slide): string {
   const scale =
     slide.mpp === null ? "scale unknown" : `${slide.mpp.toFixed(3)} µm per px${slide.mpp_assumed ? ", assumed" : ""}`;
   const size = `${count(slide.width_px)} × ${count(slide.height_px)} px`;
-  return [size, scale, bytes(slide.size_bytes), slide.vendor].filter(Boolean).join(" · ");
+  return [size, scale, stainWords(slide), bytes(slide.size_bytes), slide.vendor].filter(Boolean).join(" · ");
 }
 
 const WORDS: Record<Job["state"], string> = {

@@ -1,11 +1,25 @@
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Stain(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STAIN_UNSPECIFIED: _ClassVar[Stain]
+    STAIN_HE: _ClassVar[Stain]
+    STAIN_IHC: _ClassVar[Stain]
+    STAIN_FLUORESCENCE: _ClassVar[Stain]
+    STAIN_OTHER: _ClassVar[Stain]
+STAIN_UNSPECIFIED: Stain
+STAIN_HE: Stain
+STAIN_IHC: Stain
+STAIN_FLUORESCENCE: Stain
+STAIN_OTHER: Stain
 
 class ObjectRef(_message.Message):
     __slots__ = ("key", "sha256", "size_bytes")
@@ -64,16 +78,18 @@ class Progress(_message.Message):
     def __init__(self, done_count: _Optional[int] = ..., total_count: _Optional[int] = ..., stage: _Optional[str] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("low", "high", "stain_matrix", "stain_assumed")
+    __slots__ = ("low", "high", "stain_matrix", "stain_assumed", "stain")
     LOW_FIELD_NUMBER: _ClassVar[int]
     HIGH_FIELD_NUMBER: _ClassVar[int]
     STAIN_MATRIX_FIELD_NUMBER: _ClassVar[int]
     STAIN_ASSUMED_FIELD_NUMBER: _ClassVar[int]
+    STAIN_FIELD_NUMBER: _ClassVar[int]
     low: _containers.RepeatedScalarFieldContainer[float]
     high: _containers.RepeatedScalarFieldContainer[float]
     stain_matrix: _containers.RepeatedScalarFieldContainer[float]
     stain_assumed: bool
-    def __init__(self, low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., stain_matrix: _Optional[_Iterable[float]] = ..., stain_assumed: _Optional[bool] = ...) -> None: ...
+    stain: Stain
+    def __init__(self, low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., stain_matrix: _Optional[_Iterable[float]] = ..., stain_assumed: _Optional[bool] = ..., stain: _Optional[_Union[Stain, str]] = ...) -> None: ...
 
 class ShardCells(_message.Message):
     __slots__ = ("cells", "vectors", "morphology")

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from morula.v1 import artifact_pb2 as morula_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15morula/v1/tiler.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"?\n\x13InspectSlideRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\"\xad\x01\n\x14InspectSlideResponse\x12\x10\n\x08width_px\x18\x01 \x01(\x03\x12\x11\n\theight_px\x18\x02 \x01(\x03\x12\x0b\n\x03mpp\x18\x03 \x01(\x01\x12\x17\n\x0fobjective_power\x18\x04 \x01(\x01\x12\x13\n\x0bmpp_assumed\x18\x05 \x01(\x08\x12\x0e\n\x06vendor\x18\x06 \x01(\t\x12%\n\x06levels\x18\x07 \x03(\x0b\x32\x15.morula.v1.SlideLevel\"E\n\nSlideLevel\x12\x10\n\x08width_px\x18\x01 \x01(\x03\x12\x11\n\theight_px\x18\x02 \x01(\x03\x12\x12\n\ndownsample\x18\x03 \x01(\x01\"\x90\x01\n\x08TileGrid\x12\x11\n\x03mpp\x18\x01 \x01(\x01\x42\x04\xe2\x41\x01\x02\x12\x15\n\x07tile_px\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x0f\n\x07halo_px\x18\x03 \x01(\x05\x12\x1f\n\x11region_tile_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x13\n\x0borigin_x_px\x18\x05 \x01(\x03\x12\x13\n\x0borigin_y_px\x18\x06 \x01(\x03\"/\n\nTileFilter\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.morula.v1.TileGate\"\xa5\x01\n\rTileSelection\x12\x17\n\x0finclude_geojson\x18\x01 \x01(\t\x12\x17\n\x0f\x65xclude_geojson\x18\x02 \x01(\t\x12\x19\n\x11sample_tile_count\x18\x03 \x01(\x05\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12%\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x15.morula.v1.TileFilter\x12\x12\n\nfind_cores\x18\x06 \x01(\x08\"\xca\x01\n\x10PlanSlideRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12\'\n\x04grid\x18\x02 \x01(\x0b\x32\x13.morula.v1.TileGridB\x04\xe2\x41\x01\x02\x12\x1e\n\x10shard_tile_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x16\n\x08plan_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\tselection\x18\x05 \x01(\x0b\x32\x18.morula.v1.TileSelection\"\xcc\x01\n\x11PlanSlideResponse\x12\"\n\x04plan\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x13\n\x0bshard_count\x18\x02 \x01(\x05\x12\x12\n\ntile_count\x18\x03 \x01(\x03\x12\x1c\n\x14\x63\x61ndidate_tile_count\x18\x04 \x01(\x03\x12\x0b\n\x03mpp\x18\x05 \x01(\x01\x12+\n\x0b\x63\x61libration\x18\x06 \x01(\x0b\x32\x16.morula.v1.Calibration\x12\x12\n\ncore_count\x18\x07 \x01(\x05\"9\n\tSecondCut\x12\x15\n\x07regions\x18\x01 \x03(\x05\x42\x04\xe2\x41\x01\x02\x12\x15\n\x07halo_px\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\xfe\x01\n\x0f\x43utShardRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12(\n\x04plan\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12\x13\n\x0bshard_index\x18\x03 \x01(\x05\x12\x17\n\ttiles_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\npixels_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12%\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x15.morula.v1.TileFilter\x12(\n\nsecond_cut\x18\x07 \x01(\x0b\x32\x14.morula.v1.SecondCut\"\xae\x01\n\x10\x43utShardResponse\x12#\n\x05tiles\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x06pixels\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x17\n\x0fkept_tile_count\x18\x03 \x01(\x05\x12\x1b\n\x13rejected_tile_count\x18\x04 \x01(\x05\x12\x19\n\x11\x66\x61iled_tile_count\x18\x05 \x01(\x05\"\xa6\x01\n\x13RenderRegionRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12\x0c\n\x04x_px\x18\x02 \x01(\x03\x12\x0c\n\x04y_px\x18\x03 \x01(\x03\x12\x16\n\x08width_px\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x17\n\theight_px\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x18\n\ndownsample\x18\x06 \x01(\x01\x42\x04\xe2\x41\x01\x02\"$\n\x14RenderRegionResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c\"(\n\nSlidePoint\x12\x0c\n\x04x_px\x18\x01 \x01(\x01\x12\x0c\n\x04y_px\x18\x02 \x01(\x01\"\x9c\x01\n\x12RenderCellsRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12,\n\x07\x63\x65ntres\x18\x02 \x03(\x0b\x32\x15.morula.v1.SlidePointB\x04\xe2\x41\x01\x02\x12\x17\n\twindow_um\x18\x03 \x01(\x01\x42\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63\x65ll_px\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\"9\n\x13RenderCellsResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63olumn_count\x18\x02 \x01(\x05*Q\n\x08TileGate\x12\x19\n\x15TILE_GATE_UNSPECIFIED\x10\x00\x12\x15\n\x11TILE_GATE_DEFAULT\x10\x01\x12\x13\n\x0fTILE_GATE_PAPER\x10\x02\x32\xa4\x03\n\x0cTilerService\x12T\n\x0cInspectSlide\x12\x1e.morula.v1.InspectSlideRequest\x1a\x1f.morula.v1.InspectSlideResponse\"\x03\x90\x02\x01\x12K\n\tPlanSlide\x12\x1b.morula.v1.PlanSlideRequest\x1a\x1c.morula.v1.PlanSlideResponse\"\x03\x90\x02\x02\x12H\n\x08\x43utShard\x12\x1a.morula.v1.CutShardRequest\x1a\x1b.morula.v1.CutShardResponse\"\x03\x90\x02\x02\x12T\n\x0cRenderRegion\x12\x1e.morula.v1.RenderRegionRequest\x1a\x1f.morula.v1.RenderRegionResponse\"\x03\x90\x02\x01\x12Q\n\x0bRenderCells\x12\x1d.morula.v1.RenderCellsRequest\x1a\x1e.morula.v1.RenderCellsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15morula/v1/tiler.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\"?\n\x13InspectSlideRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\"\xce\x01\n\x14InspectSlideResponse\x12\x10\n\x08width_px\x18\x01 \x01(\x03\x12\x11\n\theight_px\x18\x02 \x01(\x03\x12\x0b\n\x03mpp\x18\x03 \x01(\x01\x12\x17\n\x0fobjective_power\x18\x04 \x01(\x01\x12\x13\n\x0bmpp_assumed\x18\x05 \x01(\x08\x12\x0e\n\x06vendor\x18\x06 \x01(\t\x12%\n\x06levels\x18\x07 \x03(\x0b\x32\x15.morula.v1.SlideLevel\x12\x1f\n\x05stain\x18\x08 \x01(\x0e\x32\x10.morula.v1.Stain\"E\n\nSlideLevel\x12\x10\n\x08width_px\x18\x01 \x01(\x03\x12\x11\n\theight_px\x18\x02 \x01(\x03\x12\x12\n\ndownsample\x18\x03 \x01(\x01\"\x90\x01\n\x08TileGrid\x12\x11\n\x03mpp\x18\x01 \x01(\x01\x42\x04\xe2\x41\x01\x02\x12\x15\n\x07tile_px\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x0f\n\x07halo_px\x18\x03 \x01(\x05\x12\x1f\n\x11region_tile_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x13\n\x0borigin_x_px\x18\x05 \x01(\x03\x12\x13\n\x0borigin_y_px\x18\x06 \x01(\x03\"/\n\nTileFilter\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.morula.v1.TileGate\"\xa5\x01\n\rTileSelection\x12\x17\n\x0finclude_geojson\x18\x01 \x01(\t\x12\x17\n\x0f\x65xclude_geojson\x18\x02 \x01(\t\x12\x19\n\x11sample_tile_count\x18\x03 \x01(\x05\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12%\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x15.morula.v1.TileFilter\x12\x12\n\nfind_cores\x18\x06 \x01(\x08\"\xeb\x01\n\x10PlanSlideRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12\'\n\x04grid\x18\x02 \x01(\x0b\x32\x13.morula.v1.TileGridB\x04\xe2\x41\x01\x02\x12\x1e\n\x10shard_tile_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x16\n\x08plan_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\tselection\x18\x05 \x01(\x0b\x32\x18.morula.v1.TileSelection\x12\x1f\n\x05stain\x18\x06 \x01(\x0e\x32\x10.morula.v1.Stain\"\xcc\x01\n\x11PlanSlideResponse\x12\"\n\x04plan\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x13\n\x0bshard_count\x18\x02 \x01(\x05\x12\x12\n\ntile_count\x18\x03 \x01(\x03\x12\x1c\n\x14\x63\x61ndidate_tile_count\x18\x04 \x01(\x03\x12\x0b\n\x03mpp\x18\x05 \x01(\x01\x12+\n\x0b\x63\x61libration\x18\x06 \x01(\x0b\x32\x16.morula.v1.Calibration\x12\x12\n\ncore_count\x18\x07 \x01(\x05\"9\n\tSecondCut\x12\x15\n\x07regions\x18\x01 \x03(\x05\x42\x04\xe2\x41\x01\x02\x12\x15\n\x07halo_px\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\xfe\x01\n\x0f\x43utShardRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12(\n\x04plan\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12\x13\n\x0bshard_index\x18\x03 \x01(\x05\x12\x17\n\ttiles_key\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\npixels_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12%\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x15.morula.v1.TileFilter\x12(\n\nsecond_cut\x18\x07 \x01(\x0b\x32\x14.morula.v1.SecondCut\"\xae\x01\n\x10\x43utShardResponse\x12#\n\x05tiles\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x06pixels\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x17\n\x0fkept_tile_count\x18\x03 \x01(\x05\x12\x1b\n\x13rejected_tile_count\x18\x04 \x01(\x05\x12\x19\n\x11\x66\x61iled_tile_count\x18\x05 \x01(\x05\"\xa6\x01\n\x13RenderRegionRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12\x0c\n\x04x_px\x18\x02 \x01(\x03\x12\x0c\n\x04y_px\x18\x03 \x01(\x03\x12\x16\n\x08width_px\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x17\n\theight_px\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x18\n\ndownsample\x18\x06 \x01(\x01\x42\x04\xe2\x41\x01\x02\"$\n\x14RenderRegionResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c\"(\n\nSlidePoint\x12\x0c\n\x04x_px\x18\x01 \x01(\x01\x12\x0c\n\x04y_px\x18\x02 \x01(\x01\"\x9c\x01\n\x12RenderCellsRequest\x12(\n\x05slide\x18\x01 \x01(\x0b\x32\x13.morula.v1.SlideRefB\x04\xe2\x41\x01\x02\x12,\n\x07\x63\x65ntres\x18\x02 \x03(\x0b\x32\x15.morula.v1.SlidePointB\x04\xe2\x41\x01\x02\x12\x17\n\twindow_um\x18\x03 \x01(\x01\x42\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63\x65ll_px\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\"9\n\x13RenderCellsResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63olumn_count\x18\x02 \x01(\x05*Q\n\x08TileGate\x12\x19\n\x15TILE_GATE_UNSPECIFIED\x10\x00\x12\x15\n\x11TILE_GATE_DEFAULT\x10\x01\x12\x13\n\x0fTILE_GATE_PAPER\x10\x02\x32\xa4\x03\n\x0cTilerService\x12T\n\x0cInspectSlide\x12\x1e.morula.v1.InspectSlideRequest\x1a\x1f.morula.v1.InspectSlideResponse\"\x03\x90\x02\x01\x12K\n\tPlanSlide\x12\x1b.morula.v1.PlanSlideRequest\x1a\x1c.morula.v1.PlanSlideResponse\"\x03\x90\x02\x02\x12H\n\x08\x43utShard\x12\x1a.morula.v1.CutShardRequest\x1a\x1b.morula.v1.CutShardResponse\"\x03\x90\x02\x02\x12T\n\x0cRenderRegion\x12\x1e.morula.v1.RenderRegionRequest\x1a\x1f.morula.v1.RenderRegionResponse\"\x03\x90\x02\x01\x12Q\n\x0bRenderCells\x12\x1d.morula.v1.RenderCellsRequest\x1a\x1e.morula.v1.RenderCellsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -87,40 +87,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TILERSERVICE'].methods_by_name['RenderRegion']._serialized_options = b'\220\002\001'
   _globals['_TILERSERVICE'].methods_by_name['RenderCells']._loaded_options = None
   _globals['_TILERSERVICE'].methods_by_name['RenderCells']._serialized_options = b'\220\002\001'
-  _globals['_TILEGATE']._serialized_start=2143
-  _globals['_TILEGATE']._serialized_end=2224
+  _globals['_TILEGATE']._serialized_start=2209
+  _globals['_TILEGATE']._serialized_end=2290
   _globals['_INSPECTSLIDEREQUEST']._serialized_start=95
   _globals['_INSPECTSLIDEREQUEST']._serialized_end=158
   _globals['_INSPECTSLIDERESPONSE']._serialized_start=161
-  _globals['_INSPECTSLIDERESPONSE']._serialized_end=334
-  _globals['_SLIDELEVEL']._serialized_start=336
-  _globals['_SLIDELEVEL']._serialized_end=405
-  _globals['_TILEGRID']._serialized_start=408
-  _globals['_TILEGRID']._serialized_end=552
-  _globals['_TILEFILTER']._serialized_start=554
-  _globals['_TILEFILTER']._serialized_end=601
-  _globals['_TILESELECTION']._serialized_start=604
-  _globals['_TILESELECTION']._serialized_end=769
-  _globals['_PLANSLIDEREQUEST']._serialized_start=772
-  _globals['_PLANSLIDEREQUEST']._serialized_end=974
-  _globals['_PLANSLIDERESPONSE']._serialized_start=977
-  _globals['_PLANSLIDERESPONSE']._serialized_end=1181
-  _globals['_SECONDCUT']._serialized_start=1183
-  _globals['_SECONDCUT']._serialized_end=1240
-  _globals['_CUTSHARDREQUEST']._serialized_start=1243
-  _globals['_CUTSHARDREQUEST']._serialized_end=1497
-  _globals['_CUTSHARDRESPONSE']._serialized_start=1500
-  _globals['_CUTSHARDRESPONSE']._serialized_end=1674
-  _globals['_RENDERREGIONREQUEST']._serialized_start=1677
-  _globals['_RENDERREGIONREQUEST']._serialized_end=1843
-  _globals['_RENDERREGIONRESPONSE']._serialized_start=1845
-  _globals['_RENDERREGIONRESPONSE']._serialized_end=1881
-  _globals['_SLIDEPOINT']._serialized_start=1883
-  _globals['_SLIDEPOINT']._serialized_end=1923
-  _globals['_RENDERCELLSREQUEST']._serialized_start=1926
-  _globals['_RENDERCELLSREQUEST']._serialized_end=2082
-  _globals['_RENDERCELLSRESPONSE']._serialized_start=2084
-  _globals['_RENDERCELLSRESPONSE']._serialized_end=2141
-  _globals['_TILERSERVICE']._serialized_start=2227
-  _globals['_TILERSERVICE']._serialized_end=2647
+  _globals['_INSPECTSLIDERESPONSE']._serialized_end=367
+  _globals['_SLIDELEVEL']._serialized_start=369
+  _globals['_SLIDELEVEL']._serialized_end=438
+  _globals['_TILEGRID']._serialized_start=441
+  _globals['_TILEGRID']._serialized_end=585
+  _globals['_TILEFILTER']._serialized_start=587
+  _globals['_TILEFILTER']._serialized_end=634
+  _globals['_TILESELECTION']._serialized_start=637
+  _globals['_TILESELECTION']._serialized_end=802
+  _globals['_PLANSLIDEREQUEST']._serialized_start=805
+  _globals['_PLANSLIDEREQUEST']._serialized_end=1040
+  _globals['_PLANSLIDERESPONSE']._serialized_start=1043
+  _globals['_PLANSLIDERESPONSE']._serialized_end=1247
+  _globals['_SECONDCUT']._serialized_start=1249
+  _globals['_SECONDCUT']._serialized_end=1306
+  _globals['_CUTSHARDREQUEST']._serialized_start=1309
+  _globals['_CUTSHARDREQUEST']._serialized_end=1563
+  _globals['_CUTSHARDRESPONSE']._serialized_start=1566
+  _globals['_CUTSHARDRESPONSE']._serialized_end=1740
+  _globals['_RENDERREGIONREQUEST']._serialized_start=1743
+  _globals['_RENDERREGIONREQUEST']._serialized_end=1909
+  _globals['_RENDERREGIONRESPONSE']._serialized_start=1911
+  _globals['_RENDERREGIONRESPONSE']._serialized_end=1947
+  _globals['_SLIDEPOINT']._serialized_start=1949
+  _globals['_SLIDEPOINT']._serialized_end=1989
+  _globals['_RENDERCELLSREQUEST']._serialized_start=1992
+  _globals['_RENDERCELLSREQUEST']._serialized_end=2148
+  _globals['_RENDERCELLSRESPONSE']._serialized_start=2150
+  _globals['_RENDERCELLSRESPONSE']._serialized_end=2207
+  _globals['_TILERSERVICE']._serialized_start=2293
+  _globals['_TILERSERVICE']._serialized_end=2713
 # @@protoc_insertion_point(module_scope)

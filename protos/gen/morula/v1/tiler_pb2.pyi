@@ -25,7 +25,7 @@ class InspectSlideRequest(_message.Message):
     def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ...) -> None: ...
 
 class InspectSlideResponse(_message.Message):
-    __slots__ = ("width_px", "height_px", "mpp", "objective_power", "mpp_assumed", "vendor", "levels")
+    __slots__ = ("width_px", "height_px", "mpp", "objective_power", "mpp_assumed", "vendor", "levels", "stain")
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     MPP_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class InspectSlideResponse(_message.Message):
     MPP_ASSUMED_FIELD_NUMBER: _ClassVar[int]
     VENDOR_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
+    STAIN_FIELD_NUMBER: _ClassVar[int]
     width_px: int
     height_px: int
     mpp: float
@@ -40,7 +41,8 @@ class InspectSlideResponse(_message.Message):
     mpp_assumed: bool
     vendor: str
     levels: _containers.RepeatedCompositeFieldContainer[SlideLevel]
-    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., mpp: _Optional[float] = ..., objective_power: _Optional[float] = ..., mpp_assumed: _Optional[bool] = ..., vendor: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[SlideLevel, _Mapping]]] = ...) -> None: ...
+    stain: _artifact_pb2.Stain
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., mpp: _Optional[float] = ..., objective_power: _Optional[float] = ..., mpp_assumed: _Optional[bool] = ..., vendor: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[SlideLevel, _Mapping]]] = ..., stain: _Optional[_Union[_artifact_pb2.Stain, str]] = ...) -> None: ...
 
 class SlideLevel(_message.Message):
     __slots__ = ("width_px", "height_px", "downsample")
@@ -91,18 +93,20 @@ class TileSelection(_message.Message):
     def __init__(self, include_geojson: _Optional[str] = ..., exclude_geojson: _Optional[str] = ..., sample_tile_count: _Optional[int] = ..., seed: _Optional[int] = ..., filter: _Optional[_Union[TileFilter, _Mapping]] = ..., find_cores: _Optional[bool] = ...) -> None: ...
 
 class PlanSlideRequest(_message.Message):
-    __slots__ = ("slide", "grid", "shard_tile_count", "plan_key", "selection")
+    __slots__ = ("slide", "grid", "shard_tile_count", "plan_key", "selection", "stain")
     SLIDE_FIELD_NUMBER: _ClassVar[int]
     GRID_FIELD_NUMBER: _ClassVar[int]
     SHARD_TILE_COUNT_FIELD_NUMBER: _ClassVar[int]
     PLAN_KEY_FIELD_NUMBER: _ClassVar[int]
     SELECTION_FIELD_NUMBER: _ClassVar[int]
+    STAIN_FIELD_NUMBER: _ClassVar[int]
     slide: _artifact_pb2.SlideRef
     grid: TileGrid
     shard_tile_count: int
     plan_key: str
     selection: TileSelection
-    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., grid: _Optional[_Union[TileGrid, _Mapping]] = ..., shard_tile_count: _Optional[int] = ..., plan_key: _Optional[str] = ..., selection: _Optional[_Union[TileSelection, _Mapping]] = ...) -> None: ...
+    stain: _artifact_pb2.Stain
+    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., grid: _Optional[_Union[TileGrid, _Mapping]] = ..., shard_tile_count: _Optional[int] = ..., plan_key: _Optional[str] = ..., selection: _Optional[_Union[TileSelection, _Mapping]] = ..., stain: _Optional[_Union[_artifact_pb2.Stain, str]] = ...) -> None: ...
 
 class PlanSlideResponse(_message.Message):
     __slots__ = ("plan", "shard_count", "tile_count", "candidate_tile_count", "mpp", "calibration", "core_count")

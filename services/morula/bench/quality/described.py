@@ -22,6 +22,7 @@ from morula.clusterer.features import Features
 from morula.clusterer.vectors import own_scale
 from morula.common.models import ModelSpec, families, find
 from morula.common.pixels import Region
+from morula.common.stain import Staining
 from morula.embedder import morphology, named
 from morula.embedder.instances import RegionCells
 from morula.networks import backbones
@@ -66,7 +67,10 @@ class Known:
 def describe(pictures: Sequence[Picture], data: Path, at_most: int = CELLS_AT_MOST) -> Known:
     """Of cells with a class, a seeded draw where there are too many; neighbours are those of the whole picture."""
     calibrations = list(_calibrations(pictures))
-    cells = [_measured(picture, one.stain_matrix) for picture, one in zip(pictures, calibrations, strict=True)]
+    cells = [
+        _measured(picture, Staining("H&E", one.stain_matrix))
+        for picture, one in zip(pictures, calibrations, strict=True)
+    ]
     names = np.concatenate([picture.names for picture in pictures])
     groups = np.concatenate([picture.groups for picture in pictures])
     with_class = np.flatnonzero(names != "")
@@ -109,11 +113,11 @@ def _calibrations(pictures: Sequence[Picture]) -> Iterator[Calibration]:
     return (found[picture.slide] for picture in pictures)
 
 
-def _measured(picture: Picture, stain_matrix: Sequence[float]) -> RegionCells:
+def _measured(picture: Picture, staining: Staining) -> RegionCells:
     region = Region(0, 0.0, 0.0, 1.0, picture.pixels, 0, picture.mpp, picture.mpp)
     labels, polygons = picture.outlines.labels, picture.outlines.polygons
-    columns = morphology.measure(picture.pixels, labels, polygons, picture.mpp, stain_matrix)
-    return RegionCells(region, polygons, labels, stain_matrix, columns)
+    columns = morphology.measure(picture.pixels, labels, polygons, picture.mpp, staining)
+    return RegionCells(region, polygons, labels, staining, columns)
 
 
 def _placed(
