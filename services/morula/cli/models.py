@@ -55,6 +55,9 @@ def add_model(
     context_um: Annotated[
         float | None, typer.Option(min=0, max=400, help="And in a second look, at what is around it; 0 is none.")
     ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Of timm or torchvision: the library's name of the network that the file is of.")
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     trained_on: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
     commercial: Annotated[Commercial | None, typer.Option(help="Whether both allow commercial use.")] = None,
@@ -66,7 +69,7 @@ def add_model(
 
     words = {"licence": licence, "trained_on": trained_on, "commercial": commercial}
     said = {word: value for word, value in words.items() if value is not None}
-    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), window_um, context_um, said)
+    wishes = Wishes(name, mpp, object_um, tuple(channel or ()), window_um, context_um, said, backbone)
     spec = add(folder_of(data or context.obj), family, files, size, wishes)
     if as_json:
         print_json({"name": spec.name, "revision": spec.revision})

@@ -72,6 +72,13 @@ class ModelSpec:
     """How much an embedder's network is shown around each cell; 0 is the cell's own box, whatever its size."""
     context_um: float = 0.0
     """And how much in a second look, at what is around it; 0 is none."""
+    backbone: str = ""
+    """Which network of a library an embedder's file is of, where its family is a library."""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    """How colours of 0 to 1 are normalised for it,"""
+    picture_px: int = 0
+    """and the side of its pictures; 0 is its family's."""
     code_revision: int = 1
     """Raised by one when our code makes other results of the same files; of a family, for all of its rows."""
     dtypes: tuple[str, ...] = ("float32",)
@@ -268,11 +275,11 @@ REGISTRY: tuple[ModelSpec, ...] = (
 
 def unit_columns(count: int) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
     """Columns of a network's vectors, with a location and scale that suit any of length one: nothing was measured."""
-    return tuple(f"number_{n}" for n in range(1, count + 1)), (0.0,) * count, (count**-0.5,) * count
+    return tuple(f"number_{n}" for n in range(1, count + 1)), (0.0,) * count, (max(count, 1) ** -0.5,) * count
 
 
 def _backbone(name: str, dimension_count: int, window_um: float) -> ModelSpec:
-    """A family of embedders."""
+    """A family of embedders; of a library's networks each has its own number of dimensions."""
     columns, location, scale = unit_columns(dimension_count)
     return ModelSpec(
         name=name,
@@ -367,7 +374,11 @@ FAMILIES: tuple[ModelSpec, ...] = (
     ),
     _backbone("resnet50", 2048, window_um=0.0),
     _backbone("mobilenet_v2", 1280, window_um=24.0),
+    _backbone("timm", 0, window_um=24.0),
+    _backbone("torchvision", 0, window_um=24.0),
 )
+LIBRARIES = frozenset({"timm", "torchvision"})
+"""Families of which the network is named beside the file."""
 
 _added: dict[str, ModelSpec] = {}
 

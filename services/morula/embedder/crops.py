@@ -22,7 +22,7 @@ Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 _FEATHER_UM = 0.5
-_RESIZED_PX = 256
+_RESIZED_PX, _MIDDLE_PX = 256, 224
 _WHITE = 255
 _EVEN = 1e-6
 """A cell whose sides differ by no more is no darker on one; what is left is rounding."""
@@ -94,7 +94,7 @@ class Windows:
 
 
 class Boxes:
-    """The tight box of each cell: its shorter side resized to 256 px, and of that the middle.
+    """The tight box of each cell: its shorter side resized to 256 px of 224 that are shown, and of that the middle.
 
     The same as Pillow's bilinear resize, which smooths where it shrinks, and torchvision's centre crop.
     """
@@ -113,8 +113,8 @@ class Boxes:
 def resized_middle(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """(height, width, 3) -> (3, side, side)"""
     height, width = pixels.shape[:2]
-    shorter = min(height, width)
-    down, across = (_middle_weights(side, _RESIZED_PX * side // shorter, side_px) for side in (height, width))
+    shorter, resized_px = min(height, width), _RESIZED_PX * side_px // _MIDDLE_PX
+    down, across = (_middle_weights(side, resized_px * side // shorter, side_px) for side in (height, width))
     rows = pixels.transpose(0, 2, 1).reshape(-1, width).astype(np.float32)
     # Across first, and whole grey levels in between: so does Pillow.
     narrow = _grey_levels(rows, np.ascontiguousarray(across.T)).reshape(height, -1)

@@ -32,6 +32,12 @@ def box(cells: RegionCells) -> Crops:
     return Boxes(cells, PICTURE_PX)
 
 
+def box_of(spec: ModelSpec) -> View:
+    """The same, as large as a row's network is shown pictures."""
+    side_px = spec.picture_px or PICTURE_PX
+    return lambda cells: Boxes(cells, side_px)
+
+
 @dataclass(frozen=True)
 class NetworkEmbedder:
     """Shows a network each cell in one way or several."""
@@ -74,10 +80,12 @@ def load(spec: ModelSpec, files: Sequence[tuple[str, Path]], queue: CropQueue) -
 def views_of(spec: ModelSpec) -> list[View]:
     """How a row says that cells are shown."""
 
+    side_px = spec.picture_px or PICTURE_PX
+
     def window(cells: RegionCells) -> Crops:
-        return Windows(cells, spec.window_um, PICTURE_PX)
+        return Windows(cells, spec.window_um, side_px)
 
     def surroundings(cells: RegionCells) -> Crops:
-        return Windows(cells, spec.context_um, PICTURE_PX, fades=False)
+        return Windows(cells, spec.context_um, side_px, fades=False)
 
-    return [window if spec.window_um else box, *([surroundings] if spec.context_um else [])]
+    return [window if spec.window_um else box_of(spec), *([surroundings] if spec.context_um else [])]

@@ -7,7 +7,9 @@ from typing import Any
 
 from morula.common.errors import ModelUnavailable
 
-INSTALL = ".venv/bin/pip install -e '.[networks]' in the checkout"
+_COMMAND = ".venv/bin/pip install -e '.[{}]' in the checkout"
+INSTALL = _COMMAND.format("networks")
+_OF_OTHERS = {"timm": _COMMAND.format("backbones")}
 
 
 def imported(module: str) -> Any:
@@ -17,4 +19,5 @@ def imported(module: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("morula"):
             raise
-        raise ModelUnavailable(f"networks need {error.name}, which is not installed: {INSTALL}") from error
+        command = _OF_OTHERS.get(error.name or "", INSTALL)
+        raise ModelUnavailable(f"networks need {error.name}, which is not installed: {command}") from error

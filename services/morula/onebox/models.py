@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from morula.common.models import REGISTRY, ModelSpec, families, unit_columns
+from morula.common.models import LIBRARIES, REGISTRY, ModelSpec, families, unit_columns
 from morula.common.weights import WeightsFolder
 from morula.networks.models import check_files
 from morula.onebox.failures import WrongUse
@@ -27,6 +27,8 @@ class Wishes:
     context_um: float | None = None
     words: Mapping[str, Any] = field(default_factory=dict)
     """Of its description."""
+    backbone: str | None = None
+    """Which network of a library it is."""
 
 
 def registry(folder: DataFolder) -> list[ModelSpec]:
@@ -66,12 +68,16 @@ def check_name(row: ModelSpec, folder: DataFolder) -> None:
 
 def _row(family: ModelSpec, wishes: Wishes) -> ModelSpec:
     """The family's row as it is wished."""
-    own = ("name", "mpp", "object_um", "channels", "window_um", "context_um")
+    own = ("name", "mpp", "object_um", "channels", "window_um", "context_um", "backbone")
     asked: dict[str, Any] = {name: value for name in own if (value := getattr(wishes, name)) not in (None, ())}
     if family.task == "segmenter" and {"window_um", "context_um"} & asked.keys():
         raise WrongUse(f"{family.name} looks at whole images: a window is an embedder's")
     if "name" not in asked and {"window_um", "context_um"} & asked.keys():
         raise WrongUse(f"{family.name} shows cells in its own way: give another way its own name with --as")
+    if wishes.backbone:
+        if family.family not in LIBRARIES:
+            raise WrongUse(f"{family.name} is one network: --backbone is for {' and '.join(sorted(LIBRARIES))}")
+        asked.setdefault("name", wishes.backbone.lower())
     return replace(family, **asked, description=replace(family.description, **wishes.words))
 
 
