@@ -55,6 +55,10 @@ OTHER: dict[str, object] = {
     "segmenter": "watershed",
     "window_um": 24.0,
     "context_um": 48.0,
+    "backbone": "resnet18",
+    "mean": (0.5,) * 3,
+    "std": (0.25,) * 3,
+    "picture_px": 160,
     "code_revision": 2,
 }
 """Another value of each field that changes results."""
