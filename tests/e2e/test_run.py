@@ -94,6 +94,43 @@ def test_of_a_folder_every_slide_is_run_and_none_hides_another(machine: LocalMac
     assert {path.relative_to(out).parent.as_posix() for path in out.rglob("manifest.json")} == {"a.tiff", "deep/b.tiff"}
 
 
+@pytest.mark.slow
+def test_slides_are_clustered_together_and_how_they_mix_is_said(
+    machine: LocalMachine, paint: Paint, tmp_path: Path
+) -> None:
+    slides, out = [paint(1024, 1024, seed).slide for seed in (770_020, 770_021)], tmp_path / "out"
+    words = ("run", *slides, "--together", "--out", out, "--data", machine.folder.root)
+    first = run(*words, "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    cohort = told["together"]
+    assert cohort["cell_count"] == sum(one["cell_count"] for one in told["slides"])
+    assert 0.5 < cohort["mixing"]["score"] < 1.2
+    assert {path.name for path in out.iterdir() if path.is_file()} == {
+        "assignments.parquet",
+        "clusters.json",
+        "manifest.json",
+    }
+    assert all({path.name for path in (out / slide.name).iterdir()} == FILES for slide in slides)
+    ids = [pq.read_table(Path(one["out"]) / "cells.parquet")["cell_id"].to_pylist() for one in told["slides"]]
+    assert pq.read_table(out / "assignments.parquet")["cell_id"].to_pylist() == [*ids[0], *ids[1]]
+    again = run(*words)
+    assert again.stdout.count("Nothing to do") == 2
+    assert "1 is as by chance" in again.stdout
+    assert f"/#/board/{cohort['labelling_id']}" in again.stdout
+
+
+def test_two_slides_of_one_name_are_not_written_over_each_other(machine: LocalMachine, tmp_path: Path) -> None:
+    slides = [tmp_path / folder / "a.tiff" for folder in ("one", "two")]
+    for slide in slides:
+        slide.parent.mkdir()
+        write_blank(slide, 512, mpp=0.5)
+    ended = run("run", *slides, "--out", tmp_path / "out", "--data", machine.folder.root)
+    assert ended.returncode == 2
+    assert "would both be written to" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_serve_keeps_its_folder_to_itself_and_stops_cleanly(tmp_path: Path) -> None:
     words = [*MORULA, "serve", "--no-open", "--data", str(tmp_path), "--folder", f"lab={tmp_path}"]
     write_blank(tmp_path / "white.tiff", 512, mpp=0.5)

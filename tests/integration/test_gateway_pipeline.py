@@ -267,6 +267,18 @@ async def test_slides_are_clustered_together(slide: Path, tmp_path: Path) -> Non
         found = client.ok(await client.http.get(f"/v1/clusterings/{cohort['clustering_id']}"))
         assert found["cell_count"] == sum(job["cell_count"] for job in jobs)
         assert [one["row_start"] for one in found["slides"]] == [0, jobs[0]["cell_count"]]
+        assert found["mixing"]["low"] <= found["mixing"]["score"] <= found["mixing"]["high"]
+        assert all(0.5 < one["mixing"] < 1.2 for one in found["slides"]), "they are painted alike"
+        files = f"/v1/jobs/{cohort['id']}/files/clusters.json"
+        told = client.ok(await client.http.get(files))
+        assert (told["mixing"], [one["mixing"] for one in told["slides"]]) == (
+            found["mixing"],
+            [one["mixing"] for one in found["slides"]],
+        )
+        other = await client.run(jobs[1]["slide_id"], stain="other")
+        refused = await client.http.post("/v1/clusterings", json={"job_ids": [jobs[0]["id"], other["id"]]})
+        assert refused.status_code == 400
+        assert "different stains (H&E, other)" in refused.json()["detail"]
         page = client.ok(await client.http.get(f"/v1/labellings/{cohort['labelling_id']}/page"))
         assert len(page["cells"]) == 12
         for sheet in {cell["sheet"] for cell in page["cells"]}:

@@ -232,6 +232,17 @@ class ClusteringSlide(Answer):
     row_start: int
     row_stop: int
     mpp: float
+    mixing: float | None
+    """As of the whole; null where it has too few cells, and of a clustering of one slide."""
+
+
+class Mixing(Answer):
+    """Of the cells most like one, how many are of other slides: 1 is as by chance, 0 is none. With the interval of 95 %
+    over slides."""
+
+    score: float
+    low: float
+    high: float
 
 
 class Clustering(Answer):
@@ -245,6 +256,8 @@ class Clustering(Answer):
     noise_count: int
     cluster_count: int
     structure_found: bool
+    mixing: Mixing | None
+    """How well its slides mix; null where fewer than two have enough cells to say."""
     feature_names: list[str]
     created_at: Time
 

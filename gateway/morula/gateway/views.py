@@ -119,6 +119,11 @@ def _points(outline: Sequence[int], x_px: float, y_px: float) -> Ring:
     return [(x, y) for x, y in decode_outline(outline, x_px, y_px).tolist()]
 
 
+def mixing_of(mixing: Mapping[str, Any] | None, position: int) -> float | None:
+    """How well one slide mixes with the others, of what a clustering keeps."""
+    return None if mixing is None else mixing["slides"][position].get("score")
+
+
 @dataclass(frozen=True)
 class Node:
     """A node of the tree."""
@@ -142,6 +147,7 @@ class ClusteringView:
         self.cluster_count: int = row["cluster_count"]
         self.leaf_count: int = row["leaf_count"]
         self.structure_found: bool = row["structure_found"]
+        self.mixing: Mapping[str, Any] | None = row["mixing"]
         self.artifacts = from_json(row["artifacts"], Clustering)
         self.slides = [SlideRows(slide, store) for slide in slides]
         leaf, grown = self.artifacts.leaf, self.artifacts.tree

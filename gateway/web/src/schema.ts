@@ -141,6 +141,7 @@ export interface Clustering {
   feature_names: string[];
   id: string;
   leaf_count: number;
+  mixing: Mixing | null;
   name: string;
   noise_count: number;
   slides: ClusteringSlide[];
@@ -150,6 +151,7 @@ export interface Clustering {
 /** A slide of a clustering and the rows of its cells. */
 export interface ClusteringSlide {
   job_id: string;
+  mixing: number | null;
   mpp: number;
   name: string;
   row_start: number;
@@ -324,6 +326,13 @@ export interface LastEvent {
   kind: string;
   sentence: string;
   seq: number;
+}
+
+/** Of the cells most like one, how many are of other slides: 1 is as by chance, 0 is none. With the interval of 95 % over slides. */
+export interface Mixing {
+  high: number;
+  low: number;
+  score: number;
 }
 
 /** A model that finds cells (segmenter) or describes them (embedder). */

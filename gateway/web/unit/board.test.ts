@@ -1,11 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { newestBeside } from "../src/board/earlier";
 import { curve, mostTelling, rank } from "../src/board/facts";
-import { headline, heldOutSentence, movedSentence, structureSentence } from "../src/board/words";
+import { headline, heldOutSentence, mixingSentence, movedSentence, structureSentence } from "../src/board/words";
 import { bytes, duration, measure, shareOf } from "../src/format";
 import { doneSentence } from "../src/jobs/boards";
 import { sentence } from "../src/jobs/stages";
-import type { BoardOf, Fact, HeldOut, Job, Labelling, Slide, StageProgress, StoredEvent } from "../src/types";
+import type {
+  BoardOf,
+  Clustering,
+  Fact,
+  HeldOut,
+  Job,
+  Labelling,
+  Slide,
+  StageProgress,
+  StoredEvent,
+} from "../src/types";
 
 describe("facts", () => {
   const flat = Array.from({ length: 24 }, () => 5);
@@ -92,6 +102,16 @@ describe("sentences", () => {
   });
   test("no structure is said aloud", () => {
     expect(structureSentence({ structure_found: false, cluster_count: 9 })).toContain("no groups");
+  });
+  test("how a cohort's slides mix is told with its interval, and who stands apart; of one slide nothing", () => {
+    const slide = (name: string, mixing: number | null) => ({ name, mixing }) as Clustering["slides"][number];
+    const slides = [slide("a", 0.94), slide("b", 0.1), slide("c", null)];
+    const told = mixingSentence({ mixing: { score: 0.52, low: 0, high: 1.4 }, slides });
+    expect(told).toBe(
+      "Mixing of the slides: 0.52 (0.00 to 1.40); 1 is as by chance, 0 not at all. b mixes least: 0.10.",
+    );
+    expect(mixingSentence({ mixing: null, slides })).toContain("too few cells");
+    expect(mixingSentence({ mixing: null, slides: [slide("a", null)] })).toBe("");
   });
   test("a running job says what it does and how far it is", () => {
     const progress: StageProgress = { stage: "segment", done_count: 3, total_count: 8, seconds: 12 };

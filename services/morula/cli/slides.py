@@ -35,8 +35,9 @@ Eps = Annotated[
 
 
 def run(
-    slide: Annotated[Path, typer.Argument(help="The slide, or a folder of slides.")],
+    slide: Annotated[list[Path], typer.Argument(help="The slide, a folder of slides, or several.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; of several slides, one below it for each.")],
+    together: Annotated[bool, typer.Option("--together", help="Cluster the cells of all once more, as one.")] = False,
     preset: Annotated[str, typer.Option(help="Parameters that go together.")] = "default",
     segmenter: Annotated[str | None, typer.Option(help="Model that finds cells.", show_default=PRESETS)] = None,
     embedder: Annotated[str | None, typer.Option(help="Model that describes cells.", show_default=PRESETS)] = None,
@@ -63,7 +64,7 @@ def run(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a slide, or all slides of a folder, and leave the files in a folder."""
+    """Run slides, by themselves and as a cohort, and leave the files in a folder."""
     from morula.onebox.regions import region_text
     from morula.onebox.run import Request, choose
     from morula.onebox.run import run as run_slide
@@ -95,7 +96,8 @@ def run(
             keep_rejected=keep_rejected,
             eps=eps,
         )
-        _report(run_slide(Request(slide, out, choices), folder_of(data), console()), as_json=as_json)
+        asked = Request(tuple(slide), out, choices, together)
+        _report(run_slide(asked, folder_of(data), console()), as_json=as_json)
 
 
 def serve(
@@ -190,6 +192,8 @@ def _report(summary: dict[str, Any], *, as_json: bool) -> None:
         print_json(summary)
     else:
         typer.echo("\n".join(map(_sentence, summary.get("slides", [summary]))))
+        if "together" in summary:
+            typer.echo(_cohort_sentence(summary["together"]))
     if failed := summary.get("failed"):
         several = f"{len(failed)} of {len(failed) + len(summary['slides'])} slides failed"
         raise Failure(f"{several}, the first is {failed[0]['slide']}: {failed[0]['error']}")
@@ -205,3 +209,14 @@ def _sentence(summary: dict[str, Any]) -> str:
     without = f", {summary['unembedded_cell_count']:,} without a vector" if summary["unembedded_cell_count"] else ""
     failed = f", {summary['failed_tile_count']} tiles failed" if summary["failed_tile_count"] else ""
     return f"{words}{cut_off}{without}{failed}, {summary['seconds']} s: {summary['out']}{board}"
+
+
+def _cohort_sentence(cohort: dict[str, Any]) -> str:
+    told, slides = cohort["mixing"], cohort["slides"]
+    mixed = "too few cells to say how the slides mix"
+    if told:
+        each = ", ".join(f"{one['name']} {one['mixing']:.2f}" for one in slides if one["mixing"] is not None)
+        interval = f"{told['low']:.2f} to {told['high']:.2f}"
+        mixed = f"mixing {told['score']:.2f} ({interval}; 1 is as by chance, 0 not at all): {each}"
+    words = f"Together {cohort['cell_count']:,} cells of {len(slides)} slides, {cohort['seconds']} s: {cohort['out']}"
+    return f"{words}\n{mixed}\nLabel them: {cohort['board']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -10,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from morula.clusterer import core, features, leaves, settle, tables, tree, umap_child
 from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
+from morula.clusterer.mixing import mixing
 from morula.clusterer.progress import with_progress
 from morula.clusterer.splitting import split
 from morula.common import answers
@@ -116,6 +118,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
                 made = features.build(slides, scale, params.neighbours)
             clustered = _clustered(made, slides, params, checkpoint, report)
             checkpoint()
+            clustered = _mixed(clustered, made, slides, params)
             contents = _contents(clustered, made)
             stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
         refs = [ref_of(found) for found in stored if found is not None]
@@ -193,6 +196,17 @@ def _clustered(
         return core.cluster_as_published(made, vectors, params, checkpoint, report, umap_child.umap)
     known = np.concatenate([features.known(slide.vectors) for slide in slides])
     return core.cluster(made, params, checkpoint, report, known)
+
+
+def _mixed(
+    clustered: Clustered, made: features.Features, slides: Sequence[features.SlideVectors], params: core.Params
+) -> Clustered:
+    """With how well the slides' cells mix."""
+    known = np.concatenate([features.known(slide.vectors) for slide in slides])
+    counts = [len(slide.vectors) for slide in slides]
+    with threadpool_limits(1):
+        told = mixing(made.matrix[:, : made.own_count], known, counts, params.seed)
+    return replace(clustered, tree=replace(clustered.tree, mixing=told))
 
 
 def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from morula.clusterer.arrays import Doubles, Floats, Rows
 from morula.clusterer.features import Projection
+from morula.clusterer.mixing import Mixing, of_json
 from morula.common.errors import ArtifactInvalid, NotFound
 
 PROPOSED_CLUSTERS = 20
@@ -61,6 +62,8 @@ class Tree:
     seed: int
     projection: dict[str, Any] | None = None
     """Mean and components where columns were projected, so that other cells can be."""
+    mixing: Mixing | None = None
+    """Of the slides; None where there is one alone."""
 
     def fitted_projection(self) -> Projection | None:
         """How the columns were projected."""
@@ -130,7 +133,8 @@ class Tree:
 
 def to_json(tree: Tree) -> bytes:
     """Canonical bytes of a tree: equal trees have equal bytes."""
-    return json.dumps(asdict(tree), separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    facts = {name: value for name, value in asdict(tree).items() if name != "mixing" or value is not None}
+    return json.dumps(facts, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
 def from_json(content: bytes) -> Tree:
@@ -140,7 +144,8 @@ def from_json(content: bytes) -> Tree:
         nodes = tuple(_node(entry) for entry in stored.pop("nodes"))
         structure = Structure(**stored.pop("structure"))
         names = tuple(stored.pop("feature_names"))
-        return Tree(nodes=nodes, structure=structure, feature_names=names, **stored)
+        mixing = of_json(stored.pop("mixing")) if "mixing" in stored else None
+        return Tree(nodes=nodes, structure=structure, feature_names=names, mixing=mixing, **stored)
     except (ValueError, TypeError, KeyError) as error:
         raise ArtifactInvalid("this is no tree of clusters") from error
 

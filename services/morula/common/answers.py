@@ -5,7 +5,7 @@ A service answers so whether it made them or found them there, and the gateway w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from morula.common.tables import (
     read_tiles,
 )
 from morula.v1.artifact_pb2 import Calibration, ObjectRef, SettledSlide
-from morula.v1.clusterer_pb2 import ClusterCellsResult, Clustering, SettleCellsResult
+from morula.v1.clusterer_pb2 import ClusterCellsResult, Clustering, Mixing, SettleCellsResult, SlideMixing
 from morula.v1.embedder_pb2 import EmbedCellsResponse
 from morula.v1.segmenter_pb2 import SegmentShardResponse
 from morula.v1.tiler_pb2 import CutShardResponse, PlanSlideResponse
@@ -146,4 +146,9 @@ def clustered(store: Store, clustering: Clustering) -> ClusterCellsResult:
             noise_count=facts["noise_count"],
             cluster_count=facts["cluster_count"],
             structure_found=facts["structure"]["found"],
+            mixing=_mixing(**facts["mixing"]) if "mixing" in facts else None,
         )
+
+
+def _mixing(*, slides: Sequence[float | None], **numbers: float) -> Mixing:
+    return Mixing(**numbers, slides=[SlideMixing(score=score) for score in slides])

@@ -27,7 +27,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "index": 2,
     "outlines": 3,
     "leaf": 1,
-    "tree": 1,
+    "tree": 2,
     "features": 1,
     "confidence": 1,
     "layout": 1,
@@ -35,7 +35,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "label_confidence": 3,
     "model": 3,
     "sheet": 1,
-    "table": 1,
+    "table": 2,
 }
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://morula.dev/cell")

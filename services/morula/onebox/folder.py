@@ -40,6 +40,7 @@ class Holder:
 class KeptRun:
     """A finished run that the folder still has."""
 
+    job_id: str
     labelling_id: str | None
     """None where there was nothing to label."""
 
@@ -78,7 +79,7 @@ class DataFolder:
     def kept_run(self, slide_digest: str, result_digest: str) -> KeptRun | None:
         """The run of this slide that came to this result; None where it was deleted or made elsewhere."""
         query = (
-            "SELECT job.labelling_id FROM job JOIN slide ON slide.id = job.slide_id "
+            "SELECT job.id, job.labelling_id FROM job JOIN slide ON slide.id = job.slide_id "
             "WHERE slide.digest = ? AND job.result_digest = ? AND job.state = 'succeeded' ORDER BY job.id DESC"
         )
         try:
@@ -86,7 +87,7 @@ class DataFolder:
                 row = database.execute(query, (slide_digest, result_digest)).fetchone()
         except sqlite3.OperationalError:
             return None  # The database is missing or cannot be read now: the run then finds out itself.
-        return KeptRun(row[0]) if row else None
+        return KeptRun(*row) if row else None
 
     @contextmanager
     def locked(self, verb: Verb) -> Iterator[None]:

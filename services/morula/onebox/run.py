@@ -16,12 +16,13 @@ from rich.console import Console
 from morula.common.errors import MorulaError, SlideScaleUnknown, TooLarge
 from morula.common.models import ModelSpec
 from morula.gateway.pipeline.params import Choices, models_of
-from morula.onebox.client import Client, Json, problem_error
+from morula.onebox.client import Client, Json
+from morula.onebox.cohort import cluster_together
 from morula.onebox.failures import Failure, WrongUse, one_line
 from morula.onebox.folder import DataFolder
+from morula.onebox.jobs import finish
 from morula.onebox.machine import any_port, open_machine, profile
 from morula.onebox.models import registry
-from morula.onebox.progress import follow
 from morula.onebox.results import (
     check_out,
     digest_of,
@@ -37,9 +38,12 @@ from morula.onebox.results import (
 class Request:
     """What a person asked for."""
 
-    slide: Path
+    slides: tuple[Path, ...]
+    """Slides, and folders of slides."""
     out: Path
     choices: Choices
+    together: bool = False
+    """Whether the cells of all are clustered once more, as those of one cohort."""
 
     @property
     def params(self) -> dict[str, Any]:
@@ -59,27 +63,54 @@ def choose(**values: object) -> Choices:
 def run(request: Request, folder: DataFolder, console: Console) -> Json:
     """The summary of the finished job, whose files lie in the folder asked for.
 
-    Of a folder with several slides the summaries of all, each in a folder of its own below that, and what failed.
+    Of several slides the summaries of all, each in a folder of its own below that, and what failed; together, where
+    none did, also that of their cohort, whose files lie in the folder itself.
     """
     known = _check_models(request, folder)
-    slides, rest = find_slides(request.slide)
-    if rest:
-        console.print(f"belongs to no slide: {', '.join(map(str, rest))}", style="yellow")
+    slides = _places(request, console)
     with ExitStack() as opened:
         door = cache(lambda: opened.enter_context(_gateway(folder, lambda line: console.print(line, style="yellow"))))
-        if len(slides) == 1:
-            return _run_one(request, slides[0], folder, known, door, console)
+        if len(slides) == 1 and not request.together:
+            return _run_one(request, next(iter(slides.values())), folder, known, door, console)
+        if request.together:
+            check_out(request.out)
         summaries, failed = [], []
-        for files in slides:
+        for place, files in slides.items():
             path = entry_path(files)
-            own_request = replace(request, slide=path, out=request.out / path.relative_to(request.slide))
+            own_request = replace(request, slides=(path,), out=request.out / place)
             console.print(f"{path}:")
             try:
                 summaries.append({"slide": str(path)} | _run_one(own_request, files, folder, known, door, console))
             except (Failure, MorulaError) as error:
                 failed.append({"slide": str(path), "error": one_line(error)})
                 console.print(f"{path}: {one_line(error)}", style="red")
-    return {"slides": summaries, "failed": failed}
+        told: Json = {"slides": summaries, "failed": failed}
+        if request.together and not failed:
+            told["together"] = cluster_together(
+                door(), [one["job_id"] for one in summaries], request.out, request.params, console
+            )
+            told["together"]["board"] = _board(told["together"]["labelling_id"], folder)
+    return told
+
+
+def _places(request: Request, console: Console) -> dict[Path, dict[str, Path]]:
+    """The slides by their folders below that of the results."""
+    places: dict[Path, dict[str, Path]] = {}
+    for path in request.slides:
+        slides, rest = find_slides(path)
+        if rest:
+            console.print(f"belongs to no slide: {', '.join(map(str, rest))}", style="yellow")
+        for files in slides:
+            entry = entry_path(files)
+            inside = entry.relative_to(path) if path.is_dir() else Path(entry.name)
+            place = path.name / inside if path.is_dir() and len(request.slides) > 1 else inside
+            if place in places:
+                raise WrongUse(
+                    f"{entry_path(places[place])} and {entry} would both be written to {request.out / place}: "
+                    "give one of them another name, or run it by itself"
+                )
+            places[place] = files
+    return places
 
 
 def _run_one(
@@ -96,15 +127,17 @@ def _run_one(
         if kept is not None:
             why = "this slide was run with these parameters before, and its files are whole"
             done = {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
+            done["job_id"] = kept.job_id
             return done | {"board": _board(kept.labelling_id, folder)}
     check_out(request.out)
     began = time.monotonic()
     client = door()
-    job = _finish(client, _submit(client, slide, request, folder), console)
+    job = finish(client, _submit(client, slide, request, folder), console)
     files = fetch(client, job["id"], request.out, {"slide_digest": digest, **request.params})
     return {
         "state": job["state"],
         "already_done": False,
+        "job_id": job["id"],
         "verdict": job["verdict"],
         "cell_count": job["cell_count"],
         "truncated_cell_count": job["truncated_cell_count"],
@@ -160,19 +193,6 @@ def _submit(client: Client, files: Mapping[str, Path], request: Request, folder:
         raise Failure(f"{error} It would lie in {folder.root}; --data names another folder") from error
     except SlideScaleUnknown as error:
         raise WrongUse(
-            f"{request.slide} does not say how many microns a pixel is wide: "
+            f"{request.slides[0]} does not say how many microns a pixel is wide: "
             "add --slide-mpp, for example --slide-mpp 0.25 where it was scanned with a 40x objective"
         ) from error
-
-
-def _finish(client: Client, job: Json, console: Console) -> Json:
-    try:
-        job = follow(client.watch(job["id"]), console)
-    except KeyboardInterrupt:
-        client.post(f"/v1/jobs/{job['id']}/cancel")
-        raise
-    if job["state"] == "cancelled":
-        raise Failure("the job was cancelled; run again to continue from what is done")
-    if job["state"] == "failed":
-        raise problem_error(job["error"] or {})
-    return job

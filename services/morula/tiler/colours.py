@@ -8,7 +8,7 @@ from morula.common.errors import SlideUnreadable
 from morula.common.stain import Stain
 from morula.tiler.calibration import recognise
 from morula.tiler.slide import Area, Level, Pixels, Slide
-from morula.tiler.tissue import TissueRule, find_rule
+from morula.tiler.tissue import Mask, TissueRule, find_rule
 
 WINDOW_PX = 64
 WINDOWS_A_SIDE = 16  # Of the first look, over the whole slide; what lies between them is not seen.
@@ -29,7 +29,7 @@ def stain_of(slide: Slide) -> Stain | None:
     rule = find_rule(np.concatenate([pixels for _, pixels in seen]))
     fine = _fine_level(slide, coarse)
     places = _with_tissue(seen, rule, slide.levels[coarse].downsample / slide.levels[fine].downsample)
-    tissue = [pixels[rule.mask(pixels)] for _, pixels in _read(slide, fine, places, until)]
+    tissue = [pixels[_is_tissue(pixels, rule)] for _, pixels in _read(slide, fine, places, until)]
     return recognise(np.concatenate([np.empty((0, 3), np.uint8), *tissue]), rule.illumination)
 
 
@@ -59,11 +59,16 @@ def _grid(level: Level) -> list[Area]:
 
 def _with_tissue(seen: list[tuple[Area, Pixels]], rule: TissueRule, step: float) -> list[Area]:
     """Windows of a finer level in the middle of those that show most tissue."""
-    shares = np.array([rule.mask(pixels).mean() for _, pixels in seen])
+    shares = np.array([_is_tissue(pixels, rule).mean() for _, pixels in seen])
     most = [int(number) for number in np.argsort(-shares, kind="stable")[:FINE_WINDOW_COUNT] if shares[number] > 0]
     middles = [(area.x_px + area.width_px / 2, area.y_px + area.height_px / 2) for area, _ in (seen[n] for n in most)]
     side = WINDOW_PX
     return [Area(int(x * step - side / 2), int(y * step - side / 2), side, side) for x, y in middles]
+
+
+def _is_tissue(pixels: Pixels, rule: TissueRule) -> Mask:
+    """Without the rule's median, whose compiled code takes longer to load than all else here takes."""
+    return np.asarray(rule.contrast(np.ascontiguousarray(pixels)) > rule.threshold)
 
 
 def _read(slide: Slide, level: int, areas: list[Area], until: float) -> list[tuple[Area, Pixels]]:

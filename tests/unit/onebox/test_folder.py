@@ -107,7 +107,7 @@ def test_a_run_is_kept_until_it_is_deleted(tmp_path: Path) -> None:
     with ledger.writing() as tx:
         job_id, _ = add_job(tx, FIRST_PROJECT)
         jobs.finish_job(tx, job_id, "succeeded", result_digest="r", labelling_id="l")
-    assert folder.kept_run(digest, "r") == KeptRun("l")
+    assert folder.kept_run(digest, "r") == KeptRun(job_id, "l")
     assert folder.kept_run(digest, "another result") is None
     assert folder.kept_run("e" * 64, "r") is None
     with ledger.writing() as tx:

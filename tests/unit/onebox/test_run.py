@@ -12,9 +12,11 @@ from morula.onebox.run import Request, choose
 
 
 def test_only_what_was_named_is_asked_for() -> None:
-    plain = Request(Path("a.svs"), Path("out"), Choices())
+    plain = Request((Path("a.svs"),), Path("out"), Choices())
     assert plain.params == {"preset": "default"}
-    named = Request(Path("a.svs"), Path("out"), Choices(segmenter="watershed", mpp=0.25, slide_mpp=0.5, origin_x_px=-9))
+    named = Request(
+        (Path("a.svs"),), Path("out"), Choices(segmenter="watershed", mpp=0.25, slide_mpp=0.5, origin_x_px=-9)
+    )
     expected = {"preset": "default", "segmenter": "watershed", "mpp": 0.25, "slide_mpp": 0.5, "origin_x_px": -9}
     assert named.params == expected
 

@@ -39,7 +39,7 @@ from morula.gateway.schemas import (
     CohortRequest,
     Job,
 )
-from morula.gateway.views import ClusteringView
+from morula.gateway.views import ClusteringView, mixing_of
 
 router = APIRouter(prefix="/v1/clusterings", tags=["clusterings"])
 
@@ -116,9 +116,10 @@ def _answer(tx: Connection, clustering_id: str) -> Clustering:
 
 def _answers(tx: Connection, rows: list[Record]) -> list[Clustering]:
     members: dict[str, list[ClusteringSlide]] = {row["id"]: [] for row in rows}
+    mixing = {row["id"]: row["mixing"] for row in rows}
     for slide in clusterings.clustering_slides(tx, *members):
-        member = ClusteringSlide.model_validate({**slide, "mpp": slide["slide_mpp"]})
-        members[slide["clustering_id"]].append(member)
+        own = {"mpp": slide["slide_mpp"], "mixing": mixing_of(mixing[slide["clustering_id"]], slide["position"])}
+        members[slide["clustering_id"]].append(ClusteringSlide.model_validate({**slide, **own}))
     return [Clustering.model_validate({**row, "slides": members[row["id"]]}) for row in rows]
 
 

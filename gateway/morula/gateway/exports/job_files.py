@@ -31,7 +31,7 @@ from morula.gateway.labels.learning import TreeCut
 from morula.gateway.ledger.label_sets import COLOURS
 from morula.gateway.pipeline.keys import table_key
 from morula.gateway.pipeline.params import PIPELINE_REVISION, Params
-from morula.gateway.views import ClusteringView
+from morula.gateway.views import ClusteringView, mixing_of
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide
 
 FileRecord = dict[str, Any]
@@ -134,7 +134,23 @@ def _clusters(source: Source) -> dict[str, Any]:
     ]
     noise = int(np.count_nonzero(clusters_of_rows(view, cut.node_of_leaf) == NOISE_CLUSTER))
     found = {"structure_found": view.structure_found, "node_of_leaf": list(cut.node_of_leaf)}
-    return {"clusters": clusters, "noise_count": noise, "cell_count": view.cell_count, **found}
+    told = {"clusters": clusters, "noise_count": noise, "cell_count": view.cell_count, **found, "slides": _slides(view)}
+    mixing = {name: view.mixing[name] for name in ("score", "low", "high")} if view.mixing else None
+    return told | {"mixing": mixing}
+
+
+def _slides(view: ClusteringView) -> list[dict[str, Any]]:
+    """Whose rows are whose: a cohort's are its slides' rows, slide after slide."""
+    return [
+        {
+            "name": slide.name,
+            "slide_digest": slide.digest,
+            "row_start": slide.row_start,
+            "row_stop": slide.row_stop,
+            "mixing": mixing_of(view.mixing, position),
+        }
+        for position, slide in enumerate(view.slides)
+    ]
 
 
 TILES = Format("tiles.parquet", "Every tile of the grid with its measures and its verdict.", _write_tiles, _has_slide)

@@ -209,6 +209,8 @@ clustering = Table(
     Column("feature_names", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
     # How often its artifacts were replaced by others with the same cells and clusters.
+    # How well the cells of its slides mix; null of one slide.
+    Column("mixing", JSON(none_as_null=True)),
     Column("renewed_count", Integer, nullable=False, server_default="0"),
     UniqueConstraint("job_id"),
 )

@@ -106,6 +106,7 @@ def publish(
         "cluster_count": parsed.cluster_count,
         "structure_found": parsed.structure_found,
         "feature_names": list(names),
+        "mixing": to_json(parsed.mixing) if parsed.HasField("mixing") else None,
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
     if not _is_as_published(tx, clustering_id, values, rows):

@@ -5,7 +5,7 @@ import type { Clustering, Labelling, Page, Problem } from "../types";
 import { NameField, type Save } from "../ui/field";
 import { Dot, isHollow } from "../ui/parts";
 import { Disclaimer } from "../ui/shell";
-import { headline, heldOutSentence, movedSentence, structureSentence } from "./words";
+import { headline, heldOutSentence, mixingSentence, movedSentence, structureSentence } from "./words";
 
 interface PanelProps {
   labelling: Labelling;
@@ -167,6 +167,7 @@ function Granularity({ labelling, clustering, busy, cut }: GranularityProps) {
         <span>fine</span>
       </div>
       <p class="tiny after">{structureSentence(clustering)}</p>
+      {clustering.slides.length > 1 && <p class="tiny">{mixingSentence(clustering)}</p>}
     </section>
   );
 }

@@ -114,21 +114,41 @@ class ClusterCellsResponse(_message.Message):
     result: ClusterCellsResult
     def __init__(self, progress: _Optional[_Union[_artifact_pb2.Progress, _Mapping]] = ..., result: _Optional[_Union[ClusterCellsResult, _Mapping]] = ...) -> None: ...
 
+class SlideMixing(_message.Message):
+    __slots__ = ("score",)
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    score: float
+    def __init__(self, score: _Optional[float] = ...) -> None: ...
+
+class Mixing(_message.Message):
+    __slots__ = ("score", "low", "high", "slides")
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    SLIDES_FIELD_NUMBER: _ClassVar[int]
+    score: float
+    low: float
+    high: float
+    slides: _containers.RepeatedCompositeFieldContainer[SlideMixing]
+    def __init__(self, score: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., slides: _Optional[_Iterable[_Union[SlideMixing, _Mapping]]] = ...) -> None: ...
+
 class ClusterCellsResult(_message.Message):
-    __slots__ = ("clustering", "cell_count", "leaf_count", "noise_count", "cluster_count", "structure_found")
+    __slots__ = ("clustering", "cell_count", "leaf_count", "noise_count", "cluster_count", "structure_found", "mixing")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEAF_COUNT_FIELD_NUMBER: _ClassVar[int]
     NOISE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_COUNT_FIELD_NUMBER: _ClassVar[int]
     STRUCTURE_FOUND_FIELD_NUMBER: _ClassVar[int]
+    MIXING_FIELD_NUMBER: _ClassVar[int]
     clustering: Clustering
     cell_count: int
     leaf_count: int
     noise_count: int
     cluster_count: int
     structure_found: bool
-    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., cell_count: _Optional[int] = ..., leaf_count: _Optional[int] = ..., noise_count: _Optional[int] = ..., cluster_count: _Optional[int] = ..., structure_found: _Optional[bool] = ...) -> None: ...
+    mixing: Mixing
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., cell_count: _Optional[int] = ..., leaf_count: _Optional[int] = ..., noise_count: _Optional[int] = ..., cluster_count: _Optional[int] = ..., structure_found: _Optional[bool] = ..., mixing: _Optional[_Union[Mixing, _Mapping]] = ...) -> None: ...
 
 class SplitClusterRequest(_message.Message):
     __slots__ = ("clustering", "node_id", "part_count", "seed", "leaf_key", "tree_key")
