@@ -9,12 +9,20 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from pydantic import ValidationError
 
-from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
+from morula.common.errors import FailedPrecondition, InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import artifact_key
 from morula.common.models import FAMILIES, REGISTRY, find
 from morula.common.stain import Stain
 from morula.gateway.pipeline.keys import Shard, SlideKeys, clustering_keys, second_cuts
-from morula.gateway.pipeline.params import Choices, Numerics, Params, Segmentation, make_params, params_digest
+from morula.gateway.pipeline.params import (
+    Choices,
+    Numerics,
+    Params,
+    Segmentation,
+    cohort_params,
+    make_params,
+    params_digest,
+)
 from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.segmenter_pb2 import SegmentParams
 from morula.v1.tiler_pb2 import TILE_GATE_DEFAULT, TILE_GATE_PAPER, TileFilter
@@ -148,6 +156,20 @@ def test_what_a_slide_does_not_have_is_not_measured() -> None:
         make_params(Choices(embedder="morphology-ihc"), KNOWN_MPP)
     with pytest.raises(ValidationError, match="stain"):
         Choices.model_validate({"stain": "purple"})
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"stain": "IHC"}, r"different stains \(H&E, IHC\)"),
+        ({"stain": None}, r"different stains \(H&E, one that is not known\)"),
+        ({"embedder_revision": "other"}, "different embedders"),
+    ],
+)
+def test_a_cohort_compares_what_can_be_compared(other: dict[str, object], says: str) -> None:
+    assert cohort_params([params(), params(leaf_count=9)]) == params()
+    with pytest.raises(FailedPrecondition, match=says):
+        cohort_params([params(), params(), params(**other)])
 
 
 def test_another_stain_makes_everything_anew() -> None:

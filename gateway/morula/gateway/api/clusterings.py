@@ -25,7 +25,7 @@ from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.licences import check_job
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
-from morula.gateway.pipeline.params import COHORT_STAGES, Params, params_digest
+from morula.gateway.pipeline.params import COHORT_STAGES, Params, cohort_params, params_digest
 from morula.gateway.ranges import array_begin, send_bytes, send_object
 from morula.gateway.schemas import (
     Block,
@@ -67,16 +67,7 @@ def _create_cohort(
             )
     if len({source["slide_id"] for source in sources}) != len(sources):
         raise InvalidArgument("Two of these jobs are of the same slide: name one job for each slide.")
-    stains = {Params(**source["params"]).stain for source in sources}
-    if len(stains) > 1:
-        found = ", ".join(sorted(stain or "one that is not known" for stain in stains))
-        raise FailedPrecondition(
-            f"The slides have different stains ({found}), whose cells cannot be compared: take jobs of one stain, or "
-            "say with a job which stain its slide has."
-        )
-    params = Params(**sources[0]["params"])
-    if any(Params(**source["params"]).embedder_ref != params.embedder_ref for source in sources):
-        raise FailedPrecondition("The jobs used different embedders: a cohort needs the same one for all.")
+    params = cohort_params([Params(**source["params"]) for source in sources])
     for source in sources:
         check_job(tx, source, profile)
     values = {

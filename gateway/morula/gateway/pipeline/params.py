@@ -9,7 +9,7 @@ from pydantic import Field
 
 from morula.common import clustering, models
 from morula.common.compute import cpu_count
-from morula.common.errors import InvalidArgument, ModelUnavailable, SlideScaleUnknown
+from morula.common.errors import FailedPrecondition, InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import digest
 from morula.common.segmentation import Channel, Normalization
 from morula.common.stain import Stain
@@ -324,3 +324,17 @@ def _text(regions: Mapping[str, Any] | None) -> str:
 def params_digest(kind: str, subject: object, params: Params) -> str:
     """Digest of the parameters; jobs with the same digest are the same job."""
     return digest({"kind": kind, "subject": subject, "params": params.to_json()})
+
+
+def cohort_params(sources: Sequence[Params]) -> Params:
+    """Parameters of a cohort of jobs with these: the first ones', where the cells of all can be compared."""
+    stains = {source.stain for source in sources}
+    if len(stains) > 1:
+        found = ", ".join(sorted(stain or "one that is not known" for stain in stains))
+        raise FailedPrecondition(
+            f"The slides have different stains ({found}), whose cells cannot be compared: take jobs of one stain, or "
+            "say with a job which stain its slide has."
+        )
+    if any(source.embedder_ref != sources[0].embedder_ref for source in sources):
+        raise FailedPrecondition("The jobs used different embedders: a cohort needs the same one for all.")
+    return sources[0]
