@@ -29,7 +29,7 @@ from morula.networks import backbones
 from morula.onebox.segmenting import calibration_of
 from morula.segmenter.instances import Calibration
 
-CELLS_AT_MOST = 3000
+CELLS_AT_MOST = 1500
 SEED = 0
 BACKBONE = "mobilenet_v2"
 WEIGHTS = "mobilenet_v2_imagenet_from_tflite_fp16.pth"

@@ -20,7 +20,7 @@ from morula.common.clustering import UMAP_DBSCAN
 SPLITS = 5
 MOMENTS: tuple[Moment, ...] = (
     *((count, "clicks") for count in (5, 10, 20, 40)),
-    *((seconds, "s") for seconds in (60, 120, 300)),
+    *((seconds, "s") for seconds in (60, 120)),
 )
 OURS, CEILING, CONSTANT = "morula", "all labels", "constant"
 PUBLISHED = "paper"
