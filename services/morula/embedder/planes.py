@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.stain import Staining, optical_density, unmix
+from morula.common.densities import optical_density, unmix
+from morula.common.stain import Staining
 
 Image = NDArray[np.float32]
 COLOURS = ("red", "green", "blue")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from morula.common.densities import optical_density, unmix
 from morula.common.errors import InvalidArgument
 from morula.common.segmentation import Normalization
-from morula.common.stain import optical_density, unmix
 from morula.segmenter.instances import Calibration
 
 Plane = NDArray[np.float32]

@@ -13,7 +13,7 @@ from skimage.segmentation import watershed
 
 from morula.common.blur import blurred
 from morula.common.compute import Checkpoint
-from morula.common.stain import optical_density, unmix
+from morula.common.densities import optical_density, unmix
 from morula.segmenter.instances import Calibration, Instances, Wanted, unstoppable
 
 Image = NDArray[np.float32]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morula.common.stain import optical_density
+from morula.common.densities import optical_density
 from morula.tiler.core import blocks
 from morula.tiler.lines import LAYER_COUNT, Layers, Places, raise_ratio
 from morula.tiler.planes import mark_ink

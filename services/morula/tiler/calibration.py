@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from morula.common.stain import Stain, fixed_matrix, optical_density
+from morula.common.densities import optical_density
+from morula.common.stain import Stain, fixed_matrix
 from morula.tiler.slide import Pixels
 from morula.tiler.tissue import Illumination
 

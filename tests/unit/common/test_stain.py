@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from morula.common.densities import optical_density, unmix
 from morula.common.errors import InvalidArgument
-from morula.common.stain import FIXED_STAIN_MATRIX, optical_density, unmix
+from morula.common.stain import FIXED_STAIN_MATRIX
 
 
 def test_white_has_no_density_and_black_a_finite_one() -> None:
