@@ -16,7 +16,7 @@ from morula.onebox.failures import Failure
 def segment(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for label images and GeoJSON, by the images' names.")],
-    segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "watershed",
+    segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "morula-nuclei",
     mpp: Annotated[
         float | None,
         typer.Option(

@@ -37,7 +37,7 @@ def params(**changes: object) -> Params:
 
 def test_a_preset_fills_in_what_is_left_open() -> None:
     made = params()
-    assert (made.segmenter, made.embedder, made.mpp, made.slide_mpp) == ("watershed", "morphology", 0.5, 0.25)
+    assert (made.segmenter, made.embedder, made.mpp, made.slide_mpp) == ("morula-nuclei", "morphology", 0.5, 0.25)
     assert made.segmenter_revision
     assert made.embedder_revision
 
@@ -207,7 +207,7 @@ def test_cells_lie_where_it_was_computed_how() -> None:
 
 def test_vectors_lie_where_their_network_computed_how_and_cells_where_they_lay() -> None:
     ways = [Numerics("float32", 1), Numerics("float32", 2), Numerics("bfloat16", 1)]
-    made = [make_params(Choices(embedder="resnet50"), KNOWN_MPP, NETWORKS, way) for way in ways]
+    made = [make_params(Choices(segmenter="watershed", embedder="resnet50"), KNOWN_MPP, NETWORKS, way) for way in ways]
     assert [(each.embedder_dtype, each.embedder_thread_count) for each in made] == [
         (w.dtype, w.thread_count) for w in ways
     ]
@@ -219,10 +219,10 @@ def test_vectors_lie_where_their_network_computed_how_and_cells_where_they_lay()
 
 
 def test_features_of_a_segmenter_are_taken_of_its_own_cells_alone() -> None:
-    ours = Choices(segmenter="morula-nuclei", embedder="morula-nuclei-features")
+    ours = Choices(embedder="morula-nuclei-features")
     assert make_params(ours, KNOWN_MPP, NETWORKS).embedder == "morula-nuclei-features"
     with pytest.raises(InvalidArgument, match="find the cells with morula-nuclei"):
-        make_params(Choices(embedder="morula-nuclei-features"), KNOWN_MPP, NETWORKS)
+        make_params(Choices(segmenter="watershed", embedder="morula-nuclei-features"), KNOWN_MPP, NETWORKS)
 
 
 CHOSEN: dict[str, Any] = {
