@@ -14,6 +14,8 @@ from tests.servers.jobs import classical
 
 PATIENCE_S = 240.0
 PAUSE_S = 0.25
+POLL_S = 0.15
+"""A gateway that is asked oftener has no time for the job."""
 NOT_NOW = (503, 507)
 ENDED = ("succeeded", "failed", "cancelled")
 Json = dict[str, Any]
@@ -82,7 +84,7 @@ class Door:
             # Three stages of a unit to each shard, four of one unit.
             if job["state"] in ENDED or (shards and done >= share * (3 * shards + 4)):
                 return
-            time.sleep(0.05)
+            time.sleep(POLL_S)
 
     def ended(self, job_id: str) -> Json:
         """The job once it has ended; as it is where it does not end."""
