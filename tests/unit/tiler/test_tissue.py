@@ -1,11 +1,17 @@
 """The tissue mask, the gate and the calibration, on pictures whose truth is known."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from morula.common.stain import FIXED_IHC_MATRIX, FIXED_STAIN_MATRIX, Stain
-from morula.common.testing import EOSIN, HAEMATOXYLIN, draw_tissue
+from morula.common.testing import EOSIN, HAEMATOXYLIN, draw_tissue, write_slide
 from morula.tiler.calibration import calibrate, find_stains, recognise
 from morula.tiler.slide import Pixels
 from morula.tiler.tissue import Illumination, box_fractions, find_rule, tissue_mask
@@ -148,3 +154,18 @@ def test_dab_takes_eosins_place_where_it_is_said() -> None:
     assert (calibration.stain, calibration.stain_assumed) == ("IHC", False)
     assert np.dot(calibration.stain_matrix[3:], DAB) > 0.985
     assert calibrate(np.empty((0, 3), np.uint8), "IHC").stain_matrix == FIXED_IHC_MATRIX
+
+
+def test_what_describes_a_slide_compiles_nothing(tmp_path: Path) -> None:
+    """It may write no file, so that each slide would wait for loops to be compiled anew."""
+    slide, kept = tmp_path / "slide.tiff", tmp_path / "loops"
+    write_slide(slide)
+    asked = subprocess.run(
+        [sys.executable, "-m", "morula.tiler.probe", str(slide)],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(kept)},
+        input=b"[]",
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(asked.stdout)["stain"] == "H&E"
+    assert not list(kept.rglob("*.nbi"))
