@@ -78,7 +78,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
             commercial="yes",
         ),
         family="cellpose-unet",
-        files=(("network", "e8f1e39c3f5e933dc93f0971838e2892a24c80b21321801fc20f6a545af8860a"),),
+        files=(("network", "07e7b17f251f34e0c10d68fab3223e99a26a55685dcd7ecda67927e7b1bd8381"),),
         dtypes=("float32", "bfloat16"),
         code_revision=3,
         takes=BY_FLOWS,

@@ -26,7 +26,7 @@ def test_names_are_unique_per_task() -> None:
 
 
 REVISIONS = {
-    "morula-nuclei-features": "efee282c1283773678965efb604a5c9c5b82153badfda4777b4bcddbd5da943d",
+    "morula-nuclei-features": "70a52bf95f4793975030dc6d7d9609a6e0daa7f8a22dea823046fd4cb387872e",
     "watershed": "a994837246f597e1ae4d31a75576b3336a9c69c98123dc7e898e058d0ff061ef",
     "morphology": "ecd0300a30659dc653a5e04d4ae0f88531cf03cb41c7d68ec1ea583b03e846ed",
     "morphology-ihc": "d68d92f06f73a53d7302554f0797c427ce108122e4ccdb4cfe5933a0da9e6494",
