@@ -51,9 +51,14 @@ def difference(ours: Sequence[Counts], theirs: Sequence[Counts]) -> Difference:
     drawn = np.random.default_rng(0).multinomial(patient_count, np.full(patient_count, 1 / patient_count), DRAWS)
     weights = np.concatenate([np.ones((1, patient_count)), drawn])
     gains = [
-        macro_f1(np.einsum("dp,pkl->dkl", weights, one)) - macro_f1(np.einsum("dp,pkl->dkl", weights, other))
+        macro_f1(_drawn(weights, one)) - macro_f1(_drawn(weights, other))
         for one, other in zip(ours, theirs, strict=True)
     ]
     gain = np.mean(gains, axis=0)
     low, high = np.quantile(gain[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Difference(float(gain[0]), float(low), float(high))
+
+
+def _drawn(weights: Counts, tables: Counts) -> Counts:
+    """The table of each draw: a product of matrices, which is faster than a sum by einsum."""
+    return np.asarray((weights @ tables.reshape(len(tables), -1)).reshape(len(weights), *tables.shape[1:]))
