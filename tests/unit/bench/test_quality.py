@@ -99,6 +99,7 @@ def test_other_clusters_stand_beside_ours_and_on_a_board_like_ours() -> None:
     assert found["stock, as proposed: clusters"] == 3
     assert found["stock, as proposed: AMI"] == found["stock, as proposed: every cluster named"] == 1
     assert 0.4 < found["stock, as proposed, morula in as many: AMI"] < 1
+    assert found["morula, as proposed: every cluster named"] > 0.8
     assert found["stock, nearest to 20 clusters: in none"] == 0.1
 
 

@@ -91,6 +91,7 @@ def cases(known: Known, ours: Clustered, others: Mapping[str, Layers]) -> Iterat
     core.cluster(known.features[OURS], core.Params())
     yield Case(f"{OURS}: vectors to clusters", round(time.process_time() - began, 2), "CPU-s")
     yield Case(f"{OURS}: cuts", ours.tree.leaf_count, "layers")
+    yield from _worth(f"{OURS}, as proposed", vectors.numbered(ours, None), known)
     for name, layers in others.items():
         yield Case(f"{name}: vectors to clusters", round(layers.cpu_s, 2), "CPU-s")
         yield Case(f"{name}: cuts", len(layers.clusters), "layers")
