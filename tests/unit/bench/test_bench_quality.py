@@ -70,7 +70,7 @@ def test_classes_that_say_nothing_are_no_win(of_clouds: dict[bool, tuple[dict[st
 
 
 def test_a_painted_slide_is_described_without_any_data(tmp_path: Path) -> None:
-    (picture,) = sets.synthetic(tmp_path, side_px=320, tile_px=80)
+    (picture,) = sets.synthetic(tmp_path, side_px=256, tile_px=64)
     known = described.describe([picture], tmp_path, 24)
     assert len(known.classes) == 24
     assert 4 < known.group_count <= 16
