@@ -1,10 +1,10 @@
-"""A few rounds for every run of the tests, on a slide with a quarter of the shards of `make chaos`."""
+"""A few rounds for every run of the tests, on a slide with a seventh of the shards of `make chaos`."""
 
 from __future__ import annotations
 
 from tests.chaos.__main__ import run
 
-TILES_ALONG = 4
+TILES_ALONG = 3
 SEED = 0
 
 

@@ -6,10 +6,10 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from morula.common.testing import write_slide
@@ -41,7 +41,7 @@ async def run(folder: Path, url: str, *command: str) -> str:
 async def test_the_commands_of_the_api_guide(world: World, url: str, tmp_path: Path) -> None:
     for name in ("curl", "jq"):
         require(program(name), name, f"apt-get install {name}")
-    write_slide(tmp_path / "slide.tiff", 1024, 700, seed=4)
+    write_slide(tmp_path / "slide.tiff", 520, 420, seed=4)
     output = await run(tmp_path, url, "bash", "-euxo", "pipefail", "-c", "\n".join(blocks("api.md", "sh")))
     (shown,) = (json.loads(block) for block in blocks("api.md", "json"))
     answered = json.loads(output[output.index('{\n  "type"') :].partition("\n}")[0] + "\n}")
@@ -53,10 +53,11 @@ async def test_the_commands_of_the_api_guide(world: World, url: str, tmp_path: P
 async def test_the_program_of_the_api_guide(world: World, url: str, tmp_path: Path) -> None:
     (program_text,) = blocks("api.md", "python")
     (tmp_path / "send.py").write_text(program_text, encoding="utf-8")
-    shutil.copy(str(world.client.components.settings.folders["scans"] / "tiny.tiff"), tmp_path / "slide.tiff")
+    nuclei = write_slide(tmp_path / "slide.tiff", 512, 512, seed=9)
     output = await run(tmp_path, url, "python", "send.py", "slide.tiff", str(tmp_path))
-    assert f"cells, {world.job['cell_count']} cells, 0 tiles failed" in output
-    assert (tmp_path / "cells.parquet").stat().st_size > 0
+    found = pq.read_metadata(tmp_path / "cells.parquet").num_rows
+    assert found == pytest.approx(nuclei.x_px.size, rel=0.05)
+    assert f"cells, {found} cells, 0 tiles failed" in output
 
 
 async def test_the_snippets_of_the_guide(world: World, url: str, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tests.e2e.conftest import Paint, write_blank
 FILES = {"tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json", "cells.geojson.gz", "manifest.json"}
 PATIENCE_S = 300
 MORULA = (sys.executable, "-m", "morula.cli")
+CLASSICAL = ("--segmenter", "watershed")
+"""Its segmenter needs no network, so it ends in seconds."""
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -31,7 +33,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_run_leaves_its_files_and_a_second_run_finishes_at_once(paint: Paint, tmp_path: Path) -> None:
     slide, out, data = paint(1024, 1024, 770_020).slide, tmp_path / "out", tmp_path / "data"
-    first = run("run", slide, "--out", out, "--data", data, "--json")
+    first = run("run", slide, *CLASSICAL, "--out", out, "--data", data, "--json")
     assert first.returncode == 0, first.stderr
     assert {path.name for path in out.iterdir()} == FILES
     cells = pq.read_table(out / "cells.parquet")
@@ -44,7 +46,7 @@ def test_run_leaves_its_files_and_a_second_run_finishes_at_once(paint: Paint, tm
     assert assignments["cell_id"] == cells["cell_id"]
 
     stamps = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    second = run("run", slide, "--out", out, "--data", data)
+    second = run("run", slide, *CLASSICAL, "--out", out, "--data", data)
     assert (second.returncode, second.stdout.split(":")[0]) == (0, "Nothing to do")
     assert f"/#/board/{told['labelling_id']}" in second.stdout
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
@@ -99,7 +101,7 @@ def test_slides_are_clustered_together_and_how_they_mix_is_said(
     machine: LocalMachine, paint: Paint, tmp_path: Path
 ) -> None:
     slides, out = [paint(1024, 1024, seed).slide for seed in (770_020, 770_021)], tmp_path / "out"
-    words = ("run", *slides, "--together", "--out", out, "--data", machine.folder.root)
+    words = ("run", *slides, *CLASSICAL, "--together", "--out", out, "--data", machine.folder.root)
     first = run(*words, "--json")
     assert first.returncode == 0, first.stderr
     told = json.loads(first.stdout)

@@ -33,7 +33,7 @@ from tests.servers.require import free_ports
 
 KEY = "project/slide/plan/abc.parquet"
 WRITER_COUNT = 32
-WRITER_BYTES = 64 << 20
+WRITER_BYTES = 16 << 20
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -302,7 +302,7 @@ def test_a_writer_that_is_killed_while_it_sends_leaves_nothing(
 
 
 class Prefixed(io.RawIOBase):
-    """64 MiB that differ in their first block only, so that 32 of them do not fill the memory."""
+    """16 MiB that differ in their first block only, so that 32 of them do not fill the memory."""
 
     def __init__(self, number: int, shared: bytes) -> None:
         self._blocks = iter(
@@ -314,7 +314,7 @@ class Prefixed(io.RawIOBase):
 
 
 @pytest.mark.slow
-def test_of_32_writers_of_64_mib_one_wins(store_url: str) -> None:
+def test_of_32_writers_of_16_mib_one_wins(store_url: str) -> None:
     shared = os.urandom(1 << 20)
     together = threading.Barrier(WRITER_COUNT)
 

@@ -32,7 +32,7 @@ def last_state(states: Iterable[Json]) -> Json:
     return deque(states, maxlen=1).pop()
 
 
-def run_slide(client: Client, slide: Path, follow: Follow = last_state, **choices: str) -> Json:
+def run_slide(client: Client, slide: Path, follow: Follow = last_state, **choices: object) -> Json:
     """Uploads a slide and runs it, by the default where nothing is chosen; the job as it ended."""
     stored = client.upload({slide.name: slide})
     job = follow(client.watch(client.post("/v1/jobs", {"slide_id": stored["id"], **choices})["id"]))
