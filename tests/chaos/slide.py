@@ -18,6 +18,7 @@ def write_tissue(path: Path, tiles_along: int) -> None:
     """Writes a square of so many tiles along; the same bytes each time."""
     picture, _ = draw_tissue(PIECE_PX + 2 * MARGIN_PX, PIECE_PX + 2 * MARGIN_PX, spacing_px=72)
     piece = picture[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-    times = TILE_PX * tiles_along // PIECE_PX
-    glass = np.full((TILE_PX * tiles_along, TILE_PX, 3), 245, np.uint8)
-    write_picture(path, np.hstack([np.tile(piece, (times, times, 1)), glass]))
+    side = TILE_PX * tiles_along
+    times = -(-side // PIECE_PX)
+    glass = np.full((side, TILE_PX, 3), 245, np.uint8)
+    write_picture(path, np.hstack([np.tile(piece, (times, times, 1))[:side, :side], glass]))
