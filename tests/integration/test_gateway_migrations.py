@@ -25,13 +25,14 @@ def ref(key: str) -> dict[str, Any]:
     return {"key": key, "sha256": "a" * 64, "size_bytes": "5"}
 
 
+STAINS = {"h & e": "H&E", "Haematoxylin and eosin, 40x": "H&E", "IHC Ki67": "IHC", "z: PAS": "other"}
 ROWS: dict[str, list[dict[str, Any]]] = {
     "project": [{"id": "default"}],
     "counter": [{"name": "event", "value": 2}],
     "event": [{"seq": 1, "kind": "job", "subject_id": "job-5"}, {"seq": 2, "kind": "labelling", "subject_id": "l"}],
     "slide": [
         {"id": "slide", "project_id": "default", "levels": [{"downsample": 1.0}]},
-        *({"id": word, "digest": word, "project_id": "default", "stain": word} for word in ("h & e", "z: PAS")),
+        *({"id": word, "digest": word, "project_id": "default", "stain": word} for word in STAINS),
     ],
     "slide_file": [{"slide_id": "slide", "name": "a.svs", "key": "default/d/slide/a.svs"}],
     "job": [
@@ -68,7 +69,6 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"labelling_id": "l", "seq": 2, "cluster_count": 2, "learnt": {"model": ref("default/d/model/m.json")}}
     ],
 }
-STAINS = {"h & e": "H&E", "z: PAS": "other"}
 """Words that people wrote, and those of today."""
 KEPT = {
     ("slide", "slide", "default/d/slide/a.svs"),

@@ -63,7 +63,8 @@ def mixing(own: Halves, known: NDArray[np.bool_], counts: Sequence[int], seed: i
 def _shares_of_others(cells: Floats, slide_count: int, each: int) -> Doubles:
     """For each slide, how many of its cells' nearest neighbours are of others; it has `each` of the cells, in order."""
     slide = np.repeat(np.arange(slide_count), each)
-    nearest = min(NEIGHBOURS, len(cells) - 1)
+    # Of fewer cells than so many neighbours some are of other slides in any case.
+    nearest = max(1, min(NEIGHBOURS, each // 2))
     others = np.empty(len(cells))
     for rows in chunks(len(cells), len(cells)):
         apart = squared_distances(cells[rows], cells)

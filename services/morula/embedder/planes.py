@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.densities import optical_density, unmix
-from morula.common.stain import Staining
+from morula.common.stain import Staining, fixed_matrix
 
 Image = NDArray[np.float32]
 COLOURS = ("red", "green", "blue")
@@ -36,7 +36,7 @@ def planes(pixels: NDArray[np.uint8], staining: Staining) -> Planes:
         return Planes(("brightness", light.max(axis=2)), _of_colours(light), {}, "intensity", 1.0)
     density = optical_density(pixels)
     if staining.stain in ("H&E", "IHC"):
-        stains = unmix(density, staining.matrix)
+        stains = unmix(density, staining.matrix or fixed_matrix(staining.stain))
         other = "dab" if staining.stain == "IHC" else "eosin"
         main, others = ("haematoxylin", stains[..., 0].copy()), {other: stains[..., 1].copy()}
     else:

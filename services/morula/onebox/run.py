@@ -67,7 +67,7 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
     none did, also that of their cohort, whose files lie in the folder itself.
     """
     known = _check_models(request, folder)
-    slides = _places(request, console)
+    slides = places_of(request, console)
     with ExitStack() as opened:
         door = cache(lambda: opened.enter_context(_gateway(folder, lambda line: console.print(line, style="yellow"))))
         if len(slides) == 1 and not request.together:
@@ -93,15 +93,18 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
     return told
 
 
-def _places(request: Request, console: Console) -> dict[Path, dict[str, Path]]:
+def places_of(request: Request, console: Console) -> dict[Path, dict[str, Path]]:
     """The slides by their folders below that of the results."""
     places: dict[Path, dict[str, Path]] = {}
-    for path in request.slides:
+    # Resolved: the name of `..` is no name, and of a folder within another each slide is run once.
+    for path in dict.fromkeys(path.resolve() for path in request.slides):
         slides, rest = find_slides(path)
         if rest:
             console.print(f"belongs to no slide: {', '.join(map(str, rest))}", style="yellow")
         for files in slides:
             entry = entry_path(files)
+            if any(entry == entry_path(one) for one in places.values()):
+                continue
             inside = entry.relative_to(path) if path.is_dir() else Path(entry.name)
             place = path.name / inside if path.is_dir() and len(request.slides) > 1 else inside
             if place in places:

@@ -27,6 +27,15 @@ def test_a_score_is_near_one_for_the_same_and_near_zero_for_another(middle: floa
     assert all(score is not None and low <= score <= high for score in told.slides)
 
 
+def test_many_slides_apart_do_not_mix() -> None:
+    """Of so many few cells are looked at, and each has neighbours of its own slide only."""
+    count = 500
+    own = np.concatenate([np.full((50, 4), 4.0 * slide, np.float16) for slide in range(count)])
+    told = mixing(own, np.ones(len(own), bool), [50] * count, seed=0)
+    assert told is not None
+    assert told.score < 0.01
+
+
 def test_who_stands_apart_is_told() -> None:
     own = np.concatenate([cells(200, middle, seed) for seed, middle in enumerate((0.0, 0.0, 0.0, 30.0))])
     told = mixing(own, np.ones(len(own), bool), [200] * 4, seed=0)

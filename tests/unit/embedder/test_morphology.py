@@ -161,11 +161,12 @@ def test_the_registry_names_all_columns_of_a_stain_and_only_them(name: str, stai
     assert speaks_of == {"H&E": {"haematoxylin", "eosin"}, "IHC": {"haematoxylin", "dab"}}.get(stain or "", set())
 
 
-def test_brown_is_told_from_blue() -> None:
+@pytest.mark.parametrize("matrix", [FIXED_IHC_MATRIX, ()], ids=["of a slide", "of one image"])
+def test_brown_is_told_from_blue(matrix: tuple[float, ...]) -> None:
     mask = ellipse(60, 24, 24, 0, 30, 30)
     pixels = stained(np.where(mask, 0.3, 0.1), np.where(mask, 0.7, 0.05), FIXED_IHC_MATRIX)
     labels = mask.astype(np.int32)
-    columns = measure(pixels, labels, trace(labels), MPP, Staining("IHC", FIXED_IHC_MATRIX))
+    columns = measure(pixels, labels, trace(labels), MPP, Staining("IHC", matrix))
     assert columns["haematoxylin_mean_od"][0] == pytest.approx(0.3, abs=0.02)
     assert columns["dab_mean_od"][0] == pytest.approx(0.7, abs=0.02)
     assert columns["outer_ring_dab_mean_od"][0] == pytest.approx(0.05, abs=0.02)

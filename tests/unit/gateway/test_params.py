@@ -22,6 +22,7 @@ from morula.gateway.pipeline.params import (
     cohort_params,
     make_params,
     params_digest,
+    stored_params,
 )
 from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.segmenter_pb2 import SegmentParams
@@ -33,6 +34,14 @@ FIRST, NEXT = Shard(0, 0), Shard(1, 1)
 
 def params(**changes: object) -> Params:
     return replace(make_params(Choices(), KNOWN_MPP, known_stain="H&E"), **changes)  # type: ignore[arg-type]
+
+
+def test_a_job_from_before_stains_were_told_is_measured_as_it_was() -> None:
+    asked = params().to_json()
+    del asked["stain"]
+    assert stored_params(asked) == params()
+    unknown = make_params(Choices(), KNOWN_MPP)
+    assert stored_params(unknown.to_json()) == unknown
 
 
 def test_a_preset_fills_in_what_is_left_open() -> None:

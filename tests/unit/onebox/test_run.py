@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from morula.gateway.pipeline.params import Choices
 from morula.onebox.failures import WrongUse
 from morula.onebox.regions import region_text
-from morula.onebox.run import Request, choose
+from morula.onebox.run import Request, choose, places_of
 
 
 def test_only_what_was_named_is_asked_for() -> None:
@@ -47,3 +48,12 @@ def test_a_file_of_no_regions_is_named(content: bytes | None, says: str, tmp_pat
     with pytest.raises(WrongUse, match=says) as caught:
         region_text(path)
     assert str(path) in str(caught.value)
+
+
+def test_each_slide_has_one_place_below_the_folder_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scans" / "inside").mkdir(parents=True)
+    for name in ("scans/a.tiff", "scans/inside/b.tiff"):
+        (tmp_path / name).write_bytes(b"slide")
+    monkeypatch.chdir(tmp_path / "scans" / "inside")
+    places = places_of(Request((Path(".."), Path(), Path("b.tiff")), Path("out"), Choices()), Console())
+    assert {str(place) for place in places} == {"scans/a.tiff", "scans/inside/b.tiff"}

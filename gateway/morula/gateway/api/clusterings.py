@@ -25,7 +25,7 @@ from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.licences import check_job
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
-from morula.gateway.pipeline.params import COHORT_STAGES, Params, cohort_params, params_digest
+from morula.gateway.pipeline.params import COHORT_STAGES, cohort_params, params_digest, stored_params
 from morula.gateway.ranges import array_begin, send_bytes, send_object
 from morula.gateway.schemas import (
     Block,
@@ -67,7 +67,7 @@ def _create_cohort(
             )
     if len({source["slide_id"] for source in sources}) != len(sources):
         raise InvalidArgument("Two of these jobs are of the same slide: name one job for each slide.")
-    params = cohort_params([Params(**source["params"]) for source in sources])
+    params = cohort_params([stored_params(source["params"]) for source in sources])
     for source in sources:
         check_job(tx, source, profile)
     values = {

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -255,6 +255,16 @@ def make_params(
         **_network(embedder, "embedder", numerics or Numerics()),
     }
     return Params(**{"halo_px": halo_px(chosen["mpp"])} | chosen | known)
+
+
+def stored_params(stored: Mapping[str, Any]) -> Params:
+    """Parameters of a job as they were kept. Before stains were told every slide was measured as the one stain that its
+    embedder knows, and is still."""
+    made = Params(**stored)
+    embedder = next((row for row in models.rows() if (row.task, row.name) == ("embedder", made.embedder)), None)
+    if made.stain is None and embedder and not embedder.suits(None):
+        return replace(made, stain=embedder.stains[0])
+    return made
 
 
 def models_of(

@@ -21,7 +21,7 @@ from morula.gateway.pipeline.clustering import Member, cluster, feature_names, p
 from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.files import Files, Outcome
 from morula.gateway.pipeline.keys import Shard, second_cuts
-from morula.gateway.pipeline.params import Params
+from morula.gateway.pipeline.params import Params, stored_params
 from morula.gateway.pipeline.repair import repair
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
 from morula.gateway.pipeline.units import Json, UnitRunner
@@ -157,7 +157,7 @@ class Pipeline:
 
     async def _work(self, job: Record, steps: Steps) -> None:
         await self._tools.ledger.read(check_job, job, self._profile)
-        params = Params(**job["params"])
+        params = stored_params(job["params"])
         work_on = self._cohort if job["kind"] == "cohort" else self._slide
         await self._finish(job, params, steps, await work_on(job, params, steps))
 

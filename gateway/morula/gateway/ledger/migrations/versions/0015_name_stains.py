@@ -8,22 +8,22 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-WORDS = {
-    "h&e": "H&E",
-    "he": "H&E",
-    "h+e": "H&E",
-    "ihc": "IHC",
-    "dab": "IHC",
-    "if": "fluorescence",
-    "fluorescence": "fluorescence",
-    "dapi": "fluorescence",
+BEGINNINGS = {
+    "H&E": ("h&e", "h+e", "h/e", "he", "hematoxylin", "haematoxylin"),
+    "IHC": ("ihc", "immunohisto", "dab"),
+    "fluorescence": ("if", "immunofluo", "fluo", "dapi"),
 }
-"""What people wrote when they could write anything; all else is another stain."""
+"""How what people wrote begins, without spaces and in small letters; all else is another stain."""
 
 
 def upgrade() -> None:
     op.add_column("slide", sa.Column("stain_detected", sa.Boolean(), nullable=False, server_default=sa.false()))
     slide = sa.table("slide", sa.column("stain", sa.Text()))
     written = sa.func.lower(sa.func.replace(slide.c.stain, " ", ""))
-    known = sa.case(*((written == word, stain) for word, stain in WORDS.items()), else_="other")
+    begun = [
+        (written.startswith(beginning, autoescape=True), stain)
+        for stain, beginnings in BEGINNINGS.items()
+        for beginning in beginnings
+    ]
+    known = sa.case(*begun, else_="other")
     op.execute(slide.update().where(slide.c.stain.is_not(None)).values(stain=known))
