@@ -113,9 +113,12 @@ def fit_scale(
                 "cell_count": done.cell_count,
                 "source_count": done.source_count,
                 "unembedded_cell_count": done.lost_count,
+                "left_out": [str(path) for path in done.left_out],
             }
         )
         return
+    for path in done.left_out:
+        typer.echo(f"{path} is left out: it is neither an image nor of a slide", err=True)
     lost = f" ({done.lost_count:,} more have no vector)" if done.lost_count else ""
     typer.echo(
         f"{done.spec.name}, revision {done.spec.revision[:12]}: scaled by {done.cell_count:,} cells of "

@@ -25,6 +25,7 @@ from morula.segmenter.channels import eight_bits
 from morula.segmenter.instances import Calibration, Model, Wanted
 from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
+from morula.tiler.colours import stain_of
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.probe import probe
@@ -60,20 +61,29 @@ class Source:
     slide: Mapping[str, Path]
 
 
-def sources_of(paths: Sequence[Path]) -> list[Source]:
-    """Files, and what is in folders; a TIFF file that says how large its pixels are is a slide, another an image."""
+def sources_of(paths: Sequence[Path]) -> tuple[list[Source], list[Path]]:
+    """Files, and what is below folders; and the files of folders that are neither an image nor of a slide.
+
+    A TIFF file that says how large its pixels are is a slide, another an image, as is all of a format of images that
+    belongs to no slide of several files.
+    """
     found: list[Source] = []
+    left_out: list[Path] = []
     for path in paths:
-        images = sorted(file for file in path.iterdir() if _may_be_image(file)) if path.is_dir() else [path]
-        if images and all(map(_may_be_image, images)):
-            found += [_source(file) for file in images]
-        else:
-            found += [Source(entry_path(slide).name, None, slide) for slide in find_slides(path)[0]]
-    return found
+        if _is_image(path) and not path.is_dir():
+            found.append(_source(path))
+            continue
+        slides, rest = find_slides(path)
+        for slide in slides:
+            entry = entry_path(slide)
+            found.append(_source(entry) if len(slide) == 1 and _is_image(entry) else Source(entry.name, None, slide))
+        found += [_source(file) for file in rest if _is_image(file)]
+        left_out += [file for file in rest if not _is_image(file)]
+    return found, left_out
 
 
-def _may_be_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def _source(path: Path) -> Source:
@@ -118,7 +128,9 @@ def _of_slide(files: Mapping[str, Path], mpp: float) -> Iterator[Field]:
             raise WrongUse(f"{path.name} does not say how large its pixels are")
         grid = GridRequest(mpp, TILE_PX, HALO_PX, REGION_TILES, 0, 0, TILES_OF_A_SLIDE)
         wanted = Selection(sample_tile_count=TILES_OF_A_SLIDE, seed=_SEED)
-        plan = Plan.read(plan_slide(slide, slide.scale.mpp, _NO_SLIDE, grid, wanted, _go_on), slide, _NO_SLIDE)
+        plan = Plan.read(
+            plan_slide(slide, slide.scale.mpp, _NO_SLIDE, grid, wanted, _go_on, stain_of(slide)), slide, _NO_SLIDE
+        )
         found = plan.metadata["calibration"]
         calibration = Calibration(found["low"], found["high"], found["stain_matrix"])
         pixels = Path(scratch) / "pixels.arrow"

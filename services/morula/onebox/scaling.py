@@ -45,6 +45,8 @@ class Fitted:
     source_count: int
     lost_count: int
     """Cells without a vector."""
+    left_out: tuple[Path, ...]
+    """Files of its folders that are neither an image nor of a slide."""
 
 
 def quartiles(vectors: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -75,14 +77,17 @@ def fit_scale(
         row.check_use(profile())
     wanted = replace(spec, name=new_name or name)
     check_name(wanted, folder)
-    vectors, lost_count, source_count = _reference(spec, finder, sources_of(paths), folder, image_mpp, tell)
+    if any(row.name == wanted.name and row.files != spec.files for row in known):
+        raise WrongUse(f"{wanted.name} is another embedder, of other files; choose another name with --as")
+    sources, left_out = sources_of(paths)
+    vectors, lost_count = _reference(spec, finder, sources, folder, image_mpp, tell)
     location, spread = quartiles(vectors)
     least = LEAST_SHARE * float(np.median(spread))
     if least == 0:
         raise WrongUse(
             f"{name} says the same of all {len(vectors)} cells in most of its numbers: nothing can be scaled"
         )
-    words = f"{len(vectors)} cells of {source_count} images and slides, found by {finder.name}"
+    words = f"{len(vectors)} cells of {len(sources)} images and slides, found by {finder.name}"
     row = replace(
         wanted,
         location=_short(location),
@@ -90,13 +95,14 @@ def fit_scale(
         description=replace(spec.description, scaled_by=words),
     )
     weights = WeightsFolder(folder.weights)
-    return Fitted(weights.add(row, weights.files(spec)), spec.revision, len(vectors), source_count, lost_count)
+    stored = weights.add(row, weights.files(spec))
+    return Fitted(stored, spec.revision, len(vectors), len(sources), lost_count, tuple(left_out))
 
 
 def _reference(
     spec: ModelSpec, finder: ModelSpec, sources: Sequence[Source], folder: DataFolder, image_mpp: float, tell: Told
-) -> tuple[Floats, int, int]:
-    """Vectors of a reference set, how many cells have none, and the number of its images and slides."""
+) -> tuple[Floats, int]:
+    """Vectors of a reference set, and how many cells have none."""
     weights = WeightsFolder(folder.weights)
     found, shown = Models("segmenter", SEGMENTERS, weights), Models("embedder", EMBEDDERS, weights)
     most = -(-MOST_CELLS // len(sources))
@@ -123,7 +129,7 @@ def _reference(
             f"{finder.name} finds {len(vectors_of_all)} whole cells in {len(sources)} images and slides{lost}: a scale "
             f"needs at least {LEAST_CELLS}; name more of them, another --segmenter, or the --mpp of your images"
         )
-    return vectors_of_all, lost_count, len(sources)
+    return vectors_of_all, lost_count
 
 
 def _short(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -70,7 +70,7 @@ def row(folder: DataFolder, name: str = "mine") -> ModelSpec:
 
 def vectors_of(folder: DataFolder, paths: Sequence[Path]) -> NDArray[np.float32]:
     models = Models("embedder", MODELS, WeightsFolder(folder.weights), device="cpu")
-    seen = [field for source in sources_of(paths) for field in fields(source, 0.5, 0.5)]
+    seen = [field for source in sources_of(paths)[0] for field in fields(source, 0.5, 0.5)]
     found = [described(cells, models["mine"]) for field in seen if (cells := cells_of(field, watershed.segment))]
     models.close()
     return np.concatenate(found)
@@ -105,10 +105,32 @@ def test_a_slide_is_a_reference_and_the_former_model_can_stay(folder: DataFolder
 
 
 def test_images_are_brought_to_the_scale_of_slides(tmp_path: Path) -> None:
-    (source,) = sources_of([tissue(tmp_path / "in" / "a.tif", 300)])
+    (source,) = sources_of([tissue(tmp_path / "in" / "a.tif", 300)])[0]
     (same,), (finer,) = (list(fields(source, 0.5, mpp)) for mpp in (0.5, 0.25))
     assert (same.region.pixels.shape, finer.region.pixels.shape) == ((300, 300, 3), (150, 150, 3))
     assert finer.region.mpp == 0.5
+
+
+def test_a_folder_gives_its_images_and_its_slides_and_names_the_rest(folder: DataFolder, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    tissue(place / "a.png", 512)
+    tissue(place / "below" / "c.png", 300)
+    write_slide(place / "b.tiff", 700, 600)
+    (place / "notes.txt").write_text("of many patients")
+    sources, left_out = sources_of([place])
+    assert {source.name: source.image is None for source in sources} == {"a.png": False, "c.png": False, "b.tiff": True}
+    assert left_out == [place / "notes.txt"]
+    done = fitted(folder, [place])
+    assert (done.source_count, done.left_out) == (3, (place / "notes.txt",))
+
+
+def test_another_embedder_is_not_written_over(folder: DataFolder, tmp_path: Path) -> None:
+    image = tissue(tmp_path / "in" / "a.png", 512)
+    add(folder, "cell-net", [network(tmp_path, blind=True)], None, Wishes("blind"))
+    before = row(folder, "blind")
+    with pytest.raises(WrongUse, match="blind is another embedder, of other files"):
+        fitted(folder, [image], new_name="blind")
+    assert row(folder, "blind") == before
 
 
 @pytest.mark.parametrize(
