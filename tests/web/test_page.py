@@ -14,14 +14,14 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.servers.jobs import classical
 from tests.web.board import cell_of, events, heading, page_number, settled, state
-from tests.web.conftest import OpenPage
+from tests.web.conftest import PATIENCE_MS, OpenPage
 
 
 def test_a_slide_goes_in_and_its_board_opens(open_page: OpenPage, slide: Path) -> None:
     page = open_page("/")
     page.get_by_label("Slide file").set_input_files(slide)
     row = page.get_by_role("list", name="Slides").get_by_role("listitem").filter(has_text=slide.name)
-    expect(row.locator(".chip")).to_have_text("ready")
+    expect(row.locator(".chip")).to_have_text("ready", timeout=3 * PATIENCE_MS)
     expect(row).to_contain_text(re.compile(r"\d cells · \d+ tiles? of tissue"))
     row.get_by_role("link", name="Open the board").click()
     expect(heading(page)).to_have_text(re.compile(r"Page \d+"))
@@ -178,7 +178,7 @@ def test_cells_are_found_otherwise_by_what_may_be_used_and_the_card_says_how(
     made.locator("summary").click()
     expect(made).to_contain_text("Asked for: diameter of a cell 7 µm")
     expect(made).to_contain_text("Trained on nothing")
-    expect(row.locator(".chip")).to_have_text("ready")
+    expect(row.locator(".chip")).to_have_text("ready", timeout=3 * PATIENCE_MS)
     [newest, *_] = httpx.get(f"{address}/v1/jobs").raise_for_status().json()["jobs"]
     assert (newest["params"]["segmenter"], newest["params"]["diameter_um"]) == ("watershed", 7)
 
@@ -291,7 +291,7 @@ def test_the_scale_is_asked_for_where_the_file_does_not_say_it(open_page: OpenPa
     expect(row).to_contain_text("How large is a pixel?")
     row.get_by_role("spinbutton").fill("0.5")
     row.get_by_role("button", name="Start").click()
-    expect(row.locator(".chip")).to_have_text("ready")
+    expect(row.locator(".chip")).to_have_text("ready", timeout=3 * PATIENCE_MS)
 
 
 def test_keys_can_be_shown_and_switched_off(open_page: OpenPage, labelling: str) -> None:

@@ -229,6 +229,7 @@ def make_params(
 ) -> Params:
     """Parameters from what a request chose and what is known about the slide; models and ways of clustering are this
     process's, or given. The embedder is the variant of the one asked for that suits the stain."""
+    registry = None if registry is None else tuple(registry)
     segmenter, asked = models_of(choices, registry, algorithms)
     stain = choices.stain or known_stain
     embedder = models.variant(asked, stain, registry)

@@ -9,9 +9,9 @@ branch_labels = None
 depends_on = None
 
 BEGINNINGS = {
-    "H&E": ("h&e", "h+e", "h/e", "he", "hematoxylin", "haematoxylin"),
+    "H&E": ("h&e", "h+e", "h/e", "hematoxylin", "haematoxylin"),
     "IHC": ("ihc", "immunohisto", "dab"),
-    "fluorescence": ("if", "immunofluo", "fluo", "dapi"),
+    "fluorescence": ("immunofluo", "fluo", "dapi"),
 }
 """How what people wrote begins, without spaces and in small letters; all else is another stain."""
 
@@ -25,5 +25,6 @@ def upgrade() -> None:
         for stain, beginnings in BEGINNINGS.items()
         for beginning in beginnings
     ]
-    known = sa.case(*begun, else_="other")
+    short = [(written == word, stain) for word, stain in (("he", "H&E"), ("if", "fluorescence"))]
+    known = sa.case(*short, *begun, else_="other")
     op.execute(slide.update().where(slide.c.stain.is_not(None)).values(stain=known))
