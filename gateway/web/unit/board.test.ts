@@ -103,14 +103,16 @@ describe("sentences", () => {
   test("no structure is said aloud", () => {
     expect(structureSentence({ structure_found: false, cluster_count: 9 })).toContain("no groups");
   });
-  test("how a cohort's slides mix is told with its interval, and who stands apart; of one slide nothing", () => {
+  test("how a cohort's slides mix is told with its interval where that means something, and who stands apart; of one slide nothing", () => {
     const slide = (name: string, mixing: number | null) => ({ name, mixing }) as Clustering["slides"][number];
     const slides = [slide("a", 0.94), slide("b", 0.1), slide("c", null)];
-    const told = mixingSentence({ mixing: { score: 0.52, low: 0, high: 1.4 }, slides });
-    expect(told).toBe(
-      "Mixing of the slides: 0.52 (0.00 to 1.40); 1 is as by chance, 0 not at all. b mixes least: 0.10.",
+    const mixing = { score: 0.52, low: 0, high: 1.4 };
+    expect(mixingSentence({ mixing, slides })).toBe(
+      "Mixing of the slides: 0.52; 1 is as by chance, 0 not at all. b mixes least: 0.10.",
     );
-    expect(mixingSentence({ mixing: null, slides })).toContain("too few cells");
+    const more = [...slides, slide("d", 0.5), slide("e", 0.5)];
+    expect(mixingSentence({ mixing, slides: more })).toContain("0.52 (0.00 to 1.40); 1 is as by chance");
+    expect(mixingSentence({ mixing: null, slides })).toContain("not known");
     expect(mixingSentence({ mixing: null, slides: [slide("a", null)] })).toBe("");
   });
   test("a running job says what it does and how far it is", () => {

@@ -211,12 +211,16 @@ def _sentence(summary: dict[str, Any]) -> str:
     return f"{words}{cut_off}{without}{failed}, {summary['seconds']} s: {summary['out']}{board}"
 
 
+LEAST_SLIDES_OF_AN_INTERVAL = 4
+"""Of fewer the scores depend on each other, and an interval would say more than is known."""
+
+
 def _cohort_sentence(cohort: dict[str, Any]) -> str:
     told, slides = cohort["mixing"], cohort["slides"]
-    mixed = "too few cells to say how the slides mix"
+    mixed = "how well the slides mix is not known"
     if told:
-        each = ", ".join(f"{one['name']} {one['mixing']:.2f}" for one in slides if one["mixing"] is not None)
-        interval = f"{told['low']:.2f} to {told['high']:.2f}"
-        mixed = f"mixing {told['score']:.2f} ({interval}; 1 is as by chance, 0 not at all): {each}"
+        scored = [f"{one['name']} {one['mixing']:.2f}" for one in slides if one["mixing"] is not None]
+        interval = f"{told['low']:.2f} to {told['high']:.2f}; " if len(scored) >= LEAST_SLIDES_OF_AN_INTERVAL else ""
+        mixed = f"mixing {told['score']:.2f} ({interval}1 is as by chance, 0 not at all): {', '.join(scored)}"
     words = f"Together {cohort['cell_count']:,} cells of {len(slides)} slides, {cohort['seconds']} s: {cohort['out']}"
     return f"{words}\n{mixed}\nLabel them: {cohort['board']}"

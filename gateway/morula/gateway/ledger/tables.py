@@ -208,9 +208,9 @@ clustering = Table(
     Column("structure_found", Boolean, nullable=False),
     Column("feature_names", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
-    # How often its artifacts were replaced by others with the same cells and clusters.
-    # How well the cells of its slides mix; null of one slide.
+    # How well the cells of its slides mix; null of one slide, of too few cells, and where it was not asked yet.
     Column("mixing", JSON(none_as_null=True)),
+    # How often its artifacts were replaced by others with the same cells and clusters.
     Column("renewed_count", Integer, nullable=False, server_default="0"),
     UniqueConstraint("job_id"),
 )

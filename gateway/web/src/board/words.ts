@@ -78,13 +78,17 @@ export function structureSentence(clustering: Pick<Clustering, "structure_found"
     : "What you said stays, however fine the cut. These cells form no groups that are steadier than chance: trust pages, not clusters.";
 }
 
+/** Of fewer slides the scores depend on each other, and an interval would say more than is known. */
+const LEAST_SLIDES_OF_AN_INTERVAL = 4;
+
 /** How well a cohort's slides mix; empty of one slide. */
 export function mixingSentence({ mixing, slides }: Pick<Clustering, "mixing" | "slides">): string {
   if (slides.length < 2) return "";
-  if (!mixing) return "The slides have too few cells to say how well they mix.";
+  if (!mixing) return "How well the slides mix is not known.";
   const { score, low, high } = mixing;
   const told = slides.flatMap((slide) => (slide.mixing === null ? [] : [{ name: slide.name, mixing: slide.mixing }]));
   const [least] = told.sort((a, b) => a.mixing - b.mixing);
   const apart = least ? ` ${least.name} mixes least: ${least.mixing.toFixed(2)}.` : "";
-  return `Mixing of the slides: ${score.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); 1 is as by chance, 0 not at all.${apart}`;
+  const interval = told.length < LEAST_SLIDES_OF_AN_INTERVAL ? "" : ` (${low.toFixed(2)} to ${high.toFixed(2)})`;
+  return `Mixing of the slides: ${score.toFixed(2)}${interval}; 1 is as by chance, 0 not at all.${apart}`;
 }
