@@ -2,7 +2,7 @@
 
     MORULA_DATA=../shared/data python benchmarks/picture_real_slides.py
 
-Writes docs/images/morula-nuclei.webp: on the left each field as it is, on the right with what was found.
+Writes services/morula/networks/weights/morula-nuclei.webp: on the left each field as it is, on the right with what was found.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
         rows.append(np.hstack([pixels, outlined(pixels, labels)]))
         print(f"{name}: {int(labels.max())} nuclei")
     models.close()
-    Image.fromarray(np.vstack(rows)).save("docs/images/morula-nuclei.webp", quality=72, method=6)
+    Image.fromarray(np.vstack(rows)).save("services/morula/networks/weights/morula-nuclei.webp", quality=72, method=6)
 
 
 def outlined(pixels: Pixels, labels: NDArray[np.int32]) -> Pixels:
