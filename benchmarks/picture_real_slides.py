@@ -2,7 +2,7 @@
 
     MORULA_DATA=../shared/data python benchmarks/picture_real_slides.py
 
-Writes services/morula/networks/weights/morula-nuclei.webp: on the left each field as it is, on the right with what was found.
+Writes services/morula/networks/weights/morula-nuclei.webp: on the left each field as it is, on the right what is found.
 """
 
 from __future__ import annotations
