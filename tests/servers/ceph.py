@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import urllib.request
@@ -21,6 +22,7 @@ INSTALL = "apt-get install ceph-mon ceph-mgr ceph-osd radosgw ceph-common"
 PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool")
 
 # One copy of everything, in memory; the gateway's rubbish is taken away at once, because memory is what it fills.
+# A monitor ends where less than 5 % of a disk is free, however large the disk: it has a few megabytes to write here.
 _CONFIGURATION = """\
 [global]
 fsid = {cluster}
@@ -49,6 +51,8 @@ osd pool default pg num = 4
 osd class load list = *
 osd class default list = *
 mon warn on pool no redundancy = false
+mon data avail warn = 1
+mon data avail crit = 0
 mon allow pool size one = true
 rgw gc obj min wait = 1
 rgw gc processor period = 2
@@ -128,7 +132,8 @@ def _start(root: Path, running: ExitStack) -> S3Server:
         running.callback(process.stop, signal.SIGKILL)  # all is in memory: nothing to save
         return process
 
-    daemon("ceph-mon", "-i", "a")
+    monitor = daemon("ceph-mon", "-i", "a")
+    monitor.wait_until(lambda: _accepts(monitor_port))
     number = _run("ceph", "-c", configuration, "osd", "create").strip()
     daemon("ceph-mgr", "-i", "x")
     _run("ceph-osd", "-i", number, "--mkfs", "-c", configuration)
@@ -155,6 +160,11 @@ def _run(*command: str | Path) -> str:
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {done.stderr[-2000:]}")
     return done.stdout
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _answers(endpoint: str) -> bool:
