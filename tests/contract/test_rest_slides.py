@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from morula.common.errors import Conflict
 from morula.common.testing import write_slide
 from morula.gateway.intake import Description, Intake
+from morula.gateway.ledger import tables
 from morula.gateway.references import refer
 from tests.contract.rest_world import World, check_problem, until
 from tests.servers.gateway import as_part
@@ -42,6 +44,18 @@ async def test_the_same_bytes_are_the_same_slide(world: World) -> None:
     referred = await world.http.post("/v1/slides", json={"path": "scans/tiny.tiff"})
     assert (referred.status_code, referred.json()["id"]) == (200, world.slide["id"])
     assert world.objects() == before
+
+
+async def test_a_slide_whose_stain_nobody_knows_is_looked_at_when_it_comes_again(world: World) -> None:
+    """It may have come before colours were read."""
+    asked = {"path": "scans/other.tiff"}
+    slide = (await world.http.post("/v1/slides", json=asked)).json()
+    with world.client.components.ledger.writing() as tx:
+        tx.execute(
+            update(tables.slide).where(tables.slide.c.id == slide["id"]).values(stain=None, stain_detected=False)
+        )
+    again = (await world.http.post("/v1/slides", json=asked)).json()
+    assert (again["id"], again["stain"], again["stain_detected"]) == (slide["id"], "H&E", True)
 
 
 async def test_what_is_stated_of_a_known_slide_is_kept_or_refused(world: World) -> None:

@@ -80,7 +80,7 @@ class Intake:
             known = await self._known(digest, description)
             if known is not None:
                 await self._mend(known, rows, parts)
-                return known, False
+                return await self._looked_at(known), False
             upload_id = new_id()
             stored: list[Stored] = []
             await self._ledger.write(objects.claim, objects.UPLOAD, upload_id, [row["key"] for row in rows])
@@ -115,7 +115,7 @@ class Intake:
             if known is None:
                 return await self._inspect_and_keep(digest, [row], description, None)
             await self._mend(known, [row], None)
-            return known, False
+            return await self._looked_at(known), False
 
     async def _put(self, row: FileRecord, part: IncomingFile, parts: Sequence[IncomingFile]) -> Stored:
         try:
@@ -185,6 +185,14 @@ class Intake:
             if upload_id is not None:
                 await self._forget(upload_id, [])
             return known, False
+
+    async def _looked_at(self, known: Record) -> Record:
+        """The slide with the stain that its colours tell, where none is known: it may have come before any was told."""
+        if known["stain"] is not None:
+            return known
+        files = await self._ledger.read(slides.slide_files, known["id"])
+        told = _stain(None, await self._inspect(InspectSlideRequest(slide=slide_ref(known, files, known["mpp"]))))
+        return await self._ledger.write(slides.describe_slide, known["id"], told) if told["stain"] else known
 
     async def _inspect(self, request: InspectSlideRequest) -> InspectSlideResponse:
         """Inspect the slide, and wait while the tiler is busy, so that the files need not be sent again."""
