@@ -173,6 +173,8 @@ def test_what_a_slide_does_not_have_is_not_measured() -> None:
         ({"stain": "IHC"}, r"different stains \(H&E, IHC\)"),
         ({"stain": None}, r"different stains \(H&E, one that is not known\)"),
         ({"embedder_revision": "other"}, "different embedders"),
+        ({"segmenter": "watershed"}, "different segmenters or at different scales"),
+        ({"mpp": 0.25}, "different segmenters or at different scales"),
     ],
 )
 def test_a_cohort_compares_what_can_be_compared(other: dict[str, object], says: str) -> None:

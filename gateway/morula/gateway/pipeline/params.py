@@ -348,4 +348,9 @@ def cohort_params(sources: Sequence[Params]) -> Params:
         )
     if any(source.embedder_ref != sources[0].embedder_ref for source in sources):
         raise FailedPrecondition("The jobs used different embedders: a cohort needs the same one for all.")
+    if any((source.segmenter_ref, source.mpp) != (sources[0].segmenter_ref, sources[0].mpp) for source in sources):
+        raise FailedPrecondition(
+            "The jobs found their cells by different segmenters or at different scales, and the cells differ by that: "
+            "take jobs that found them alike."
+        )
     return sources[0]
