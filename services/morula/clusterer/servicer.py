@@ -201,7 +201,9 @@ def _clustered(
 def _mixed(
     clustered: Clustered, made: features.Features, slides: Sequence[features.SlideVectors], params: core.Params
 ) -> Clustered:
-    """With how well the slides' cells mix."""
+    """With how well the slides' cells mix, where there are several."""
+    if len(slides) < 2:
+        return clustered
     known = np.concatenate([features.known(slide.vectors) for slide in slides])
     counts = [len(slide.vectors) for slide in slides]
     with threadpool_limits(1):
