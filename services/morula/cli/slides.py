@@ -192,11 +192,13 @@ def _report(summary: dict[str, Any], *, as_json: bool) -> None:
         print_json(summary)
     else:
         typer.echo("\n".join(map(_sentence, summary.get("slides", [summary]))))
-        if "together" in summary:
+        if "clustering_id" in summary.get("together", {}):
             typer.echo(_cohort_sentence(summary["together"]))
     if failed := summary.get("failed"):
         several = f"{len(failed)} of {len(failed) + len(summary['slides'])} slides failed"
         raise Failure(f"{several}, the first is {failed[0]['slide']}: {failed[0]['error']}")
+    if error := summary.get("together", {}).get("error"):
+        raise Failure(f"the slides are done, but not together: {error}")
 
 
 def _sentence(summary: dict[str, Any]) -> str:

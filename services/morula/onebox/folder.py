@@ -43,6 +43,8 @@ class KeptRun:
     job_id: str
     labelling_id: str | None
     """None where there was nothing to label."""
+    stain: str | None = None
+    """What its slide is stained with, as is known now."""
 
 
 class DataFolder:
@@ -79,7 +81,7 @@ class DataFolder:
     def kept_run(self, slide_digest: str, result_digest: str) -> KeptRun | None:
         """The run of this slide that came to this result; None where it was deleted or made elsewhere."""
         query = (
-            "SELECT job.id, job.labelling_id FROM job JOIN slide ON slide.id = job.slide_id "
+            "SELECT job.id, job.labelling_id, slide.stain FROM job JOIN slide ON slide.id = job.slide_id "
             "WHERE slide.digest = ? AND job.result_digest = ? AND job.state = 'succeeded' ORDER BY job.id DESC"
         )
         try:

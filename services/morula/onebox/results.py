@@ -96,6 +96,12 @@ def result_digest_in(out: Path) -> str:
     return str(json.loads((out / MANIFEST).read_bytes())["result_digest"])
 
 
+def stain_in(out: Path) -> str | None:
+    """The stain that the result in the folder was made for."""
+    stain: str | None = json.loads((out / MANIFEST).read_bytes())["params"].get("stain")
+    return stain
+
+
 def _is_current(manifest: Json, params: Mapping[str, Any], known: Sequence[ModelSpec]) -> bool:
     """Whether the result was made by the steps and models of this program: an upgrade may give another one."""
     made: Json = manifest.get("params", {})

@@ -31,6 +31,7 @@ from morula.onebox.results import (
     find_slides,
     is_finished,
     result_digest_in,
+    stain_in,
 )
 
 
@@ -73,6 +74,8 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
         if len(slides) == 1 and not request.together:
             return _run_one(request, next(iter(slides.values())), folder, known, door, console)
         if request.together:
+            if len(slides) < 2:
+                raise WrongUse("--together takes two slides at least")
             check_out(request.out)
         summaries, failed = [], []
         for place, files in slides.items():
@@ -86,16 +89,20 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
                 console.print(f"{path}: {one_line(error)}", style="red")
         told: Json = {"slides": summaries, "failed": failed}
         if request.together and not failed:
-            told["together"] = cluster_together(
-                door(), [one["job_id"] for one in summaries], request.out, request.params, console
-            )
-            told["together"]["board"] = _board(told["together"]["labelling_id"], folder)
+            try:
+                told["together"] = cluster_together(
+                    door(), [one["job_id"] for one in summaries], request.out, request.params, console
+                )
+                told["together"]["board"] = _board(told["together"]["labelling_id"], folder)
+            except (Failure, MorulaError) as error:
+                told["together"] = {"error": one_line(error)}
     return told
 
 
 def places_of(request: Request, console: Console) -> dict[Path, dict[str, Path]]:
     """The slides by their folders below that of the results."""
     places: dict[Path, dict[str, Path]] = {}
+    placed: set[Path] = set()
     # Resolved: the name of `..` is no name, and of a folder within another each slide is run once.
     for path in dict.fromkeys(path.resolve() for path in request.slides):
         slides, rest = find_slides(path)
@@ -103,8 +110,9 @@ def places_of(request: Request, console: Console) -> dict[Path, dict[str, Path]]
             console.print(f"belongs to no slide: {', '.join(map(str, rest))}", style="yellow")
         for files in slides:
             entry = entry_path(files)
-            if any(entry == entry_path(one) for one in places.values()):
+            if entry in placed:
                 continue
+            placed.add(entry)
             inside = entry.relative_to(path) if path.is_dir() else Path(entry.name)
             place = path.name / inside if path.is_dir() and len(request.slides) > 1 else inside
             if place in places:
@@ -127,7 +135,8 @@ def _run_one(
     digest = digest_of(slide)
     if is_finished(request.out, digest, request.params, known):
         kept = folder.kept_run(digest, result_digest_in(request.out))
-        if kept is not None:
+        # What the slide is stained with may have been said since.
+        if kept is not None and (request.choices.stain or kept.stain) == stain_in(request.out):
             why = "this slide was run with these parameters before, and its files are whole"
             done = {"state": "succeeded", "already_done": True, "why": why, "out": str(request.out)}
             done["job_id"] = kept.job_id

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from morula.gateway.ledger import deletion, jobs
+from morula.gateway.ledger import deletion, jobs, tables
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import FIRST_PROJECT, migrate
 from morula.onebox.failures import Failure
@@ -108,6 +109,9 @@ def test_a_run_is_kept_until_it_is_deleted(tmp_path: Path) -> None:
         job_id, _ = add_job(tx, FIRST_PROJECT)
         jobs.finish_job(tx, job_id, "succeeded", result_digest="r", labelling_id="l")
     assert folder.kept_run(digest, "r") == KeptRun(job_id, "l")
+    with ledger.writing() as tx:
+        tx.execute(update(tables.slide).values(stain="IHC"))
+    assert folder.kept_run(digest, "r") == KeptRun(job_id, "l", "IHC"), "as somebody says it now"
     assert folder.kept_run(digest, "another result") is None
     assert folder.kept_run("e" * 64, "r") is None
     with ledger.writing() as tx:
