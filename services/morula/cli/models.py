@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     if context.invoked_subcommand:
         return
     of_row, of_words = (
-        ("name", "task", "revision", "object_kind", "mpp"),
+        ("name", "task", "revision", "object_kind", "mpp", "stains", "variant_of"),
         ("licence", "commercial", "trained_on", "scaled_by"),
     )
     rows = [
@@ -32,8 +32,14 @@ def list_models(context: typer.Context, data: Data = None, as_json: AsJson = Fal
     if as_json:
         print_json({"models": rows})
     else:
-        shown = ("name", "task", "revision", "mpp", "licence", "commercial")
-        print_table(shown, [[str(row[name])[: 12 if name == "revision" else None] for name in shown] for row in rows])
+        shown = ("name", "task", "revision", "mpp", "stains", "licence", "commercial")
+        print_table(shown, [[_shown(name, row[name]) for name in shown] for row in rows])
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "stains":
+        return ", ".join(stain or "not known" for stain in value) or "all"
+    return str(value)[: 12 if name == "revision" else None]
 
 
 @models.command("add")

@@ -17,11 +17,25 @@ def _plain(word: str) -> str:
 
 STAIN_WORDS: Mapping[str, Stain] = {_plain(stain): stain for stain in STAINS}
 """As people may type them: a shell takes an ampersand for itself."""
+_OTHER_WORDS: Mapping[str, Stain] = {
+    "h+e": "H&E",
+    "hematoxylinandeosin": "H&E",
+    "haematoxylinandeosin": "H&E",
+    "hematoxylineosin": "H&E",
+    "haematoxylineosin": "H&E",
+    "dab": "IHC",
+    "immunohistochemistry": "IHC",
+    "if": "fluorescence",
+    "dapi": "fluorescence",
+    "immunofluorescence": "fluorescence",
+}
+"""What these are called elsewhere."""
 
 
 def stain_called(word: str) -> Stain | None:
     """The stain that is meant; None where there is none of this name."""
-    return STAIN_WORDS.get(_plain(word))
+    plain = _plain(word)
+    return STAIN_WORDS.get(plain) or _OTHER_WORDS.get(plain)
 
 
 # Ruifrok and Johnston's vectors, unit length.

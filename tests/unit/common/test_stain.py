@@ -7,7 +7,7 @@ import pytest
 
 from morula.common.densities import optical_density, unmix
 from morula.common.errors import InvalidArgument
-from morula.common.stain import FIXED_STAIN_MATRIX
+from morula.common.stain import FIXED_STAIN_MATRIX, Stain, stain_called
 
 
 def test_white_has_no_density_and_black_a_finite_one() -> None:
@@ -31,3 +31,18 @@ def test_no_stains_are_the_fixed_ones() -> None:
 def test_two_stains_of_one_colour_are_refused() -> None:
     with pytest.raises(InvalidArgument):
         unmix(np.zeros((1, 1, 3), np.float32), (0.6, 0.7, 0.3, 0.6, 0.7, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("word", "stain"),
+    [
+        ("he", "H&E"),
+        ("H & E", "H&E"),
+        ("Hematoxylin and Eosin", "H&E"),
+        ("DAB", "IHC"),
+        ("DAPI", "fluorescence"),
+        ("PAS", None),
+    ],
+)
+def test_a_stain_is_known_by_its_usual_names(word: str, stain: Stain | None) -> None:
+    assert stain_called(word) == stain
