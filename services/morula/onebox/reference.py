@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from morula.common.compute import go_on
 from morula.common.errors import SlideUnreadable
 from morula.common.pixels import Region, read_regions
 from morula.common.stain import Staining
@@ -25,7 +26,7 @@ from morula.segmenter.channels import eight_bits
 from morula.segmenter.instances import Calibration, Model, Wanted
 from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
-from morula.tiler.colours import stain_of
+from morula.tiler.colours import detect_stain
 from morula.tiler.cutting import Plan, cut_shard
 from morula.tiler.planning import GridRequest, plan_slide
 from morula.tiler.probe import probe
@@ -129,13 +130,13 @@ def _of_slide(files: Mapping[str, Path], mpp: float) -> Iterator[Field]:
         grid = GridRequest(mpp, TILE_PX, HALO_PX, REGION_TILES, 0, 0, TILES_OF_A_SLIDE)
         wanted = Selection(sample_tile_count=TILES_OF_A_SLIDE, seed=_SEED)
         plan = Plan.read(
-            plan_slide(slide, slide.scale.mpp, _NO_SLIDE, grid, wanted, _go_on, stain_of(slide)), slide, _NO_SLIDE
+            plan_slide(slide, slide.scale.mpp, _NO_SLIDE, grid, wanted, go_on, detect_stain(slide)), slide, _NO_SLIDE
         )
         found = plan.metadata["calibration"]
         calibration = Calibration(found["low"], found["high"], found["stain_matrix"])
         pixels = Path(scratch) / "pixels.arrow"
         for shard in range(plan.metadata["shard_count"]):
-            cut_shard(slide, plan, shard, "default", pixels, _go_on)
+            cut_shard(slide, plan, shard, "default", pixels, go_on)
             for region in read_regions(pixels):
                 yield Field(region, calibration)
 
@@ -158,9 +159,5 @@ def described(cells: RegionCells, embedder: Embedder) -> Floats:
     height, width = cells.region.pixels.shape[:2]
     left, top, right, bottom = shapely.bounds(cells.polygons).T
     whole = (left > 0) & (top > 0) & (right < width) & (bottom < height)
-    vectors: Floats = np.asarray(embedder(cells, _go_on), np.float32)[whole]
+    vectors: Floats = np.asarray(embedder(cells, go_on), np.float32)[whole]
     return vectors
-
-
-def _go_on() -> None:
-    """Nobody waits elsewhere: who wants it to stop interrupts the command."""

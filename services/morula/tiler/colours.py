@@ -4,11 +4,12 @@ import time
 
 import numpy as np
 
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import SlideUnreadable
 from morula.common.stain import Stain
 from morula.tiler.calibration import recognise
 from morula.tiler.slide import Area, Level, Pixels, Slide
-from morula.tiler.tissue import Mask, TissueRule, find_rule
+from morula.tiler.tissue import TissueRule, find_rule
 
 WINDOW_PX = 64
 WINDOWS_A_SIDE = 16  # Of the first look, over the whole slide; what lies between them is not seen.
@@ -19,17 +20,17 @@ FINEST_DOWNSAMPLE = 4.0  # The same where nobody says how large a pixel is.
 LIMIT_CPU_S = 5.0  # A slide whose windows take longer is not worth the wait: somebody may say what it is.
 
 
-def stain_of(slide: Slide) -> Stain | None:
+def detect_stain(slide: Slide, checkpoint: Checkpoint = go_on) -> Stain | None:
     """What the slide's colours say; None where they do not tell, or where it takes too long to read them."""
-    until = time.process_time() + LIMIT_CPU_S
+    until = time.thread_time() + LIMIT_CPU_S
     coarse = _coarse_level(slide)
-    seen = _read(slide, coarse, _grid(slide.levels[coarse]), until)
+    seen = _read(slide, coarse, _grid(slide.levels[coarse]), until, checkpoint)
     if not seen:
         return None
     rule = find_rule(np.concatenate([pixels for _, pixels in seen]))
     fine = _fine_level(slide, coarse)
     places = _with_tissue(seen, rule, slide.levels[coarse].downsample / slide.levels[fine].downsample)
-    tissue = [pixels[_is_tissue(pixels, rule)] for _, pixels in _read(slide, fine, places, until)]
+    tissue = [pixels[rule.mask(pixels)] for _, pixels in _read(slide, fine, places, until, checkpoint)]
     return recognise(np.concatenate([np.empty((0, 3), np.uint8), *tissue]), rule.illumination)
 
 
@@ -59,23 +60,21 @@ def _grid(level: Level) -> list[Area]:
 
 def _with_tissue(seen: list[tuple[Area, Pixels]], rule: TissueRule, step: float) -> list[Area]:
     """Windows of a finer level in the middle of those that show most tissue."""
-    shares = np.array([_is_tissue(pixels, rule).mean() for _, pixels in seen])
+    shares = np.array([rule.mask(pixels).mean() for _, pixels in seen])
     most = [int(number) for number in np.argsort(-shares, kind="stable")[:FINE_WINDOW_COUNT] if shares[number] > 0]
     middles = [(area.x_px + area.width_px / 2, area.y_px + area.height_px / 2) for area, _ in (seen[n] for n in most)]
     side = WINDOW_PX
     return [Area(int(x * step - side / 2), int(y * step - side / 2), side, side) for x, y in middles]
 
 
-def _is_tissue(pixels: Pixels, rule: TissueRule) -> Mask:
-    """Without the rule's median, whose compiled code takes longer to load than all else here takes."""
-    return np.asarray(rule.contrast(np.ascontiguousarray(pixels)) > rule.threshold)
-
-
-def _read(slide: Slide, level: int, areas: list[Area], until: float) -> list[tuple[Area, Pixels]]:
+def _read(
+    slide: Slide, level: int, areas: list[Area], until: float, checkpoint: Checkpoint
+) -> list[tuple[Area, Pixels]]:
     """Those of the windows that can be read; none where there is no time for all."""
     seen = []
     for area in areas:
-        if time.process_time() > until:
+        checkpoint()
+        if time.thread_time() > until:
             return []
         try:
             seen.append((area, slide.read(level, *area)))

@@ -17,10 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import SlideUnreadable
-from morula.common.stain import Stain
-from morula.tiler.colours import stain_of
 from morula.tiler.readers import open_slide
 from morula.tiler.slide import Level, Scale, Slide
 
@@ -38,12 +36,10 @@ class Description:
     vendor: str
     scale: Scale
     levels: tuple[Level, ...]
-    stain: Stain | None = None
-    """What its colours say that it is stained with."""
 
 
 def probe(
-    path: Path, mates: Collection[str] = (), checkpoint: Checkpoint = lambda: None, *, wall_s: float = WALL_S
+    path: Path, mates: Collection[str] = (), checkpoint: Checkpoint = go_on, *, wall_s: float = WALL_S
 ) -> Description:
     """Describes the slide; raises SlideUnreadable with one line where it cannot be read within the limits.
 
@@ -71,7 +67,7 @@ def probe(
     if "error" in facts:
         raise SlideUnreadable(facts["error"], name=path.name)
     levels = tuple(Level(**level) for level in facts["levels"])
-    return Description(facts["vendor"], Scale(**facts["scale"]), levels, facts["stain"])
+    return Description(facts["vendor"], Scale(**facts["scale"]), levels)
 
 
 def _answer(child: "subprocess.Popen[bytes]", sent: bytes | None, checkpoint: Checkpoint, wall_s: float) -> bytes:
@@ -101,7 +97,7 @@ def describe(slide: Slide) -> Description:
         width, height = min(WINDOW_PX, level.width_px), min(WINDOW_PX, level.height_px)
         slide.read(number, (level.width_px - width) // 2, (level.height_px - height) // 2, width, height)
         slide.read(number, level.width_px - width, level.height_px - height, width, height)
-    return Description(slide.vendor, slide.scale, slide.levels, stain_of(slide))
+    return Description(slide.vendor, slide.scale, slide.levels)
 
 
 def limit(limits: Iterable[tuple[int, int]]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ArtifactMissing, InvalidArgument, of_artifact
 from morula.common.refs import ref_of, stain_message, stain_of
 from morula.common.store import Store, Stored
+from morula.tiler.colours import detect_stain
 from morula.tiler.cutting import Plan, SecondCut, cut_again, cut_shard
 from morula.tiler.gates import GATES, Gate
 from morula.tiler.planning import GridRequest, plan_slide
@@ -55,7 +57,7 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
     async def InspectSlide(  # noqa: N802
         self, request: tiler_pb2.InspectSlideRequest, _context: Any
     ) -> tiler_pb2.InspectSlideResponse:
-        return await self._on_slide(self._inspect, request.slide, lambda opened, _: _described(opened, request.slide))
+        return await self._on_slide(self._inspect, request.slide, partial(_described, request.slide))
 
     async def PlanSlide(  # noqa: N802
         self, request: tiler_pb2.PlanSlideRequest, _context: Any
@@ -170,7 +172,7 @@ def _gate(wanted: tiler_pb2.TileFilter) -> Gate:
     return gate
 
 
-def _described(opened: OpenSlide, slide: SlideRef) -> tiler_pb2.InspectSlideResponse:
+def _described(slide: SlideRef, opened: OpenSlide, checkpoint: Checkpoint) -> tiler_pb2.InspectSlideResponse:
     description, scale = opened.description, opened.description.scale
     return tiler_pb2.InspectSlideResponse(
         width_px=description.levels[0].width_px,
@@ -179,7 +181,7 @@ def _described(opened: OpenSlide, slide: SlideRef) -> tiler_pb2.InspectSlideResp
         objective_power=scale.objective_power,
         mpp_assumed=scale.assumed and not slide.mpp,
         vendor=description.vendor,
-        stain=stain_message(description.stain),
+        stain=stain_message(detect_stain(opened.slide, checkpoint)),
         levels=[
             tiler_pb2.SlideLevel(width_px=level.width_px, height_px=level.height_px, downsample=level.downsample)
             for level in description.levels

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument, SlideScaleUnknown
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.keys import slide_digest
@@ -54,7 +54,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def open(self, manifest: SlideRef, checkpoint: Checkpoint = lambda: None) -> Iterator[OpenSlide]:
+    def open(self, manifest: SlideRef, checkpoint: Checkpoint = go_on) -> Iterator[OpenSlide]:
         """The slide, open. A slide that this process has not seen is first opened in a child."""
         _check(manifest)
         place = self._take(manifest.digest)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.common.geometry import SCALE_RANGE_UM
 
 Pixels = npt.NDArray[np.uint8]
@@ -149,7 +149,7 @@ class Slide(abc.ABC):
         downsample: float,
         width_px: int,
         height_px: int,
-        checkpoint: Checkpoint = lambda: None,
+        checkpoint: Checkpoint = go_on,
     ) -> Pixels:
         """RGB of `width_px` x `height_px` pixels of `downsample` level-0 pixels each, from level-0 (x_px, y_px).
 

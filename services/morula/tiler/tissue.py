@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from morula.tiler.planes import mark_tissue
 from morula.tiler.slide import WHITE, Pixels
 
 Grey = npt.NDArray[np.uint8]
@@ -54,9 +55,6 @@ class TissueRule:
 
     def mask(self, pixels: Pixels) -> Mask:
         """Where the median of the contrasts around, 3 x 3, is above the threshold."""
-        # Who only describes a slide needs no compiled loops, and they take longer to load than all else there.
-        from morula.tiler.planes import mark_tissue
-
         pixels = np.ascontiguousarray(pixels)
         background, least = round(self.background), math.floor(self.threshold) + 1
         if self.illumination == "dark":
