@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from morula.common.compute import Processors
+from morula.common.compute import Processors, go_on
 from morula.common.errors import Cancelled, Internal, ModelUnavailable
 from morula.networks import metrics
 from morula.networks.crop_queue import KEPT_CROPS, CropQueue, Seen
 from morula.networks.network import Answer, Batch, OutOfMemory, computing_in
-from morula.segmenter.instances import unstoppable
 
 PATIENCE_S = 120
 
@@ -59,7 +58,7 @@ def test_a_network_computes_with_as_many_threads_as_are_asked_for(queue: CropQue
     """Sums of another order end in other digits."""
     network = Doubling()
     for threads in (3, 1, 0, 2):
-        queue.run(network, numbered(1), unstoppable, threads=threads)
+        queue.run(network, numbered(1), go_on, threads=threads)
     assert network.threads == [3, 1, 1, 2]
 
 
@@ -72,7 +71,7 @@ def test_a_network_of_float32_computes_in_nothing_else() -> None:
 
 def test_results_are_in_order_and_batches_of_one_shape(queue: CropQueue) -> None:
     network = Doubling()
-    seen = queue.run(network, numbered(10), unstoppable)
+    seen = queue.run(network, numbered(10), go_on)
     assert np.array_equal(stacked(seen), numbered(10) * 2)
     assert seen.styles.ravel().tolist() == list(range(10))
     assert seen.features is not None
@@ -86,7 +85,7 @@ def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
     results: dict[int, np.ndarray] = {}
 
     def ask(start: int) -> None:
-        results[start] = stacked(queue.run(network, numbered(3, start), unstoppable))
+        results[start] = stacked(queue.run(network, numbered(3, start), go_on))
 
     callers = [threading.Thread(target=ask, args=(start,)) for start in (0, 100, 200)]
     callers[0].start()
@@ -105,14 +104,14 @@ def test_crops_of_several_callers_share_batches(queue: CropQueue) -> None:
 def test_memory_that_runs_out_halves_the_batch_and_is_counted(queue: CropQueue) -> None:
     network = Doubling(holds=1)
     before = metrics.OUT_OF_MEMORY._value.get()
-    assert np.array_equal(stacked(queue.run(network, numbered(5), unstoppable)), numbered(5) * 2)
+    assert np.array_equal(stacked(queue.run(network, numbered(5), go_on)), numbered(5) * 2)
     assert set(network.batches) == {1}
     assert metrics.OUT_OF_MEMORY._value.get() == before + 2
 
 
 def test_a_crop_that_never_fits_is_an_error(queue: CropQueue) -> None:
     with pytest.raises(Internal, match="not even one crop"):
-        queue.run(Doubling(holds=0), numbered(2), unstoppable)
+        queue.run(Doubling(holds=0), numbered(2), go_on)
 
 
 def test_what_a_network_raises_reaches_its_caller_only(queue: CropQueue) -> None:
@@ -121,8 +120,8 @@ def test_what_a_network_raises_reaches_its_caller_only(queue: CropQueue) -> None
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        queue.run(Broken(), numbered(2), unstoppable)
-    assert len(queue.run(Doubling(), numbered(2), unstoppable).maps) == 2
+        queue.run(Broken(), numbered(2), go_on)
+    assert len(queue.run(Doubling(), numbered(2), go_on).maps) == 2
 
 
 def test_an_error_outside_the_network_reaches_who_waits_and_the_queue_goes_on(queue: CropQueue) -> None:
@@ -143,7 +142,7 @@ def test_an_error_outside_the_network_reaches_who_waits_and_the_queue_goes_on(qu
 
     def ask() -> None:
         try:
-            queue.run(Away(), numbered(KEPT_CROPS + 1), unstoppable)
+            queue.run(Away(), numbered(KEPT_CROPS + 1), go_on)
         except NotImplementedError as error:
             raised.append(error)
 
@@ -151,7 +150,7 @@ def test_an_error_outside_the_network_reaches_who_waits_and_the_queue_goes_on(qu
     caller.start()
     caller.join(PATIENCE_S)
     assert len(raised) == 1
-    assert len(queue.run(Doubling(), numbered(2), unstoppable).maps) == 2
+    assert len(queue.run(Doubling(), numbered(2), go_on).maps) == 2
 
 
 def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
@@ -171,14 +170,14 @@ def test_a_caller_leaves_between_batches(queue: CropQueue) -> None:
 
     with pytest.raises(Cancelled):
         queue.run(network, numbered(400), checkpoint)
-    assert len(queue.run(Doubling(), numbered(1), unstoppable).maps) == 1
+    assert len(queue.run(Doubling(), numbered(1), go_on).maps) == 1
     assert len(network.batches) < 100
 
 
 def test_two_networks_at_once(queue: CropQueue) -> None:
     found: list[np.ndarray] = []
     callers = [
-        threading.Thread(target=lambda: found.append(stacked(queue.run(Doubling(), numbered(9), unstoppable))))
+        threading.Thread(target=lambda: found.append(stacked(queue.run(Doubling(), numbered(9), go_on))))
         for _ in range(2)
     ]
     for caller in callers:
@@ -197,4 +196,4 @@ def test_a_closed_queue_takes_nothing() -> None:
     queue = CropQueue("cpu", processors=Processors(1))
     queue.close()
     with pytest.raises(Cancelled):
-        queue.run(Doubling(), numbered(1), unstoppable)
+        queue.run(Doubling(), numbered(1), go_on)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint, Processors
+from morula.common.compute import Checkpoint, Processors, go_on
 from morula.common.errors import ModelUnavailable
 from morula.common.models import FAMILIES, ModelSpec
 from morula.common.weights import WeightsFolder
@@ -19,7 +19,7 @@ from morula.networks.installed import INSTALL
 from morula.networks.models import Models
 from morula.networks.network import Answer, Batch
 from morula.segmenter.backends import MODELS
-from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.instances import Wanted
 from morula.segmenter.params import DEFAULTS, FlowParams
 from tests.servers.require import networks
 
@@ -69,8 +69,8 @@ def test_another_backend_is_one_function() -> None:
     assert found.labels.max() == found.scores.size == 2
     assert found.labels[40, 30] != found.labels[40, 80] > 0
     assert ((found.scores > 0.8) & (found.scores <= 1)).all()
-    assert model.sized(cones(), 0.5, Wanted(), unstoppable).diameter_um == 12
-    assert model.sized(cones(), 0.5, Wanted(diameter_um=7), unstoppable).diameter_um == 7
+    assert model.sized(cones(), 0.5, Wanted(), go_on).diameter_um == 12
+    assert model.sized(cones(), 0.5, Wanted(diameter_um=7), go_on).diameter_um == 7
 
 
 def test_parameters_reach_the_objects() -> None:
@@ -98,7 +98,7 @@ def test_a_part_of_an_even_image_is_even_at_its_frame() -> None:
     pixels = np.full((90, 120, 3), 200, np.uint8)
     try:
         uneven, even = (
-            np.ptp(backend.infer(pixels, 0.5, wanted, unstoppable).probability)
+            np.ptp(backend.infer(pixels, 0.5, wanted, go_on).probability)
             for wanted in (Wanted(flows=RAW), Wanted(flows=RAW, is_part=True))
         )
     finally:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from morula.common.compute import Processors
+from morula.common.compute import Processors, go_on
 from morula.onebox.images import read_image
 from morula.segmenter import crops
-from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
 from tests.servers.require import networks, require
 
@@ -117,7 +117,7 @@ def test_both_ways_find_the_same_on_tissue(queue: CropQueue, data_dir: Path) -> 
     backend = CropBackend(members, traits, queue, finish=both)
     found = same = 0
     for path in paths:
-        flows = backend.infer(read_image(path)[:512, :512], 0.25, Wanted(), unstoppable)
+        flows = backend.infer(read_image(path)[:512, :512], 0.25, Wanted(), go_on)
         params = dynamics_params(flows.rescale, 0.25, Wanted())
         host, device = (way.instances(params).labels for way in (flows, GpuFlows(heard[-1])))
         found, same = found + int(host.max()), same + same_cells(host, device)
@@ -153,7 +153,7 @@ def test_where_the_crops_lie_decides_which_way_is_taken() -> None:
 def test_style_needs_no_blend(queue: CropQueue) -> None:
     network = torch_unet(unet_files.read(UNET), "unet", queue.device)
     styles = [
-        CropBackend([network], TRAITS, queue, finish=finish).infer(pixels(), 0.5, Wanted(), unstoppable).style
+        CropBackend([network], TRAITS, queue, finish=finish).infer(pixels(), 0.5, Wanted(), go_on).style
         for finish in (Flows.of, GpuFlows)
     ]
     assert np.array_equal(*styles)

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from prometheus_client import REGISTRY
 
-from morula.common.compute import Processors
+from morula.common.compute import Processors, go_on
 from morula.common.errors import InvalidArgument, ModelUnavailable
 from morula.common.models import FAMILIES
 from morula.networks import unet_files, unet_graph
@@ -23,7 +23,7 @@ from morula.networks.unet_runtimes import unet
 from morula.networks.unet_shape import UNetConfig
 from morula.segmenter import cellpose_unet
 from morula.segmenter.crop_backend import CropBackend, Traits
-from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
 from tests.servers.require import networks
 
@@ -165,7 +165,7 @@ def test_a_file_of_a_graph_is_one_for_anybody(state: State, expected: dict[str, 
 )
 def test_flows_of_an_image_are_the_stock_ones(expected, queue, name, diameter_px, params) -> None:  # type: ignore[no-untyped-def]
     wanted = Wanted(diameter_um=diameter_px * 0.5, flows=FlowParams(normalize="image", dtype="float32", **params))
-    flows = backend(queue).infer(expected["pixels"], 0.5, wanted, unstoppable)
+    flows = backend(queue).infer(expected["pixels"], 0.5, wanted, go_on)
     assert difference(flows.flow, expected[f"{name}_flow"]) < 1e-5
     assert difference(flows.probability, expected[f"{name}_probability"]) < 1e-5
     assert difference(flows.style, expected[f"{name}_style"]) < 1e-5
@@ -173,7 +173,7 @@ def test_flows_of_an_image_are_the_stock_ones(expected, queue, name, diameter_px
 
 def test_the_size_model_is_the_stock_one(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
     wanted = Wanted(flows=FlowParams(normalize="image", dtype="float32"))
-    found = backend(queue).first_diameter_um(expected["pixels"], 0.5, wanted, unstoppable)
+    found = backend(queue).first_diameter_um(expected["pixels"], 0.5, wanted, go_on)
     assert found / 0.5 == pytest.approx(float(expected["diameter_px"]), rel=1e-5)
 
 
@@ -196,7 +196,7 @@ def other_network(queue: CropQueue) -> Network:
 def test_an_ensemble_of_others_is_their_mean(expected: dict[str, np.ndarray], queue: CropQueue) -> None:
     first, second = narrow(queue), other_network(queue)
     one, other, both = (
-        CropBackend(members, TRAITS, queue).infer(expected["pixels"], 0.5, EXACTLY, unstoppable)
+        CropBackend(members, TRAITS, queue).infer(expected["pixels"], 0.5, EXACTLY, go_on)
         for members in ([first], [second], [first, second])
     )
     assert difference(other.flow, one.flow) > 0.1
@@ -209,12 +209,12 @@ def test_channels_of_a_request_take_the_place_of_the_networks_own(
 ) -> None:
     own = CropBackend([narrow(queue)], replace(TRAITS, channels=("inverted_red", "blue")), queue)
     asked = Wanted(flows=FlowParams(channels=("inverted_red", "blue")))
-    overridden = backend(queue).infer(expected["pixels"], 0.5, asked, unstoppable)
-    assert np.array_equal(overridden.flow, own.infer(expected["pixels"], 0.5, Wanted(), unstoppable).flow)
-    plain = backend(queue).infer(expected["pixels"], 0.5, Wanted(), unstoppable)
+    overridden = backend(queue).infer(expected["pixels"], 0.5, asked, go_on)
+    assert np.array_equal(overridden.flow, own.infer(expected["pixels"], 0.5, Wanted(), go_on).flow)
+    plain = backend(queue).infer(expected["pixels"], 0.5, Wanted(), go_on)
     assert difference(overridden.flow, plain.flow) > 1e-3
     with pytest.raises(InvalidArgument, match="sees 2 channels, not 1"):
-        backend(queue).infer(expected["pixels"], 0.5, Wanted(flows=FlowParams(channels=("red",))), unstoppable)
+        backend(queue).infer(expected["pixels"], 0.5, Wanted(flows=FlowParams(channels=("red",))), go_on)
 
 
 def test_what_is_done_is_counted(expected: dict[str, np.ndarray], queue: CropQueue) -> None:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from morula.bench.networks import trained_unet
 from morula.bench.report import Case, Report
 from morula.bench.slides import Agreement, Lattice, agreement, near_seams, pooled, settled_cells
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.onebox.images import read_image
 from morula.onebox.segmenting import calibration_of
-from morula.segmenter.instances import Instances, Model, Wanted, unstoppable
+from morula.segmenter.instances import Instances, Model, Wanted
 
 Pixels = NDArray[np.uint8]
 Lattices = tuple[Lattice, Lattice]
@@ -85,7 +85,7 @@ def discs(width: int = 1100, height: int = 900, count: int = 400, seed: int = 0)
     return pixels
 
 
-def whole_discs(pixels: Pixels, _mpp: float, _wanted: Wanted, _checkpoint: Checkpoint = unstoppable, /) -> Instances:
+def whole_discs(pixels: Pixels, _mpp: float, _wanted: Wanted, _checkpoint: Checkpoint = go_on, /) -> Instances:
     """A model that sees the same wherever an image begins: dark pixels that hang together are a cell."""
     count, labels = cv2.connectedComponents((pixels[..., 0] < 128).astype(np.uint8), connectivity=4)
     return Instances(labels.astype(np.int32), np.ones(count - 1, np.float32))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from morula.bench.known_cells import CELLS, TILE_PX, nuclei, painted
 from morula.bench.report import Case, against
-from morula.common.compute import Processors, in_order
+from morula.common.compute import Processors, go_on, in_order
 from morula.common.models import families
 from morula.segmenter.crops import plan
-from morula.segmenter.instances import REGIONS_AT_ONCE, Model, Wanted, unstoppable
+from morula.segmenter.instances import REGIONS_AT_ONCE, Model, Wanted
 from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
 
@@ -135,4 +135,4 @@ def _crop_seconds(network: Network, queue: CropQueue, scale: Scale) -> float:
     from morula.segmenter.measured import best_seconds
 
     crops = np.zeros((4 * scale.batch, 3, CROP_PX, CROP_PX), np.float32)
-    return best_seconds(lambda: queue.run(network, crops, unstoppable), scale.clock, scale.rounds) / len(crops)
+    return best_seconds(lambda: queue.run(network, crops, go_on), scale.clock, scale.rounds) / len(crops)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,6 @@ Bytes = NDArray[np.uint8]
 CHUNK_ROWS = 1 << 16
 CHUNK_NUMBERS = 1 << 24
 _SINGLE_OF_HALF = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-
-Checkpoint = Callable[[], None]
-"""Raises when nobody waits for the result any more."""
-
-
-def go_on() -> None:
-    """The checkpoint of a call that nobody can cancel."""
 
 
 def chunks(row_count: int, column_count: int = 1) -> Iterator[slice]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from morula.clusterer import leaves, null_test, paper
-from morula.clusterer.arrays import Bytes, Checkpoint, Halves, Leaves, go_on
+from morula.clusterer.arrays import Bytes, Halves, Leaves
 from morula.clusterer.density import NOISE
 from morula.clusterer.describe import described
 from morula.clusterer.features import Features, Projection
@@ -19,6 +19,7 @@ from morula.clusterer.layout import layout
 from morula.clusterer.leaves import LeafModel
 from morula.clusterer.tree import PROPOSED_CLUSTERS, Structure, Tree, ward, whole
 from morula.common.clustering import PACKAGES, UMAP_DBSCAN
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument
 from morula.common.formats import NOISE_LEAF
 

@@ -19,7 +19,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn import get_config
 from sklearn.neighbors import NearestNeighbors
 
-from morula.clusterer.arrays import Checkpoint, Doubles, Floats, Rows, go_on
+from morula.clusterer.arrays import Doubles, Floats, Rows
+from morula.common.compute import Checkpoint, go_on
 
 MIN_SAMPLES = 5
 """Rows within eps, the row itself among them, that make a row core."""

@@ -8,19 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from morula.clusterer.arrays import (
-    Bytes,
-    Checkpoint,
-    Doubles,
-    Floats,
-    Halves,
-    Leaves,
-    Rows,
-    chunks,
-    go_on,
-    sample_rows,
-    squared_distances,
-)
+from morula.clusterer.arrays import Bytes, Doubles, Floats, Halves, Leaves, Rows, chunks, sample_rows, squared_distances
+from morula.common.compute import Checkpoint, go_on
 from morula.common.formats import NOISE_LEAF
 
 ROWS_PER_LEAF = 40

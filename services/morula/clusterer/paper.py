@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from morula.clusterer.arrays import Checkpoint, Doubles, Floats, Halves, Rows, chunks, go_on
+from morula.clusterer.arrays import Doubles, Floats, Halves, Rows, chunks
 from morula.clusterer.density import MIN_SAMPLES, NOISE, Nearest, dbscan, nearest_rows
+from morula.common.compute import Checkpoint, go_on
 
 COMPONENTS = 50
 NEIGHBOURS = 15

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from morula.clusterer import paper
-from morula.clusterer.arrays import Checkpoint, Floats
+from morula.clusterer.arrays import Floats
+from morula.common.compute import Checkpoint
 from morula.common.errors import Internal
 
 LOOK_S = 0.25

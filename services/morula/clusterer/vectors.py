@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from morula.clusterer import core, leaves, paper
-from morula.clusterer.arrays import Checkpoint, Doubles, Floats, Halves, Rows, chunks, go_on, squared_distances
+from morula.clusterer.arrays import Doubles, Floats, Halves, Rows, chunks, squared_distances
 from morula.clusterer.density import NOISE
 from morula.clusterer.features import MAX_OWN_COLUMNS, Features, Scale, SlideVectors, build
 from morula.clusterer.tree import Tree
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument
 from morula.common.formats import NOISE_LEAF
 

@@ -23,6 +23,10 @@ T = TypeVar("T")
 Checkpoint = Callable[[], None]
 
 
+def go_on() -> None:
+    """The checkpoint of what nobody stops."""
+
+
 class Slot:
     """Lets `admit` calls in, the running ones included; runs `at_once` of them, each in a thread of its own.
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
+from morula.common.compute import go_on
 from morula.common.errors import InvalidArgument
 from morula.common.models import ModelSpec, find, variant
 from morula.common.pixels import Region
@@ -139,18 +140,14 @@ def _vectors(seen: Sequence[_Seen], spec: ModelSpec, model: Embedder) -> tuple[F
 def _described(shown: Sequence[RegionCells], model: Embedder) -> Floats:
     if isinstance(model, NetworkEmbedder):
         pictures = [model.alone(cells)(np.zeros(1, np.int64)) for cells in shown]
-        return model.vectors(np.concatenate(pictures), _unstoppable)
-    return np.concatenate([np.asarray(model(_measured(cells), _unstoppable), np.float32) for cells in shown])
+        return model.vectors(np.concatenate(pictures), go_on)
+    return np.concatenate([np.asarray(model(_measured(cells), go_on), np.float32) for cells in shown])
 
 
 def _measured(cells: RegionCells) -> RegionCells:
     region = cells.region
     columns = morphology.measure(region.pixels, cells.labels, cells.polygons, region.mpp, cells.staining)
     return RegionCells(region, cells.polygons, cells.labels, cells.staining, columns)
-
-
-def _unstoppable() -> None:
-    """Nobody waits elsewhere: who wants it to stop interrupts the command."""
 
 
 def _write_index(path: Path, names: Sequence[str], rows: dict[str, list[Any]], spec: ModelSpec) -> None:

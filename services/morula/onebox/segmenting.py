@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from morula.common.compute import go_on
 from morula.common.errors import MorulaError
 from morula.common.models import ModelSpec, find
 from morula.common.weights import WeightsFolder
@@ -22,7 +23,7 @@ from morula.onebox.machine import profile
 from morula.onebox.models import registry
 from morula.segmenter.backends import MODELS
 from morula.segmenter.channels import eight_bits
-from morula.segmenter.instances import Calibration, Model, Sizing, Wanted, unstoppable
+from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
 from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, overlap, scores
@@ -91,7 +92,7 @@ def _segment_one(
         pixels = read_image(image)
         if spec.is_network:
             if not is_scale_known and spec.measures_objects and isinstance(model, Sizing):
-                wanted = model.sized(pixels, mpp, wanted, unstoppable)
+                wanted = model.sized(pixels, mpp, wanted, go_on)
             outlines = outline(model(pixels, mpp, wanted))
         else:
             eight = eight_bits(pixels)

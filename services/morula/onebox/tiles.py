@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from morula.common import formats
+from morula.common.compute import go_on
 from morula.common.regions import read_polygons
 from morula.onebox.failures import WrongUse
 from morula.onebox.preview import Marked, Marks, Ring, check_preview, draw, rings
@@ -107,13 +108,13 @@ def _at_scale(
 ) -> dict[str, Any]:
     wanted = GridRequest(mpp, request.tile_px, HALO_PX, REGION_TILES, *request.origin_px, SHARD_TILES)
     digest = "0" * 64  # No slide has this digest: nothing is stored.
-    plan = Plan.read(plan_slide(slide, slide_mpp, digest, wanted, selection, _go_on), slide, digest)
+    plan = Plan.read(plan_slide(slide, slide_mpp, digest, wanted, selection, go_on), slide, digest)
     tiles = _judged(slide, plan, request.gate_name, progress)
     preview, table = (_named(path, mpp, len(request.mpps)) for path in files)
     if table:
         pq.write_table(tiles, table, compression="zstd")
     if preview:
-        survey = survey_slide(slide, slide_mpp, _go_on)
+        survey = survey_slide(slide, slide_mpp, go_on)
         marks = Marks(Marked.of(tiles), plan.metadata["cores"], _outlines(survey, selection))
         draw(preview, survey.overview, survey.downsample, marks)
     verdicts = Counter(tiles["verdict"].to_pylist())
@@ -135,7 +136,7 @@ def _judged(slide: Slide, plan: Plan, gate: Gate, progress: Progress) -> pa.Tabl
     parts = [formats.TILES_SCHEMA.empty_table()]  # A slide without tissue has no shard.
     with tempfile.TemporaryDirectory(prefix="morula-tiles-") as scratch:
         for shard in range(shard_count):
-            part = formats.read_tiles(cut_shard(slide, plan, shard, gate, Path(scratch) / "pixels.arrow", _go_on))
+            part = formats.read_tiles(cut_shard(slide, plan, shard, gate, Path(scratch) / "pixels.arrow", go_on))
             parts.append(part.replace_schema_metadata(None))
             progress(shard + 1, shard_count)
     rest = plan.table.filter(pc.invert(plan.table["candidate"])).replace_schema_metadata(None)
@@ -159,7 +160,3 @@ def _outlines(survey: Survey, selection: Selection) -> dict[str, list[Ring]]:
 def _named(path: Path | None, mpp: float, count: int) -> Path | None:
     """One file per scale: its name says which, where there are several."""
     return path.with_stem(f"{path.stem}-{mpp:g}") if path and count > 1 else path
-
-
-def _go_on() -> None:
-    """A checkpoint that never cancels: only ending the process does."""

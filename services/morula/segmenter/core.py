@@ -10,11 +10,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.common.formats import CELLS_SCHEMA, NETWORK_FEATURES, NETWORK_STYLE
 from morula.common.geometry import Grid
 from morula.common.pixels import Region
-from morula.segmenter.instances import Model, Wanted, unstoppable
+from morula.segmenter.instances import Model, Wanted
 from morula.segmenter.outlines import Outlines, outline
 
 # Two regions see a cell at their seam a little differently; so near to it both report the cell, and settling chooses.
@@ -39,7 +39,7 @@ class Layout:
 
 
 def segment_region(
-    region: Region, layout: Layout, model: Model, wanted: Wanted, checkpoint: Checkpoint = unstoppable
+    region: Region, layout: Layout, model: Model, wanted: Wanted, checkpoint: Checkpoint = go_on
 ) -> Columns:
     """Columns of the table of cells, places in level-0 px: the cells that this region's kept tiles own, and candidates
     at its seams."""

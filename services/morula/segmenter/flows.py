@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.networks.network import Maps, on_host
 from morula.segmenter import crops, metrics
 from morula.segmenter.dynamics import DynamicsParams, find_instances
-from morula.segmenter.instances import Instances, Wanted, unstoppable
+from morula.segmenter.instances import Instances, Wanted
 from morula.segmenter.pooling import CropFeatures
 
 Image = NDArray[np.float32]
@@ -105,9 +105,7 @@ class FlowModel:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def __call__(
-        self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
-    ) -> Instances:
+    def __call__(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint = go_on, /) -> Instances:
         flows = self._backend.infer(pixels, mpp, wanted, checkpoint)
         checkpoint()
         began = time.perf_counter()
@@ -121,13 +119,13 @@ class FlowModel:
 
     def style(self, pixels: Pixels, mpp: float, wanted: Wanted) -> Image:
         """What kind of image it is, of which a size model tells the size of its objects."""
-        return self._backend.infer(pixels, mpp, wanted, unstoppable).style
+        return self._backend.infer(pixels, mpp, wanted, go_on).style
 
     def features_under(
         self, pixels: Pixels, mpp: float, wanted: Wanted, labels: NDArray[np.int32]
     ) -> NDArray[np.float16] | None:
         """What it sees under masks that others drew, where it tells."""
-        seen = self._backend.infer(pixels, mpp, wanted, unstoppable).features
+        seen = self._backend.infer(pixels, mpp, wanted, go_on).features
         return None if seen is None else seen.under(labels, int(labels.max(initial=0)))
 
     def sized(self, pixels: Pixels, mpp: float, wanted: Wanted, checkpoint: Checkpoint, /) -> Wanted:

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.segmenter.params import DEFAULTS, FlowParams
 
 # Of all shards together: each holds some hundred MB, and three keep batches full.
@@ -49,10 +49,6 @@ class Instances:
     """What kind of image it is; empty where the model does not tell."""
 
 
-def unstoppable() -> None:
-    """The checkpoint of work that nobody stops."""
-
-
 class Model(Protocol):
     """Finds objects in RGB pixels of `mpp` microns; the same pixels give the same objects.
 
@@ -60,7 +56,7 @@ class Model(Protocol):
     """
 
     def __call__(
-        self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
+        self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = go_on, /
     ) -> Instances: ...
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import ModelUnavailable
 from morula.common.models import ModelSpec
 from morula.networks.crop_queue import CropQueue
@@ -18,7 +18,7 @@ from morula.networks.network import computing_in, on_host
 from morula.networks.torch_runtime import TorchNetwork
 from morula.segmenter.channels import planes
 from morula.segmenter.flows import resized
-from morula.segmenter.instances import Instances, Wanted, unstoppable
+from morula.segmenter.instances import Instances, Wanted
 
 _STEP_PX = 32
 
@@ -35,7 +35,7 @@ class InstanSeg:
         self._queue = queue
 
     def __call__(
-        self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = unstoppable, /
+        self, pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, checkpoint: Checkpoint = go_on, /
     ) -> Instances:
         asked = wanted.flows
         shown = planes(pixels, asked.channels or self._spec.channels, wanted.calibration, asked.normalize)

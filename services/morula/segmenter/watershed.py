@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from skimage.segmentation import watershed
 
 from morula.common.blur import blurred
-from morula.common.compute import Checkpoint
+from morula.common.compute import Checkpoint, go_on
 from morula.common.densities import optical_density, unmix
-from morula.segmenter.instances import Calibration, Instances, Wanted, unstoppable
+from morula.segmenter.instances import Calibration, Instances, Wanted
 
 Image = NDArray[np.float32]
 
@@ -44,9 +44,7 @@ _BRIGHT = 100.0
 _DARK = 16.0
 
 
-def segment(
-    pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _checkpoint: Checkpoint = unstoppable, /
-) -> Instances:
+def segment(pixels: NDArray[np.uint8], mpp: float, wanted: Wanted, _checkpoint: Checkpoint = go_on, /) -> Instances:
     """Nuclei of an RGB image."""
     scale = (wanted.diameter_um or _DIAMETER_UM) / _DIAMETER_UM
     unit = scale / mpp

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from morula.common.compute import go_on
 from morula.segmenter.flows import FlowModel
-from morula.segmenter.instances import Calibration, Wanted, unstoppable
+from morula.segmenter.instances import Calibration, Wanted
 from morula.segmenter.params import FlowParams
 from morula.segmenter.scoring import Overlap, match, overlap, scores
 from morula.training.example import Example
@@ -38,7 +39,7 @@ def found(
     which shows it as if its objects had `first_px`."""
     wanted = replace(_WANTED, calibration=calibration)
     if is_measured:
-        size = model.sized(pixels, _UNKNOWN, wanted, unstoppable).diameter_um
+        size = model.sized(pixels, _UNKNOWN, wanted, go_on).diameter_um
     else:
         size = median_diameter(model(pixels, _UNKNOWN, replace(wanted, diameter_um=first_px)).labels) or first_px
     return model(pixels, _UNKNOWN, replace(wanted, diameter_um=size)).labels

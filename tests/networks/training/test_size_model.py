@@ -10,13 +10,14 @@ import pytest
 import safetensors.numpy
 import torch
 
+from morula.common.compute import go_on
 from morula.common.models import families
 from morula.networks import unet_files
 from morula.networks.crop_queue import CropQueue
 from morula.networks.unet import UNet
 from morula.networks.unet_shape import UNetConfig
 from morula.segmenter import cellpose_unet
-from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.instances import Wanted
 from morula.training.size_model import fit, predicted
 
 
@@ -45,6 +46,6 @@ def test_the_size_is_that_of_the_image_not_of_what_the_network_saw(tmp_path: Pat
         model = cellpose_unet.load(spec, files, queue)
         pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
         # Objects of 9 um are shown at 17 px: at 0.5 um per px the image is made 0.944 times as large.
-        assert model.sized(pixels, 0.5, Wanted(), unstoppable).diameter_um == pytest.approx(20 * 0.5 / (17 * 0.5 / 9))
+        assert model.sized(pixels, 0.5, Wanted(), go_on).diameter_um == pytest.approx(20 * 0.5 / (17 * 0.5 / 9))
     finally:
         queue.close()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from morula.common.compute import go_on
 from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.weights import WeightsFolder
 from morula.networks.models import Models, check_files
@@ -23,7 +24,7 @@ from morula.onebox.folder import DataFolder
 from morula.onebox.images import read_image, read_labels
 from morula.onebox.models import add_trained
 from morula.onebox.segmenting import USUAL_MPP, segment
-from morula.segmenter.instances import Wanted, unstoppable
+from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
 from morula.training import checkpoint, progress
 from morula.training.config import read_config
@@ -185,9 +186,7 @@ def test_a_plain_image_of_unknown_scale_is_measured_first(config: Path, whole: P
     models = Models("segmenter", {}, WeightsFolder(folder.weights))
     image = config.parent / "images" / "images" / "0.png"
     try:
-        size = models[spec.name].sized(
-            read_image(image), USUAL_MPP, Wanted(flows=FlowParams(normalize="image")), unstoppable
-        )
+        size = models[spec.name].sized(read_image(image), USUAL_MPP, Wanted(flows=FlowParams(normalize="image")), go_on)
     finally:
         models.close()
     loose = {"flow_threshold": 0.0, "cellprob_threshold": -9.0}
