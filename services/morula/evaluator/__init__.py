@@ -1,0 +1,1 @@
+"""Labels or clusters, and truth -> numbers that cannot be flattered."""

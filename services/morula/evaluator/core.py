@@ -1,0 +1,118 @@
+"""One evaluation: what clusters are worth against the truth, by the published number and by honest ones.
+
+`Cells`, `Part` and `Match` (`cells.py`) are what goes in; whoever matched the truth to its cells makes them:
+
+    truth = Part.of(["tumour", "stroma", ...])        # a row for each matched cell
+    cells = Cells(truth, cluster, slide=Part.of(slides), tile=Part.of(tiles), confidence=confidence)
+    found = evaluate(cells, Match(truth_count=900, matched_count=len(cells), by="cell_id"))
+
+What comes out is what `evaluation.json` holds and `report.py` makes a page of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from morula.common.compute import Checkpoint, go_on
+from morula.evaluator import clicks, honest, naming, paper
+from morula.evaluator.cells import Cells, Ints, Match, check
+from morula.evaluator.draws import groups_of
+from morula.evaluator.measures import Setting
+
+FORMAT = 1
+STAGES = ("paper", "clusters", "constant", "random", "singles", "morphology", "ceiling", "parts")
+NOTICE = "For research and education. Not a medical device."
+
+Report = Callable[[int, int, str], None]
+"""How far it is: steps done, steps in all, what is done now."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How it is measured. Results of different values cannot be compared."""
+
+    draws: int = 1000
+    """How often slides are drawn again for an interval."""
+    folds: int = 5
+    """Parts that groups are divided into: each is scored by names from the others."""
+    clicks: int = 100
+    """The budget that curves and areas reach to."""
+    seed: int = 0
+
+
+def silent(_done: int, _total: int, _stage: str) -> None:
+    """Tells nobody."""
+
+
+def evaluate(
+    cells: Cells, match: Match, wanted: Wanted | None = None, checkpoint: Checkpoint = go_on, report: Report = silent
+) -> dict[str, Any]:
+    """Every number of these cells, as JSON takes it; InvalidArgument says in a line what no number can be made of."""
+    wanted = wanted or Wanted()
+    check(cells, match)
+
+    def step(stage: str) -> None:
+        checkpoint()
+        report(STAGES.index(stage), len(STAGES), stage)
+
+    step("paper")
+    published = paper.score(cells, checkpoint)
+    once, said = each_once(cells)
+    setting = _setting(once, wanted, checkpoint)
+    return {
+        "format": FORMAT,
+        "notice": NOTICE,
+        "match_rate": round(match.rate, 6),
+        "match": match.as_json(),
+        "wanted": vars(wanted),
+        "remarks": [*said, *_remarks(cells, match), *honest.remarks(setting.groups)],
+        "paper": published,
+        "honest": honest.measure(once, setting, step),
+    }
+
+
+def each_once(cells: Cells) -> tuple[Cells, list[str]]:
+    """Each cell once; those of which the truth says two things are left out. The published number counts all rows."""
+    if cells.cell is None:
+        return cells, []
+    _, first, cell = np.unique(cells.cell, return_index=True, return_inverse=True)
+    if len(first) == len(cells):
+        return cells, []
+    differs = np.zeros(len(first), bool)
+    differs[cell[cells.truth.codes != cells.truth.codes[first[cell]]]] = True
+    chosen = np.zeros(len(cells), bool)
+    chosen[first[~differs]] = True
+    once = cells.take(chosen)
+    check(once, Match(len(once), len(once), "cell"))
+    words = f"{len(cells) - len(first):,} rows of the truth speak of a cell again"
+    if differs.any():
+        words += f"; {int(differs.sum()):,} cells are left out of the honest numbers, for it says two things of them"
+    return once, [words]
+
+
+def _setting(cells: Cells, wanted: Wanted, checkpoint: Checkpoint) -> Setting:
+    counts: Ints = np.bincount(cells.truth.codes, minlength=len(cells.truth.names))
+    return Setting(
+        groups=groups_of(cells, wanted.folds, wanted.draws, wanted.seed),
+        class_count=len(cells.truth.names),
+        rare=naming.rare_classes(counts.astype(np.float64)),
+        clicks=clicks.moments(wanted.clicks),
+        seed=wanted.seed,
+        checkpoint=checkpoint,
+    )
+
+
+def _remarks(cells: Cells, match: Match) -> list[str]:
+    said = []
+    if match.matched_count < match.truth_count:
+        said.append(
+            f"{match.truth_count - match.matched_count:,} of {match.truth_count:,} cells of the truth found none"
+        )
+    if cells.tile is None:
+        each = "each slide counts as one" if cells.slide is not None else "all cells count as one"
+        said.append(f"the truth names no tiles: for the published number {each}")
+    return said

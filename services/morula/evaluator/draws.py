@@ -1,0 +1,119 @@
+"""Intervals: slides are drawn again, never cells, and a number is made of each draw's counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from morula.common.compute import Checkpoint
+from morula.evaluator.cells import Cells, Floats, Ints, Part
+
+LEVEL = 0.95
+CHUNK = 4_000_000
+"""Counts of so many entries are looked at at once, over all draws together."""
+DIGITS = 6
+
+Over = Literal["slides", "within this slide", "none"]
+Drawn = dict[str, NDArray[np.float64]]
+"""Numbers by name: of everything first, then of each draw. NaN where a draw has nothing to make a number of."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What is drawn again, and what is held out together: slides; of one slide its tiles; else nothing is drawn."""
+
+    over: Over
+    of_cell: Ints
+    count: int
+    fold: Ints
+    """The fold of each group."""
+    slide: Ints
+    """The slide of each group."""
+    weights: NDArray[np.float64]
+    """How often each group counts: once in the first row, then as it was drawn."""
+
+    @property
+    def draw_count(self) -> int:
+        return len(self.weights) - 1
+
+    @property
+    def fold_count(self) -> int:
+        return int(self.fold.max()) + 1
+
+    def fold_of_cell(self) -> Ints:
+        return np.asarray(self.fold[self.of_cell])
+
+    def table(self, columns: Ints, column_count: int) -> csr_array:
+        """Cells by group and column, from the column of each cell; cells of column -1 are left out."""
+        there = columns >= 0
+        shape = (self.count, column_count)
+        ones = np.ones(int(there.sum()))
+        return csr_array((ones, (self.of_cell[there], columns[there])), shape=shape)
+
+    def each(self, table: csr_array, make: Callable[[NDArray[np.float64]], Drawn], checkpoint: Checkpoint) -> Drawn:
+        """What `make` says of the table's counts of some draws (a row each), put together for all draws."""
+        parts = []
+        for weights in self._chunks(table.shape[1]):
+            checkpoint()
+            parts.append(make(np.asarray((table.T @ weights.T).T)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _chunks(self, columns: int) -> Iterator[NDArray[np.float64]]:
+        rows = max(1, CHUNK // max(1, columns))
+        for start in range(0, len(self.weights), rows):
+            yield self.weights[start : start + rows]
+
+
+def groups_of(cells: Cells, fold_count: int, draw_count: int, seed: int) -> Groups:
+    """Slides where there are several; of one slide its tiles; else parts at random, which are never drawn again."""
+    rng = np.random.default_rng(seed)
+    over, part = _drawn_over(cells)
+    if part is None:
+        codes, names = rng.integers(0, fold_count, len(cells)), np.arange(fold_count)
+    else:
+        names, codes = np.unique(part.codes, return_inverse=True)
+    count, draws = len(names), draw_count if part is not None else 0
+    weights = np.concatenate([np.ones((1, count)), rng.multinomial(count, np.full(count, 1 / count), draws)])
+    fold = rng.permutation(count) % min(fold_count, count)
+    slide = np.arange(count) if over == "slides" else np.zeros(count, np.int64)
+    return Groups(over, codes.ravel().astype(np.int64), count, fold, slide, weights)
+
+
+def _drawn_over(cells: Cells) -> tuple[Over, Part | None]:
+    for over, part in (("slides", cells.slide), ("within this slide", cells.tile)):
+        if part is not None and len(np.unique(part.codes)) > 1:
+            return over, part  # type: ignore[return-value]
+    return "none", None
+
+
+def number(drawn: NDArray[np.float64], n: int) -> dict[str, Any]:
+    """A number as it is told: of everything, and the interval in which 95 % of the draws lie. Null is not known.
+
+    Slides that are drawn twice make small clusters look purer than they are: the interval is moved so that the middle
+    draw lies at the value.
+    """
+    value, draws = drawn[0], drawn[1:][np.isfinite(drawn[1:])]
+    low, high = np.nan, np.nan
+    if len(draws) and np.isfinite(value):
+        low, middle, high = np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+        low, high = (min(end + value - middle, 1.0) for end in (low, high))
+    return {"value": _told(value), "low": _told(low), "high": _told(high), "n": int(n)}
+
+
+def numbers(drawn: Mapping[str, NDArray[np.float64]], n: int) -> dict[str, Any]:
+    return {name: number(values, n) for name, values in drawn.items()}
+
+
+def _told(value: Any) -> float | None:
+    return round(float(value), DIGITS) if np.isfinite(value) else None
+
+
+def ratio(part: Floats, whole: Floats) -> NDArray[np.float64]:
+    """NaN where there is nothing to divide by."""
+    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0))
