@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from xdist.remote import Producer
 
 from morula.common import redaction
 from morula.common.folder import FolderStore
@@ -16,8 +17,14 @@ from tests.servers.ceph import S3Server
 from tests.servers.ceph import s3_server as start_s3_server
 from tests.servers.data import data_dir  # noqa: F401 - a fixture
 from tests.servers.postgres import PostgresServer, postgres
+from tests.servers.sharing import SharedServers
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedServers | None:
+    """Where files are shared out among workers."""
+    return SharedServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

@@ -37,9 +37,9 @@ expect.set_options(timeout=PATIENCE_MS)
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a screen."""
+    """Debian's Chromium, without a screen. It ends with its file: no asyncio test runs beside it."""
     chromium = program("chromium")
     require(chromium, "Chromium", "apt-get install chromium")
     with sync_playwright() as playwright:

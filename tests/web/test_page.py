@@ -12,12 +12,14 @@ import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from morula.synth import make_slide
 from tests.servers.jobs import classical
 from tests.web.board import cell_of, events, heading, page_number, settled, state
 from tests.web.conftest import PATIENCE_MS, OpenPage
 
 
-def test_a_slide_goes_in_and_its_board_opens(open_page: OpenPage, slide: Path) -> None:
+def test_a_slide_goes_in_and_its_board_opens(open_page: OpenPage, tmp_path: Path) -> None:
+    slide = make_slide(tmp_path / "new.tiff", 512, 512, 4).slide
     page = open_page("/")
     page.get_by_label("Slide file").set_input_files(slide)
     row = page.get_by_role("list", name="Slides").get_by_role("listitem").filter(has_text=slide.name)
