@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from morula.bench.fields import cells_of
+from morula.bench.fields import Finder, cells_of, finder
 from morula.bench.report import Case
 from morula.clusterer import core, features
 from morula.clusterer.labeller import learn, pages
@@ -61,7 +61,8 @@ class Claim:
 
 def cases() -> list[Case]:
     """Claimed beside true, mean of the slides, and how far they lie from each other."""
-    claims = [claim for seed in SEEDS for claim in claims_of(painted(seed))]
+    with finder() as find_cells:
+        claims = [claim for seed in SEEDS for claim in claims_of(painted(seed, find_cells))]
     results: list[Case] = []
     for when in dict.fromkeys(claim.when for claim in claims):
         here = [claim for claim in claims if claim.when == when]
@@ -86,13 +87,13 @@ def _error(claims: list[Claim]) -> float:
     return _mean([abs(claim.claimed - claim.true) for claim in claims])
 
 
-def painted(seed: int, side_px: int = SIDE_PX) -> Painted:
+def painted(seed: int, find_cells: Finder, side_px: int = SIDE_PX) -> Painted:
     """Paints a slide and finds, measures and clusters its cells, without servers."""
     with tempfile.TemporaryDirectory(prefix="morula-bench-") as scratch:
         made = make_slide(Path(scratch) / "slide.tiff", side_px, side_px, seed)
         pixels = tifffile.imread(made.slide, level=0)
         true = Truth.read(made.cells)
-    cells = cells_of(np.ascontiguousarray(pixels), MPP)
+    cells = cells_of(np.ascontiguousarray(pixels), MPP, find_cells)
     names = sorted(set(true.names.tolist()))
     matched = match(cells.centroids, true).truth_of_cell
     numbers = np.asarray([1 + names.index(name) for name in true.names.tolist()])

@@ -1,4 +1,4 @@
-"""A cohort with human classes: watershed cells of breast cancer fields, matched to points that people marked."""
+"""A cohort with human classes: cells of breast cancer fields, matched to points that people marked."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.bench.fields import Field, cells_of
+from morula.bench.fields import Field, Finder, cells_of, finder
 from morula.common.keys import STAGE_REVISIONS, digest
-from morula.common.models import find
+from morula.common.models import DEFAULT_SEGMENTER, find
 from morula.onebox.failures import Failure
 
 FIELD_MPP = 0.5
@@ -62,7 +62,7 @@ def load() -> Cohort:
     folder = data_folder() / "brca_m2c"
     if not folder.is_dir():
         raise Failure(f"{folder} is not there; MORULA_DATA names the folder that holds brca_m2c")
-    models = [find("watershed", "segmenter").revision, find("morphology", "embedder").revision]
+    models = [find(DEFAULT_SEGMENTER, "segmenter").revision, find("morphology", "embedder").revision]
     stages = {stage: STAGE_REVISIONS[stage] for stage in ("cells", "vectors", "morphology")}
     kept = CACHE / f"brca_m2c_{digest([models, stages])[:16]}.npz"
     if not kept.exists():
@@ -76,7 +76,7 @@ def load() -> Cohort:
     return Cohort(**arrays, match_rate=rate)
 
 
-def matched_fields(folder: Path) -> Iterator[MatchedField]:
+def matched_fields(folder: Path, find_cells: Finder) -> Iterator[MatchedField]:
     """All fields by name."""
     points: dict[str, list[tuple[float, float, int]]] = {}
     with (folder / "points.csv").open(encoding="utf-8") as lines:
@@ -91,7 +91,7 @@ def matched_fields(folder: Path) -> Iterator[MatchedField]:
         if picture is None:
             raise Failure(f"{path} is no picture")
         pixels = np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
-        cells = cells_of(pixels, FIELD_MPP)
+        cells = cells_of(pixels, FIELD_MPP, find_cells)
         x, y, classes = np.asarray(points[name]).T
         cell = cells.match(x, y, WITHIN_UM / FIELD_MPP)
         truth = np.zeros(len(cells.centroids), np.int64)
@@ -100,7 +100,8 @@ def matched_fields(folder: Path) -> Iterator[MatchedField]:
 
 
 def _measured(folder: Path) -> dict[str, Any]:
-    fields = list(matched_fields(folder))
+    with finder() as find_cells:
+        fields = list(matched_fields(folder, find_cells))
     numbers = {patient: number for number, patient in enumerate(sorted({field.patient for field in fields}))}
     parts = [
         {

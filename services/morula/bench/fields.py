@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morula.common.models import find
-from morula.common.stain import Stain, Staining
+from morula.common.models import DEFAULT_SEGMENTER, find
+from morula.common.stain import Staining
 from morula.embedder import morphology, named
 from morula.embedder.instances import Columns
+from morula.networks.models import Models
 from morula.onebox.segmenting import calibration_of
-from morula.segmenter import watershed
-from morula.segmenter.instances import Calibration, Wanted
+from morula.segmenter.backends import MODELS
+from morula.segmenter.instances import Calibration, Instances, Wanted
 from morula.segmenter.outlines import Outlines, outline
+
+Finder = Callable[[NDArray[np.uint8], float, Calibration], Instances]
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,21 @@ class Field:
         return cell
 
 
-def cells_of(
-    pixels: NDArray[np.uint8], mpp: float, calibration: Calibration | None = None, stain: Stain | None = "H&E"
-) -> Field:
-    """Segments and measures an RGB image with `watershed` and `morphology`."""
-    calibration = calibration or calibration_of(pixels)
-    outlines = outline(watershed.segment(pixels, mpp, Wanted(calibration=calibration)))
-    staining = Staining(stain, calibration.stain_matrix)
+@contextmanager
+def finder(name: str = DEFAULT_SEGMENTER) -> Iterator[Finder]:
+    """A segmenter that ships, as it sees a slide."""
+    models = Models("segmenter", MODELS)
+    try:
+        model = models[name]
+        yield lambda pixels, mpp, calibration: model(pixels, mpp, Wanted(calibration=calibration))
+    finally:
+        models.close()
+
+
+def cells_of(pixels: NDArray[np.uint8], mpp: float, find_cells: Finder) -> Field:
+    """Segments an RGB image of H&E and measures its cells by `morphology`."""
+    calibration = calibration_of(pixels)
+    outlines = outline(find_cells(pixels, mpp, calibration))
+    staining = Staining("H&E", calibration.stain_matrix)
     columns = morphology.measure(pixels, outlines.labels, outlines.polygons, mpp, staining)
     return Field(outlines, columns)

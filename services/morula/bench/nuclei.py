@@ -17,7 +17,7 @@ from morula.bench import points
 from morula.bench.networks import trained_unet
 from morula.bench.points import Detection, Field
 from morula.bench.report import Case, Report
-from morula.common.models import ModelSpec, families, find
+from morula.common.models import NUCLEI, ModelSpec, families, find
 from morula.networks.models import Models
 from morula.onebox.failures import Failure
 from morula.onebox.segmenting import range_of
@@ -29,8 +29,7 @@ from morula.training.config import read_config
 from morula.training.data import parts_of, read_source
 from morula.training.example import Example
 
-SHIPPED = "morula-nuclei"
-CONFIG = Path(evaluate.__file__).parent / "configs" / f"{SHIPPED}.toml"
+CONFIG = Path(evaluate.__file__).parent / "configs" / f"{NUCLEI}.toml"
 DSB = "dsb2018"
 SHOWN = {"F1": "f1_0.5", "PQ": "pq", "AJI": "aji"}
 STAINED = ("he_purple_on_purple", "he_purple_on_white", "he_pink_purple")
@@ -77,7 +76,7 @@ def contenders(data: Path) -> Iterator[Mapping[str, Contender]]:
     with ExitStack() as opened:
         models = Models("segmenter", MODELS)
         opened.callback(models.close)
-        ways = {name: _of_model(find(name, "segmenter"), models[name]) for name in (SHIPPED, "watershed")}
+        ways = {name: _of_model(find(name, "segmenter"), models[name]) for name in (NUCLEI, "watershed")}
         other = opened.enter_context(trained_unet(data))
         if other:
             ways["cpnet_nuclei"] = _of_model(families()["cellpose-unet"], other)

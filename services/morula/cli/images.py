@@ -9,6 +9,7 @@ import typer
 
 from morula.cli.printing import AsJson, Data, console, folder_of, print_json, print_table
 from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel, FlowThreshold, MaxSizeFraction, Niter
+from morula.common.models import DEFAULT_EMBEDDER, DEFAULT_SEGMENTER
 from morula.common.stain import STAIN_WORDS
 from morula.onebox.failures import Failure
 
@@ -16,7 +17,7 @@ from morula.onebox.failures import Failure
 def segment(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for label images and GeoJSON, by the images' names.")],
-    segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = "morula-nuclei",
+    segmenter: Annotated[str, typer.Option(help="Model that finds cells.")] = DEFAULT_SEGMENTER,
     mpp: Annotated[
         float | None,
         typer.Option(
@@ -79,7 +80,7 @@ def embed(
     out: Annotated[
         Path, typer.Option(help="Folder for vectors.npy and index.parquet, which names the image of each row.")
     ],
-    embedder: Annotated[str, typer.Option(help="Model that describes cells.")] = "morphology",
+    embedder: Annotated[str, typer.Option(help="Model that describes cells.")] = DEFAULT_EMBEDDER,
     mpp: Annotated[float, typer.Option(min=0.01, max=10, help="Microns per pixel of the images.")] = 0.5,
     stain: Annotated[
         str | None, typer.Option(help=f"{', '.join(STAIN_WORDS)}: what is stained.", show_default="not known")

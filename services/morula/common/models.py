@@ -58,13 +58,16 @@ def _morphology(name: str, stains: tuple[Stain | None, ...], fitted: str) -> Mod
     )
 
 
+NUCLEI = "morula-nuclei"
 MORPHOLOGY = "morphology"
+DEFAULT_SEGMENTER, DEFAULT_EMBEDDER = NUCLEI, MORPHOLOGY
+"""Where nothing else is asked for."""
 _OF_A_REFERENCE_SET = "location and scale of its columns are of a reference set"
 _BY_CONSTRUCTION = "location and scale of its shapes are of a reference set of H&E, those of {} by construction"
 
 REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
-        name="morula-nuclei",
+        name=NUCLEI,
         task="segmenter",
         object_kind="nucleus",
         mpp=0.5,
@@ -115,7 +118,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
             trained_on="as morula-nuclei: what that network sees under each mask",
             commercial="yes",
         ),
-        segmenter="morula-nuclei",
+        segmenter=NUCLEI,
         **_scales("morula-nuclei-features"),  # type: ignore[arg-type]
     ),
 )

@@ -7,6 +7,7 @@ import pytest
 
 from morula.bench import claims
 from morula.bench.claims import Claim, Painted
+from morula.bench.fields import finder
 from morula.clusterer import core
 from morula.clusterer.labeller.learn import Board
 from tests.unit.clusterer.clouds import features, kinds
@@ -37,7 +38,8 @@ def test_claims_do_not_pass_the_truth_and_blind_enters_do_not_raise_them(monkeyp
 
 
 def test_a_painted_slide_has_a_class_for_each_cell_that_was_found() -> None:
-    slide = claims.painted(771_900, 512)
+    with finder("watershed") as find_cells:
+        slide = claims.painted(771_900, find_cells, 512)
     assert len(slide.truth) == len(slide.tile) == len(slide.board.leaf) > 50
     assert claims.NOT_A_CELL in slide.truth
     assert slide.tile.max() == 0

@@ -188,7 +188,12 @@ class Params:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-_DEFAULT: dict[str, Any] = {"segmenter": "morula-nuclei", "embedder": "morphology", "mpp": 0.5, "tile_gate": "default"}
+_DEFAULT: dict[str, Any] = {
+    "segmenter": models.DEFAULT_SEGMENTER,
+    "embedder": models.DEFAULT_EMBEDDER,
+    "mpp": 0.5,
+    "tile_gate": "default",
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _DEFAULT,
     # The published system's filter and its single tiles: without halo, each normalised by its own percentiles.

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from morula.bench.embedder import untrained
 from morula.bench.labelled import NEIGHBOURS, unplaced
-from morula.bench.quality.seen import SEGMENTER, pictured, under_masks
+from morula.bench.quality.seen import pictured, under_masks
 from morula.bench.quality.sets import Picture
 from morula.clusterer import features
 from morula.clusterer.arrays import sample_rows
 from morula.clusterer.features import Features
 from morula.clusterer.vectors import own_scale
-from morula.common.models import ModelSpec, families, find
+from morula.common.models import NUCLEI, ModelSpec, families, find
 from morula.common.pixels import Region
 from morula.common.stain import Staining
 from morula.embedder import morphology, named
@@ -33,7 +33,7 @@ CELLS_AT_MOST = 1500
 SEED = 0
 BACKBONE = "mobilenet_v2"
 WEIGHTS = "mobilenet_v2_imagenet_from_tflite_fp16.pth"
-FEATURES = f"{SEGMENTER}-features"
+FEATURES = f"{NUCLEI}-features"
 RING_PX = 3
 
 Rows = NDArray[np.int64]

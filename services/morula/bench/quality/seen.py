@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compute import go_on
-from morula.common.models import ModelSpec
+from morula.common.models import NUCLEI, ModelSpec
 from morula.embedder.crops import Crops
 from morula.embedder.instances import RegionCells
 from morula.embedder.network_embedder import NetworkEmbedder, View, views_of
@@ -22,7 +22,6 @@ from morula.segmenter.backends import MODELS
 from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Calibration, Wanted
 
-SEGMENTER = "morula-nuclei"
 CROPS_AT_ONCE = 128
 
 Rows = NDArray[np.int64]
@@ -47,9 +46,9 @@ def under_masks(cells: Sequence[RegionCells], calibrations: Sequence[Calibration
     """What the segmenter that ships sees of all cells of each picture."""
     models = Models("segmenter", MODELS)
     try:
-        model = models[SEGMENTER]
+        model = models[NUCLEI]
         if not isinstance(model, FlowModel):
-            raise Failure(f"{SEGMENTER} tells no features")
+            raise Failure(f"{NUCLEI} tells no features")
         return [_under(model, one, calibration) for one, calibration in zip(cells, calibrations, strict=True)]
     finally:
         models.close()
@@ -58,7 +57,7 @@ def under_masks(cells: Sequence[RegionCells], calibrations: Sequence[Calibration
 def _under(model: FlowModel, cells: RegionCells, calibration: Calibration) -> NDArray[np.float16]:
     seen = model.features_under(cells.region.pixels, cells.region.mpp, Wanted(calibration=calibration), cells.labels)
     if seen is None:
-        raise Failure(f"{SEGMENTER} tells no features")
+        raise Failure(f"{NUCLEI} tells no features")
     return seen
 
 

@@ -19,6 +19,7 @@ from scipy.ndimage import binary_fill_holes
 from skimage.filters import threshold_multiotsu
 
 from morula.bench import cohort
+from morula.bench.fields import finder
 from morula.onebox.failures import Failure
 from morula.segmenter.instances import Instances
 from morula.segmenter.outlines import Outlines, outline
@@ -104,12 +105,13 @@ def synthetic(_data: Path, side_px: int = SLIDE_PX, tile_px: int = TILE_PX) -> I
 
 
 def breast(data: Path) -> Iterator[Picture]:
-    """`brca_m2c`: people's points, in cells that `watershed` outlines; a patient is a group."""
+    """`brca_m2c`: people's points, in cells that are found for them; a patient is a group."""
     words = ("", *cohort.CLASSES)
-    for matched in cohort.matched_fields(data / "brca_m2c"):
-        names = np.array([words[number] for number in matched.classes], np.str_)
-        patient = np.full(len(names), matched.patient)
-        yield Picture(matched.pixels, cohort.FIELD_MPP, matched.cells.outlines, names, patient, matched.name)
+    with finder() as find_cells:
+        for matched in cohort.matched_fields(data / "brca_m2c", find_cells):
+            names = np.array([words[number] for number in matched.classes], np.str_)
+            patient = np.full(len(names), matched.patient)
+            yield Picture(matched.pixels, cohort.FIELD_MPP, matched.cells.outlines, names, patient, matched.name)
 
 
 def colon(data: Path) -> Iterator[Picture]:
