@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from morula.cli import bench, images, models, slides, training, upkeep, vectors
+from morula.cli import bench, evaluating, images, models, slides, training, upkeep, vectors
 from morula.onebox.failures import DEBUG, guarded
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ for verb in (
     images.segment,
     images.embed,
     vectors.cluster,
+    evaluating.evaluate,
     training.train,
     upkeep.doctor,
     upkeep.sweep,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
@@ -27,13 +28,14 @@ class Part:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, values: Sequence[Any] | NDArray[Any]) -> Part:
+    def of(cls, values: Sequence[Any] | NDArray[Any] | pa.Array) -> Part:
         """By words; they are ordered as numbers where all of them are whole numbers."""
-        words, codes = np.unique(np.asarray(values).astype(str), return_inverse=True)
-        order = np.argsort(words.astype(np.int64), kind="stable") if _are_whole(words) else np.arange(len(words))
+        encoded = pa.array(values).cast(pa.string()).dictionary_encode()
+        words = np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_)
+        order = np.argsort(words.astype(np.int64) if _are_whole(words) else words, kind="stable")
         rank = np.empty(len(words), np.int64)
         rank[order] = np.arange(len(words))
-        return cls(rank[codes.ravel()], tuple(words[order].tolist()))
+        return cls(rank[encoded.indices.to_numpy()], tuple(words[order].tolist()))
 
     def __len__(self) -> int:
         return len(self.codes)

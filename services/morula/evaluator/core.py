@@ -110,7 +110,7 @@ def _remarks(cells: Cells, match: Match) -> list[str]:
     said = []
     if match.matched_count < match.truth_count:
         said.append(
-            f"{match.truth_count - match.matched_count:,} of {match.truth_count:,} cells of the truth found none"
+            f"{match.truth_count - match.matched_count:,} of {match.truth_count:,} cells of the truth were not matched"
         )
     if cells.tile is None:
         each = "each slide counts as one" if cells.slide is not None else "all cells count as one"

@@ -33,9 +33,9 @@ def measure(cells: Cells, setting: Setting, step: Step) -> dict[str, Any]:
     constant = rivals["constant"]
     step("parts")
     return {
-        "interval": {"over": groups.over, "groups": groups.count, "draws": groups.draw_count, "level": LEVEL},
-        "folds": groups.fold_count,
-        "clusters": ours.cluster_count,
+        "interval": {"over": groups.over, "group_count": groups.count, "draw_count": groups.draw_count, "level": LEVEL},
+        "fold_count": groups.fold_count,
+        "cluster_count": ours.cluster_count,
         **_told(ours, constant, top, len(cells)),
         "ceiling": {"of": CEILINGS[cells.vectors is not None], **numbers(top, len(cells))},
         "curve": list(_curve(ours, len(cells))),
@@ -47,7 +47,7 @@ def measure(cells: Cells, setting: Setting, step: Step) -> dict[str, Any]:
         "confusion": _confusion(cells.truth, ours),
         "baselines": {
             name: {
-                "clusters": one.cluster_count,
+                "cluster_count": one.cluster_count,
                 **_told(one, constant, top, len(cells)),
                 "curve": list(_curve(one, len(cells))),
             }
@@ -105,7 +105,7 @@ def _noise(cells: Cells, ours: Measured, constant: Measured, top: Drawn, setting
     """Cells that are in no cluster: as errors, which is what all other numbers here have; as a cluster; left out."""
     none = cells.is_noise
     as_errors = _told(ours, constant, top, len(cells))
-    told = {"cells": int(none.sum()), "share": round(float(none.mean()), 6), "as_error": as_errors}
+    told = {"cell_count": int(none.sum()), "share": round(float(none.mean()), 6), "as_error": as_errors}
     if not none.any():
         return told | {"own_cluster": as_errors, "left_out": as_errors}
     truth = cells.truth.codes

@@ -56,7 +56,7 @@ def test_agreement_is_as_scikit_learn_has_it(clusters: int) -> None:
         "purity": metrics.cluster.contingency_matrix(truth, cluster).max(axis=0).sum() / len(truth),
     }
     assert {name: told[name]["value"] for name in expected} == pytest.approx(expected, abs=2e-6)
-    assert told["clusters"] == len(np.unique(cluster))
+    assert told["cluster_count"] == len(np.unique(cluster))
 
 
 def test_numbers_by_slide_are_as_written_out_plainly() -> None:
@@ -124,7 +124,7 @@ def test_what_costs_nothing_stands_beside_every_number() -> None:
         assert scalars <= beside.keys(), name
     constant, random = told["baselines"]["constant"], told["baselines"]["random"]
     assert constant["ami"]["value"] == constant["accuracy_of_the_way"]["value"] == 0
-    assert random["clusters"] == told["clusters"]
+    assert random["cluster_count"] == told["cluster_count"]
     assert abs(random["ami"]["value"]) < 0.01
     assert told["baselines"]["singles"]["purity"]["value"] == 1
     assert told["accuracy"]["value"] > constant["accuracy"]["value"]
@@ -148,7 +148,7 @@ def test_noise_is_an_error_a_cluster_or_left_out() -> None:
     cells = drawn(noise=0.2)
     told = evaluated(cells)["honest"]
     noise = told["noise"]
-    assert noise["cells"] == int(cells.is_noise.sum())
+    assert noise["cell_count"] == int(cells.is_noise.sum())
     assert noise["as_error"]["accuracy"] == told["accuracy"]
     assert noise["left_out"]["accuracy"]["n"] == int((~cells.is_noise).sum())
     values = [noise[name]["accuracy"]["value"] for name in ("as_error", "own_cluster", "left_out")]

@@ -1,0 +1,104 @@
+"""`morula evaluate`: assignments and a truth in, a report and its numbers out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from morula.common.compute import go_on
+from morula.evaluator import report
+from morula.evaluator.cells import Cells, Floats
+from morula.evaluator.core import Report, Wanted, evaluate, silent
+from morula.evaluator.truth_table import IDS, Assigned, join, read
+from morula.onebox.failures import Unreadable, WrongUse
+from morula.onebox.results import check_out, staging
+from morula.onebox.vector_files import read_vectors
+
+REPORT = "report.html"
+NUMBERS = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate, against what, and where to leave it. Tables have a row for each row of the assignments."""
+
+    assignments: Path
+    truth: Path
+    out: Path
+    noise: int = 0
+    vectors: Path | None = None
+    morphology: Path | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+
+
+def run(request: Request, tell: Report = silent) -> dict[str, Any]:
+    """Leaves the report and its numbers, or neither; what evaluation.json says."""
+    assigned = _assigned(request.assignments, request.noise)
+    cells, match = join(read(_bytes(request.truth)), assigned)
+    cells = replace(
+        cells,
+        vectors=_rows(request.vectors, assigned, cells),
+        morphology=_rows(request.morphology, assigned, cells),
+    )
+    check_out(request.out)
+    words = {"assignments": request.assignments.name, "truth": request.truth.name}
+    found = {"of": words, **evaluate(cells, match, request.wanted, go_on, tell)}
+    _write(request.out, {NUMBERS: json.dumps(found, indent=1, allow_nan=False), REPORT: report.page(found)})
+    return found
+
+
+def _write(out: Path, files: dict[str, str]) -> None:
+    with staging(out) as folder:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for name in files:
+            (folder / name).replace(out / name)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+
+
+def _assigned(path: Path, noise: int) -> Assigned:
+    if not path.is_file():
+        raise WrongUse(f"{path} is not there")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise Unreadable(f"{path} cannot be read as Parquet: {error}") from error
+    names = table.column_names
+    if "cluster_id" not in names or not any(name in names for name in IDS):
+        raise WrongUse(f"{path} needs the columns cluster_id and {' or '.join(IDS)}; it has {', '.join(names)}")
+    if not pa.types.is_integer(table["cluster_id"].type) or table["cluster_id"].null_count:
+        raise WrongUse(f"cluster_id of {path} has to be a whole number in every row")
+    cluster = table["cluster_id"].to_numpy().astype(np.int64)
+    if noise >= 0 and (below := int((cluster < 0).sum())):
+        raise WrongUse(
+            f"{below:,} rows of {path} have a cluster_id below 0: say --noise {int(cluster.min())} if these cells are "
+            "in no cluster"
+        )
+    return Assigned(
+        ids={name: table[name].combine_chunks() for name in IDS if name in names},
+        cluster=cluster,
+        confidence=table["confidence"].to_numpy().astype(np.float64) if "confidence" in names else None,
+        noise=noise,
+    )
+
+
+def _rows(source: Path | None, assigned: Assigned, cells: Cells) -> Floats | None:
+    """Rows of a table that belong to the matched cells."""
+    if source is None or cells.cell is None:
+        return None
+    table = read_vectors(source)
+    if len(table) != len(assigned.cluster):
+        raise WrongUse(f"{source} has {len(table):,} rows, the assignments {len(assigned.cluster):,}")
+    return np.asarray(table[cells.cell], np.float64)
