@@ -12,8 +12,9 @@ from morula.bench.report import Report
 from morula.onebox.failures import WrongUse
 
 SPEAKING = "pipeline"
-TAKES_VECTORS, TAKES_CELLS, TAKES_OTHERS = "labelling", "clusterer", "quality"
-STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "embedder", TAKES_CELLS, "seams", "nuclei", TAKES_OTHERS)
+TAKES_VECTORS, TAKES_OTHERS = "labelling", "quality"
+TAKES_CELLS = ("clusterer", "metrics")
+STAGES = (SPEAKING, TAKES_VECTORS, "tiler", "segmenter", "embedder", "seams", "nuclei", TAKES_OTHERS, *TAKES_CELLS)
 
 
 def measure(
@@ -26,7 +27,7 @@ def measure(
 ) -> Report:
     """Measures one stage by name, which is that of its module; what the others need may not be installed.
 
-    One stage measures vectors of somebody's own where they are named, with their truth; one so many cells on disk; one
+    One stage measures vectors of somebody's own where they are named, with their truth; two so many cells on disk; one
     other ways to cluster beside ours.
     """
     if stage not in STAGES:
@@ -34,8 +35,8 @@ def measure(
     own: dict[str, object] = {"vectors": vectors, "truth": truth} if vectors or truth else {}
     if own and (stage != TAKES_VECTORS or None in own.values()):
         raise WrongUse(f"--vectors and --truth belong together, and to {TAKES_VECTORS}")
-    if cells is not None and stage != TAKES_CELLS:
-        raise WrongUse(f"--cells belongs to {TAKES_CELLS}")
+    if cells is not None and stage not in TAKES_CELLS:
+        raise WrongUse(f"--cells belongs to {' and '.join(TAKES_CELLS)}")
     if others and stage != TAKES_OTHERS:
         raise WrongUse(f"--with belongs to {TAKES_OTHERS}")
     own |= {"cells": cells} if cells is not None else {}

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 def bench(
     stage: Annotated[
         str,
-        typer.Argument(help="pipeline, labelling, tiler, segmenter, embedder, clusterer, seams, nuclei or quality."),
+        typer.Argument(
+            help="pipeline, labelling, tiler, segmenter, embedder, clusterer, seams, nuclei, quality or metrics."
+        ),
     ],
     cells: Annotated[
-        int | None, typer.Option(min=50_001, help="Of clusterer: what a table of so many cells on disk needs.")
+        int | None, typer.Option(min=50_001, help="Of clusterer and metrics: what so many cells need.")
     ] = None,
     as_json: AsJson = False,
     vectors: Annotated[Path | None, typer.Option(help="labelling: .npy with a row for each cell.")] = None,

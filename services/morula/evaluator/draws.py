@@ -110,7 +110,7 @@ def numbers(drawn: Mapping[str, NDArray[np.float64]], n: int) -> dict[str, Any]:
 
 
 def _told(value: Any) -> float | None:
-    return round(float(value), DIGITS) if np.isfinite(value) else None
+    return round(float(value), DIGITS) + 0.0 if np.isfinite(value) else None  # No number is told as -0.
 
 
 def ratio(part: Floats, whole: Floats) -> NDArray[np.float64]:

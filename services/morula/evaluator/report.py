@@ -22,7 +22,8 @@ caption{text-align:left;color:#374151;padding-bottom:.4rem}th,td{padding:.25rem 
 border-bottom:1px solid #e5e7eb;white-space:nowrap}th[scope=row],td.words{text-align:left}td.words{white-space:normal;
 color:#4b5563}td.right{background:#d1fae5}td.wrong{background:#fee2e2}.wide{overflow-x:auto}
 .note{border-left:4px solid #b45309;padding:.2rem .9rem;background:#fffbeb}svg{max-width:46rem;width:100%}
-small{color:#4b5563}
+th small{display:block;font-weight:normal;color:#4b5563;white-space:normal;min-width:18rem}
+thead th{white-space:normal;vertical-align:bottom}
 """
 
 
@@ -59,14 +60,9 @@ def _head(found: Found) -> Iterator[str]:
 def _honest(found: Found) -> Iterator[str]:
     honest = found["honest"]
     rivals = honest["baselines"]
-    head = ("number", "these clusters", *(BASELINES[name] for name in rivals), "what it is")
+    head = ("number", "these clusters", *(BASELINES[name] for name in rivals))
     rows = [
-        [
-            words,
-            told(honest[name]),
-            *(told(rival[name], brief=True) for rival in rivals.values()),
-            Words(meaning),
-        ]
+        [Named(words, meaning), told(honest[name]), *(told(rival[name], brief=True) for rival in rivals.values())]
         for name, (words, meaning) in MEASURES.items()
     ]
     yield "<h2>Honest numbers, beside what costs nothing</h2>"
@@ -179,6 +175,17 @@ class Words(str):
     """Words to be read rather than a number."""
 
 
+class Named(str):
+    """What a row is called, with what that means below it."""
+
+    def __new__(cls, name: str, meaning: str) -> Named:
+        made = super().__new__(cls, name)
+        made.meaning = meaning
+        return made
+
+    meaning: str
+
+
 def told(number: Found, *, brief: bool = False) -> str:
     """A number with its interval."""
     if number["value"] is None:
@@ -191,9 +198,13 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> s
     """A table whose first column names its rows."""
     columns = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
     body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(_cell(one) for one in row[1:]) + "</tr>" for row in rows
+        f'<tr><th scope="row">{_name(row[0])}</th>' + "".join(_cell(one) for one in row[1:]) + "</tr>" for row in rows
     )
     return _wide(caption, f"<tr>{columns}</tr>", body)
+
+
+def _name(value: str) -> str:
+    return escape(value) + (f"<small>{escape(value.meaning)}</small>" if isinstance(value, Named) else "")
 
 
 def _cell(value: str) -> str:

@@ -31,7 +31,7 @@ def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["synth", "x.png"], 2, "morula: the slide's name must end in .tiff"),
         (["synth", "x.tiff", "--mpp", "7"], 2, "morula: mpp must be one of"),
         (["synth", "nowhere/x.tiff"], 2, "morula: no such folder: nowhere"),
-        (["bench", "tiler", "--cells", "60000"], 2, "--cells belongs to clusterer"),
+        (["bench", "tiler", "--cells", "60000"], 2, "--cells belongs to clusterer and metrics"),
         (["bench", "tiler", "--with", "evoc"], 2, "--with belongs to quality"),
         (["bench", "quality", "--with", "magic"], 2, "there are: evoc, plscan, leiden"),
         (["bench", "speed"], 2, "there are: pipeline, labelling"),
