@@ -25,7 +25,10 @@ def evaluate(
         Path, typer.Option(help="CSV: cell_id or row, class; where known tile, slide, batch, tissue, species.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for report.html and evaluation.json.")],
-    noise: Annotated[int, typer.Option(help="cluster_id of cells that are in no cluster.")] = 0,
+    noise: Annotated[
+        int | None,
+        typer.Option(help="cluster_id of cells that are in no cluster.", show_default="-1, or 0 as Morula writes it"),
+    ] = None,
     vectors: Annotated[
         Path | None, typer.Option(help="What was clustered, a row each: the ceiling is a model of them.")
     ] = None,

@@ -78,14 +78,17 @@ def agreement(table: Table, groups: Groups, checkpoint: Checkpoint) -> Drawn:
         total = by_class.sum(axis=1)
         most = np.maximum.reduceat(pairs, starts, axis=1)[:, ~nameless].sum(axis=1)
         return {
-            **_information(pairs, by_cluster, by_class, total),
+            "cells": total,
+            **_information(pairs, by_cluster, by_class, np.maximum(total, 1)),
             "ari": _adjusted_rand(pairs, by_cluster, by_class, total),
             "purity": ratio(most, total),
         }
 
     drawn = groups.each(table.counts, of_counts, checkpoint)
     drawn["ami"] = _adjusted(drawn, table)
-    return {name: drawn[name] for name in ("ami", "ari", "homogeneity", "completeness", "v_measure", "purity")}
+    # A draw may be of slides alone of which no cell counts.
+    names = ("ami", "ari", "homogeneity", "completeness", "v_measure", "purity")
+    return {name: np.where(drawn["cells"] > 0, drawn[name], np.nan) for name in names}
 
 
 def _information(pairs: Counts, by_cluster: Counts, by_class: Counts, total: Counts) -> Drawn:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from morula.common.compute import go_on
 from morula.evaluator import report
-from morula.evaluator.cells import Cells, Floats
+from morula.evaluator.cells import Cells, Floats, Ints
 from morula.evaluator.core import Report, Wanted, evaluate, silent
 from morula.evaluator.truth_table import IDS, Assigned, join, read
 from morula.onebox.failures import Unreadable, WrongUse
@@ -22,6 +22,8 @@ from morula.onebox.vector_files import read_vectors
 
 REPORT = "report.html"
 NUMBERS = "evaluation.json"
+OURS, THEIRS = 0, -1
+"""cluster_id of cells in no cluster."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Request:
     assignments: Path
     truth: Path
     out: Path
-    noise: int = 0
+    noise: int | None = None
+    """cluster_id of cells in no cluster; None: told from the table (`_noise_of`)."""
     vectors: Path | None = None
     morphology: Path | None = None
     wanted: Wanted = field(default_factory=Wanted)
@@ -68,7 +71,7 @@ def _bytes(path: Path) -> bytes:
         raise Unreadable(f"cannot read {path}: {error.strerror}") from error
 
 
-def _assigned(path: Path, noise: int) -> Assigned:
+def _assigned(path: Path, noise: int | None) -> Assigned:
     if not path.is_file():
         raise WrongUse(f"{path} is not there")
     try:
@@ -81,17 +84,25 @@ def _assigned(path: Path, noise: int) -> Assigned:
     if not pa.types.is_integer(table["cluster_id"].type) or table["cluster_id"].null_count:
         raise WrongUse(f"cluster_id of {path} has to be a whole number in every row")
     cluster = table["cluster_id"].to_numpy().astype(np.int64)
-    if noise >= 0 and (below := int((cluster < 0).sum())):
-        raise WrongUse(
-            f"{below:,} rows of {path} have a cluster_id below 0: say --noise {int(cluster.min())} if these cells are "
-            "in no cluster"
-        )
+    confidence = table["confidence"].to_numpy().astype(np.float64) if "confidence" in names else None
+    if noise is None:
+        noise = _noise_of(cluster, confidence)
+    if len(strange := np.unique(cluster[(cluster < 0) & (cluster != noise)])):
+        raise WrongUse(f"cluster_id {strange[0]} of {path} is no cluster: say --noise {strange[0]} if it means none")
     return Assigned(
         ids={name: table[name].combine_chunks() for name in IDS if name in names},
         cluster=cluster,
-        confidence=table["confidence"].to_numpy().astype(np.float64) if "confidence" in names else None,
+        confidence=confidence,
         noise=noise,
     )
+
+
+def _noise_of(cluster: Ints, confidence: Floats | None) -> int:
+    """-1, as most programs have it; 0 where it is as in tables of Morula: there is no -1, and 0 is never sure."""
+    nothing = cluster == OURS
+    if (cluster < 0).any() or confidence is None or not nothing.any():
+        return THEIRS
+    return OURS if not confidence[nothing].any() else THEIRS
 
 
 def _rows(source: Path | None, assigned: Assigned, cells: Cells) -> Floats | None:

@@ -164,6 +164,26 @@ def test_ten_thousand_clusters_and_two_hundred_classes_are_evaluated(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("none", "confidence", "noise_count", "words"),
+    [
+        (-1, 0.5, COUNT // 4, ()),
+        (-1, None, COUNT // 4, ()),
+        (0, 0.0, COUNT // 4, ()),  # as Morula writes it
+        (0, 0.5, 0, ()),
+        (0, None, 0, ()),
+        (0, 0.5, COUNT // 4, ("--noise", 0)),
+    ],
+)
+def test_which_cells_are_in_no_cluster_is_told_from_the_table_or_said(
+    none: int, confidence: float | None, noise_count: int, words: tuple[object, ...], tmp_path: Path
+) -> None:
+    cluster = np.where(np.arange(COUNT) % 4, np.arange(COUNT) % 3 + 1, none)
+    sure = None if confidence is None else np.where(cluster == none, confidence, 0.9)
+    found = evaluated(tmp_path, truth_rows(), *words, cluster_id=pa.array(cluster), confidence=sure)
+    assert found["honest"]["noise"]["cell_count"] == noise_count
+
+
+@pytest.mark.parametrize(
     ("change", "columns", "words"),
     [
         (lambda _: [], {}, "the truth has no cells"),
@@ -173,7 +193,7 @@ def test_ten_thousand_clusters_and_two_hundred_classes_are_evaluated(tmp_path: P
         (lambda rows: [{"row": row["row"], "kind": "a"} for row in rows], {}, "needs the columns 'class'"),
         (lambda rows: [{"cell_id": "a", "class": "b"} for _ in rows], {}, "a column in common"),
         (lambda rows: rows, {"confidence": np.full(COUNT, np.nan)}, "confidence of 1,200 cells is no number"),
-        (lambda rows: rows, {"cluster_id": pa.array([-1] * COUNT)}, "--noise -1"),
+        (lambda rows: rows, {"cluster_id": pa.array([1, -7] * (COUNT // 2))}, "--noise -7"),
         (lambda rows: rows, {"cluster_id": None}, "needs the columns cluster_id"),
         (lambda rows: rows, {"row": pa.array([0, *range(COUNT - 1)])}, "assigned more than once"),
     ],
