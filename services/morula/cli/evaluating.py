@@ -35,6 +35,7 @@ def evaluate(
     morphology: Annotated[
         Path | None, typer.Option(help="Measures alone, a row each: clustered for a baseline.")
     ] = None,
+    against: Annotated[Path | None, typer.Option(help="Other assignments of the same cells: which is better?")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what clusters are worth against a truth, beside what costs nothing."""
@@ -43,7 +44,8 @@ def evaluate(
 
     with counted("Evaluating", console()) as tell:
         found = run(
-            Request(assignments, truth, out, noise, vectors, morphology), lambda done, total, _: tell(done, total)
+            Request(assignments, truth, out, noise, vectors, morphology, against),
+            lambda done, total, _: tell(done, total),
         )
     for line in found["remarks"]:
         console().print(line, style="yellow")
@@ -57,6 +59,10 @@ def evaluate(
         [[words, _told(honest[key]), *(_told(honest["baselines"][name][key], brief=True) for name in names)]
          for key, words in SHOWN.items()],
     )  # fmt: skip
+    if "comparison" in found:
+        differences = found["comparison"]["difference"]
+        rows = [[words, _told(differences[key])] for key, words in SHOWN.items() if key in differences]
+        print_table(("", f"minus {found['comparison']['with']}"), rows)
     paper = found["paper"]
     typer.echo(f"As published: {paper['accuracy']:.4f}, and one cluster for everything {paper['constant']:.4f}.")
     typer.echo(f"{found['match_rate']:.1%} of {found['match']['truth_count']:,} cells of the truth matched: {out}")

@@ -62,7 +62,7 @@ def evaluate(
     step("paper")
     published = paper.score(cells, checkpoint)
     once, said = each_once(cells)
-    setting = _setting(once, wanted, checkpoint)
+    setting = setting_of(once, wanted, checkpoint)
     return {
         "format": FORMAT,
         "notice": NOTICE,
@@ -94,7 +94,8 @@ def each_once(cells: Cells) -> tuple[Cells, list[str]]:
     return once, [words]
 
 
-def _setting(cells: Cells, wanted: Wanted, checkpoint: Checkpoint) -> Setting:
+def setting_of(cells: Cells, wanted: Wanted, checkpoint: Checkpoint) -> Setting:
+    """Groups, folds and draws of these cells: what is measured of them by one setting can be compared."""
     counts: Ints = np.bincount(cells.truth.codes, minlength=len(cells.truth.names))
     return Setting(
         groups=groups_of(cells, wanted.folds, wanted.draws, wanted.seed),

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from morula.evaluator import figures
+from morula.evaluator.comparison import in_words
 from morula.evaluator.words import BASELINES, MEASURES, NOISE
 
 MATRIX_CLASSES = 40
@@ -29,9 +30,9 @@ thead th{white-space:normal;vertical-align:bottom}
 
 def page(found: Found) -> str:
     """The report of what `evaluate` found; `of` names the files it was made of, where there are some."""
-    sections = [*_head(found), *_honest(found), *_curves(found["honest"]), *_classes(found["honest"]),
-                *_noise(found["honest"]), *_sure(found["honest"]), *_divided(found["honest"]),
-                *_paper(found["paper"]), *_match(found)]  # fmt: skip
+    honest = found["honest"]
+    sections = [*_head(found), *_honest(found), *_compared(found), *_curves(honest), *_classes(honest), *_noise(honest),
+                *_sure(honest), *_divided(honest), *_paper(found["paper"]), *_match(found)]  # fmt: skip
     body = "\n".join(sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
@@ -67,6 +68,23 @@ def _honest(found: Found) -> Iterator[str]:
     ]
     yield "<h2>Honest numbers, beside what costs nothing</h2>"
     yield table(f"Values with intervals of 95 %. Ceiling: {honest['ceiling']['of']}.", head, rows)
+
+
+def _compared(found: Found) -> Iterator[str]:
+    if "comparison" not in found:
+        return
+    compared = found["comparison"]
+    rows = [
+        [Named(*MEASURES[name]), *(told(one[name], brief=True) for one in compared["of_both"]), told(difference),
+         Words(in_words(difference))]
+        for name, difference in compared["difference"].items()
+    ]  # fmt: skip
+    yield f"<h2>Against {escape(compared['with'])}</h2>"
+    yield table(
+        f"{compared['cell_count']:,} cells that are in both, {compared['left_out_count']:,} are not; "
+        f"{compared['cluster_counts'][0]:,} and {compared['cluster_counts'][1]:,} clusters.",
+        ("number", "these clusters", "the others", "difference", "which is"), rows,
+    )  # fmt: skip
 
 
 def _curves(honest: Found) -> Iterator[str]:

@@ -110,6 +110,22 @@ def join(truth: TruthTable, assigned: Assigned) -> tuple[Cells, Match]:
     return cells, match
 
 
+def rows_of(cells: Cells) -> Ints:
+    """The rows of the assignments that cells of `join` come from."""
+    if cells.cell is None:
+        raise ValueError("these cells were not joined")
+    return cells.cell
+
+
+def clusters_in(other: Assigned, assigned: Assigned, rows: Ints) -> tuple[Ints, Flags]:
+    """The clusters that cells in these rows of the assignments have in other ones, and whether they are there."""
+    by = next((name for name in IDS if name in other.ids and name in assigned.ids), None)
+    if by is None:
+        raise InvalidArgument("both assignments need cell_id, or both row")
+    place = pc.index_in(assigned.ids[by].take(pa.array(rows)), value_set=other.ids[by])
+    return other.cluster[pc.fill_null(place, 0).to_numpy()], np.asarray(place.is_valid())
+
+
 def _sides(truth: TruthTable, assigned: Assigned) -> tuple[tuple[str, Columns], ...]:
     return ("truth", truth.ids), ("assignments", assigned.ids)
 

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from morula.common.compute import go_on
 from morula.evaluator import report
 from morula.evaluator.cells import Cells, Floats, Ints
+from morula.evaluator.comparison import compare
 from morula.evaluator.core import Report, Wanted, evaluate, silent
-from morula.evaluator.truth_table import IDS, Assigned, join, read
+from morula.evaluator.truth_table import IDS, Assigned, clusters_in, join, read, rows_of
 from morula.onebox.failures import Unreadable, WrongUse
 from morula.onebox.results import check_out, staging
 from morula.onebox.vector_files import read_vectors
@@ -37,6 +38,8 @@ class Request:
     """cluster_id of cells in no cluster; None: told from the table (`_noise_of`)."""
     vectors: Path | None = None
     morphology: Path | None = None
+    against: Path | None = None
+    """Other assignments of the same cells, to compare with."""
     wanted: Wanted = field(default_factory=Wanted)
 
 
@@ -52,8 +55,16 @@ def run(request: Request, tell: Report = silent) -> dict[str, Any]:
     check_out(request.out)
     words = {"assignments": request.assignments.name, "truth": request.truth.name}
     found = {"of": words, **evaluate(cells, match, request.wanted, go_on, tell)}
+    if request.against is not None:
+        found["comparison"] = _compared(request.against, request, assigned, cells)
     _write(request.out, {NUMBERS: json.dumps(found, indent=1, allow_nan=False), REPORT: report.page(found)})
     return found
+
+
+def _compared(path: Path, request: Request, assigned: Assigned, cells: Cells) -> dict[str, Any]:
+    other = _assigned(path, request.noise)
+    cluster, is_there = clusters_in(other, assigned, rows_of(cells))
+    return {"with": path.name, **compare(cells, cluster, is_there, other.noise, request.wanted)}
 
 
 def _write(out: Path, files: dict[str, str]) -> None:
@@ -107,9 +118,9 @@ def _noise_of(cluster: Ints, confidence: Floats | None) -> int:
 
 def _rows(source: Path | None, assigned: Assigned, cells: Cells) -> Floats | None:
     """Rows of a table that belong to the matched cells."""
-    if source is None or cells.cell is None:
+    if source is None:
         return None
     table = read_vectors(source)
     if len(table) != len(assigned.cluster):
         raise WrongUse(f"{source} has {len(table):,} rows, the assignments {len(assigned.cluster):,}")
-    return np.asarray(table[cells.cell], np.float64)
+    return np.asarray(table[rows_of(cells)], np.float64)

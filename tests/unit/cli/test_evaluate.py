@@ -78,7 +78,7 @@ def evaluated(folder: Path, rows: list[dict[str, Any]], *words: object, **column
 
 
 def test_a_report_and_its_numbers_are_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = evaluated(tmp_path, truth_rows(), "--json")
+    found = evaluated(tmp_path, truth_rows(), "--json", "--against", tmp_path / "a.parquet")
     assert json.loads(capsys.readouterr().out) == found
     assert found["match_rate"] == 1.0
     assert {"accuracy", "tiles", "batches", "confusion"} <= found["paper"].keys()
@@ -161,6 +161,22 @@ def test_ten_thousand_clusters_and_two_hundred_classes_are_evaluated(tmp_path: P
     found = evaluated(tmp_path, rows, cluster_id=clusters)
     assert len(found["honest"]["confusion"]["labels"]) == 200
     assert "the 40 largest of 200 classes" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_two_clusterings_are_compared_on_the_same_draws(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    chance = pa.array(rng.integers(1, 4, COUNT - 10), pa.int32())
+    other = write_assignments(
+        tmp_path / "b.parquet", cluster_id=chance, row=pa.array(range(COUNT - 10)), confidence=None
+    )
+    found = evaluated(tmp_path, truth_rows(), "--against", other)["comparison"]
+    assert (found["with"], found["cell_count"], found["left_out_count"]) == ("b.parquet", COUNT - 10, 10)
+    for name, number in found["difference"].items():
+        if name != "completeness":
+            assert 0 < number["low"] <= number["value"] <= number["high"], name
+    same = evaluated(tmp_path, truth_rows(), "--against", tmp_path / "a.parquet")["comparison"]
+    assert {(one["low"], one["high"]) for one in same["difference"].values()} == {(0, 0)}
+    assert "not told apart" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
