@@ -227,7 +227,7 @@ async def test_clusters_as_published_where_it_is_asked_to(folder_store: FolderSt
         assert isinstance(from_rpc_error(failure.value), errors.InvalidArgument)
 
 
-async def test_splits_a_leaf_and_refuses_to_split_it_again(folder_store: FolderStore) -> None:
+async def test_splits_leaves_and_what_was_merged_of_them(folder_store: FolderStore) -> None:
     async with clusterer(folder_store) as bench:
         made = await bench.cluster((await bench.settle()).settled)
         before = bench.array(made.clustering.leaf)
@@ -239,10 +239,13 @@ async def test_splits_a_leaf_and_refuses_to_split_it_again(folder_store: FolderS
         assert len(split.child_ids) == 3
         assert np.array_equal(before[before != 0], after[before != 0])
         assert set(after[before == 0]) == {0, made.leaf_count, made.leaf_count + 1}
-        wanted.clustering.CopyFrom(split.clustering)
-        with pytest.raises(grpc.RpcError) as failure:
-            await bench.stub.SplitCluster(wanted)
-        assert isinstance(from_rpc_error(failure.value), errors.NodeAlreadySplit)
+        assert await bench.stub.SplitCluster(wanted) == split
+        again = clusterer_pb2.SplitClusterRequest(
+            clustering=split.clustering, node_id=1, leaf_key="p/c/leaf/t.npy", tree_key="p/c/tree/t.json"
+        )
+        merged = await bench.stub.SplitCluster(again)
+        assert merged.child_ids == split.child_ids
+        assert np.array_equal(bench.array(merged.clustering.leaf), after)
 
 
 async def test_assigns_its_own_cells_and_abstains_from_strangers(folder_store: FolderStore) -> None:

@@ -126,22 +126,19 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         return answers.clustered(self._store, clustering)
 
     def _split(self, request: clusterer_pb2.SplitClusterRequest) -> clusterer_pb2.SplitClusterResponse:
-        old = self._tree(request.clustering)
-        leaf, parted = split(
-            self._features(request.clustering),
-            self._leaf(request.clustering),
-            old,
-            request.node_id,
-            request.part_count or 2,
-            request.seed,
-        )
-        clustering = clusterer_pb2.Clustering()
-        clustering.CopyFrom(request.clustering)
-        clustering.leaf.CopyFrom(ref_of(self._store.put(request.leaf_key, write_array(leaf))))
-        clustering.tree.CopyFrom(ref_of(self._store.put(request.tree_key, tree.to_json(parted))))
-        return clusterer_pb2.SplitClusterResponse(
-            clustering=clustering, child_ids=parted.node(request.node_id).children
-        )
+        leaf, grown = self._store.stat(request.leaf_key), self._store.stat(request.tree_key)
+        if leaf is None or grown is None:
+            parted, parted_tree = split(
+                self._features(request.clustering),
+                self._leaf(request.clustering),
+                self._tree(request.clustering),
+                request.node_id,
+                request.part_count or 2,
+                request.seed,
+            )
+            leaf = self._store.put(request.leaf_key, write_array(parted))
+            grown = self._store.put(request.tree_key, tree.to_json(parted_tree))
+        return answers.split(self._store, request.clustering, ref_of(leaf), ref_of(grown))
 
     def _assign(
         self, request: clusterer_pb2.AssignCellsRequest, checkpoint: Checkpoint

@@ -1,7 +1,8 @@
-"""Dividing one leaf of a finished tree."""
+"""Dividing one cluster of a finished tree, as a person asks for who sees two kinds in it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,29 +11,63 @@ from threadpoolctl import threadpool_limits
 from morula.clusterer.arrays import Floats, Halves, Leaves, Rows, squared_distances
 from morula.clusterer.describe import facts, leaf_representatives
 from morula.clusterer.leaves import MAX_LEAVES, kmeans
-from morula.clusterer.tree import Node, Tree
-from morula.common.errors import InvalidArgument, NodeAlreadySplit
+from morula.clusterer.tree import Node, Split, Tree
+from morula.common.errors import InvalidArgument
 
 MAX_PARTS = 16
 
 
 def split(matrix: Halves, leaf: Leaves, tree: Tree, node_id: int, part_count: int, seed: int) -> tuple[Leaves, Tree]:
-    """Divides a leaf's cells by their features. The largest part keeps the leaf's number, the others get new ones.
+    """Divides a cluster so that every cut that comes to it shows its parts, and notes that in the tree.
 
-    No other cell changes its leaf, and numbers stay without gaps.
+    A leaf's cells are divided by their features; what is merged falls into what it was merged of, and no cell changes
+    its leaf. Numbers and ids of all others stay.
     """
+    if not 2 <= part_count <= MAX_PARTS:
+        raise InvalidArgument(f"a cluster is split into 2 to {MAX_PARTS} parts, not {part_count}")
     node = tree.node(node_id)
     if node.leaf is None:
-        raise NodeAlreadySplit(f"node {node_id} has children already; split one of its leaves", node_id=str(node_id))
-    if not 2 <= part_count <= MAX_PARTS:
-        raise InvalidArgument(f"a leaf is split into 2 to {MAX_PARTS} parts, not {part_count}")
+        parted, parts = leaf, _merged_parts(tree, node, part_count)
+    else:
+        parted, tree = _split_leaf(matrix, leaf, tree, node, part_count, seed)
+        parts = tree.node(node_id).children
+    cluster_count = min(tree.cluster_count + len(parts) - 1, tree.leaf_count)
+    told = replace(tree, cluster_count=cluster_count, splits=(*tree.splits, Split(node_id, parts)))
+    return parted, _opened_first(told, node_id, parts)
+
+
+def _merged_parts(tree: Tree, node: Node, part_count: int) -> tuple[int, ...]:
+    """What the tree has below a merged node: so many parts, or all its children where those are more."""
+    leaf_count = len(tree.leaves_below(node.id))
+    if leaf_count < part_count:
+        raise InvalidArgument(f"cluster {node.id} is of {leaf_count} parts, which can be split further one by one")
+    parts = tree.cut_nodes(part_count, node.id)
+    return tuple(parts) if len(parts) > 1 else node.children
+
+
+def _opened_first(tree: Tree, node_id: int, parts: Sequence[int]) -> Tree:
+    """The tree whose cuts open a node, and those between it and its parts, next after what lies above."""
+    nodes = dict(tree.by_id)
+    waiting = [node_id]
+    while waiting:
+        node = nodes[waiting.pop()]
+        if node.parent is not None:
+            nodes[node.id] = replace(node, height=max(node.height, nodes[node.parent].height))
+        waiting.extend(child for child in node.children if child not in parts)
+    return replace(tree, nodes=tuple(nodes.values()))
+
+
+def _split_leaf(
+    matrix: Halves, leaf: Leaves, tree: Tree, node: Node, part_count: int, seed: int
+) -> tuple[Leaves, Tree]:
+    """Divides a leaf's cells. The largest part keeps the leaf's number, the others get new ones, without gaps."""
     if tree.leaf_count + part_count - 1 > MAX_LEAVES:
         raise InvalidArgument(f"a tree has at most {MAX_LEAVES} leaves")
     rows = np.flatnonzero(leaf == node.leaf)
     members = np.asarray(matrix[rows], np.float32)
     with threadpool_limits(1):
-        part = _parts(members, part_count, seed, node_id)
-    numbers = [node.leaf, *range(tree.leaf_count, tree.leaf_count + part_count - 1)]
+        part = _parts(members, part_count, seed, node.id)
+    numbers = [int(leaf[rows[0]]), *range(tree.leaf_count, tree.leaf_count + part_count - 1)]
     parted = np.array(leaf, np.uint16)
     parted[rows] = np.asarray(numbers, np.uint16)[part]
     first_id = max(tree.by_id) + 1

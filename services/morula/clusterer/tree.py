@@ -17,6 +17,8 @@ from morula.clusterer.mixing import Mixing, of_json
 from morula.common.errors import ArtifactInvalid, NotFound
 
 PROPOSED_CLUSTERS = 20
+OPTIONAL = ("mixing", "splits")
+"""What the JSON of a tree holds only where there is any: trees of before have the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class Structure:
 
 
 @dataclass(frozen=True)
+class Split:
+    """A cluster that a person had split, and the nodes that it fell into."""
+
+    node_id: int
+    part_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Tree:
     """Nodes over leaves, and all that another call needs to go on from them."""
 
@@ -64,6 +74,8 @@ class Tree:
     """Mean and components where columns were projected, so that other cells can be."""
     mixing: Mixing | None = None
     """Of the slides; None where there is one alone."""
+    splits: tuple[Split, ...] = ()
+    """What people had split, the last one last."""
 
     def fitted_projection(self) -> Projection | None:
         """How the columns were projected."""
@@ -90,13 +102,15 @@ class Tree:
         """Parent of each node."""
         return {node.id: node.parent for node in self.nodes}
 
-    def cut_nodes(self, cluster_count: int) -> list[int]:
-        """Nodes of the cut with at most so many clusters: from the root, the highest node is opened first.
+    def cut_nodes(self, cluster_count: int, below: int | None = None) -> list[int]:
+        """Nodes of the cut with at most so many clusters: from the root, or another node, the highest one is opened
+        first.
 
         Cuts are nested, because each is the one before with one more node opened.
         """
-        clusters = {self.root}
-        waiting = [(-self.node(self.root).height, self.root)] if self.node(self.root).children else []
+        top = self.node(self.root if below is None else below)
+        clusters = {top.id}
+        waiting = [(-top.height, top.id)] if top.children else []
         while waiting:
             node = self.node(heapq.heappop(waiting)[1])
             if len(clusters) + len(node.children) - 1 > cluster_count:
@@ -133,7 +147,7 @@ class Tree:
 
 def to_json(tree: Tree) -> bytes:
     """Canonical bytes of a tree: equal trees have equal bytes."""
-    facts = {name: value for name, value in asdict(tree).items() if name != "mixing" or value is not None}
+    facts = {name: value for name, value in asdict(tree).items() if name not in OPTIONAL or value}
     return json.dumps(facts, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
@@ -145,7 +159,8 @@ def from_json(content: bytes) -> Tree:
         structure = Structure(**stored.pop("structure"))
         names = tuple(stored.pop("feature_names"))
         mixing = of_json(stored.pop("mixing")) if "mixing" in stored else None
-        return Tree(nodes=nodes, structure=structure, feature_names=names, mixing=mixing, **stored)
+        splits = tuple(Split(one["node_id"], tuple(one["part_ids"])) for one in stored.pop("splits", ()))
+        return Tree(nodes=nodes, structure=structure, feature_names=names, mixing=mixing, splits=splits, **stored)
     except (ValueError, TypeError, KeyError) as error:
         raise ArtifactInvalid("this is no tree of clusters") from error
 

@@ -27,7 +27,14 @@ from morula.common.tables import (
     read_tiles,
 )
 from morula.v1.artifact_pb2 import Calibration, ObjectRef, SettledSlide
-from morula.v1.clusterer_pb2 import ClusterCellsResult, Clustering, Mixing, SettleCellsResult, SlideMixing
+from morula.v1.clusterer_pb2 import (
+    ClusterCellsResult,
+    Clustering,
+    Mixing,
+    SettleCellsResult,
+    SlideMixing,
+    SplitClusterResponse,
+)
 from morula.v1.embedder_pb2 import EmbedCellsResponse
 from morula.v1.segmenter_pb2 import SegmentShardResponse
 from morula.v1.tiler_pb2 import CutShardResponse, PlanSlideResponse
@@ -148,6 +155,16 @@ def clustered(store: Store, clustering: Clustering) -> ClusterCellsResult:
             structure_found=facts["structure"]["found"],
             mixing=_mixing(**facts["mixing"]) if "mixing" in facts else None,
         )
+
+
+def split(store: Store, before: Clustering, leaf: ObjectRef, tree: ObjectRef) -> SplitClusterResponse:
+    """Of SplitCluster: what it leaves differs from the clustering before in leaf and tree alone."""
+    after = Clustering()
+    after.CopyFrom(before)
+    after.leaf.CopyFrom(leaf)
+    after.tree.CopyFrom(tree)
+    with _opened(store, tree) as path:
+        return SplitClusterResponse(clustering=after, child_ids=read_json(path)["splits"][-1]["part_ids"])
 
 
 def _mixing(*, slides: Sequence[float | None], **numbers: float) -> Mixing:

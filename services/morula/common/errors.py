@@ -162,12 +162,6 @@ class ModelMismatch(MorulaError):
     code, reason = Code.FAILED_PRECONDITION, "MODEL_MISMATCH"
 
 
-class NodeAlreadySplit(MorulaError):
-    """The cluster is split already."""
-
-    code, reason = Code.FAILED_PRECONDITION, "NODE_ALREADY_SPLIT"
-
-
 class Busy(MorulaError):
     """Too much is asked for at once; try again soon."""
 

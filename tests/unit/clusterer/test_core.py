@@ -8,7 +8,7 @@ import pytest
 from morula.clusterer import core, leaves, tree
 from morula.clusterer.core import Clustered
 from morula.clusterer.splitting import split
-from morula.common.errors import ArtifactInvalid, InvalidArgument, NodeAlreadySplit, NotFound
+from morula.common.errors import ArtifactInvalid, InvalidArgument, NotFound
 from morula.common.formats import NOISE_LEAF
 from tests.unit.clusterer.clouds import features, kinds
 
@@ -76,11 +76,36 @@ def test_a_split_moves_only_the_cells_of_its_leaf(clustered: Clustered) -> None:
     assert 0 not in grown.node_of_leaf(grown.leaf_count)
     assert len(set(grown.node_of_leaf(grown.leaf_count))) == grown.leaf_count
     assert tree.from_json(tree.to_json(grown)) == grown
-    with pytest.raises(NodeAlreadySplit):
-        split(matrix, leaf, grown, 3, 2, 0)
     deeper, deepest = split(matrix, leaf, grown, children[0].id, 2, 0)
     assert deepest.node(children[0].id).height <= grown.node(3).height
     assert len(np.unique(deeper)) == len(np.unique(leaf)) + 1
+
+
+@pytest.mark.parametrize("part_count", [2, 3])
+def test_a_split_shows_in_the_cut_that_is_looked_at_and_changes_no_other_cluster(
+    clustered: Clustered, part_count: int
+) -> None:
+    matrix = features(kinds(1200)[0]).matrix
+    for count in (1, 3, clustered.tree.leaf_count):
+        shown = clustered.tree.cut_nodes(count)
+        for node_id in shown:
+            if 1 < len(clustered.tree.leaves_below(node_id)) < part_count:
+                continue
+            _, grown = split(matrix, clustered.leaf, clustered.tree, node_id, part_count, 0)
+            (told,) = grown.splits
+            assert (told.node_id, len(told.part_ids)) == (node_id, part_count)
+            assert grown.cut_nodes(count + part_count - 1) == sorted({*shown, *told.part_ids} - {node_id})
+            assert tree.from_json(tree.to_json(grown)) == grown
+
+
+def test_what_is_in_parts_already_falls_into_them(clustered: Clustered) -> None:
+    matrix = features(kinds(1200)[0]).matrix
+    leaf, in_three = split(matrix, clustered.leaf, clustered.tree, 3, 3, 0)
+    same, again = split(matrix, leaf, in_three, 3, 2, 0)
+    assert np.array_equal(same, leaf)
+    assert again.splits[-1].part_ids == in_three.node(3).children
+    with pytest.raises(InvalidArgument):
+        split(matrix, leaf, in_three, 3, 4, 0)
 
 
 def test_a_split_that_cannot_be_is_refused(clustered: Clustered) -> None:

@@ -76,7 +76,9 @@ class ClustererServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SplitCluster(self, request, context):
-        """Splits one leaf of the tree; its parts become children of its node. No other cell changes its leaf.
+        """Splits one cluster of the tree, so that every cut that comes to it shows its parts: a leaf's cells are divided, and
+        its parts become children of its node; a node with children falls into what it was merged of. No other cell changes
+        its leaf.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
