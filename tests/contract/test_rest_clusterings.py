@@ -85,3 +85,21 @@ async def test_sheets_that_make_no_sense(world: World, query: str, status: int) 
 async def test_cohorts_that_make_no_sense(world: World, job_ids: list[Any], status: int) -> None:
     named = [world.job["id"] if one == "SAME" else one for one in job_ids]
     assert (await world.http.post("/v1/clusterings", json={"job_ids": named})).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"node_id": 60_000}, 404),
+        ({"labelling_id": "nobodys"}, 404),
+        ({"part_count": 1}, 422),
+        ({"part_count": 17}, 422),
+        ({"part_count": 3}, 400),
+    ],
+)
+async def test_splits_that_make_no_sense(world: World, asked: dict[str, Any], status: int) -> None:
+    leaf_count = (await world.http.get(world.clustering)).json()["leaf_count"]
+    fine = (await world.http.get(f"{world.clustering}/clusters?count={leaf_count - 1}")).json()["node_of_leaf"]
+    pair = next(node for node in fine if fine.count(node) == 2)
+    answer = await world.http.post(f"{world.clustering}/splits", json={"node_id": pair, **asked})
+    assert answer.status_code == status, answer.text

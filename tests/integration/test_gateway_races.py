@@ -28,7 +28,7 @@ def test_no_cohort_is_made_of_what_is_being_deleted(
     def make_cohort() -> None:
         try:
             with ledger.writing() as tx:
-                jobs.sources_of_cohort(tx, [job_id])
+                jobs.hold_sources(tx, [job_id])
                 jobs.create_job(tx, {**values, "params": {}, "params_digest": "cohort"}, ["cluster"])
         except MorulaError as error:
             told.append(error)

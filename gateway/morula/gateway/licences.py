@@ -29,5 +29,6 @@ def check_job(tx: Connection, job: Mapping[str, Any], profile: Profile) -> None:
 
 
 def params_behind(tx: Connection, job: Mapping[str, Any]) -> list[Params]:
-    """Parameters of all that a job's results come from: its own, and of the jobs whose cells a cohort clusters."""
-    return [Params(**row["params"]) for row in [job, *(jobs.get_job(tx, each) for each in job["source_job_ids"])]]
+    """Parameters of all that a job's results come from: its own, and of the jobs that it goes on from."""
+    sources = [jobs.get_job(tx, each) for each in job["source_job_ids"]]
+    return [Params(**job["params"]), *(params for source in sources for params in params_behind(tx, source))]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from morula.common.models import Commercial, Task
 from morula.common.stain import Stain
-from morula.gateway.fields import Identifier, Name, Request, Scale, StainWord
+from morula.gateway.fields import Identifier, Name, NodeId, Request, Scale, StainWord
 from morula.gateway.pipeline.params import Choices, Stage
 
 
@@ -166,6 +166,15 @@ class CohortRequest(Request):
     name: Name | None = None
 
 
+class SplitRequest(Request):
+    """Which cluster to split into how many parts, and whose labels come along."""
+
+    node_id: NodeId
+    part_count: Annotated[int, Field(ge=2, le=16)] = 2
+    labelling_id: Identifier | None = None
+    """A labelling of this clustering; without one the newest labels of its cells come along."""
+
+
 class StageProgress(Answer):
     """How far a stage is."""
 
@@ -181,7 +190,7 @@ class Job(Answer):
     id: str
     slide_id: str | None
     slide_name: str | None
-    kind: Literal["slide", "cohort"]
+    kind: Literal["slide", "cohort", "split"]
     state: JobState
     verdict: Literal["cells", "no_tissue", "no_cells"] | None
     stage: Stage | None
@@ -245,6 +254,14 @@ class Mixing(Answer):
     high: float
 
 
+class Split(Answer):
+    """A cluster that was split: the clustering that it was of, which may have been deleted since, and its parts."""
+
+    clustering_id: str
+    node_id: int
+    part_ids: list[int]
+
+
 class Clustering(Answer):
     """A clustering."""
 
@@ -258,6 +275,8 @@ class Clustering(Answer):
     structure_found: bool
     mixing: Mixing | None
     """How well its slides mix; null where fewer than two have enough cells to say."""
+    split: Split | None
+    """The split that made it; null of one that was made of cells."""
     feature_names: list[str]
     created_at: Time
 

@@ -167,6 +167,17 @@ class ClusteringView:
         """Parent of each node."""
         return {node.id: node.parent for node in self.nodes.values()}
 
+    @cached_property
+    def leaves_below(self) -> dict[int, set[int]]:
+        """Leaves of each node."""
+        below: dict[int, set[int]] = {node_id: set() for node_id in self.nodes}
+        for node in self.nodes.values():
+            above: int | None = node.id if node.leaf is not None else None
+            while above is not None and node.leaf is not None:
+                below[above].add(node.leaf)
+                above = self.parents[above]
+        return below
+
     def slide_of(self, row: int) -> SlideRows:
         """The slide that a row belongs to."""
         return next(slide for slide in self.slides if slide.row_start <= row < slide.row_stop)

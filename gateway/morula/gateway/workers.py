@@ -46,6 +46,7 @@ DEADLINES_S = {
     "RenderCells": 30.0,
     "SettleCells": 4 * 3600.0,
     "ClusterCells": 12 * 3600.0,
+    "SplitCluster": 600.0,
     "CutTree": 5.0,
     "LearnLabels": 5.0,
     "NextPage": 5.0,
@@ -132,6 +133,9 @@ class Workers:
         stream = self._clusterer.ClusterCells(request, timeout=DEADLINES_S["ClusterCells"])
         result: clusterer_pb2.ClusterCellsResult = await _result(stream, report)
         return result
+
+    async def split_cluster(self, request: clusterer_pb2.SplitClusterRequest) -> clusterer_pb2.SplitClusterResponse:
+        return await _call(self._clusterer.SplitCluster, request, DEADLINES_S["SplitCluster"])
 
     async def render_region(self, request: tiler_pb2.RenderRegionRequest) -> tiler_pb2.RenderRegionResponse:
         return await _call(self._tiler.RenderRegion, request, DEADLINES_S["RenderRegion"])

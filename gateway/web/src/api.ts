@@ -110,6 +110,7 @@ export const api = {
   jobs: () => all<Job>("v1/jobs", "jobs"),
   models: async () => (await get<{ models: Model[] }>("v1/models")).models,
   startJob: (slide_id: string, chosen: Choices) => send<Job>("POST", "v1/jobs", { slide_id, ...chosen }),
+  job: (id: string) => get<Job>(v1.job(id)),
   cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
   retryJob: (id: string) => send<Job>("POST", `${v1.job(id)}/retry`),
 
@@ -125,6 +126,9 @@ export const api = {
 
   clustering: (id: string) => get<Clustering>(v1.clustering(id)),
   clusters: (id: string, count: number) => get<Clusters>(`${v1.clustering(id)}/clusters?count=${count}`),
+  /** The job that splits a cluster into two; what was said in the labelling comes along. */
+  split: (id: string, node_id: number, labelling_id: string) =>
+    send<Job>("POST", `${v1.clustering(id)}/splits`, { node_id, labelling_id }),
   blocks: (id: string, slide_id: string) =>
     get<{ block_px: number; blocks: Block[] }>(`${v1.clustering(id)}/blocks?slide_id=${encodeURIComponent(slide_id)}`),
   block: (id: string, slide_id: string, number: number, range: [number, number] | null, signal: AbortSignal) =>

@@ -145,6 +145,7 @@ export interface Clustering {
   name: string;
   noise_count: number;
   slides: ClusteringSlide[];
+  split: Split | null;
   structure_found: boolean;
 }
 
@@ -239,7 +240,7 @@ export interface Job {
   finished_at: string | null;
   id: string;
   kept_tile_count: number;
-  kind: "slide" | "cohort";
+  kind: "slide" | "cohort" | "split";
   labelling_id: string | null;
   params: Record<string, unknown>;
   result_digest: string | null;
@@ -515,6 +516,20 @@ export interface Slide {
 export interface Slides {
   next_cursor: string | null;
   slides: Slide[];
+}
+
+/** A cluster that was split: the clustering that it was of, which may have been deleted since, and its parts. */
+export interface Split {
+  clustering_id: string;
+  node_id: number;
+  part_ids: number[];
+}
+
+/** Which cluster to split into how many parts, and whose labels come along. */
+export interface SplitRequest {
+  labelling_id?: string | null;
+  node_id: number;
+  part_count?: number;
 }
 
 /** How far a stage is. */

@@ -17,6 +17,7 @@ export type {
   Page,
   PageCell,
   Slide,
+  Split,
   StageProgress,
 } from "./schema";
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { partsFirst } from "../src/board/clusters";
 import { newestBeside } from "../src/board/earlier";
 import { curve, mostTelling, rank } from "../src/board/facts";
 import { headline, heldOutSentence, mixingSentence, movedSentence, structureSentence } from "../src/board/words";
@@ -7,6 +8,7 @@ import { doneSentence } from "../src/jobs/boards";
 import { sentence } from "../src/jobs/stages";
 import type {
   BoardOf,
+  Cluster,
   Clustering,
   Fact,
   HeldOut,
@@ -148,4 +150,11 @@ describe("sentences", () => {
     expect([duration(4.21), duration(600)]).toEqual(["4.2 s", "10 min"]);
     expect([measure(26.23, "µm²"), measure(0.914, ""), measure(1234.5, "")]).toEqual(["26 µm²", "0.91", "1,235"]);
   });
+});
+
+test("the parts of what was split stand before the others, which keep their order", () => {
+  const clusters = [7, 3, 9, 8].map((node_id) => ({ node_id }) as Cluster);
+  const split = { clustering_id: "c", node_id: 4, part_ids: [8, 9] };
+  expect(partsFirst(clusters, { split }).map((one) => one.node_id)).toEqual([9, 8, 7, 3]);
+  expect(partsFirst(clusters, { split: null })).toEqual(clusters);
 });

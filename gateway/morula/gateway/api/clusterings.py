@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
 from morula.common import tracing
-from morula.common.errors import FailedPrecondition, InvalidArgument
+from morula.common.errors import FailedPrecondition, InvalidArgument, NotFound
 from morula.common.formats import NOISE_LEAF
 from morula.common.geometry import BLOCK_PX
 from morula.common.models import Profile
@@ -20,12 +21,19 @@ from morula.gateway.contract import BYTES, created, served
 from morula.gateway.fields import Number
 from morula.gateway.labels.learning import TreeCut
 from morula.gateway.labels.paging import describe, rows_of_place
-from morula.gateway.ledger import clusterings, jobs
+from morula.gateway.ledger import clusterings, jobs, labels
 from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.licences import check_job
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
-from morula.gateway.pipeline.params import COHORT_STAGES, cohort_params, params_digest, stored_params
+from morula.gateway.pipeline.params import (
+    COHORT_STAGES,
+    SPLIT_STAGES,
+    cohort_params,
+    params_digest,
+    stored_params,
+)
+from morula.gateway.pipeline.results import reopen
 from morula.gateway.ranges import array_begin, send_bytes, send_object
 from morula.gateway.schemas import (
     Block,
@@ -38,6 +46,7 @@ from morula.gateway.schemas import (
     Clusters,
     CohortRequest,
     Job,
+    SplitRequest,
 )
 from morula.gateway.views import ClusteringView, mixing_of
 
@@ -59,7 +68,7 @@ async def create_cohort(body: CohortRequest, response: Response, here: Here) -> 
 def _create_cohort(
     tx: Connection, project: str, body: CohortRequest, traceparent: str | None, profile: Profile
 ) -> tuple[str, bool]:
-    sources = jobs.sources_of_cohort(tx, body.job_ids)
+    sources = jobs.hold_sources(tx, body.job_ids)
     for source in sources:
         if source["kind"] != "slide" or source["verdict"] != "cells":
             raise FailedPrecondition(
@@ -82,6 +91,64 @@ def _create_cohort(
     }
     row, created = jobs.create_job(tx, values, COHORT_STAGES)
     return row["id"], created
+
+
+@router.post("/{clustering_id}/splits", status_code=202, response_model=Job, responses=created(202, Job))
+async def split_cluster(clustering_id: str, body: SplitRequest, response: Response, here: Here) -> Job:
+    """Have a cluster split: the job makes a clustering whose cuts show its parts, and the labels come along.
+
+    What is split stays as it is. The new clustering can be looked at as soon as the job is in its stage `tables`.
+    The same again, where nothing was said since, is the same job; what it lost is made again.
+    """
+    view = await here.views.get(clustering_id)
+    _check_split(view, body.node_id, body.part_count)
+    traceparent = tracing.outgoing().get(tracing.HEADER)
+    row, created = await here.ledger.write(_create_split, view.id, body, traceparent, here.settings.profile)
+    if row["state"] == "succeeded":
+        created = await reopen(here.ledger, here.store, row["id"], thoroughly=False)
+    response.status_code = 202 if created else 200
+    response.headers["Location"] = f"/v1/jobs/{row['id']}"
+    return await here.ledger.read(job_answer, row["id"])
+
+
+def _check_split(view: ClusteringView, node_id: int, part_count: int) -> None:
+    if node_id not in view.nodes:
+        raise NotFound("The clustering has no cluster of this id.", node_id=str(node_id))
+    node, leaf_count = view.nodes[node_id], len(view.leaves_below[node_id])
+    if node.leaf is None and leaf_count < part_count:
+        raise InvalidArgument(f"The cluster is of {leaf_count} parts: split it into those, and one of them further.")
+    if node.cell_count < part_count:
+        raise InvalidArgument(f"The cluster has fewer than {part_count} cells.")
+
+
+def _create_split(
+    tx: Connection, clustering_id: str, body: SplitRequest, traceparent: str | None, profile: Profile
+) -> tuple[Record, bool]:
+    clustering = clusterings.get_clustering(tx, clustering_id)
+    seen = jobs.get_job(tx, clustering["job_id"])
+    (source,) = jobs.hold_sources(tx, [seen["source_job_ids"][0] if seen["kind"] == "split" else seen["id"]])
+    seq = 0
+    if body.labelling_id is not None:
+        labelling = labels.get_labelling(tx, body.labelling_id)
+        seq = labelling["seq"]
+        if labelling["clustering_id"] != clustering_id:
+            raise InvalidArgument("The labelling is of another clustering.", labelling_id=body.labelling_id)
+    check_job(tx, source, profile)
+    known = stored_params(seen["params"])
+    one = {"node_id": body.node_id, "part_count": body.part_count}
+    splits = [*(known.splits or []), one]
+    params = replace(known, splits=splits, split_of=clustering_id, labels_of=body.labelling_id)
+    values = {
+        "project_id": clustering["project_id"],
+        "kind": "split",
+        "slide_id": None,
+        "source_job_ids": [source["id"]],
+        "name": clustering["name"],
+        "params": params.to_json(),
+        "params_digest": params_digest("split", [source["id"], seq], params),
+        "traceparent": traceparent,
+    }
+    return jobs.create_job(tx, values, SPLIT_STAGES)
 
 
 @router.get("", response_model=Clusterings)

@@ -6,7 +6,8 @@ for good, so the rules read bodies of all earlier versions and must treat a new 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, RootModel, model_validator
@@ -41,16 +42,26 @@ class Statement(Kind, ABC):
         return []
 
     @staticmethod
-    def moved(
-        _body: Body, _row_after: Mapping[int, int], _place_of: Callable[[Sequence[int]], dict[str, int]]
-    ) -> dict[str, Any] | None:
-        """The body for another clustering of the same cells; None if it means nothing there, as a name of a node."""
-        return None
+    @abstractmethod
+    def moved(body: Body, to: "Elsewhere") -> dict[str, Any] | None:
+        """The body for another clustering of the same cells; None if it means nothing there."""
 
     @staticmethod
     @abstractmethod
     def sentence(body: Body, names: Mapping[int | None, str]) -> str:
         """The event as a sentence; `names` are the names of classes."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another clustering of the same cells, as far as an event that moves to it has to know it."""
+
+    row_after: Mapping[int, int]
+    """The row there of each row here, where its cell is there."""
+    kept_nodes: Set[int]
+    """Nodes that hold the same cells there as here."""
+    place_of: Callable[[Sequence[int]], dict[str, int]]
+    """Where cells lie there, by their rows there."""
 
 
 class PlaceBody(Request):
@@ -104,11 +115,17 @@ class PageNamed(Statement):
         return [cell["row"] for cell in body["cells"]]
 
     @staticmethod
-    def moved(
-        body: Body, row_after: Mapping[int, int], place_of: Callable[[Sequence[int]], dict[str, int]]
-    ) -> dict[str, Any] | None:
-        cells = [{**cell, "row": row_after[cell["row"]]} for cell in body["cells"] if cell["row"] in row_after]
-        return {**body, "place": place_of([cell["row"] for cell in cells]), "cells": cells} if cells else None
+    def moved(body: Body, to: Elsewhere) -> dict[str, Any] | None:
+        rows = to.row_after
+        cells = [{**cell, "row": rows[cell["row"]]} for cell in body["cells"] if cell["row"] in rows]
+        if not cells:
+            return None
+        stays = body["place"]["leaf"] == NOISE_LEAF and body["place"]["node_id"] in to.kept_nodes
+        return {
+            **body,
+            "place": body["place"] if stays else to.place_of([cell["row"] for cell in cells]),
+            "cells": cells,
+        }
 
     @staticmethod
     def sentence(body: Body, names: Mapping[int | None, str]) -> str:
@@ -144,10 +161,8 @@ class CellSet(Statement):
         return [body["row"]]
 
     @staticmethod
-    def moved(
-        body: Body, row_after: Mapping[int, int], _place_of: Callable[[Sequence[int]], dict[str, int]]
-    ) -> dict[str, Any] | None:
-        return {**body, "row": row_after[body["row"]]} if body["row"] in row_after else None
+    def moved(body: Body, to: Elsewhere) -> dict[str, Any] | None:
+        return {**body, "row": to.row_after[body["row"]]} if body["row"] in to.row_after else None
 
     @staticmethod
     def sentence(body: Body, names: Mapping[int | None, str]) -> str:
@@ -172,6 +187,10 @@ class ClusterNamed(Statement):
             labels.names.pop(body["node_id"], None)
         else:
             labels.names[body["node_id"]] = body["class_number"]
+
+    @staticmethod
+    def moved(body: Body, to: Elsewhere) -> dict[str, Any] | None:
+        return dict(body) if body["node_id"] in to.kept_nodes else None
 
     @staticmethod
     def sentence(body: Body, names: Mapping[int | None, str]) -> str:

@@ -1,7 +1,7 @@
 """Takes labels along to another clustering of the same cells, by the cells' ids, which equal segmentations share.
 
 Events that count are copied one by one; the earlier labelling stays as it is. Cells that the new clustering does not
-have are left out and counted, and so are names of clusters, because the new tree is another one.
+have are left out and counted, and so are names of clusters that are others there, because the new tree is another one.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from morula.common.errors import Conflict, MorulaError
 from morula.common.formats import NOISE_LEAF
 from morula.common.telemetry import log
 from morula.gateway.labels.fold import counting, rows_of
-from morula.gateway.labels.kinds import RULES
+from morula.gateway.labels.kinds import RULES, Elsewhere
 from morula.gateway.labels.learning import Learning
 from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import boards, labels
@@ -39,7 +39,8 @@ class Moved:
 
     @property
     def is_of_the_same_cells(self) -> bool:
-        return self.cell_count > 0 and self.cell_count >= LEAST_SHARE * (self.cell_count + self.dropped_cell_count)
+        share = LEAST_SHARE * (self.cell_count + self.dropped_cell_count)
+        return bool(self.events) and self.cell_count >= share
 
 
 class Moving:
@@ -65,17 +66,21 @@ class Moving:
         await self._learning.learn(labelling_id)
         return labelling_id
 
-    async def bring(self, clustering_id: str, labelling_id: str) -> None:
-        """Copy the latest labels of the same cells, if there are any, to a new labelling.
+    async def bring(self, clustering_id: str, labelling_id: str, source_id: str | None = None) -> None:
+        """Copy the labels of one labelling, or else the latest of the same cells, if there are any, to a new one.
 
         An earlier labelling that cannot be read is skipped, so that the new job does not fail, and so is one of other
         cells: those of another model, or of another revision of it, have other ids.
         """
-        for source_id in await self._ledger.read(boards.labelled_before, clustering_id):
+        if source_id is None:
+            known_ids = await self._ledger.read(boards.labelled_before, clustering_id)
+        else:
+            known_ids = [source_id]
+        for known_id in known_ids:
             try:
-                source, moved = await self._moved(clustering_id, source_id)
+                source, moved = await self._moved(clustering_id, known_id)
             except MorulaError as error:
-                log.warning("labels cannot be moved", from_labelling_id=source_id, reason=error.reason)
+                log.warning("labels cannot be moved", from_labelling_id=known_id, reason=error.reason)
                 continue
             if moved.is_of_the_same_cells:
                 if await self._ledger.write(_bring, labelling_id, source, moved):
@@ -83,7 +88,7 @@ class Moving:
                 return
             log.info(
                 "labels stay where they are",
-                from_labelling_id=source_id,
+                from_labelling_id=known_id,
                 cell_count=moved.cell_count,
                 dropped_cell_count=moved.dropped_cell_count,
             )
@@ -117,13 +122,35 @@ def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: Cl
     counted = counting(events)
     rows = sorted({row for event in counted for row in rows_of(event)})
     row_after = _rows_after(before, after, rows)
+    there = Elsewhere(row_after, kept_nodes(before, after), partial(_place, after))
     kept: list[LabelEvent] = []
     for event in counted:
-        body = RULES[event.kind].moved(event.body, row_after, partial(_place, after))
+        body = RULES[event.kind].moved(event.body, there)
         if body is not None:
             kept.append(LabelEvent(len(kept) + 1, event.kind, body, event.actor, event.time))
-    names = {event.body["node_id"] for event in counted if event.kind == "cluster_named"}
+    names = {event.body["node_id"] for event in counted if event.kind == "cluster_named"} - there.kept_nodes
     return Moved(kept, len(row_after), len(rows) - len(row_after), len(names))
+
+
+def kept_nodes(before: ClusteringView, after: ClusteringView) -> set[int]:
+    """Nodes that hold the same cells in both; none where the rows are not of the same cells in the same order."""
+    if [slide.settled.index.sha256 for slide in before.slides] != [
+        slide.settled.index.sha256 for slide in after.slides
+    ]:
+        return set()
+    both = np.unique(before.leaf.astype(np.uint32) << 16 | after.leaf)
+    here, there = (both >> 16).tolist(), (both & 0xFFFF).tolist()
+    parts_here, parts_there = _parts(before, here), _parts(after, there)
+    return {node_id for node_id in parts_here.keys() & parts_there if parts_here[node_id] == parts_there[node_id]}
+
+
+def _parts(view: ClusteringView, leaf_of_part: Sequence[int]) -> dict[int, set[int]]:
+    """For each node, what lies in it of cells that are parted by their leaves in two clusterings."""
+    of_leaf: dict[int, set[int]] = {}
+    for part, leaf in enumerate(leaf_of_part):
+        of_leaf.setdefault(leaf, set()).add(part)
+    below = view.leaves_below.items()
+    return {node_id: set().union(*(of_leaf.get(leaf, ()) for leaf in leaves)) for node_id, leaves in below}
 
 
 def _rows_after(before: ClusteringView, after: ClusteringView, rows: Sequence[int]) -> dict[int, int]:

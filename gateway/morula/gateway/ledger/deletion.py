@@ -6,7 +6,7 @@ Deletions are announced last, because every transaction locks the counter of cha
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Select, Table, delete, select, update
+from sqlalchemy import Connection, Exists, Select, Table, delete, select, update
 
 from morula.common.errors import InUse
 from morula.gateway.ledger import objects
@@ -40,6 +40,7 @@ def delete_slide(tx: Connection, slide_id: str) -> bool:
     # Locked first, because a job may end meanwhile, or a cohort may be made of it.
     locked = select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id).with_for_update()
     mine = every(tx, locked)
+    mine = [*_splits_of(tx, [row["id"] for row in mine]), *mine]
     _check_unused(tx, [row["id"] for row in mine])
     changed = [change for row in mine for change in _delete_job(tx, row)]
     at_work = any(row["state"] in UNFINISHED for row in mine)
@@ -52,11 +53,12 @@ def delete_slide(tx: Connection, slide_id: str) -> bool:
 
 
 def delete_job(tx: Connection, job_id: str) -> bool:
-    """Delete a job with its clustering, labellings and files; False where it has to end first."""
+    """Delete a job with its clustering, its splits, labellings and files; False where one has to end first."""
     row = by_id(tx, job, job_id, lock=True)
-    _check_unused(tx, [job_id])
-    _announce(tx, _delete_job(tx, row))
-    return row["state"] not in UNFINISHED
+    mine = [*_splits_of(tx, [job_id]), row]
+    _check_unused(tx, [row["id"] for row in mine])
+    _announce(tx, [change for row in mine for change in _delete_job(tx, row)])
+    return all(row["state"] not in UNFINISHED for row in mine)
 
 
 def delete_labelling(tx: Connection, labelling_id: str) -> None:
@@ -86,12 +88,27 @@ def is_due(tx: Connection) -> bool:
 
 
 def _ended_jobs() -> Select[str]:
-    return select(job.c.id).where(job.c.deleting_since.is_not(None), job.c.state.not_in(UNFINISHED))
+    return select(job.c.id).where(job.c.deleting_since.is_not(None), job.c.state.not_in(UNFINISHED), ~_needed())
+
+
+def _needed() -> Exists:
+    """Whether clusterings of other jobs are of this one's cells."""
+    joined = clustering_slide.join(clustering, clustering.c.id == clustering_slide.c.clustering_id)
+    of_others = clustering_slide.c.job_id == job.c.id, clustering.c.job_id != job.c.id
+    return select(clustering.c.id).select_from(joined).where(*of_others).correlate(job).exists()
 
 
 def _empty_slides() -> Select[str]:
     left = select(job.c.id).where(job.c.slide_id == slide.c.id).exists()
-    return select(slide.c.id).where(slide.c.deleting_since.is_not(None), ~left)
+    seen = select(clustering_slide.c.slide_id).where(clustering_slide.c.slide_id == slide.c.id).exists()
+    return select(slide.c.id).where(slide.c.deleting_since.is_not(None), ~left, ~seen)
+
+
+def _splits_of(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
+    """Jobs that split clusters of these, locked: they are the same cells seen otherwise, and go with them."""
+    splits = select(job.c.id, job.c.state, job.c.source_job_ids).where(job.c.kind == "split").order_by(job.c.id)
+    of_these = [row["id"] for row in every(tx, splits) if set(row["source_job_ids"]) & set(job_ids)]
+    return every(tx, select(job.c.id, job.c.state).where(job.c.id.in_(of_these)).order_by(job.c.id).with_for_update())
 
 
 def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
@@ -103,10 +120,13 @@ def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
 
 
 def _delete_job(tx: Connection, row: Record) -> list[Gone]:
-    if row["state"] not in UNFINISHED:
-        return _remove_job(tx, row["id"])
     change = update(job).where(job.c.id == row["id"])
-    tx.execute(change.values(state="cancelling", deleting_since=now()))
+    if row["state"] in UNFINISHED:
+        tx.execute(change.values(state="cancelling", deleting_since=now()))
+    elif tx.execute(select(job.c.id).where(job.c.id == row["id"], _needed())).first() is not None:
+        tx.execute(change.values(deleting_since=now()))
+    else:
+        return _remove_job(tx, row["id"])
     return [("job", row["id"])]
 
 

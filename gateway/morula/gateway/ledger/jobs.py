@@ -62,8 +62,8 @@ def list_jobs(tx: Connection, project_id: str, wanted: Slice, slide_id: str | No
     return part_of(tx, query, job.c.id, wanted, newest_first=True)
 
 
-def sources_of_cohort(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
-    """The jobs of a new cohort; none of them can be deleted before the transaction ends."""
+def hold_sources(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
+    """The jobs that a new one goes on from; none of them can be deleted before the transaction ends."""
     rows = [by_id(tx, job, job_id, lock=True) for job_id in sorted(job_ids)]
     if any(row["deleting_since"] is not None for row in rows):
         raise Conflict("One of the jobs is being deleted.")

@@ -47,6 +47,11 @@ def get_labelling(tx: Connection, labelling_id: str) -> Record:
     return by_id(tx, labelling, labelling_id)
 
 
+def find_labelling(tx: Connection, labelling_id: str | None) -> Record | None:
+    """The labelling with this id, if there is one."""
+    return first(tx, select(labelling).where(labelling.c.id == labelling_id))
+
+
 def list_labellings(tx: Connection, clustering_id: str, wanted: Slice) -> Part:
     """Labellings of a clustering, oldest first."""
     query = select(labelling).where(labelling.c.clustering_id == clustering_id)

@@ -206,6 +206,12 @@ def is_used(tx: Connection, key: str) -> bool:
     return tx.execute(used.union_all(named).limit(1)).first() is not None
 
 
+def is_used_by(tx: Connection, key: str, owner_id: str) -> bool:
+    """Whether this owner claimed the object."""
+    mine = select(object_use.c.key).where(object_use.c.key == key, object_use.c.owner_id == owner_id)
+    return tx.execute(mine).first() is not None
+
+
 def sample(tx: Connection, limit: int) -> list[str]:
     """Some objects that should be in the store by the rows: one file of each slide first, doomed objects last."""
     rank = func.row_number().over(partition_by=slide_file.c.slide_id, order_by=slide_file.c.name)

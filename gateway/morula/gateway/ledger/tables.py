@@ -210,6 +210,8 @@ clustering = Table(
     Column("created_at", Double, nullable=False),
     # How well the cells of its slides mix; null of one slide, of too few cells, and where it was not asked yet.
     Column("mixing", JSON(none_as_null=True)),
+    # Of which clustering which node was split into which; null of those that were not made by a split.
+    Column("split", JSON(none_as_null=True)),
     # How often its artifacts were replaced by others with the same cells and clusters.
     Column("renewed_count", Integer, nullable=False, server_default="0"),
     UniqueConstraint("job_id"),

@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from morula.common import answers
 from morula.common.arrays import read_json
-from morula.common.errors import FailedPrecondition
+from morula.common.errors import FailedPrecondition, of_artifact
 from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.keys import digest
 from morula.common.store import Store
 from morula.gateway.ledger import clusterings, jobs, label_sets, labels
-from morula.gateway.ledger.records import Slice
+from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.pipeline.keys import clustering_keys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import Tools
@@ -77,16 +77,26 @@ def _shard_refs(slide: SettledSlide) -> list[ObjectRef]:
     return [slide.shard_list] if slide.HasField("shard_list") else [shard.vectors for shard in slide.shards]
 
 
-def feature_names(store: Store, result: Json) -> list[str]:
+@dataclass(frozen=True)
+class TreeFacts:
+    """What the ledger keeps of a clustering's tree."""
+
+    feature_names: Sequence[str]
     """Columns of the clustering's features."""
-    tree = from_json(result, ClusterCellsResult).clustering.tree
-    return [str(name) for name in read_json(store.get(tree.key, tree.sha256))["feature_names"]]
+    split: Json | None
+    """The node that was split last, and its parts."""
 
 
-def publish(
-    tx: Connection, job_id: str, result: Json, members: Sequence[Member], names: Sequence[str]
-) -> tuple[str, str]:
-    """Make the clustering visible, with a labelling by the project's first label set; the ids of both."""
+def tree_facts(store: Store, result: Json) -> TreeFacts:
+    """Of a clustering that was made."""
+    ref = from_json(result, ClusterCellsResult).clustering.tree
+    with of_artifact(ref.key):
+        tree = read_json(store.get(ref.key, ref.sha256))
+    return TreeFacts([str(name) for name in tree["feature_names"]], next(iter(tree.get("splits", [])[-1:]), None))
+
+
+def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member], facts: TreeFacts) -> tuple[str, str]:
+    """Make the clustering visible, with a labelling to begin with; the ids of both."""
     job = jobs.get_job(tx, job_id)
     parsed = from_json(result, ClusterCellsResult)
     rows: list[dict[str, Any]] = []
@@ -105,19 +115,29 @@ def publish(
         "noise_count": parsed.noise_count,
         "cluster_count": parsed.cluster_count,
         "structure_found": parsed.structure_found,
-        "feature_names": list(names),
+        "feature_names": list(facts.feature_names),
+        "split": facts.split and {"clustering_id": job["params"]["split_of"], **facts.split},
         "mixing": to_json(parsed.mixing) if parsed.HasField("mixing") else None,
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
     if not _is_as_published(tx, clustering_id, values, rows):
         clusterings.renew_clustering(tx, clustering_id, values, rows)
     known = labels.list_labellings(tx, clustering_id, Slice(1)).rows
-    label_set_id = label_sets.default_label_set(tx, job["project_id"])
-    labelling_id = (
-        known[0]["id"] if known else labels.create_labelling(tx, clustering_id, label_set_id, parsed.cluster_count)
-    )
+    labelling_id = known[0]["id"] if known else _begin_labelling(tx, job, clustering_id, parsed.cluster_count, facts)
     jobs.note_job(tx, job_id, clustering_id=clustering_id, labelling_id=labelling_id, cell_count=parsed.cell_count)
     return clustering_id, labelling_id
+
+
+def _begin_labelling(tx: Connection, job: Record, clustering_id: str, cluster_count: int, facts: TreeFacts) -> str:
+    """An empty labelling: by the project's first label set, or as the one that goes on after a split, where it is still
+    there."""
+    source = labels.find_labelling(tx, job["params"].get("labels_of"))
+    if source is None or facts.split is None:
+        label_set_id = label_sets.default_label_set(tx, job["project_id"])
+    else:
+        label_set_id = source["label_set_id"]
+        cluster_count = source["cluster_count"] + len(facts.split["part_ids"]) - 1
+    return labels.create_labelling(tx, clustering_id, label_set_id, cluster_count)
 
 
 def _is_as_published(tx: Connection, clustering_id: str, values: Json, rows: Sequence[Json]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from morula.common.keys import artifact_key, digest
 from morula.gateway.pipeline.params import Params
-from morula.v1.clusterer_pb2 import ClusteringKeys, ClusterParams
+from morula.v1.clusterer_pb2 import Clustering, ClusteringKeys, ClusterParams
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,17 @@ def clustering_keys(
         features_key=key("features", "npy"),
         confidence_key=key("confidence", "npy"),
         layout_key=key("layout", "npy"),
+    )
+
+
+def split_keys(before: Clustering, node_id: int, part_count: int, seed: int) -> tuple[str, str]:
+    """Keys of leaves and tree after a split: all else stays what it was."""
+    project, scope, *_ = before.leaf.key.split("/")
+    inputs = [before.leaf.key, before.tree.key, before.features.key]
+    params = {"node_id": node_id, "part_count": part_count, "seed": seed}
+    return (
+        artifact_key(project, scope, "leaf", "npy", inputs=inputs, params=params),
+        artifact_key(project, scope, "tree", "json", inputs=inputs, params=params),
     )
 
 

@@ -35,6 +35,7 @@ up to two tiles length are whole in the region of their centroid; the region tak
 Stage = Literal["plan", "cut", "segment", "embed", "settle", "cluster", "tables"]
 SLIDE_STAGES: tuple[Stage, ...] = get_args(Stage)
 COHORT_STAGES: tuple[Stage, ...] = ("cluster", "tables")
+SPLIT_STAGES: tuple[Stage, ...] = COHORT_STAGES
 
 
 LEAST_DIAMETER_PX, LARGEST_DIAMETER_PX = 5, 256
@@ -149,6 +150,12 @@ class Params:
     embedder_dtype: str | None = None
     embedder_thread_count: int | None = None
     """How the embedder's network computes; None for an embedder without one."""
+    splits: Sequence[Mapping[str, int]] | None = None
+    """Clusters that people had split, in this order: `node_id` and `part_count`."""
+    split_of: str | None = None
+    """The clustering that they looked at when they asked for the last split."""
+    labels_of: str | None = None
+    """The labelling that goes on in the new clustering."""
 
     @property
     def segmenter_ref(self) -> ModelRef:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from morula.common.errors import DAMAGED, ArtifactChanged, ArtifactInvalid, ArtifactMissing, Gone, MorulaError
-from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.store import Store
 from morula.common.telemetry import log
 from morula.gateway.burial import Burial
-from morula.gateway.ledger import artifacts, jobs, slides
+from morula.gateway.ledger import artifacts, jobs, objects, slides
 from morula.gateway.ledger.engine import Transactions
 
 REPAIR_LIMIT = 3
@@ -49,5 +48,8 @@ async def _check_own(ledger: Transactions, job: Mapping[str, Any], key: str) -> 
     """Raise Gone for what this job cannot make again: files of its slide, and results of other jobs."""
     if await ledger.read(slides.object_in_use, key):
         raise Gone("A file of the slide is missing from the store or damaged: upload the slide again.", key=key)
-    if job["kind"] == "cohort" and key.split("/")[2] not in CLUSTERING_ARTIFACTS:
-        raise Gone("Results of a slide's job are missing or damaged: retry that job first, then this one.", key=key)
+    if job["kind"] != "slide" and not await ledger.read(objects.is_used_by, key, job["id"]):
+        raise Gone(
+            "Results of a job that this one goes on from are missing or damaged: retry that job first, then this one.",
+            key=key,
+        )

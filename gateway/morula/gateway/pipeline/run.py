@@ -17,13 +17,14 @@ from morula.gateway.ledger.holds import JobLost, watched_state
 from morula.gateway.ledger.outages import passes
 from morula.gateway.ledger.records import Record
 from morula.gateway.licences import check_job
-from morula.gateway.pipeline.clustering import Member, cluster, feature_names, publish
+from morula.gateway.pipeline.clustering import Member, cluster, publish, tree_facts
 from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.files import Files, Outcome
 from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params, stored_params
 from morula.gateway.pipeline.repair import repair
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
+from morula.gateway.pipeline.splitting import split
 from morula.gateway.pipeline.units import Json, UnitRunner
 from morula.gateway.problems import problem_of
 from morula.gateway.refs import slide_ref
@@ -158,7 +159,7 @@ class Pipeline:
     async def _work(self, job: Record, steps: Steps) -> None:
         await self._tools.ledger.read(check_job, job, self._profile)
         params = stored_params(job["params"])
-        work_on = self._cohort if job["kind"] == "cohort" else self._slide
+        work_on = self._slide if job["kind"] == "slide" else self._of_others
         await self._finish(job, params, steps, await work_on(job, params, steps))
 
     async def _slide(self, job: Mapping[str, Any], params: Params, steps: Steps) -> Outcome:
@@ -213,31 +214,35 @@ class Pipeline:
             raise failed.exceptions[0] from failed
         return [task.result() for task in tasks]
 
-    async def _cohort(self, job: Mapping[str, Any], _params: Params, _steps: Steps) -> Outcome:
-        return Outcome("cells", await self._tools.ledger.read(_members, job["source_job_ids"]), None, [])
+    async def _of_others(self, job: Mapping[str, Any], _params: Params, _steps: Steps) -> Outcome:
+        return Outcome("cells", await self._tools.ledger.read(_members, job), None, [])
 
     async def _finish(self, job: Mapping[str, Any], params: Params, steps: Steps, outcome: Outcome) -> None:
         """Cluster what there is, leave the files, end the job."""
         clustering_id = None
         if members := outcome.members:
             await self._enter(job, "cluster")
-            result = await steps.draw()(
-                "cluster", lambda: cluster(self._tools, job["id"], job["project_id"], params, members)
-            )
+            result = await steps.draw()("cluster", lambda: self._cluster(job, params, members))
             runner = UnitRunner(self._tools.ledger, self._tools.store, job["id"])
-            names = await runner.reach(lambda: feature_names(self._tools.store, result))
-            clustering_id, labelling_id = await self._tools.ledger.write(publish, job["id"], result, members, names)
-            await runner.outlast(lambda: self._moving.bring(clustering_id, labelling_id))
+            facts = await runner.reach(lambda: tree_facts(self._tools.store, result))
+            clustering_id, labelling_id = await self._tools.ledger.write(publish, job["id"], result, members, facts)
+            await runner.outlast(lambda: self._moving.bring(clustering_id, labelling_id, params.labels_of))
         await self._enter(job, "tables")
         result_digest = await steps.draw()("tables", lambda: self._files.leave(job, params, outcome, clustering_id))
         await self._end(job["id"], "succeeded", verdict=outcome.verdict, result_digest=result_digest)
+
+    async def _cluster(self, job: Mapping[str, Any], params: Params, members: Sequence[Member]) -> Json:
+        if job["kind"] == "split":
+            return await split(self._tools, job["id"], job["source_job_ids"][0], params)
+        return await cluster(self._tools, job["id"], job["project_id"], params, members)
 
     async def _enter(self, job: Mapping[str, Any], stage: str) -> None:
         await self._tools.ledger.write(jobs.note_job, job["id"], stage=stage)
 
 
-def _members(tx: Connection, job_ids: Sequence[str]) -> list[Member]:
-    sources = [jobs.get_job(tx, job_id) for job_id in job_ids]
-    return [
-        Member(source["slide_id"], source["id"], source["params"]["slide_mpp"], source["settled"]) for source in sources
-    ]
+def _members(tx: Connection, job: Mapping[str, Any]) -> list[Member]:
+    """The slides of a job: its own, or those of the jobs that it goes on from."""
+    if job["kind"] == "slide":
+        return [Member(job["slide_id"], job["id"], job["params"]["slide_mpp"], job["settled"])]
+    sources = [jobs.get_job(tx, job_id) for job_id in job["source_job_ids"]]
+    return [member for source in sources for member in _members(tx, source)]

@@ -5,6 +5,7 @@ import { useEvents } from "../events";
 import { useKeys } from "../keys";
 import { dismissRefusals } from "../outboxes";
 import { go } from "../route";
+import type { Cluster } from "../types";
 import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
 import { Disclaimer, homeTab, type KeyHelp, labellingTabs, Shell } from "../ui/shell";
@@ -25,6 +26,7 @@ const HELP: KeyHelp[] = [
   { keys: ["Esc"], does: "let the selected cell go, or what was not taken" },
   { keys: ["Space"], does: "bring the surroundings back" },
   { keys: ["V"], does: "see the page's cells on the slide" },
+  { keys: ["S"], does: "split the page's cluster into two" },
   { keys: ["←", "→"], does: "earlier and later pages" },
   { keys: ["U", "Ctrl+Z"], does: "undo the last thing said" },
 ];
@@ -38,6 +40,7 @@ export function BoardScreen({ id }: { id: string }) {
   }, [board]);
   useEvents({
     labelling: (changed) => changed.id === id && void board.hear(),
+    job: (job) => void board.splitting.hear(job),
     deleted: (gone) => gone.id === id && board.gone(),
     reopened: () => void board.resume(),
   });
@@ -142,7 +145,7 @@ function Content({ board }: { board: Board }) {
           turn={turn}
           section={sight.section}
           labelling={labelling}
-          whole={board.clusters.value?.clusters.find((one) => one.node_id === turn.page.place.node_id)}
+          whole={wholeOf(board)}
           slide={board.slides.value.get(turn.page.where.slide_id)}
           context={context}
           ready={board.ready.value}
@@ -153,6 +156,7 @@ function Content({ board }: { board: Board }) {
           answer={acts.answer}
           release={() => board.decide(release(turn.choice))}
           view={acts.view}
+          split={acts.split}
           setContext={setContext}
         />
       ) : board.finished.value ? (
@@ -169,7 +173,9 @@ function Content({ board }: { board: Board }) {
           names={labelling.cluster_names}
           classes={labelling.label_set.classes}
           current={turn?.page.place.node_id ?? null}
+          splitting={board.splitting.node_id.value}
           open={(node_id) => board.openCluster(node_id)}
+          split={(node_id) => board.split(node_id)}
           name={(node_id, class_number) => void board.nameCluster(node_id, class_number)}
         />
       )}
@@ -184,15 +190,29 @@ interface Acts {
   nameAll: (class_number: number) => void;
   touch: (row: number) => void;
   view: () => void;
+  split: () => void;
   toggleContext: () => void;
+}
+
+/** The cluster that the page is of, where it is one that is shown. */
+function wholeOf(board: Board): Cluster | undefined {
+  return board.clusters.value?.clusters.find((one) => one.node_id === board.turn.value?.page.place.node_id);
+}
+
+const TOO_EARLY = "One moment: the next page is not here yet, so that key named nothing";
+const OUT_OF_SIGHT = "Not all cells of this page were in sight, so that key named nothing: here they are";
+
+/** A key came before the page it could name: a notice says so, since nobody has seen that page. */
+function tooEarly(board: Board): void {
+  if (!board.outbox.away.value) board.notice.value = { text: TOO_EARLY };
 }
 
 /** What says something about cells is done only where they are on the screen; else a notice says so and nothing is said. */
 function actsOf(board: Board, sight: Sight, toggleContext: () => void): Acts {
   const ifShown = (act: (choice: Choice) => void) => {
     const turn = board.turn.value;
-    if (!turn || !board.ready.value) board.tooEarly();
-    else if (!sight.isSeen()) board.outOfSight();
+    if (!turn || !board.ready.value) tooEarly(board);
+    else if (!sight.isSeen()) board.notice.value = { text: OUT_OF_SIGHT };
     else act(turn.choice);
   };
   return {
@@ -206,6 +226,11 @@ function actsOf(board: Board, sight: Sight, toggleContext: () => void): Acts {
     nameAll: (class_number) => ifShown(() => board.name(class_number)),
     touch: (row) => ifShown((choice) => board.decide(touch(choice, row))),
     view: () => viewOnSlide(board),
+    split: () => {
+      const whole = wholeOf(board);
+      if (whole) board.split(whole.node_id);
+      else board.notice.value = { text: "This page is of several clusters: open one of them to split it" };
+    },
     toggleContext,
   };
 }
@@ -221,6 +246,7 @@ function pressed(key: string, board: Board, acts: Acts): boolean {
   else if (key === " ") acts.toggleContext();
   else if (key === "n") acts.answer(null);
   else if (key === "v") acts.view();
+  else if (key === "s") acts.split();
   else if (key === "Escape" && turn.choice.selected !== null) board.decide(release(turn.choice));
   else if (key === "Escape") dismissRefusals();
   else return letterOrClass(key, board, acts);

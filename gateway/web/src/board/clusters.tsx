@@ -12,11 +12,15 @@ interface ClustersProps {
   names: readonly ClusterName[];
   classes: readonly Klass[];
   current: number | null;
+  /** The cluster that is being split. */
+  splitting: number | null;
   open: (node_id: number) => void;
+  split: (node_id: number) => void;
   name: (node_id: number, class_number: number | null) => void;
 }
 
-export function ClusterCards({ clusters, clustering, names, classes, current, open, name }: ClustersProps) {
+export function ClusterCards(props: ClustersProps) {
+  const { clusters, clustering, names, current } = props;
   const noise = clustering.noise_count / Math.max(1, clustering.cell_count);
   return (
     <section class="clusters" aria-labelledby="clusters-title">
@@ -27,14 +31,13 @@ export function ClusterCards({ clusters, clustering, names, classes, current, op
         </span>
       </div>
       <ul class="grid">
-        {clusters.map((cluster) => (
+        {partsFirst(clusters, clustering).map((cluster) => (
           <li key={cluster.node_id} class={`card ${cluster.node_id === current ? "current" : ""}`}>
             <Card
+              {...props}
               cluster={cluster}
               called={names.find((one) => one.node_id === cluster.node_id)}
-              classes={classes}
-              open={open}
-              name={name}
+              isPart={clustering.split?.part_ids.includes(cluster.node_id) ?? false}
             />
           </li>
         ))}
@@ -43,19 +46,42 @@ export function ClusterCards({ clusters, clustering, names, classes, current, op
   );
 }
 
-interface CardProps extends Pick<ClustersProps, "classes" | "open" | "name"> {
+/** What came of the last split stands before the others, which are by size. */
+export function partsFirst(clusters: readonly Cluster[], { split }: Pick<Clustering, "split">): Cluster[] {
+  const isPart = ({ node_id }: Cluster) => split?.part_ids.includes(node_id) ?? false;
+  return [...clusters.filter(isPart), ...clusters.filter((one) => !isPart(one))];
+}
+
+interface CardProps extends Pick<ClustersProps, "classes" | "clustering" | "splitting" | "open" | "split" | "name"> {
   cluster: Cluster;
+  isPart: boolean;
   called: ClusterName | undefined;
 }
 
-function Card({ cluster, called, classes, open, name }: CardProps) {
+function Card({ cluster, called, isPart, classes, clustering, splitting, open, split, name }: CardProps) {
   const klass = classes.find((one) => one.number === called?.class_number);
   const id = cluster.node_id;
   return (
     <>
       <header>
         <b>{id}</b>
-        <span class="muted">{countOf(cluster.cell_count, "cell")}</span>
+        <span
+          class="muted"
+          title={isPart ? `Part of cluster ${clustering.split?.node_id}, which was split` : undefined}
+        >
+          {isPart && "part · "}
+          {countOf(cluster.cell_count, "cell")}
+        </span>
+        <button
+          type="button"
+          class="divide"
+          disabled={splitting !== null}
+          title="Split it into two"
+          aria-label={`Split cluster ${id} into two`}
+          onClick={() => split(id)}
+        >
+          ÷
+        </button>
         <NameMenu id={id} klass={klass} called={called} classes={classes} name={name} />
       </header>
       <button

@@ -46,6 +46,7 @@ interface FocusProps {
   answer: (class_number: number | null) => void;
   release: () => void;
   view: () => void;
+  split: () => void;
   setContext: (on: boolean) => void;
 }
 
@@ -119,7 +120,7 @@ export function Focus(props: FocusProps) {
 }
 
 /** While a cell is selected the classes are its own; the words before them say so, and nothing moves. */
-function Answers({ turn, labelling, ready, accept, answer, release, view }: FocusProps) {
+function Answers({ turn, labelling, whole, ready, accept, answer, release, view, split }: FocusProps) {
   const { page, choice } = turn;
   const classes = labelling.label_set.classes;
   const selected = page.cells.find((cell) => cell.row === choice.selected);
@@ -160,6 +161,11 @@ function Answers({ turn, labelling, ready, accept, answer, release, view }: Focu
         <button type="button" onClick={() => answer(null)} disabled={!ready} aria-keyshortcuts="N">
           <kbd>N</kbd> not sure
         </button>
+        {whole && !selected && (
+          <button type="button" onClick={split} aria-keyshortcuts="S" title={`Split cluster ${whole.node_id} into two`}>
+            <kbd>S</kbd> split
+          </button>
+        )}
         {selected ? (
           <button type="button" onClick={release} aria-keyshortcuts="Escape">
             <kbd>Esc</kbd> let go

@@ -19,7 +19,9 @@ import {
 import { Drafts } from "./drafts";
 import { newestBeside } from "./earlier";
 import { painted, pictured } from "./shown";
+import { arrival, Splitting } from "./splitting";
 import { seen, type Turn } from "./turn";
+import { splitSentence } from "./words";
 
 const RESUME_MS = 2000;
 
@@ -37,6 +39,7 @@ export class Board {
   readonly turn = computed(() => this.turns.value[this.at.value] ?? null);
   readonly classes = computed<readonly Klass[]>(() => this.labelling.value?.label_set.classes ?? []);
   readonly outbox;
+  readonly splitting;
   private readonly working = signal(0);
   private readonly arriving = signal(0);
   /** The page in focus was named just now and the next one has not come: keys are meant for that one. */
@@ -56,6 +59,7 @@ export class Board {
 
   constructor(readonly id: string) {
     this.outbox = outboxOf(id);
+    this.splitting = new Splitting(this.outbox, this.notice);
     this.drafts = new Drafts(id);
   }
 
@@ -89,7 +93,7 @@ export class Board {
       this.resumeLater(this.problem.value);
       return;
     }
-    await this.act(() => this.showPage());
+    await this.act(() => this.showFirst());
     await this.act(async () => {
       await Promise.all([this.loadSlides(), this.loadClusters()]);
     });
@@ -147,12 +151,20 @@ export class Board {
     if (labelling) this.clusters.value = await api.clusters(labelling.clustering_id, labelling.cluster_count);
   }
 
+  /** After a split the board begins with its larger part. */
+  private async showFirst(): Promise<void> {
+    const split = arrival(this.id);
+    await this.showPage(split?.part_ids[0]);
+    if (split) this.notice.value = { text: splitSentence(split) };
+  }
+
   /** A page takes the old one's place when it can be seen whole, and can be named when it is on the screen. */
   private async showPage(node_id?: number): Promise<void> {
     const wish = ++this.wish;
     this.arriving.value += 1;
     try {
-      const page = await api.page(this.id, node_id);
+      // Where every cell of the cluster was seen another page comes.
+      const page = (await api.page(this.id, node_id)) ?? (node_id === undefined ? null : await api.page(this.id));
       if (page) await pictured(page);
       if (wish !== this.wish) return;
       this.put(page && { page, choice: this.drafts.of(page), state: "open", seq: null });
@@ -240,16 +252,6 @@ export class Board {
     return this.labelling.value?.version ?? 0;
   }
 
-  /** A key came before the page it could name: a notice says so, since nobody has seen that page. */
-  tooEarly(): void {
-    if (this.outbox.away.value) return;
-    this.notice.value = { text: "One moment: the next page is not here yet, so that key named nothing" };
-  }
-
-  outOfSight(): void {
-    this.notice.value = { text: "Not all cells of this page were in sight, so that key named nothing: here they are" };
-  }
-
   private async sayPage(event: PageNamed): Promise<void> {
     const turn = this.turn.value;
     if (!turn || !this.ready.value) return;
@@ -329,6 +331,10 @@ export class Board {
     if ("problem" in outcome) await this.hear();
   }
 
+  split(node_id: number): void {
+    void this.act(() => this.splitting.ask(this.labelling.value, node_id));
+  }
+
   cut(cluster_count: number): void {
     void this.act(async () => {
       await api.setCut(this.id, cluster_count);
@@ -382,6 +388,7 @@ export class Board {
     if (this.problem.value) return this.load();
     this.notice.value = null;
     await this.hear();
+    await this.act(() => this.splitting.resume());
     if (this.turn.value?.state !== "open" && !this.busy.value) await this.act(() => this.showPage());
     if (!this.clusters.value)
       await this.act(() => Promise.all([this.loadSlides(), this.loadClusters()]).then(() => undefined));

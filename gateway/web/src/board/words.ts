@@ -1,6 +1,6 @@
 // Sentences of the panel: what spreads and why, whether there are groups at all.
 import { countOf, shareOf } from "../format";
-import type { Clustering, HeldOut, Labelling, Moved } from "../types";
+import type { Clustering, HeldOut, Labelling, Moved, Split } from "../types";
 
 type Counted = Pick<Labelling, "spread" | "cell_count" | "sure_count" | "unlabelled_count">;
 
@@ -66,6 +66,11 @@ export function movedSentence({ cell_count, dropped_cell_count, dropped_name_cou
   ].filter(Boolean);
   const along = `What was said about ${countOf(cell_count, "cell")} came along from the board before`;
   return `${[along, left.join(", ")].filter(Boolean).join("; ")}.`;
+}
+
+export function splitSentence({ node_id, part_ids }: Pick<Split, "node_id" | "part_ids">): string {
+  const last = part_ids[part_ids.length - 1];
+  return `Cluster ${node_id} was split into ${part_ids.slice(0, -1).join(", ")} and ${last}. All others are what they were.`;
 }
 
 function is(count: number): string {

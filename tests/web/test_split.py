@@ -1,0 +1,48 @@
+"""A cluster is split on the board, and what came of it is there at once."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.web.board import heading, page_number, settled, state
+from tests.web.conftest import OpenPage
+
+
+def test_a_split_cluster_shows_its_parts_with_all_that_was_said(
+    open_page: OpenPage, address: str, clustering: str
+) -> None:
+    made = httpx.post(f"{address}/v1/labellings", json={"clustering_id": clustering}, timeout=60)
+    labelling = str(made.raise_for_status().json()["id"])
+    httpx.put(f"{address}/v1/labellings/{labelling}/cut", json={"cluster_count": 3}, timeout=60).raise_for_status()
+    board = open_page(f"/board/{labelling}")
+    page_number(board)
+    board.keyboard.press("s")
+    expect(board.locator(".notes")).to_contain_text("several clusters")
+    board.keyboard.press("1")
+    expect(heading(board)).to_have_text("Page 2")
+    settled(board)
+
+    divide = board.get_by_role("button", name=re.compile(r"Split cluster \d+ into two")).first
+    node = int(re.findall(r"\d+", divide.get_attribute("aria-label") or "")[0])
+    divide.click()
+    expect(board.locator(".notes")).to_contain_text(re.compile(rf"Cluster {node} was split into \d+ and \d+"))
+    settled(board)
+    parts = [int(one) for one in re.findall(r"(\d+) and (\d+)", board.locator(".notes").text_content() or "")[0]]
+    led_to = board.url.rsplit("/", 1)[1]
+    assert led_to != labelling
+    expect(board.locator(".focus")).to_contain_text(f"cluster {parts[0]}")
+    cards = board.locator(".card header b")
+    expect(cards).to_have_count(4)
+    assert {int(one) for one in cards.all_text_contents()[:2]} == set(parts)
+    before, after = state(address, labelling), state(address, led_to)
+    assert (after["marks"], after["page_count"], after["cluster_count"]) == (before["marks"], 1, 4)
+
+    # By its key, of the cluster whose page is shown; then back to what was split.
+    board.keyboard.press("s")
+    expect(board.locator(".notes")).to_contain_text(f"Cluster {parts[0]} was split")
+    expect(cards).to_have_count(5)
+    board.go_back()
+    expect(cards).to_have_count(4)
