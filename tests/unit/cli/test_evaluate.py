@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from morula.cli import main as cli
+from morula.evaluator.core import Wanted
+from morula.onebox.evaluating import Request, run
 from tests.contract import described
 
 COUNT = 1200
@@ -158,8 +160,9 @@ def test_vectors_and_measures_beside_the_assignments_are_a_ceiling_and_a_baselin
 def test_ten_thousand_clusters_and_two_hundred_classes_are_evaluated(tmp_path: Path) -> None:
     clusters = pa.array(1 + np.arange(COUNT) * 7919 % 10_000, pa.int32())
     rows = [{**row, "class": f"kind {row['row'] % 200}"} for row in truth_rows()]
-    found = evaluated(tmp_path, rows, cluster_id=clusters)
-    assert len(found["honest"]["confusion"]["labels"]) == 200
+    assignments = write_assignments(tmp_path / "a.parquet", cluster_id=clusters)
+    few_draws = Request(assignments, write_truth(tmp_path / "t.csv", rows), tmp_path / "out", wanted=Wanted(draws=40))
+    assert len(run(few_draws)["honest"]["confusion"]["labels"]) == 200
     assert "the 40 largest of 200 classes" in (tmp_path / "out" / "report.html").read_text()
 
 
