@@ -11,13 +11,13 @@ import pytest
 from morula.common.errors import ModelUnavailable
 from morula.common.models import find
 from morula.common.testing import draw_tissue
+from morula.evaluator.shapes import overlap, scores
 from morula.networks import shipped
 from morula.networks.models import Models
 from morula.onebox.segmenting import range_of
 from morula.segmenter.backends import MODELS
 from morula.segmenter.instances import Wanted
 from morula.segmenter.params import FlowParams
-from morula.segmenter.scoring import overlap, scores
 from morula.synth.noise import Window
 from morula.synth.slide import Artist, Order
 

@@ -15,6 +15,7 @@ from morula.common.compute import go_on
 from morula.common.errors import MorulaError
 from morula.common.models import ModelSpec, find
 from morula.common.weights import WeightsFolder
+from morula.evaluator.shapes import Overlap, overlap, scores
 from morula.networks.models import Models
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
@@ -26,7 +27,6 @@ from morula.segmenter.channels import eight_bits
 from morula.segmenter.instances import Calibration, Model, Sizing, Wanted
 from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
-from morula.segmenter.scoring import Overlap, overlap, scores
 from morula.tiler.calibration import MIN_DENSITY, calibrate
 
 ALL = "all"

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compute import go_on
+from morula.evaluator.shapes import Overlap, match, overlap, scores
 from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Calibration, Wanted
 from morula.segmenter.params import FlowParams
-from morula.segmenter.scoring import Overlap, match, overlap, scores
 from morula.training.example import Example
 from morula.training.gallery import Gallery
 from morula.training.prepared import Prepared, median_diameter

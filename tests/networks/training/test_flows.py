@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from morula.evaluator.shapes import match, overlap
 from morula.networks.unet import UNet
 from morula.networks.unet_shape import UNetConfig
 from morula.segmenter.dynamics import DynamicsParams, find_instances
-from morula.segmenter.scoring import match, overlap
 from morula.training.augment import Augmentation, view
 from morula.training.flow_targets import flows_of, whole_objects
 from morula.training.objectives.flows import hold_norms, in_colour

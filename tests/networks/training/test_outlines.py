@@ -14,7 +14,7 @@ import shapely
 import tifffile
 
 from morula.common.errors import InvalidArgument
-from morula.segmenter.scoring import match, overlap
+from morula.evaluator.shapes import match, overlap
 from morula.synth import make_slide
 from morula.training.config import Source
 from morula.training.data import read_source

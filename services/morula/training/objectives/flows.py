@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from morula.common.errors import InvalidArgument
+from morula.evaluator.shapes import overlap, scores
 from morula.networks import unet_files
 from morula.networks.torch_files import load_exactly
 from morula.networks.unet import UNet
@@ -25,7 +26,6 @@ from morula.segmenter.cellpose_unet import CROP_PX
 from morula.segmenter.channels import planes
 from morula.segmenter.dynamics import DynamicsParams, find_instances
 from morula.segmenter.instances import Calibration
-from morula.segmenter.scoring import overlap, scores
 from morula.training.augment import Augmentation, view
 from morula.training.config import Config, said_of
 from morula.training.example import Example

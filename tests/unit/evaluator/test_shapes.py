@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from morula.segmenter.scoring import Counts, aggregated_jaccard, dice, image_iou, match, overlap, scores
+from morula.evaluator.shapes import Counts, aggregated_jaccard, dice, image_iou, match, overlap, scores
 
 
 def squares(*places: tuple[int, int, int]) -> np.ndarray:
