@@ -117,14 +117,21 @@ def score_segmentation(
     truth: Annotated[Path, typer.Option(help="Folder of label images.")],
     pred: Annotated[Path, typer.Option(help="Folder of label images of the same names.")],
     index: Annotated[Path | None, typer.Option(help="CSV with columns id and modality.")] = None,
+    second: Annotated[
+        Path | None, typer.Option(help="Label images by another annotator: half of their error rate is the least told.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare label images: average precision, F1, PQ, AJI, Dice and more."""
     from morula.onebox.segmenting import score as score_folders
 
-    scores = score_folders(truth, pred, index)
+    scores = score_folders(truth, pred, index, second)
     if as_json:
         print_json({"scores": scores})
         return
-    rows = [[name, *(f"{group[name]:.4g}" for group in scores.values())] for name in next(iter(scores.values()))]
+    rows = [[name, *(_told(group.get(name)) for group in scores.values())] for name in next(iter(scores.values()))]
     print_table(("score", *scores), rows)
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -63,6 +63,14 @@ class Counts:
         return _ratio(2 * self.matched, 2 * self.matched + self.missed + self.wrong)
 
     @property
+    def precision(self) -> float:
+        return _ratio(self.matched, self.matched + self.wrong)
+
+    @property
+    def recall(self) -> float:
+        return _ratio(self.matched, self.matched + self.missed)
+
+    @property
     def error_rate(self) -> float:
         """(FP + FN) per object of the truth."""
         return _ratio(self.missed + self.wrong, self.matched + self.missed, empty=0.0)
@@ -88,14 +96,20 @@ def overlap(truth: Labels, prediction: Labels) -> Overlap:
 def match(pair: Overlap, threshold: float) -> Counts:
     """One-to-one matches with at least this IoU, as many as there can be."""
     iou = pair.iou
+    rows, columns = matches(iou, threshold)
+    return Counts(len(rows), iou.shape[0] - len(rows), iou.shape[1] - len(rows), float(iou[rows, columns].sum()))
+
+
+def matches(iou: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Objects of the truth and of the prediction that are matched."""
     good = iou >= threshold - _FLOAT_SLACK
-    matched, iou_sum = 0, 0.0
-    if good.any():
-        # Matches first, then their IoU: no sum of IoUs outweighs one more match.
-        rows, columns = linear_sum_assignment(-(good + iou * good / (2 * min(iou.shape))))
-        pairs = good[rows, columns]
-        matched, iou_sum = int(pairs.sum()), float(iou[rows, columns][pairs].sum())
-    return Counts(matched, iou.shape[0] - matched, iou.shape[1] - matched, iou_sum)
+    if not good.any():
+        nothing = np.zeros(0, np.intp)
+        return nothing, nothing
+    # Matches first, then their IoU: no sum of IoUs outweighs one more match.
+    rows, columns = linear_sum_assignment(-(good + iou * good / (2 * min(iou.shape))))
+    pairs = good[rows, columns]
+    return rows[pairs], columns[pairs]
 
 
 def aggregated_jaccard(pair: Overlap) -> float:
@@ -110,6 +124,26 @@ def aggregated_jaccard(pair: Overlap) -> float:
     union = int(pair.true_areas.sum() + pair.predicted_areas[best[rows]].sum()) - shared
     unused = np.setdiff1d(np.arange(pair.predicted_areas.size), best[rows])
     return shared / (union + int(pair.predicted_areas[unused].sum()))
+
+
+def instance_dice(pair: Overlap) -> float:
+    """Each object's Dice with the one it shares most with, weighed by area: mean of both sides. What shares with
+    nothing has 0."""
+    if pair.is_empty:
+        return 1.0
+    if not pair.true_areas.size or not pair.predicted_areas.size:
+        return 0.0
+    ratio = 2 * pair.intersection / (pair.true_areas[:, None] + pair.predicted_areas[None, :])
+    by_truth = ratio[np.arange(len(ratio)), pair.intersection.argmax(axis=1)]
+    by_prediction = ratio[pair.intersection.argmax(axis=0), np.arange(ratio.shape[1])]
+    sides = np.average(by_truth, weights=pair.true_areas), np.average(by_prediction, weights=pair.predicted_areas)
+    return float(np.mean(sides))
+
+
+def duplicate_count(pair: Overlap) -> int:
+    """Predictions that lie by more than half in an object of the truth in which another one lies already."""
+    inside = 2 * pair.intersection > pair.predicted_areas[None, :]
+    return int(np.maximum(inside.sum(axis=1) - 1, 0).sum())
 
 
 def dice(pair: Overlap) -> float:
@@ -135,12 +169,16 @@ def scores(images: Iterable[Overlap]) -> dict[str, float]:
         **{f"ap_{threshold:g}": totals[threshold].average_precision for threshold in AP_THRESHOLDS},
         "ap_mean": _mean([totals[t].average_precision for t in AP_THRESHOLDS]),
         "f1_0.5": half.f1,
+        "precision": half.precision,
+        "recall": half.recall,
         "f1_mean": _mean([totals[t].f1 for t in F1_THRESHOLDS]),
         "error_rate": half.error_rate,
         "pq": half.panoptic_quality,
         "aji": _mean([aggregated_jaccard(pair) for pair in pairs]),
         "dice": _mean([dice(pair) for pair in pairs]),
+        "instance_dice": _mean([instance_dice(pair) for pair in pairs]),
         "image_iou": _mean([image_iou(pair) for pair in pairs]),
+        "duplicate_count": sum(duplicate_count(pair) for pair in pairs),
         "image_count": len(pairs),
         "true_count": sum(pair.true_areas.size for pair in pairs),
         "predicted_count": sum(pair.predicted_areas.size for pair in pairs),

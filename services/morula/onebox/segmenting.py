@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from morula.common.compute import go_on
 from morula.common.errors import MorulaError
 from morula.common.models import ModelSpec, find
 from morula.common.weights import WeightsFolder
+from morula.evaluator.boundaries import distances_px
 from morula.evaluator.shapes import Overlap, overlap, scores
 from morula.networks.models import Models
 from morula.onebox.failures import WrongUse, one_line
@@ -119,23 +120,67 @@ def range_of(pixels: NDArray[np.uint8]) -> Calibration:
     return Calibration(found.low, found.high)
 
 
-def score(truth: Path, prediction: Path, index: Path | None) -> dict[str, dict[str, float]]:
-    """Scores of all images, and of each modality where an index names them; every truth needs its prediction."""
-    expected, predictions = ({path.stem: path for path in find_images([folder])} for folder in (truth, prediction))
-    missing = sorted(set(expected) - set(predictions))
-    if missing:
-        raise WrongUse(f"{len(missing)} images have no prediction, the first is {missing[0]}")
+@dataclass
+class _Scored:
+    """Images of one group."""
+
+    pairs: list[Overlap] = field(default_factory=list)
+    distances_px: list[NDArray[np.float64]] = field(default_factory=list)
+    annotators: list[Overlap] = field(default_factory=list)
+
+    def numbers(self) -> dict[str, float]:
+        distances = np.concatenate(self.distances_px)
+        found = scores(self.pairs)
+        if len(distances):
+            found["boundary_px"] = float(distances.mean())
+        if self.annotators:
+            between = scores(self.annotators)["error_rate"]
+            found |= {"annotators_error_rate": between, "consensus_bound": between / 2}
+        return found
+
+
+def score(truth: Path, prediction: Path, index: Path | None, second: Path | None = None) -> dict[str, dict[str, float]]:
+    """Scores of all images, and of each modality where an index names them; every truth needs its prediction.
+
+    `second` are images of another annotator: half of how far the two are apart is the least error that can be told.
+    """
+    expected, predictions = _by_stem(truth), _by_stem(prediction)
+    others = _by_stem(second) if second else {}
+    _check_there(expected, predictions, "prediction")
+    if second:
+        _check_there(expected, others, "second truth")
     modalities = _modalities(index) if index else {}
-    groups: dict[str, list[Overlap]] = {ALL: []}
+    groups = {ALL: _Scored()}
     for stem, path in expected.items():
-        true, predicted = read_labels(path), read_labels(predictions[stem])
-        if true.shape != predicted.shape:
-            raise WrongUse(f"{stem}: truth is {true.shape}, prediction {predicted.shape}")
-        pair = overlap(true, predicted)
-        groups[ALL].append(pair)
-        if index:
-            groups.setdefault(modalities.get(stem, "not in the index"), []).append(pair)
-    return {name: scores(images) for name, images in groups.items()}
+        true = read_labels(path)
+        predicted = _read_like(true, predictions[stem], f"{stem}: truth is {true.shape}, prediction")
+        named = [ALL, modalities.get(stem, "not in the index")] if index else [ALL]
+        pair, distances = overlap(true, predicted), distances_px(true, predicted)
+        between = []
+        if second:
+            between = [overlap(true, _read_like(true, others[stem], f"{stem}: truth is {true.shape}, the second"))]
+        for name in named:
+            group = groups.setdefault(name, _Scored())
+            group.pairs.append(pair)
+            group.distances_px.append(distances)
+            group.annotators += between
+    return {name: group.numbers() for name, group in groups.items()}
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in find_images([folder])}
+
+
+def _check_there(expected: Mapping[str, Path], found: Mapping[str, Path], what: str) -> None:
+    if missing := sorted(set(expected) - set(found)):
+        raise WrongUse(f"{len(missing)} images have no {what}, the first is {missing[0]}")
+
+
+def _read_like(true: NDArray[np.integer], path: Path, words: str) -> NDArray[np.integer]:
+    labels = read_labels(path)
+    if labels.shape != true.shape:
+        raise WrongUse(f"{words} {labels.shape}")
+    return labels
 
 
 def _modalities(index: Path) -> dict[str, str]:

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from morula.evaluator.shapes import Counts, aggregated_jaccard, dice, image_iou, match, overlap, scores
+from morula.evaluator.boundaries import distances_px
+from morula.evaluator.shapes import (
+    Counts,
+    aggregated_jaccard,
+    dice,
+    duplicate_count,
+    image_iou,
+    instance_dice,
+    match,
+    overlap,
+    scores,
+)
 
 
 def squares(*places: tuple[int, int, int]) -> np.ndarray:
@@ -36,6 +47,31 @@ def test_areas_by_hand() -> None:
     assert dice(found) == pytest.approx(2 * shared / (400 + 336))
     assert image_iou(found) == pytest.approx(shared / (400 + 336 - shared))
     assert aggregated_jaccard(found) == pytest.approx(shared / (400 + 236 - shared + 100))
+
+
+def test_objects_by_hand() -> None:
+    found = overlap(TRUTH, FOUND)
+    half = match(found, 0.5)
+    assert (half.precision, half.recall) == (0.5, 0.5)
+    dices = [1, 2 * 90 / 200, 2 * 36 / 136]
+    by_truth = 100 * sum(dices) / 400
+    by_found = (100 * dices[0] + 100 * dices[1] + 36 * dices[2]) / 336
+    assert instance_dice(found) == pytest.approx((by_truth + by_found) / 2)
+    assert duplicate_count(found) == 0
+    halves = squares((0, 0, 10), (0, 20, 10))
+    halves[5:10, 0:10] = 99
+    assert duplicate_count(overlap(TRUTH, halves)) == 1
+
+
+def test_distances_between_outlines_by_hand() -> None:
+    truth, found = np.zeros((30, 30), int), np.zeros((30, 30), int)
+    truth[5:15, 5:15], found[5:15, 6:16] = 3, 8
+    truth[20:30, 20:30] = found[20:30, 20:30] = 4
+    moved, same = distances_px(truth, found)
+    assert same == 0
+    # Of 36 pixels ten of the left side and eight of the right one are a pixel away; the rest lies on the other outline.
+    assert moved == pytest.approx(18 / 36)
+    assert distances_px(truth, np.zeros_like(truth)).size == 0
 
 
 def test_the_truth_is_perfect_and_labels_are_only_names() -> None:

@@ -129,7 +129,17 @@ def test_folders_are_scored_by_modality(tmp_path: Path) -> None:
     index.write_text("id,modality\na,he\nb,dark\n")
     scores = score(truth, found, index)
     assert {name: group["ap_0.5"] for name, group in scores.items()} == {"all": 0.5, "he": 1, "dark": 0}
+    assert scores["he"]["boundary_px"] == 0
+    assert "boundary_px" not in scores["dark"]
+    annotators = score(truth, truth, None, found)["all"]
+    assert (annotators["error_rate"], annotators["annotators_error_rate"], annotators["consensus_bound"]) == (
+        0,
+        0.5,
+        0.25,
+    )
     (found / "b.png").unlink()
+    with pytest.raises(WrongUse, match="no second truth"):
+        score(truth, truth, None, found)
     with pytest.raises(WrongUse, match="no prediction"):
         score(truth, found, None)
 
