@@ -22,7 +22,8 @@ SHOWN = {
 def evaluate(
     assignments: Annotated[Path, typer.Argument(help="assignments.parquet of morula cluster or of a job.")],
     truth: Annotated[
-        Path, typer.Option(help="CSV: cell_id or row, class; where known tile, slide, batch, tissue, species.")
+        Path,
+        typer.Option(help="CSV: cell_id or row, class; where known tile, slide, batch, tissue, species, annotator."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for report.html and evaluation.json.")],
     noise: Annotated[

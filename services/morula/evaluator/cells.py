@@ -70,6 +70,8 @@ class Cells:
     """What was clustered, one row each: a linear model of them spreads single labels, and is the ceiling."""
     morphology: Floats | None = None
     """Measures alone, one row each: clustered into as many clusters they are a baseline."""
+    annotator: Part | None = None
+    """Who said it."""
     cell: Ints | None = None
     """Equal for rows that speak of one cell, where a truth does so more than once."""
 

@@ -12,13 +12,13 @@ What comes out is what `evaluation.json` holds and `report.py` makes a page of.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from morula.common.compute import Checkpoint, go_on
-from morula.evaluator import clicks, honest, naming, paper
+from morula.evaluator import annotators, clicks, honest, naming, paper
 from morula.evaluator.cells import Cells, Ints, Match, check
 from morula.evaluator.draws import groups_of
 from morula.evaluator.measures import Setting
@@ -63,6 +63,7 @@ def evaluate(
     published = paper.score(cells, checkpoint)
     once, said = each_once(cells)
     setting = setting_of(once, wanted, checkpoint)
+    between = annotators.agreement(cells, (wanted.folds, wanted.draws, wanted.seed), checkpoint)
     return {
         "format": FORMAT,
         "notice": NOTICE,
@@ -72,22 +73,30 @@ def evaluate(
         "remarks": [*said, *_remarks(cells, match), *honest.remarks(setting.groups)],
         "paper": published,
         "honest": honest.measure(once, setting, step),
+        **({} if between is None else {"agreement": between}),
     }
 
 
 def each_once(cells: Cells) -> tuple[Cells, list[str]]:
-    """Each cell once; those of which the truth says two things are left out. The published number counts all rows."""
+    """Each cell once, with the class that most of its rows say; cells of which as many say another are left out.
+
+    The published number counts all rows.
+    """
     if cells.cell is None:
         return cells, []
     _, first, cell = np.unique(cells.cell, return_index=True, return_inverse=True)
     if len(first) == len(cells):
         return cells, []
-    differs = np.zeros(len(first), bool)
-    differs[cell[cells.truth.codes != cells.truth.codes[first[cell]]]] = True
-    chosen = np.zeros(len(cells), bool)
-    chosen[first[~differs]] = True
-    once = cells.take(chosen)
-    check(once, Match(len(once), len(once), "cell"))
+    pairs, counts = np.unique(cell.ravel() * len(cells.truth.names) + cells.truth.codes, return_counts=True)
+    of, classes = np.divmod(pairs, len(cells.truth.names))
+    order = np.lexsort((classes, -counts, of))
+    best = np.flatnonzero(np.diff(of[order], prepend=-1))
+    following = np.minimum(best + 1, len(order) - 1)
+    is_next = (following > best) & (of[order][following] == of[order][best])
+    differs = is_next & (counts[order][following] == counts[order][best])
+    once = cells.take(first[~differs])
+    once = replace(once, truth=replace(once.truth, codes=classes[order][best][~differs]))
+    check(once, Match(len(first), len(once), "cell"))
     words = f"{len(cells) - len(first):,} rows of the truth speak of a cell again"
     if differs.any():
         words += f"; {int(differs.sum()):,} cells are left out of the honest numbers, for it says two things of them"

@@ -31,8 +31,9 @@ thead th{white-space:normal;vertical-align:bottom}
 def page(found: Found) -> str:
     """The report of what `evaluate` found; `of` names the files it was made of, where there are some."""
     honest = found["honest"]
-    sections = [*_head(found), *_honest(found), *_compared(found), *_curves(honest), *_classes(honest), *_noise(honest),
-                *_sure(honest), *_divided(honest), *_paper(found["paper"]), *_match(found)]  # fmt: skip
+    sections = [*_head(found), *_honest(found), *_compared(found), *_curves(honest), *_classes(honest),
+                *_noise(honest), *_sure(honest), *_divided(honest), *_paper(found["paper"]), *_between(found),
+                *_match(found)]  # fmt: skip
     body = "\n".join(sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
@@ -187,6 +188,19 @@ def _match(found: Found) -> Iterator[str]:
     yield "<h2>How the truth was matched</h2>"
     yield table(f"By {match['by']}: {match['matched_count']:,} of {match['truth_count']:,} cells.",
                 ("cells", "count", "the first of them"), rows)  # fmt: skip
+
+
+def _between(found: Found) -> Iterator[str]:
+    if (between := found.get("agreement")) is None:
+        return
+    rows = [[" and ".join(one["annotators"]), "Cohen's kappa", told(one["kappa"]), f"{one['kappa']['n']:,}"]
+            for one in between["cohen"]]  # fmt: skip
+    for name, words in {"fleiss": "Fleiss' kappa", "krippendorff": "Krippendorff's alpha"}.items():
+        if between[name] is not None:
+            rows.append(["all", words, told(between[name]), f"{between[name]['n']:,}"])
+    yield "<h2>How far annotators agree</h2>"
+    caption = f"{between['several_count']:,} cells were labelled by two or more. A truth is no better than this."
+    yield table(caption, ("annotators", "number", "value", "cells"), rows)
 
 
 class Words(str):

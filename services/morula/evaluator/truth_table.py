@@ -15,7 +15,7 @@ from morula.evaluator.cells import IN_NONE, Cells, Flags, Floats, Ints, Match, N
 
 CLASS = "class"
 IDS = ("cell_id", "row")
-PARTS = ("slide", "tile", "batch", "tissue", "species")
+PARTS = ("slide", "tile", "batch", "tissue", "species", "annotator")
 NAMED = 20
 """So many ids are named of those that went wrong; all are counted."""
 _WHOLE = "^[0-9]{1,18}$"
@@ -159,6 +159,7 @@ def _cells(truth: TruthTable, assigned: Assigned, found: Flags, place: Ints) -> 
         batch=parts.get("batch"),
         tissue=parts.get("tissue"),
         species=parts.get("species"),
+        annotator=parts.get("annotator"),
     )
 
 

@@ -88,6 +88,7 @@ def test_a_report_and_its_numbers_are_left(tmp_path: Path, capsys: pytest.Captur
     assert found["honest"]["accuracy"].keys() == {"value", "low", "high", "n"}
     assert found["honest"]["interval"]["over"] == "slides"
     known = described.described_columns()["evaluation.json of morula evaluate"]
+    del known["agreement"]
     assert described.of_json((tmp_path / "out" / "evaluation.json").read_bytes(), known) == known
 
 
@@ -146,6 +147,16 @@ def test_cells_are_matched_by_their_ids_and_columns_that_are_not_known_may_be_mi
     assert (found["match"]["by"], found["match_rate"]) == ("cell_id", 1.0)
     assert found["honest"]["accuracy"]["low"] is None
     assert "coverage" not in found["honest"]
+
+
+def test_annotators_of_the_same_cells_are_compared_with_each_other(tmp_path: Path) -> None:
+    rows = [{**row, "annotator": "a"} for row in truth_rows()]
+    rows += [{**row, "annotator": "b", "class": NAMES[0] if row["row"] % 6 == 1 else row["class"]} for row in rows]
+    found = evaluated(tmp_path, rows)
+    assert found["agreement"]["several_count"] == COUNT
+    assert found["agreement"]["cohen"][0]["agreement"]["value"] == pytest.approx(5 / 6, abs=1e-6)
+    assert found["honest"]["accuracy"]["n"] == COUNT * 5 // 6
+    assert "How far annotators agree" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_vectors_and_measures_beside_the_assignments_are_a_ceiling_and_a_baseline(tmp_path: Path) -> None:
