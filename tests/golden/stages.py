@@ -53,6 +53,10 @@ FILES = ("tiles.parquet", "cells.parquet", "assignments.parquet", "clusters.json
 STAGES = (*READERS, "table")
 NOT_PINNED = {
     "slide": "the bytes that a person brought",
+    "truth": "the bytes that a person brought",
+    "effective": "labels as people said them",
+    "evaluation": "numbers, which tests of the evaluator hold to oracles",
+    "report": "a page of those numbers",
     "sheet": "JPEGs, whose pixels and bytes are those of the codec that is installed",
 }
 

@@ -12,7 +12,6 @@ from morula.clusterer import core, features, leaves, settle, tables, tree, umap_
 from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
 from morula.clusterer.mixing import mixing
-from morula.clusterer.progress import with_progress
 from morula.clusterer.splitting import split
 from morula.common import answers
 from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
@@ -20,6 +19,7 @@ from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import ModelMismatch, of_artifact
 from morula.common.formats import CLUSTERING_ARTIFACTS, NOISE_LEAF, read_array, write_array
 from morula.common.models import resolve
+from morula.common.progress import with_progress
 from morula.common.refs import key_of, ref_of
 from morula.common.shard_lists import read_shard_list, shards_of
 from morula.common.store import Store, Stored

@@ -36,6 +36,10 @@ STAGE_REVISIONS: dict[str, int] = {
     "model": 3,
     "sheet": 1,
     "table": 2,
+    "truth": 1,
+    "effective": 1,
+    "evaluation": 1,
+    "report": 1,
 }
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://morula.dev/cell")

@@ -45,7 +45,7 @@ class Assigned:
 
 def read(data: bytes) -> TruthTable:
     """The table of a CSV; InvalidArgument says in a line what is wrong with it."""
-    columns = _columns(data)
+    columns = columns_of(data)
     if CLASS not in columns or not any(name in columns for name in IDS):
         raise InvalidArgument(
             f"the truth needs the columns {CLASS!r} and {' or '.join(map(repr, IDS))}; it has "
@@ -63,7 +63,7 @@ def read(data: bytes) -> TruthTable:
     )
 
 
-def _columns(data: bytes) -> Columns:
+def columns_of(data: bytes) -> Columns:
     """All columns as words without space around them."""
     try:
         # Nothing is guessed: a class may be called NA, and an id may begin with zeros.

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from morula.clusterer.core import Report
 from morula.common.compute import Checkpoint, Slot
 from morula.v1 import artifact_pb2
 
 T = TypeVar("T")
+Report = Callable[[int, int, str], None]
+"""How far work is: steps done, steps in all, what is done now."""
 
 
 async def with_progress(

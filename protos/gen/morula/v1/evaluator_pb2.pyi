@@ -1,0 +1,112 @@
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from morula.v1 import artifact_pb2 as _artifact_pb2
+from morula.v1 import clusterer_pb2 as _clusterer_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class TruthKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRUTH_KIND_UNSPECIFIED: _ClassVar[TruthKind]
+    TRUTH_KIND_CELLS: _ClassVar[TruthKind]
+    TRUTH_KIND_POINTS: _ClassVar[TruthKind]
+    TRUTH_KIND_SHAPES: _ClassVar[TruthKind]
+TRUTH_KIND_UNSPECIFIED: TruthKind
+TRUTH_KIND_CELLS: TruthKind
+TRUTH_KIND_POINTS: TruthKind
+TRUTH_KIND_SHAPES: TruthKind
+
+class InspectTruthRequest(_message.Message):
+    __slots__ = ("truth",)
+    TRUTH_FIELD_NUMBER: _ClassVar[int]
+    truth: _artifact_pb2.ObjectRef
+    def __init__(self, truth: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
+
+class InspectTruthResponse(_message.Message):
+    __slots__ = ("kind", "row_count", "classes")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    kind: TruthKind
+    row_count: int
+    classes: _containers.RepeatedCompositeFieldContainer[TruthClass]
+    def __init__(self, kind: _Optional[_Union[TruthKind, str]] = ..., row_count: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[TruthClass, _Mapping]]] = ...) -> None: ...
+
+class TruthClass(_message.Message):
+    __slots__ = ("name", "row_count")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    row_count: int
+    def __init__(self, name: _Optional[str] = ..., row_count: _Optional[int] = ...) -> None: ...
+
+class EvaluatedSlide(_message.Message):
+    __slots__ = ("settled", "names", "tissue")
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    TISSUE_FIELD_NUMBER: _ClassVar[int]
+    settled: _artifact_pb2.SettledSlide
+    names: _containers.RepeatedScalarFieldContainer[str]
+    tissue: str
+    def __init__(self, settled: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ..., tissue: _Optional[str] = ...) -> None: ...
+
+class EvaluationParams(_message.Message):
+    __slots__ = ("reach_um", "draw_count", "fold_count", "click_count", "seed")
+    REACH_UM_FIELD_NUMBER: _ClassVar[int]
+    DRAW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FOLD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLICK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    reach_um: float
+    draw_count: int
+    fold_count: int
+    click_count: int
+    seed: int
+    def __init__(self, reach_um: _Optional[float] = ..., draw_count: _Optional[int] = ..., fold_count: _Optional[int] = ..., click_count: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class EvaluatedLabels(_message.Message):
+    __slots__ = ("classes",)
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    classes: _artifact_pb2.ObjectRef
+    def __init__(self, classes: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
+
+class EvaluateClusteringRequest(_message.Message):
+    __slots__ = ("slides", "clustering", "node_of_leaf", "labels", "truth", "params", "evaluation_key", "report_key")
+    SLIDES_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    NODE_OF_LEAF_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    TRUTH_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    EVALUATION_KEY_FIELD_NUMBER: _ClassVar[int]
+    REPORT_KEY_FIELD_NUMBER: _ClassVar[int]
+    slides: _containers.RepeatedCompositeFieldContainer[EvaluatedSlide]
+    clustering: _clusterer_pb2.Clustering
+    node_of_leaf: _containers.RepeatedScalarFieldContainer[int]
+    labels: EvaluatedLabels
+    truth: _artifact_pb2.ObjectRef
+    params: EvaluationParams
+    evaluation_key: str
+    report_key: str
+    def __init__(self, slides: _Optional[_Iterable[_Union[EvaluatedSlide, _Mapping]]] = ..., clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., labels: _Optional[_Union[EvaluatedLabels, _Mapping]] = ..., truth: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., params: _Optional[_Union[EvaluationParams, _Mapping]] = ..., evaluation_key: _Optional[str] = ..., report_key: _Optional[str] = ...) -> None: ...
+
+class EvaluateClusteringResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: _artifact_pb2.Progress
+    result: EvaluateClusteringResult
+    def __init__(self, progress: _Optional[_Union[_artifact_pb2.Progress, _Mapping]] = ..., result: _Optional[_Union[EvaluateClusteringResult, _Mapping]] = ...) -> None: ...
+
+class EvaluateClusteringResult(_message.Message):
+    __slots__ = ("evaluation", "report")
+    EVALUATION_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    evaluation: _artifact_pb2.ObjectRef
+    report: _artifact_pb2.ObjectRef
+    def __init__(self, evaluation: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., report: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...

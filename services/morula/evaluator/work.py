@@ -1,0 +1,177 @@
+"""From artifacts and a truth to an evaluation: finds the cells that the truth speaks of, and has them measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from morula.common.compute import Checkpoint
+from morula.common.errors import InvalidArgument
+from morula.common.progress import Report
+from morula.common.refs import key_of
+from morula.common.store import Store
+from morula.evaluator import matching, report, truth_table
+from morula.evaluator.cells import Cells, Ints, Match, Named, Part, check
+from morula.evaluator.core import Wanted, evaluate
+from morula.evaluator.rows import Rows
+from morula.evaluator.truth import Shapes, kind_of, read
+from morula.evaluator.truth_table import NAMED, Assigned
+from morula.v1.artifact_pb2 import ObjectRef
+from morula.v1.evaluator_pb2 import EvaluateClusteringRequest, InspectTruthResponse, TruthClass, TruthKind
+
+REACH_UM = 4.0
+"""About a nucleus's radius."""
+LISTED_SLIDES = 8
+
+
+def inspect(store: Store, truth: ObjectRef) -> InspectTruthResponse:
+    """What a truth has."""
+    found = read(store.get(*key_of(truth)))
+    counts = sorted((one["values"], one["counts"]) for one in pc.value_counts(found.classes).to_pylist())
+    return InspectTruthResponse(
+        kind=TruthKind.Value(f"TRUTH_KIND_{kind_of(found).upper()}"),
+        row_count=len(found.classes),
+        classes=[TruthClass(name=name, row_count=count) for name, count in counts],
+    )
+
+
+def measure(
+    store: Store, request: EvaluateClusteringRequest, checkpoint: Checkpoint, tell: Report
+) -> tuple[bytes, bytes]:
+    """The numbers (JSON) and the report (HTML)."""
+    tell(0, 1, "reading")
+    truth = read(store.get(*key_of(request.truth)))
+    rows = Rows.read(store, request)
+    checkpoint()
+    tell(0, 1, "matching")
+    if isinstance(truth, Shapes):
+        cells, match, hows = _placed(truth, rows, request.params.reach_um or REACH_UM, checkpoint)
+    else:
+        cells, match = truth_table.join(truth, _assigned(truth, rows))
+        hows = {}
+    # Said before anything is read of cells that are not there.
+    check(cells, match)
+    found = evaluate(_known(cells, rows), match, _wanted(request), checkpoint, tell)
+    found = {"of": _words(rows), **found, "match": {**found["match"], "how": hows}}
+    return json.dumps(found, indent=1, allow_nan=False).encode(), report.page(found).encode()
+
+
+def _wanted(request: EvaluateClusteringRequest) -> Wanted:
+    told = request.params
+    chosen = {"draws": told.draw_count, "folds": told.fold_count, "clicks": told.click_count, "seed": told.seed}
+    return Wanted(**{name: value for name, value in chosen.items() if value})
+
+
+def _words(rows: Rows) -> dict[str, str]:
+    names = [slide.message.names[0] for slide in rows.slides]
+    more = len(names) - LISTED_SLIDES
+    told = ", ".join(names[:LISTED_SLIDES]) + (f" and {more} more" if more > 0 else "")
+    return {"slides": told, "measured": "labels" if rows.request.HasField("labels") else "clusters"}
+
+
+def _assigned(truth: truth_table.TruthTable, rows: Rows) -> Assigned:
+    ids = {"row": pa.array(np.arange(len(rows)))} | ({"cell_id": rows.cell_ids} if "cell_id" in truth.ids else {})
+    return Assigned(ids, rows.cluster, rows.confidence)
+
+
+def _known(cells: Cells, rows: Rows) -> Cells:
+    """With what the store knows of the cells beside the truth."""
+    place = cells.cell
+    if place is None or not len(place):
+        return cells
+    slide = rows.slide[place]
+    tissues = [one.message.tissue for one in rows.slides]
+    return replace(
+        cells,
+        slide=cells.slide or Part(slide, tuple(_names(rows))),
+        tile=cells.tile or Part.of(rows.tile[place]),
+        tissue=cells.tissue or (Part.of([tissues[one] for one in slide]) if all(tissues) else None),
+        vectors=rows.features(place),
+        morphology=rows.measures(place),
+    )
+
+
+def _names(rows: Rows) -> Iterator[str]:
+    """A name of its own for each slide."""
+    for slide in rows.slides:
+        first = [other.message.names[0] for other in rows.slides].count(slide.message.names[0]) == 1
+        yield slide.message.names[0 if first else -1]
+
+
+def _placed(
+    truth: Shapes, rows: Rows, reach_um: float, checkpoint: Checkpoint
+) -> tuple[Cells, Match, Mapping[str, int]]:
+    """The cells that shapes mean, slide by slide."""
+    slide_of = _slides_of(truth, rows)
+    nothing = np.zeros(0, np.int64)
+    parts = [matching.Pairs.of(nothing, nothing, "region")]
+    for number, slide in enumerate(rows.slides):
+        mine = np.flatnonzero(slide_of == number)
+        if len(mine) and len(slide):
+            found = matching.match(slide.place, truth.shapes[mine], truth.is_region[mine], reach_um, checkpoint)
+            parts.append(matching.Pairs(mine[found.shape], found.row + slide.start, found.how))
+    pairs = matching.Pairs.join(parts)
+    hows = {how: int((pairs.how == number).sum()) for number, how in enumerate(matching.HOWS)}
+    return _cells(truth, rows, pairs), _match(truth, len(rows), pairs), hows
+
+
+def _cells(truth: Shapes, rows: Rows, pairs: matching.Pairs) -> Cells:
+    shape = pa.array(pairs.shape)
+    sure = rows.confidence
+    told = {name: Part.of(words.take(shape)) for name, words in truth.parts.items()}
+    return Cells(
+        truth=Part.of(truth.classes.take(shape)),
+        cluster=rows.cluster[pairs.row],
+        confidence=None if sure is None else sure[pairs.row],
+        cell=pairs.row,
+        tile=told.get("tile"),
+        batch=told.get("batch"),
+        tissue=told.get("tissue"),
+        species=told.get("species"),
+    )
+
+
+def _match(truth: Shapes, cell_count: int, pairs: matching.Pairs) -> Match:
+    met = np.isin(np.arange(len(truth)), pairs.shape)
+    cells, counts = np.unique(pairs.row, return_counts=True)
+    missing = np.setdiff1d(np.arange(cell_count), cells, assume_unique=True)
+    # A region is worth as many cells as it holds, and an empty one is worth one that was not found.
+    return Match(
+        truth_count=len(pairs.row) + int((~met).sum()),
+        matched_count=len(pairs.row),
+        by="place",
+        missing=_named(missing, [f"row {row}" for row in missing[:NAMED]]),
+        foreign=_named(np.flatnonzero(~met), [truth.name(n) for n in np.flatnonzero(~met)[:NAMED]]),
+        doubled=_named(cells[counts > 1], [f"row {row}" for row in cells[counts > 1][:NAMED]]),
+    )
+
+
+def _named(found: Ints, first: Sequence[str]) -> Named:
+    return Named(len(found), tuple(first))
+
+
+def _slides_of(truth: Shapes, rows: Rows) -> Ints:
+    """Which slide each shape lies on; -1 on none of these."""
+    if "slide" not in truth.parts:
+        if len(rows.slides) > 1:
+            raise InvalidArgument(
+                f"the clustering has {len(rows.slides)} slides, and the truth does not say in `slide` which one each "
+                "of its places is on"
+            )
+        return np.zeros(len(truth), np.int64)
+    words = truth.parts["slide"].dictionary_encode()
+    numbers = np.array([_slide_called(name, rows) for name in words.dictionary.to_pylist()], np.int64)
+    of_shape: Ints = numbers[words.indices.to_numpy()]
+    return of_shape
+
+
+def _slide_called(name: str, rows: Rows) -> int:
+    found = [number for number, slide in enumerate(rows.slides) if name in slide.message.names]
+    if len(found) > 1:
+        raise InvalidArgument(f"{len(found)} slides are called {name!r}: let the truth name them by their ids")
+    return found[0] if found else matching.NOBODY

@@ -1,0 +1,91 @@
+"""Cells that points, outlines and regions mean, held to a matcher that looks at every pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+
+from morula.evaluator.matching import HOWS, LEAST_OVERLAP, Pairs, Slide, match
+
+MPP = 0.5
+REACH_UM = 4.0
+
+
+def slide_of(cells: list[shapely.Polygon]) -> Slide:
+    shapes = np.array(cells, dtype=object)
+    centres = shapely.centroid(shapes)
+    return Slide(shapely.get_x(centres), shapely.get_y(centres), MPP, lambda rows: shapes[rows])
+
+
+def told(pairs: Pairs) -> set[tuple[int, int, str]]:
+    return {
+        (s, r, HOWS[h]) for s, r, h in zip(pairs.shape.tolist(), pairs.row.tolist(), pairs.how.tolist(), strict=True)
+    }
+
+
+def overlap(a: shapely.Polygon, b: shapely.Polygon) -> float:
+    return float(a.intersection(b).area / a.union(b).area)
+
+
+def plain(
+    cells: list[shapely.Polygon], shapes: list[shapely.Geometry], regions: list[bool]
+) -> set[tuple[int, int, str]]:
+    """The same by the words of the module, pair by pair."""
+    found: dict[int, tuple[int, str]] = {}
+    for s, shape in enumerate(shapes):
+        if shape.geom_type == "Point":
+            inside = [(cell.area, r) for r, cell in enumerate(cells) if cell.covers(shape)]
+            if inside:
+                found[s] = (min(inside)[1], "outline")
+    outlines = [s for s, shape in enumerate(shapes) if shape.geom_type == "Polygon" and not regions[s]]
+    alike = [(-overlap(shapes[s], cell), s, r) for s in outlines for r, cell in enumerate(cells)]
+    taken: set[int] = set()
+    for score, s, r in sorted(alike):
+        if -score >= LEAST_OVERLAP and s not in found and r not in taken:
+            found[s] = (r, "overlap")
+            taken.add(r)
+    singles = [s for s in range(len(shapes)) if not regions[s]]
+    away = [(shapes[s].centroid.distance(cell.centroid), s, r) for s in singles for r, cell in enumerate(cells)]
+    taken = {r for r, _ in found.values()}
+    nearest: dict[int, int] = {}
+    for distance, s, r in sorted(away):
+        if distance <= REACH_UM / MPP and s not in found and s not in nearest and r not in taken:
+            nearest[s] = r
+            taken.add(r)
+    found |= {s: (r, "centroid") for s, r in nearest.items()}
+    pairs = {(s, r, how) for s, (r, how) in found.items()}
+    for r, cell in enumerate(cells):
+        around = [(shapes[s].area, s) for s in range(len(shapes)) if regions[s] and shapes[s].intersects(cell.centroid)]
+        if around and r not in taken:
+            pairs.add((min(around)[1], r, "region"))
+    return pairs
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_matcher_finds_what_a_slow_and_plain_one_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def blob(x: float, y: float) -> shapely.Polygon:
+        return shapely.affinity.scale(shapely.Point(x, y).buffer(1, 6), rng.uniform(5, 12), rng.uniform(5, 12))
+
+    cells = [blob(*rng.uniform(0, 400, 2)) for _ in range(150)]
+    shapes: list[shapely.Geometry] = [shapely.Point(*rng.uniform(-20, 420, 2)) for _ in range(80)]
+    shapes += [blob(*(np.array(cells[n].centroid.coords[0]) + rng.normal(0, 4, 2))) for n in range(0, 150, 3)]
+    shapes += [shapely.box(x, y, x + side, y + side) for x, y, side in rng.uniform(0, 200, (4, 3))]
+    regions = [False] * (len(shapes) - 4) + [True] * 4
+    found = match(slide_of(cells), np.array(shapes, dtype=object), np.array(regions), REACH_UM)
+    assert told(found) == plain(cells, shapes, regions)
+    assert {how for *_, how in told(found)} == set(HOWS)
+
+
+def test_two_points_in_a_cell_both_mean_it_and_one_beyond_reach_means_none() -> None:
+    cell = shapely.box(0, 0, 20, 20)
+    points = np.array([shapely.Point(5, 5), shapely.Point(15, 15), shapely.Point(10, 40)], dtype=object)
+    found = match(slide_of([cell]), points, np.zeros(3, bool), REACH_UM)
+    assert told(found) == {(0, 0, "outline"), (1, 0, "outline")}
+
+
+def test_a_slide_without_cells_has_none_that_is_meant() -> None:
+    found = match(slide_of([]), np.array([shapely.Point(0, 0), shapely.box(0, 0, 9, 9)]), np.array([False, True]), 4.0)
+    assert not len(found.shape)
