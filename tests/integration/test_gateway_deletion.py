@@ -53,7 +53,14 @@ async def gateway_on(
             for name in list(running.servers):
                 await running.stop(name)
             running.store = open_ground()
-            for name in ("tiler", "embedder", "clusterer", "labeller", *([] if segmenter else ["segmenter"])):
+            for name in (
+                "tiler",
+                "embedder",
+                "clusterer",
+                "labeller",
+                "evaluator",
+                *([] if segmenter else ["segmenter"]),
+            ):
                 await running.start(name)
         if segmenter is not None:
             await running.start("segmenter", segmenter(running.store, Slot("segmenter")))

@@ -32,7 +32,7 @@ async def two_gateways(
     running: Services, root: Path, database_url: str, store_url: str, server: S3Server
 ) -> AsyncIterator[dict[str, tuple[Process, httpx.AsyncClient]]]:
     found: dict[str, tuple[Process, httpx.AsyncClient]] = {}
-    names = ("tiler", "segmenter", "embedder", "clusterer", "labeller")
+    names = ("tiler", "segmenter", "embedder", "clusterer", "labeller", "evaluator")
     try:
         for name, port in zip(("one", "two"), free_ports(2), strict=True):
             environment = {

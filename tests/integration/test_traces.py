@@ -51,7 +51,7 @@ async def gateway_process(
     running: Services, root: Path, otlp: str
 ) -> AsyncIterator[tuple[ServerProcess, httpx.AsyncClient]]:
     (port,) = free_ports(1)
-    names = ("tiler", "segmenter", "embedder", "clusterer", "labeller")
+    names = ("tiler", "segmenter", "embedder", "clusterer", "labeller", "evaluator")
     settings = {
         "MORULA_PORT": str(port),
         "MORULA_DATABASE_URL": f"sqlite:///{root}/morula.sqlite",

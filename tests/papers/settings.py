@@ -25,7 +25,7 @@ log, trace, error and answer.
 those in [operations](operations.md#on-one-machine).
 """
 SECTIONS: tuple[tuple[str, type[Settings], type[Settings]], ...] = (
-    ("Every service: tiler, segmenter, embedder, clusterer, labeller", ServiceSettings, Settings),
+    ("Every service: tiler, segmenter, embedder, clusterer, labeller, evaluator", ServiceSettings, Settings),
     ("Segmenter, embedder and clusterer besides", ModelSettings, ServiceSettings),
     ("Segmenter and embedder besides", NetworkSettings, ModelSettings),
     ("The gateway", GatewaySettings, Settings),

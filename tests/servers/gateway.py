@@ -1,4 +1,4 @@
-"""A gateway with five real services, all in this process: what tests of the whole speak to."""
+"""A gateway with six real services, all in this process: what tests of the whole speak to."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from morula.common.rpc import Server
 from morula.common.settings import ServiceSettings
 from morula.common.store import Store, open_store
 from morula.embedder.servicer import EmbedderServicer
+from morula.evaluator.servicer import EvaluatorServicer
 from morula.gateway.app import create_app
 from morula.gateway.components import Components
 from morula.gateway.ledger.engine import Ledger
@@ -44,12 +45,13 @@ MAKERS: dict[str, Callable[[Store], object]] = {
     "embedder": lambda store: EmbedderServicer(store, Slot("embedder")),
     "clusterer": lambda store: ClustererServicer(store, Slot("clusterer")),
     "labeller": lambda store: LabellerServicer(store, Slot("labeller")),
+    "evaluator": lambda store: EvaluatorServicer(store, Slot("evaluator"), Slot("truths")),
 }
 
 
 @dataclass
 class Services:
-    """Five servers on unix sockets, each of which can be stopped and started."""
+    """Six servers on unix sockets, each of which can be stopped and started."""
 
     store: Store
     folder: Path

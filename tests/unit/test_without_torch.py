@@ -19,7 +19,7 @@ sys.meta_path.insert(0, Absent())
 STARTING = """
 for name in ("cli.main", "demo.__main__", "onebox.serve", "onebox.run", "onebox.models", "gateway.__main__"):
     importlib.import_module(f"morula.{name}")
-for name in ("tiler", "segmenter", "embedder", "clusterer", "clusterer.labeller"):
+for name in ("tiler", "segmenter", "embedder", "clusterer", "clusterer.labeller", "evaluator"):
     importlib.import_module(f"morula.{name}.__main__")
 """
 # From a file to objects: as `morula models add` and a segmenter do it.

@@ -115,6 +115,7 @@ def connect(settings: GatewaySettings) -> Workers:
         embedder=settings.embedder_address,
         clusterer=settings.clusterer_address,
         labeller=settings.labeller_address,
+        evaluator=settings.evaluator_address,
     )
     certificates = (settings.tls_cert, settings.tls_key, settings.tls_ca)
     tls = Tls(*certificates) if any(certificates) else None

@@ -1,4 +1,4 @@
-"""The application: endpoints over a ledger, a store and five services."""
+"""The application: endpoints over a ledger, a store and six services."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,19 @@ from morula.common import tracing
 from morula.common.store import Store
 from morula.gateway import contract, problems
 from morula.gateway.access import Access
-from morula.gateway.api import clusterings, events, exports, health, jobs, label_sets, labellings, models, slides
+from morula.gateway.api import (
+    clusterings,
+    evaluations,
+    events,
+    exports,
+    health,
+    jobs,
+    label_sets,
+    labellings,
+    models,
+    slides,
+    truths,
+)
 from morula.gateway.caretaker import Caretaker
 from morula.gateway.components import Components
 from morula.gateway.conductor import Conductor
@@ -34,13 +46,14 @@ from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.storage import Storage
 from morula.gateway.tasks import side_task
+from morula.gateway.truths import Truths
 from morula.gateway.uploads import Uploads
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
 from morula.gateway.workflow_pruning import forget_ended
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = (health, slides, models, jobs, events, clusterings, label_sets, labellings, exports)
+ROUTERS = (health, slides, models, jobs, events, clusterings, label_sets, labellings, exports, truths, evaluations)
 
 
 def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
@@ -93,6 +106,7 @@ async def _live(
         storage=Storage(store, settings.scratch, project),
         uploads=Uploads(settings.scratch),
         intake=Intake(ledger, workers, store, project),
+        truths=Truths(ledger, workers, store, project),
         views=views,
         labelling=Labelling(ledger, store, views, learning),
         paging=Paging(workers, views, learning),

@@ -15,6 +15,7 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.listeners import Listeners
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.storage import Storage
+from morula.gateway.truths import Truths
 from morula.gateway.uploads import Uploads
 from morula.gateway.views import Views
 from morula.gateway.workers import Workers
@@ -32,6 +33,7 @@ class Components:
     storage: Storage
     uploads: Uploads
     intake: Intake
+    truths: Truths
     views: Views
     labelling: Labelling
     paging: Paging

@@ -17,6 +17,9 @@ from morula.gateway.problems import answer_unexpected, problem_of, respond
 
 MAX_BODY_BYTES = 2 * 1024**2
 UPLOAD_PATH = "/v1/slides"
+TRUTHS_PATH = "/v1/truths"
+MAX_TRUTH_BYTES = 128 * 1024**2 + 64 * 1024
+"""What the evaluator reads of one, and what a form has around it."""
 
 HEADERS = {
     b"content-security-policy": (
@@ -47,8 +50,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        upload = scope["path"] == UPLOAD_PATH and not headers.get("content-type", "").startswith("application/json")
-        body = Body(receive, headers, self._max_upload_bytes if upload else MAX_BODY_BYTES)
+        body = Body(receive, headers, self._longest(scope, headers))
         answer = _Answer(body, send)
         try:
             self._check_origin(scope, headers)
@@ -67,6 +69,12 @@ class Guard:
             if answer.has_begun:
                 raise
             await answer_unexpected(scope, error)(scope, body.receive, answer.send)
+
+    def _longest(self, scope: Scope, headers: dict[str, str]) -> int:
+        """How many bytes a body may have."""
+        if headers.get("content-type", "").startswith("application/json"):
+            return MAX_BODY_BYTES
+        return {UPLOAD_PATH: self._max_upload_bytes, TRUTHS_PATH: MAX_TRUTH_BYTES}.get(scope["path"], MAX_BODY_BYTES)
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

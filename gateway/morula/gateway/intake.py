@@ -3,7 +3,6 @@
 If the files are no slide, neither row nor object stays."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
@@ -15,7 +14,6 @@ from sqlalchemy.exc import IntegrityError
 from morula.common.errors import (
     ArtifactChanged,
     ArtifactMissing,
-    Busy,
     Code,
     Conflict,
     InvalidArgument,
@@ -36,12 +34,10 @@ from morula.gateway.ledger.records import Record
 from morula.gateway.references import check_unchanged
 from morula.gateway.refs import slide_ref
 from morula.gateway.uploads import IncomingFile
-from morula.gateway.workers import Workers
+from morula.gateway.workers import Workers, once_it_is_free
 from morula.v1.tiler_pb2 import InspectSlideRequest, InspectSlideResponse
 
 FileRecord = dict[str, Any]
-
-INSPECT_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -195,15 +191,7 @@ class Intake:
         return await self._ledger.write(slides.describe_slide, known["id"], told) if told["stain"] else known
 
     async def _inspect(self, request: InspectSlideRequest) -> InspectSlideResponse:
-        """Inspect the slide, and wait while the tiler is busy, so that the files need not be sent again."""
-        until = time.monotonic() + INSPECT_PATIENCE_S
-        while True:
-            try:
-                return await self._workers.inspect_slide(request)
-            except Busy as busy:
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(busy.retry_after_s)
+        return await once_it_is_free(lambda: self._workers.inspect_slide(request))
 
     async def _forget(self, upload_id: str, written: Sequence[str]) -> None:
         """Release the objects of an upload, and delete those that it wrote and nobody else uses."""

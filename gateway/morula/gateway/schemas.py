@@ -190,7 +190,7 @@ class Job(Answer):
     id: str
     slide_id: str | None
     slide_name: str | None
-    kind: Literal["slide", "cohort", "split"]
+    kind: Literal["slide", "cohort", "split", "evaluation"]
     state: JobState
     verdict: Literal["cells", "no_tissue", "no_cells"] | None
     stage: Stage | None

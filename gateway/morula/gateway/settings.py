@@ -55,6 +55,9 @@ class GatewaySettings(Settings):
     labeller_address: str = "127.0.0.1:9105"
     """Where the labeller listens."""
 
+    evaluator_address: str = "127.0.0.1:9106"
+    """Where the evaluator listens."""
+
     token: SecretStr | None = None
     """Bearer token for the services."""
 

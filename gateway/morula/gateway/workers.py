@@ -1,4 +1,4 @@
-"""The five services as the gateway calls them: typed calls, and one table of deadlines.
+"""The six services as the gateway calls them: typed calls, and one table of deadlines.
 
 Every failure is raised as a MorulaError. Beyond what the channel does on UNAVAILABLE nothing is retried here: the
 pipeline waits for a service that is dead or busy, while a request is answered at once.
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.common.errors import DeadlineExceeded, Internal, MorulaError, Unavailable
+from morula.common.errors import Busy, DeadlineExceeded, Internal, MorulaError, Unavailable
 from morula.common.rpc import channel, from_rpc_error
 from morula.common.settings import Tls
 from morula.common.wire import died_under_way
@@ -23,6 +23,8 @@ from morula.v1 import (
     clusterer_pb2_grpc,
     embedder_pb2,
     embedder_pb2_grpc,
+    evaluator_pb2,
+    evaluator_pb2_grpc,
     labeller_pb2,
     labeller_pb2_grpc,
     segmenter_pb2,
@@ -38,6 +40,7 @@ Report = Callable[[int, int], Awaitable[None]]
 FIRST_SHARD_S = 600.0
 LEAST_SHARD_S = 120.0
 RECENT_COUNT = 20
+INTAKE_PATIENCE_S = 300.0
 
 DEADLINES_S = {
     "InspectSlide": 60.0,
@@ -50,6 +53,8 @@ DEADLINES_S = {
     "CutTree": 5.0,
     "LearnLabels": 5.0,
     "NextPage": 5.0,
+    "InspectTruth": 120.0,
+    "EvaluateClustering": 4 * 3600.0,
     "Check": 2.0,
 }
 
@@ -67,19 +72,21 @@ class Addresses:
     embedder: str
     clusterer: str
     labeller: str
+    evaluator: str
 
 
 class Workers:
     """Channels to the services. Belongs to the event loop that it was made on."""
 
     def __init__(self, addresses: Addresses, *, token: str | None = None, tls: Tls | None = None) -> None:
-        names = ("tiler", "segmenter", "embedder", "clusterer", "labeller")
+        names = ("tiler", "segmenter", "embedder", "clusterer", "labeller", "evaluator")
         self._channels = {name: channel(getattr(addresses, name), token=token, tls=tls) for name in names}
         self._tiler = tiler_pb2_grpc.TilerServiceStub(self._channels["tiler"])
         self._segmenter = segmenter_pb2_grpc.SegmenterServiceStub(self._channels["segmenter"])
         self._embedder = embedder_pb2_grpc.EmbedderServiceStub(self._channels["embedder"])
         self._clusterer = clusterer_pb2_grpc.ClustererServiceStub(self._channels["clusterer"])
         self._labeller = labeller_pb2_grpc.LabellerServiceStub(self._channels["labeller"])
+        self._evaluator = evaluator_pb2_grpc.EvaluatorServiceStub(self._channels["evaluator"])
         self._recent: dict[tuple[str, str], deque[float]] = {}
 
     async def close(self) -> None:
@@ -152,6 +159,16 @@ class Workers:
     async def next_page(self, request: labeller_pb2.NextPageRequest) -> labeller_pb2.NextPageResponse:
         return await _call(self._labeller.NextPage, request, DEADLINES_S["NextPage"])
 
+    async def inspect_truth(self, request: evaluator_pb2.InspectTruthRequest) -> evaluator_pb2.InspectTruthResponse:
+        return await _call(self._evaluator.InspectTruth, request, DEADLINES_S["InspectTruth"])
+
+    async def evaluate_clustering(
+        self, request: evaluator_pb2.EvaluateClusteringRequest, report: Report
+    ) -> evaluator_pb2.EvaluateClusteringResult:
+        stream = self._evaluator.EvaluateClustering(request, timeout=DEADLINES_S["EvaluateClustering"])
+        result: evaluator_pb2.EvaluateClusteringResult = await _result(stream, report)
+        return result
+
     async def _call_shard(self, method: Callable[..., Awaitable[T]], request: object, kind: tuple[str, str]) -> T:
         recent = self._recent.setdefault(kind, deque(maxlen=RECENT_COUNT))
         deadline_s = max(LEAST_SHARD_S, 5 * max(recent)) if recent else FIRST_SHARD_S
@@ -164,6 +181,18 @@ class Workers:
             raise
         recent.append(time.monotonic() - started)
         return response
+
+
+async def once_it_is_free(call: Callable[[], Awaitable[T]], patience_s: float = INTAKE_PATIENCE_S) -> T:
+    """The answer to a call on what somebody brought, who need not send it again: a busy service is waited for."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return await call()
+        except Busy as busy:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(busy.retry_after_s)
 
 
 async def _call(method: Callable[..., Awaitable[T]], request: object, deadline_s: float) -> T:

@@ -188,6 +188,67 @@ export interface CutRequest {
   cluster_count: number;
 }
 
+/** An evaluation. Its job has the same id; cancel, retry and delete it there. */
+export interface Evaluation {
+  attempt: number;
+  choices: Record<string, unknown>;
+  cluster_count: number;
+  clustering_id: string;
+  created_at: string;
+  deleting: boolean;
+  error: Record<string, unknown> | null;
+  finished_at: string | null;
+  id: string;
+  labelling_id: string | null;
+  labelling_seq: number | null;
+  started_at: string | null;
+  state: "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
+  truth_id: string;
+  waiting_for: string | null;
+}
+
+/** An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded. */
+export interface EvaluationNumbers {
+  attempt: number;
+  choices: Record<string, unknown>;
+  cluster_count: number;
+  clustering_id: string;
+  created_at: string;
+  deleting: boolean;
+  error: Record<string, unknown> | null;
+  finished_at: string | null;
+  honest?: Record<string, unknown> | null;
+  id: string;
+  labelling_id: string | null;
+  labelling_seq: number | null;
+  match?: Record<string, unknown> | null;
+  match_rate?: number | null;
+  paper?: Record<string, unknown> | null;
+  remarks?: string[] | null;
+  started_at: string | null;
+  state: "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
+  truth_id: string;
+  waiting_for: string | null;
+}
+
+/** What to measure: the clusters of a clustering, or the labels of a labelling as they are now. */
+export interface EvaluationRequest {
+  click_count?: number | null;
+  cluster_count?: number;
+  clustering_id?: string | null;
+  draw_count?: number | null;
+  fold_count?: number | null;
+  labelling_id?: string | null;
+  reach_um?: number | null;
+  seed?: number | null;
+  truth_id: string;
+}
+
+export interface Evaluations {
+  evaluations: Evaluation[];
+  next_cursor: string | null;
+}
+
 export interface Event {
   actor: string;
   body: Record<string, unknown>;
@@ -240,13 +301,13 @@ export interface Job {
   finished_at: string | null;
   id: string;
   kept_tile_count: number;
-  kind: "slide" | "cohort" | "split";
+  kind: "slide" | "cohort" | "split" | "evaluation";
   labelling_id: string | null;
   params: Record<string, unknown>;
   result_digest: string | null;
   slide_id: string | null;
   slide_name: string | null;
-  stage: "plan" | "cut" | "segment" | "embed" | "settle" | "cluster" | "tables" | null;
+  stage: "plan" | "cut" | "segment" | "embed" | "settle" | "cluster" | "tables" | "evaluate" | null;
   stages: StageProgress[];
   started_at: string | null;
   state: "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
@@ -536,7 +597,7 @@ export interface SplitRequest {
 export interface StageProgress {
   done_count: number;
   seconds: number;
-  stage: "plan" | "cut" | "segment" | "embed" | "settle" | "cluster" | "tables";
+  stage: "plan" | "cut" | "segment" | "embed" | "settle" | "cluster" | "tables" | "evaluate";
   total_count: number;
 }
 
@@ -565,6 +626,29 @@ export interface State {
   sure_count: number;
   unlabelled_count: number;
   version: number;
+}
+
+/** What somebody said of cells. */
+export interface Truth {
+  classes: TruthClass[];
+  created_at: string;
+  id: string;
+  kind: "cells" | "points" | "shapes";
+  name: string;
+  row_count: number;
+  sha256: string;
+  size_bytes: number;
+}
+
+/** A class of a truth, and how many rows, points or shapes are of it. */
+export interface TruthClass {
+  name: string;
+  row_count: number;
+}
+
+export interface Truths {
+  next_cursor: string | null;
+  truths: Truth[];
 }
 
 /** The event of this number counts no more. */

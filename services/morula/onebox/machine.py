@@ -39,6 +39,7 @@ SERVICES = {
     "embedder": "morula.embedder",
     "clusterer": "morula.clusterer",
     "labeller": "morula.clusterer.labeller",
+    "evaluator": "morula.evaluator",
 }
 SERVICE_GRACE_S = 3.0
 STOP_S = 15.0

@@ -12,7 +12,12 @@ from typing import Generic, TypeVar
 Material = TypeVar("Material")
 """The data that a file is written from."""
 
-MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application/json", "gz": "application/gzip"}
+MEDIA_TYPES = {
+    "parquet": "application/vnd.apache.parquet",
+    "json": "application/json",
+    "gz": "application/gzip",
+    "html": "text/html",
+}
 
 
 def media_type_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Deletes slides, jobs and labellings: the rows at once, and the objects later, whose keys the same transaction dooms.
+"""Deletes slides, jobs, labellings and truths: the rows at once, and the objects, which that transaction dooms, later.
 
 A job that still runs is stopped first: its row gets `deleting_since`, and is deleted once the job has ended.
 Deletions are announced last, because every transaction locks the counter of changes last.
@@ -18,6 +18,7 @@ from morula.gateway.ledger.tables import (
     clustering,
     clustering_slide,
     cut,
+    evaluation,
     job,
     job_file,
     label_event,
@@ -28,6 +29,7 @@ from morula.gateway.ledger.tables import (
     slide,
     slide_file,
     stage,
+    truth,
 )
 
 Gone = tuple[str, str]
@@ -71,6 +73,17 @@ def delete_labelling(tx: Connection, labelling_id: str) -> None:
     _announce(tx, [("labelling", labelling_id)])
 
 
+def delete_truth(tx: Connection, truth_id: str) -> None:
+    """Delete a truth that no evaluation is measured against."""
+    by_id(tx, truth, truth_id, lock=True)
+    using = _ids(tx, evaluation, "truth_id", truth_id)
+    if using:
+        raise InUse(f"{len(using)} evaluations are against it: delete them first.", job_ids=",".join(using))
+    tx.execute(delete(truth).where(truth.c.id == truth_id))
+    objects.release(tx, truth_id)
+    _announce(tx, [("truth", truth_id)])
+
+
 def finish_deletions(tx: Connection) -> int:
     """Delete what waited for its jobs to end, if they have; the number of rows."""
     ended: list[str] = list(tx.execute(_ended_jobs().with_for_update(skip_locked=True)).scalars())
@@ -112,11 +125,13 @@ def _splits_of(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
 
 
 def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
-    cohorts = every(tx, select(job.c.id, job.c.name, job.c.source_job_ids).where(job.c.kind == "cohort"))
-    using = [row for row in cohorts if row["id"] not in job_ids and set(row["source_job_ids"]) & set(job_ids)]
+    # An evaluation that has ended goes with what it measured; one that is under way still reads it.
+    reads = (job.c.kind == "cohort") | ((job.c.kind == "evaluation") & job.c.state.in_(UNFINISHED))
+    others = every(tx, select(job.c.id, job.c.kind, job.c.name, job.c.source_job_ids).where(reads))
+    using = [row for row in others if row["id"] not in job_ids and set(row["source_job_ids"]) & set(job_ids)]
     if using:
-        names = ", ".join(f"{row['name']} ({row['id']})" for row in using)
-        raise InUse(f"These cohorts use it: {names}. Delete them first.", job_ids=",".join(row["id"] for row in using))
+        names = ", ".join(f"{row['kind']} {row['name']} ({row['id']})" for row in using)
+        raise InUse(f"It is used by: {names}. Delete that first.", job_ids=",".join(row["id"] for row in using))
 
 
 def _delete_job(tx: Connection, row: Record) -> list[Gone]:
@@ -142,9 +157,12 @@ def _remove_job(tx: Connection, job_id: str) -> list[Gone]:
         for labelling_id in _ids(tx, labelling, "clustering_id", clustering_id):
             _remove_labelling(tx, labelling_id)
             gone.append(("labelling", labelling_id))
+        for evaluation_id in _ids(tx, evaluation, "clustering_id", clustering_id):
+            gone += _remove_job(tx, evaluation_id)
         for table in (cut, clustering_slide):
             tx.execute(delete(table).where(table.c.clustering_id == clustering_id))
         tx.execute(delete(clustering).where(clustering.c.id == clustering_id))
+    tx.execute(delete(evaluation).where(evaluation.c.id == job_id))
     for table in (job_file, repair, shard, stage):
         tx.execute(delete(table).where(table.c.job_id == job_id))
     tx.execute(delete(job).where(job.c.id == job_id))

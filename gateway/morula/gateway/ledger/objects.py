@@ -1,7 +1,7 @@
 """For whom the store's objects are kept, and which are to be deleted.
 
-An owner (slide, job, labelling, upload) claims a key before it looks whether the object is there or writes it. When an
-owner releases an object that no other owner uses, the same transaction dooms it; it is deleted from the store later.
+An owner (slide, job, labelling, truth, upload) claims a key before it looks whether the object is there or writes it.
+When an owner releases an object that no other owner uses, the same transaction dooms it; the store loses it later.
 Deleting may take long and a transaction must not, so the row of a doomed object says who is deleting it and stays until
 the object is gone. A claim therefore finds an object that stays, or waits until it is gone, but never one that is about
 to be deleted. If a process dies, the rows say what is left to do.
@@ -17,9 +17,9 @@ from morula.common.errors import Busy, NotFound
 from morula.gateway.ledger import artifacts
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.records import Record
-from morula.gateway.ledger.tables import doomed_object, job, labelling, object_use, slide, slide_file
+from morula.gateway.ledger.tables import doomed_object, job, labelling, object_use, slide, slide_file, truth
 
-OWNERS: dict[str, Table] = {"slide": slide, "job": job, "labelling": labelling}
+OWNERS: dict[str, Table] = {"slide": slide, "job": job, "labelling": labelling, "truth": truth}
 UPLOAD = "upload"
 """Owner of the objects of an upload until they are a slide. It has no row of its own; it is forgotten after a time."""
 

@@ -273,6 +273,43 @@ labelling = Table(
     Index("ix_labelling_clustering_id", "clustering_id"),
 )
 
+# What somebody said of cells, to measure clusters and labels against.
+truth = Table(
+    "truth",
+    metadata,
+    _id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    # By what it names its cells.
+    Column("kind", Text, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    # How many rows there are of each class.
+    Column("classes", JSON, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("project_id", "sha256"),
+)
+
+# What a job of this kind measures; it has the job's id.
+evaluation = Table(
+    "evaluation",
+    metadata,
+    Column("id", ForeignKey("job.id"), primary_key=True),
+    Column("clustering_id", ForeignKey("clustering.id"), nullable=False),
+    Column("truth_id", ForeignKey("truth.id"), nullable=False),
+    Column("cluster_count", Integer, nullable=False),
+    # The labels that are measured in place of clusters: of which labelling, after which event, and where they lie.
+    Column("labelling_id", String(36)),
+    Column("labelling_seq", Integer),
+    Column("labels", JSON(none_as_null=True)),
+    # How it is measured.
+    Column("choices", JSON, nullable=False),
+    Index("ix_evaluation_clustering_id", "clustering_id"),
+    Index("ix_evaluation_truth_id", "truth_id"),
+)
+
 # Append-only: rows are inserted and read, never changed. A labelling's state is a fold over them.
 label_event = Table(
     "label_event",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -32,10 +32,11 @@ SECOND_HALO_PX = 512
 """Halo around regions whose first halo cuts cells, such as muscle fibres and fat cells. With one tile of halo, cells of
 up to two tiles length are whole in the region of their centroid; the region takes twice the work."""
 
-Stage = Literal["plan", "cut", "segment", "embed", "settle", "cluster", "tables"]
-SLIDE_STAGES: tuple[Stage, ...] = get_args(Stage)
+Stage = Literal["plan", "cut", "segment", "embed", "settle", "cluster", "tables", "evaluate"]
+SLIDE_STAGES: tuple[Stage, ...] = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
 COHORT_STAGES: tuple[Stage, ...] = ("cluster", "tables")
 SPLIT_STAGES: tuple[Stage, ...] = COHORT_STAGES
+EVALUATION_STAGES: tuple[Stage, ...] = ("evaluate",)
 
 
 LEAST_DIAMETER_PX, LARGEST_DIAMETER_PX = 5, 256

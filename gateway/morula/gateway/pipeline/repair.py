@@ -12,6 +12,10 @@ from morula.gateway.burial import Burial
 from morula.gateway.ledger import artifacts, jobs, objects, slides
 from morula.gateway.ledger.engine import Transactions
 
+LOST = {
+    "truth": "The truth is missing from the store or damaged: bring its file again, then retry this.",
+    "effective": "The labels as they were are missing from the store or damaged: ask for another evaluation.",
+}
 REPAIR_LIMIT = 3
 """An attempt of a job has one artifact made again so often; after that the damage is no accident."""
 
@@ -48,6 +52,9 @@ async def _check_own(ledger: Transactions, job: Mapping[str, Any], key: str) -> 
     """Raise Gone for what this job cannot make again: files of its slide, and results of other jobs."""
     if await ledger.read(slides.object_in_use, key):
         raise Gone("A file of the slide is missing from the store or damaged: upload the slide again.", key=key)
+    stage = key.split("/")[2]
+    if stage in LOST:
+        raise Gone(LOST[stage], key=key)
     if job["kind"] != "slide" and not await ledger.read(objects.is_used_by, key, job["id"]):
         raise Gone(
             "Results of a job that this one goes on from are missing or damaged: retry that job first, then this one.",

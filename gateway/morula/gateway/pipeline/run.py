@@ -19,6 +19,7 @@ from morula.gateway.ledger.records import Record
 from morula.gateway.licences import check_job
 from morula.gateway.pipeline.clustering import Member, cluster, publish, tree_facts
 from morula.gateway.pipeline.ended import job_span, tell_of_end
+from morula.gateway.pipeline.evaluating import evaluate
 from morula.gateway.pipeline.files import Files, Outcome
 from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params, stored_params
@@ -62,6 +63,8 @@ class Pipeline:
     ) -> None:
         self._tools = tools
         self._files = Files(tools, views, learning)
+        self._views = views
+        self._learning = learning
         self._moving = moving
         self._in_flight = in_flight
         self._max_failed_share = max_failed_share
@@ -158,9 +161,17 @@ class Pipeline:
 
     async def _work(self, job: Record, steps: Steps) -> None:
         await self._tools.ledger.read(check_job, job, self._profile)
+        if job["kind"] == "evaluation":
+            await self._evaluate(job, steps)
+            return
         params = stored_params(job["params"])
         work_on = self._slide if job["kind"] == "slide" else self._of_others
         await self._finish(job, params, steps, await work_on(job, params, steps))
+
+    async def _evaluate(self, job: Mapping[str, Any], steps: Steps) -> None:
+        await self._enter(job, "evaluate")
+        digest = await steps.draw()("evaluate", lambda: evaluate(self._tools, self._views, self._learning, job))
+        await self._end(job["id"], "succeeded", result_digest=digest)
 
     async def _slide(self, job: Mapping[str, Any], params: Params, steps: Steps) -> Outcome:
         slide = await self._tools.ledger.read(slides.get_slide, job["slide_id"])

@@ -1,0 +1,87 @@
+"""Truths: brought, listed, deleted."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from morula.common.errors import InvalidArgument
+from morula.gateway.components import Here
+from morula.gateway.contract import created
+from morula.gateway.evaluation_schemas import Truth, TruthFields, Truths
+from morula.gateway.ledger import deletion, truths
+from morula.gateway.ledger.records import Slice
+from morula.gateway.lists import Wanted, cursor_after
+from morula.gateway.uploads import Upload
+
+router = APIRouter(prefix="/v1/truths", tags=["evaluations"])
+
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FORM = TruthFields.model_json_schema()
+TRUTH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {**_FORM, "required": ["file"], "properties": {"file": _FILE, **_FORM["properties"]}}
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=201, response_model=Truth, responses=created(201, Truth), openapi_extra=TRUTH_BODY)
+async def create_truth(request: Request, response: Response, here: Here) -> Truth:
+    """Bring a truth (multipart, `file`): CSV of cells or points with `class`, or GeoJSON of QuPath with classes.
+
+    CSV names cells by `cell_id` or `row`, or places by `x` and `y` in level-0 px; where known also `slide`, `tile`,
+    `batch`, `tissue`, `species`. The same bytes again are the same truth.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        raise InvalidArgument("Send the truth as multipart/form-data under 'file'.")
+    declared = request.headers.get("content-length", "0")
+    upload = await here.uploads.receive(request.stream(), content_type, int(declared) if declared.isdecimal() else 0)
+    try:
+        row, is_new = await here.truths.take(upload.parts[0], _name(upload))
+    finally:
+        await asyncio.to_thread(here.uploads.discard, upload)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/truths/{row['id']}"
+    return Truth.model_validate(row)
+
+
+def _name(upload: Upload) -> str:
+    if len(upload.parts) != 1:
+        raise InvalidArgument("A truth is one file.")
+    try:
+        fields = TruthFields.model_validate({name: value for name, value in upload.fields.items() if value})
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    return fields.name or upload.parts[0].name
+
+
+@router.get("", response_model=Truths)
+async def list_truths(here: Here, wanted: Wanted) -> Truths:
+    """Truths, newest first."""
+    return await here.ledger.read(_part, here.project, wanted)
+
+
+def _part(tx: Connection, project: str, wanted: Slice) -> Truths:
+    part = truths.list_truths(tx, project, wanted)
+    return Truths(truths=[Truth.model_validate(row) for row in part.rows], next_cursor=cursor_after(part))
+
+
+@router.get("/{truth_id}", response_model=Truth)
+async def get_truth(truth_id: str, here: Here) -> Truth:
+    """One truth."""
+    return Truth.model_validate(await here.ledger.read(truths.get_truth, truth_id))
+
+
+@router.delete("/{truth_id}", status_code=204, response_class=Response)
+async def delete_truth(truth_id: str, here: Here) -> Response:
+    """Delete a truth; 409 while there are evaluations against it."""
+    await here.ledger.write(deletion.delete_truth, truth_id)
+    return Response(status_code=204)

@@ -1,0 +1,103 @@
+"""What requests and answers about truths and evaluations look like."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from morula.gateway.fields import Identifier, Name, Request
+from morula.gateway.schemas import Answer, Asked, JobState, Listed, Time
+
+
+class TruthFields(BaseModel):
+    """Fields of a truth's form beside its file."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name | None = None
+
+
+class TruthClass(Answer):
+    """A class of a truth, and how many rows, points or shapes are of it."""
+
+    name: str
+    row_count: int
+
+
+class Truth(Answer):
+    """What somebody said of cells."""
+
+    id: str
+    name: str
+    kind: Literal["cells", "points", "shapes"]
+    row_count: int
+    classes: list[TruthClass]
+    size_bytes: int
+    sha256: str
+    created_at: Time
+
+
+class Truths(Listed):
+    truths: list[Truth]
+
+
+class EvaluationChoices(Request):
+    """How to match and measure; what is left open is the evaluator's default."""
+
+    reach_um: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+    """How far a cell's centroid may lie from a point or outline that fits no cell."""
+    draw_count: Annotated[int, Field(ge=100, le=10_000)] | None = None
+    fold_count: Annotated[int, Field(ge=2, le=20)] | None = None
+    click_count: Annotated[int, Field(ge=10, le=1000)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+
+class EvaluationRequest(EvaluationChoices):
+    """What to measure: the clusters of a clustering, or the labels of a labelling as they are now."""
+
+    truth_id: Identifier
+    clustering_id: Identifier | None = None
+    labelling_id: Identifier | None = None
+    cluster_count: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Into how many clusters the tree is cut; 0 is as many as it proposes."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.clustering_id is None) == (self.labelling_id is None):
+            raise ValueError("name either a clustering_id or a labelling_id")
+        if self.labelling_id is not None and self.cluster_count:
+            raise ValueError("cluster_count is of a clustering: labels are measured as they are")
+        return self
+
+
+class Evaluation(Answer):
+    """An evaluation. Its job has the same id; cancel, retry and delete it there."""
+
+    id: str
+    state: JobState
+    clustering_id: str
+    labelling_id: str | None
+    labelling_seq: int | None
+    """The labels are those after this event."""
+    truth_id: str
+    cluster_count: int
+    choices: dict[str, Any]
+    error: dict[str, Any] | None
+    waiting_for: str | None
+    attempt: int
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    deleting: Asked = Field(validation_alias="deleting_since")
+
+
+class Evaluations(Listed):
+    evaluations: list[Evaluation]
+
+
+class EvaluationNumbers(Evaluation):
+    """An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded."""
+
+    match_rate: float | None = None
+    match: dict[str, Any] | None = None
+    remarks: list[str] | None = None
+    paper: dict[str, Any] | None = None
+    honest: dict[str, Any] | None = None

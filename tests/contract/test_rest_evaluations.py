@@ -1,0 +1,213 @@
+"""Truths and evaluations over REST, on a laptop's ground and on a cluster's."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from morula.common.store import Store
+from morula.common.testing import write_slide
+from tests.contract.rest_world import World, caught_up, check_problem, name_page
+from tests.servers.gateway import gateway, place_of, services
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass
+class Evaluated:
+    """A world and where its cells lie."""
+
+    world: World
+    cells: list[dict[str, Any]]
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        return self.world.http
+
+    def kind(self, cell: dict[str, Any]) -> str:
+        """A truth that is worth telling: what lies left and what lies right."""
+        return "left" if cell["x_px"] < 550 else "right"
+
+    async def bring(self, content: bytes, name: str = "truth.csv") -> dict[str, Any]:
+        answer = await self.http.post("/v1/truths", files={"file": (name, content)})
+        assert answer.status_code in (200, 201), answer.text
+        found: dict[str, Any] = answer.json()
+        assert answer.headers["location"] == f"/v1/truths/{found['id']}"
+        return found
+
+    async def evaluate(self, truth: dict[str, Any], **body: Any) -> dict[str, Any]:
+        named = {"truth_id": truth["id"], "clustering_id": self.world.job["clustering_id"], "draw_count": 100}
+        answer = await self.http.post("/v1/evaluations", json={**named, **body})
+        assert answer.status_code == 202, answer.text
+        job = await self.world.client.ended(answer.json()["id"])
+        found: dict[str, Any] = (await self.http.get(answer.headers["location"])).json()
+        assert (found["id"], found["state"], job["kind"]) == (job["id"], job["state"], "evaluation")
+        return found
+
+
+def table(rows: Sequence[dict[str, object]]) -> bytes:
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return sink.getvalue().encode()
+
+
+@asynccontextmanager
+async def evaluated(root: Path, url: str = "", store: Store | None = None) -> AsyncIterator[Evaluated]:
+    write_slide(root / "tiny.tiff", 1100, 800)
+    async with services(root, store=store) as running, gateway(running, root, url) as client:
+        slide = await client.upload(root / "tiny.tiff", name="Tiny", stain="H&E")
+        world = World(client, running, slide, await client.run(slide["id"]))
+        found = await world.http.get(f"{world.clustering}/cells?bbox=0,0,1100,800&limit=20000")
+        yield Evaluated(world, found.json()["cells"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Evaluated]:
+    async with evaluated(tmp_path_factory.mktemp("evaluations")) as made:
+        yield made
+
+
+async def test_a_cluster_measures_and_deletes_as_a_laptop_does(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    async with evaluated(tmp_path, *place_of("PostgreSQL and S3", request)) as ground:
+        await test_clusters_are_measured_against_a_table(ground)
+        await test_labels_are_measured_as_they_were(ground)
+        await test_a_truth_goes_after_its_evaluations_and_these_with_their_clustering(ground)
+        answer = await ground.http.delete(f"/v1/jobs/{ground.world.job['id']}")
+        assert answer.status_code == 204, answer.text
+        assert (await ground.http.get("/v1/evaluations")).json()["evaluations"] == []
+
+
+async def test_clusters_are_measured_against_a_table(ground: Evaluated) -> None:
+    truth = await ground.bring(table([{"row": one["row"], "class": ground.kind(one)} for one in ground.cells]))
+    assert (truth["kind"], truth["row_count"], truth["name"]) == ("cells", len(ground.cells), "truth.csv")
+    assert [one["name"] for one in truth["classes"]] == ["left", "right"]
+    again = await ground.bring(table([{"row": one["row"], "class": ground.kind(one)} for one in ground.cells]))
+    assert again["id"] == truth["id"]
+
+    found = await ground.evaluate(truth)
+    assert (found["state"], found["error"], found["match_rate"]) == ("succeeded", None, 1.0)
+    assert 0 <= found["paper"]["accuracy"] <= 100
+    assert {"value", "low", "high", "n"} <= found["honest"]["accuracy"].keys()
+    assert {"constant", "random"} <= found["honest"]["baselines"].keys()
+
+    body = {"truth_id": truth["id"], "clustering_id": found["clustering_id"], "draw_count": 100}
+    same = await ground.http.post("/v1/evaluations", json=body)
+    assert (same.status_code, same.json()["id"]) == (200, found["id"])
+    listed = (await ground.http.get(f"/v1/evaluations?clustering_id={found['clustering_id']}")).json()["evaluations"]
+    assert found["id"] in [one["id"] for one in listed]
+
+
+async def test_the_report_can_do_no_harm(ground: Evaluated) -> None:
+    hostile = "<script>alert(1)</script>"
+    rows = [{"row": one["row"], "class": hostile if one["row"] % 2 else "right"} for one in ground.cells]
+    found = await ground.evaluate(await ground.bring(table(rows)))
+    report = await ground.http.get(f"/v1/evaluations/{found['id']}/report.html")
+    assert (report.status_code, report.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    rules = report.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "sandbox"} <= set(rules)
+    assert not any(rule.startswith("script-src") for rule in rules)
+    assert "<script" not in report.text
+    numbers = await ground.http.get(f"/v1/evaluations/{found['id']}/evaluation.json")
+    assert numbers.json()["honest"] == found["honest"]
+
+
+async def test_points_and_shapes_find_their_cells(ground: Evaluated) -> None:
+    rows = [{"x": one["x_px"] + 1, "y": one["y_px"], "class": ground.kind(one)} for one in ground.cells]
+    points = await ground.bring(table([*rows, {"x": 90_000, "y": 5, "class": "left"}]), "points.csv")
+    found = await ground.evaluate(points)
+    assert points["kind"] == "points"
+    assert found["match"]["foreign"] == {"count": 1, "first": ["x 90000, y 5"]}
+    assert found["match_rate"] == pytest.approx(len(rows) / (len(rows) + 1), abs=0.02)
+
+    ring = [[0, 0], [550, 0], [550, 800], [0, 800], [0, 0]]
+    outlines = [[*one["outline"], one["outline"][0]] for one in ground.cells if one["x_px"] > 560][:20]
+    features = [feature("annotation", "left", ring), *(feature("detection", "right", one) for one in outlines)]
+    shapes = await ground.bring(json.dumps({"type": "FeatureCollection", "features": features}).encode(), "a.geojson")
+    found = await ground.evaluate(shapes)
+    left = sum(one["x_px"] <= 550 for one in ground.cells)
+    assert found["match"]["how"] == {"outline": 0, "overlap": len(outlines), "centroid": 0, "region": left}
+    assert found["match_rate"] == 1.0
+
+
+def feature(kind: str, name: str, ring: list[list[float]]) -> dict[str, Any]:
+    properties = {"objectType": kind, "classification": {"name": name}}
+    return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": properties}
+
+
+async def test_labels_are_measured_as_they_were(ground: Evaluated) -> None:
+    labelling = await ground.world.labelling()
+    truth = await ground.bring(table([{"row": one["row"], "class": ground.kind(one)} for one in ground.cells]))
+    body = {"truth_id": truth["id"], "labelling_id": labelling.rpartition("/")[2], "draw_count": 100}
+    check_problem(await ground.http.post("/v1/evaluations", json=body), 400, "FAILED_PRECONDITION")
+    for number in (1, 2):
+        await name_page(ground.world, labelling, number)
+    state = await caught_up(ground.world, labelling)
+    asked = await ground.http.post("/v1/evaluations", json=body)
+    assert asked.status_code == 202, asked.text
+    await name_page(ground.world, labelling, 1)
+    await ground.world.client.ended(asked.json()["id"])
+    found = (await ground.http.get(asked.headers["location"])).json()
+    assert (found["state"], found["labelling_seq"]) == ("succeeded", state["seq"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b" ", "the truth is empty"),
+        (b"\x00\xff\xfe garbage", "the truth"),
+        (b"row,class\n1", "the truth"),
+        (b"cell,class\n1,a\n", "needs the columns"),
+        (b"x,y,class\nnan,1,a\n", "is no place on a slide"),
+        (b"x,y,class\nhere,1,a\n", "is no number"),
+        (b"row,class\n1,\n", "gives no class to anything"),
+        (b"[" * 100_000, "is no JSON"),
+        (b'{"type": "Feature", "geometry": null, "properties": {"classification": "a"}}', "feature 1"),
+        (b'[{"geometry": {"type": "Point", "coordinates": [NaN, 1]}}]', "NaN where a number belongs"),
+        (b'{"type": "Topology"}', "is no GeoJSON"),
+    ],
+)
+async def test_what_is_no_truth_is_refused_in_words(ground: Evaluated, content: bytes, words: str) -> None:
+    before = ground.world.objects()
+    answer = await ground.http.post("/v1/truths", files={"file": ("truth.csv", content)})
+    problem = check_problem(answer, 400, "INVALID_ARGUMENT")
+    assert words in problem["detail"]
+    assert ground.world.objects() == before
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"row": 10**9, "class": "a"}, {"row": 10**9 + 1, "class": "b"}], "truth of another slide"),
+        ([{"row": 0, "class": "a"}, {"row": 1, "class": "a"}], "of one class"),
+    ],
+)
+async def test_what_cannot_be_measured_fails_in_words(
+    ground: Evaluated, rows: Sequence[dict[str, object]], words: str
+) -> None:
+    found = await ground.evaluate(await ground.bring(table(rows)))
+    assert (found["state"], found["honest"]) == ("failed", None)
+    assert words in found["error"]["detail"]
+    report = await ground.http.get(f"/v1/evaluations/{found['id']}/report.html")
+    check_problem(report, 404, "NOT_FOUND")
+
+
+async def test_a_truth_goes_after_its_evaluations_and_these_with_their_clustering(ground: Evaluated) -> None:
+    truth = await ground.bring(table([{"row": one["row"], "class": f"{one['row'] % 3}"} for one in ground.cells]))
+    found = await ground.evaluate(truth)
+    check_problem(await ground.http.delete(f"/v1/truths/{truth['id']}"), 409, "IN_USE")
+    assert (await ground.http.delete(f"/v1/jobs/{found['id']}")).status_code == 204
+    assert (await ground.http.delete(f"/v1/truths/{truth['id']}")).status_code == 204
+    for path in (f"/v1/truths/{truth['id']}", f"/v1/evaluations/{found['id']}"):
+        check_problem(await ground.http.get(path), 404, "NOT_FOUND")
