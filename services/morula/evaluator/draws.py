@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +44,10 @@ class Groups:
     @property
     def fold_count(self) -> int:
         return int(self.fold.max()) + 1
+
+    def undrawn(self) -> Groups:
+        """The same of which nothing is drawn: numbers have no interval."""
+        return replace(self, weights=self.weights[:1])
 
     def fold_of_cell(self) -> Ints:
         return np.asarray(self.fold[self.of_cell])

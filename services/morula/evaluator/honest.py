@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.preprocessing import StandardScaler
 
 from morula.evaluator import confidence, naming
 from morula.evaluator.cells import Cells, Ints, Part
-from morula.evaluator.draws import LEVEL, Drawn, Groups, number, numbers
+from morula.evaluator.draws import LEVEL, Drawn, Groups, numbers
 from morula.evaluator.measures import Measured, Setting, ceiling, of_clusters, of_singles, of_the_way
 
 Step = Callable[[str], None]
@@ -87,7 +88,7 @@ def _baselines(cells: Cells, cluster_count: int, setting: Setting, step: Step) -
 def grouped(table: NDArray[np.floating], count: int, seed: int) -> Ints:
     """Rows in so many clusters, by k-means of columns of one scale."""
     scaled = StandardScaler().fit_transform(np.asarray(table, np.float32))
-    model = MiniBatchKMeans(min(count, len(np.unique(scaled, axis=0))), random_state=seed, n_init=1)
+    model = MiniBatchKMeans(min(count, len(scaled)), random_state=seed, n_init=1)
     return np.asarray(model.fit_predict(scaled), np.int64)
 
 
@@ -157,20 +158,21 @@ def _parts(part: Part, truth: Ints, ours: Measured, constant: Measured, setting:
     order = np.argsort(part.codes, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(part.codes[order])) + 1):
         setting.checkpoint()
-        inside = setting.of(rows)
-        found, plain = (
-            naming.scores(
-                naming.confusion_of_cells(truth[rows], one.given[rows], setting.class_count, inside.groups),
-                setting.class_count, inside.groups, setting.rare, setting.checkpoint,
+        groups = setting.of(rows).groups
+        if len(np.unique(groups.of_cell)) < 2:
+            groups = groups.undrawn()
+        told, beside = (
+            _scored(
+                naming.confusion_of_cells(truth[rows], one.given[rows], setting.class_count, groups), groups, setting
             )
             for one in (ours, constant)
-        )  # fmt: skip
-        is_alone = len(np.unique(inside.groups.of_cell)) < 2
-        told, beside = (
-            {name: number(one[name][:1] if is_alone else one[name], len(rows)) for name in ("accuracy", "macro_f1")}
-            for one in (found, plain)
         )
         yield {"name": part.names[part.codes[rows[0]]], **told, "baselines": {"constant": beside}}
+
+
+def _scored(matrix: csr_array, groups: Groups, setting: Setting) -> dict[str, Any]:
+    drawn = naming.scores(matrix, setting.class_count, groups, setting.rare, setting.checkpoint)
+    return numbers({name: drawn[name] for name in ("accuracy", "macro_f1")}, int(matrix.sum()))
 
 
 def _confusion(truth: Part, ours: Measured) -> dict[str, Any]:

@@ -65,37 +65,58 @@ def tabulate(clusters: Ints, is_none: Flags, classes: Ints, class_count: int, gr
 
 
 def agreement(table: Table, groups: Groups, checkpoint: Checkpoint) -> Drawn:
-    """AMI, ARI, homogeneity, completeness, V and purity."""
-    pair_classes = csr_array(
+    """AMI, ARI, homogeneity, completeness, V and purity. NaN of a draw in which no cell counts."""
+    sums = _sums(table, groups, checkpoint)
+    of_class = csr_array(
         (np.ones(len(table.classes)), (np.arange(len(table.classes)), table.classes)),
         shape=(len(table.classes), table.class_count),
     )
-    starts, nameless = table.starts, table.nameless
+    by_class = groups.weights @ (table.counts @ of_class).toarray()
+    total = by_class.sum(axis=1)
+    sums |= {"log_class": xlogy(by_class, by_class).sum(axis=1), "twos_class": _twos(by_class).sum(axis=1)}
+    drawn = {
+        **_information(sums, np.maximum(total, 1)),
+        "ari": _adjusted_rand(sums, total),
+        "purity": ratio(sums["most"], total),
+    }
+    drawn["ami"] = _adjusted(drawn, table)
+    names = ("ami", "ari", "homogeneity", "completeness", "v_measure", "purity")
+    return {name: np.where(total > 0, drawn[name], np.nan) for name in names}
+
+
+def _sums(table: Table, groups: Groups, checkpoint: Checkpoint) -> Drawn:
+    """Sums over pairs and clusters that all numbers are made of. A cluster of one cell has one pair, whose count is the
+    weight of its group: of these, which can be a million, groups are counted alone."""
+    sizes = np.asarray(table.counts.sum(axis=0)).ravel()
+    is_lone = np.bincount(table.cluster, sizes, table.cluster_count) == 1
+    counts = table.counts[:, ~is_lone[table.cluster]]
+    cluster = table.cluster[~is_lone[table.cluster]]
+    starts = np.flatnonzero(np.diff(cluster, prepend=-1))
+    named = ~table.nameless[cluster[starts]]
 
     def of_counts(pairs: Counts) -> Drawn:
         by_cluster = np.add.reduceat(pairs, starts, axis=1)
-        by_class = np.asarray(pairs @ pair_classes)
-        total = by_class.sum(axis=1)
-        most = np.maximum.reduceat(pairs, starts, axis=1)[:, ~nameless].sum(axis=1)
         return {
-            "cells": total,
-            **_information(pairs, by_cluster, by_class, np.maximum(total, 1)),
-            "ari": _adjusted_rand(pairs, by_cluster, by_class, total),
-            "purity": ratio(most, total),
+            "log_pair": xlogy(pairs, pairs).sum(axis=1),
+            "log_cluster": xlogy(by_cluster, by_cluster).sum(axis=1),
+            "twos_pair": _twos(pairs).sum(axis=1),
+            "twos_cluster": _twos(by_cluster).sum(axis=1),
+            "most": np.maximum.reduceat(pairs, starts, axis=1)[:, named].sum(axis=1),
         }
 
-    drawn = groups.each(table.counts, of_counts, checkpoint)
-    drawn["ami"] = _adjusted(drawn, table)
-    # A draw may be of slides alone of which no cell counts.
-    names = ("ami", "ari", "homogeneity", "completeness", "v_measure", "purity")
-    return {name: np.where(drawn["cells"] > 0, drawn[name], np.nan) for name in names}
+    weights = groups.weights
+    lone = table.counts @ is_lone[table.cluster].astype(float)
+    lone_named = table.counts @ (is_lone & ~table.nameless)[table.cluster].astype(float)
+    log, twos = xlogy(weights, weights) @ lone, _twos(weights) @ lone
+    sums = {"log_pair": log, "log_cluster": log, "twos_pair": twos, "twos_cluster": twos, "most": weights @ lone_named}
+    if not len(cluster):
+        return sums
+    return {name: sums[name] + more for name, more in groups.each(counts, of_counts, checkpoint).items()}
 
 
-def _information(pairs: Counts, by_cluster: Counts, by_class: Counts, total: Counts) -> Drawn:
+def _information(sums: Drawn, total: Counts) -> Drawn:
     log = np.log(total)
-    of_clusters = log - xlogy(by_cluster, by_cluster).sum(axis=1) / total
-    of_classes = log - xlogy(by_class, by_class).sum(axis=1) / total
-    both = log - xlogy(pairs, pairs).sum(axis=1) / total
+    of_clusters, of_classes, both = (log - sums[f"log_{name}"] / total for name in ("cluster", "class", "pair"))
     # Differences of logarithms: what is below this is nothing.
     shared = np.where((found := of_clusters + of_classes - both) > 1e-12, found, 0.0)
     homogeneity = np.where(of_classes > 1e-12, shared / np.maximum(of_classes, 1e-12), 1.0)
@@ -123,16 +144,16 @@ def _adjusted(drawn: Drawn, table: Table) -> NDArray[np.float64]:
     return np.nan_to_num(adjusted, nan=0.0)
 
 
-def _adjusted_rand(pairs: Counts, by_cluster: Counts, by_class: Counts, total: Counts) -> NDArray[np.float64]:
-    same_both, same_cluster, same_class = (_twos(counts) for counts in (pairs, by_cluster, by_class))
-    expected = same_cluster * same_class / np.maximum(total * (total - 1) / 2, 1)
+def _adjusted_rand(sums: Drawn, total: Counts) -> NDArray[np.float64]:
+    same_both, same_cluster, same_class = (sums[f"twos_{name}"] for name in ("pair", "cluster", "class"))
+    expected = same_cluster * same_class / np.maximum(_twos(total), 1)
     highest = (same_cluster + same_class) / 2
     return np.asarray(np.where(highest == expected, 1.0, ratio(same_both - expected, highest - expected)))
 
 
 def _twos(counts: Counts) -> NDArray[np.float64]:
     """Pairs of cells that lie together."""
-    return np.asarray((counts * (counts - 1)).sum(axis=1) / 2)
+    return np.asarray(counts * (counts - 1) / 2)
 
 
 def by_slide(table: Table, groups: Groups, checkpoint: Checkpoint) -> Drawn:

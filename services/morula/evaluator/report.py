@@ -103,7 +103,9 @@ def _classes(honest: Found) -> Iterator[str]:
     ]  # fmt: skip
     yield "<h2>By class</h2>"
     yield table(
-        "Clusters named on other slides.", ("class", "cells", "recall", "precision", "F1", "recall of a constant"), rows
+        "By class: clusters named on one part and scored on the rest.",
+        ("class", "cells", "recall", "precision", "F1", "recall of a constant"),
+        rows,
     )
     yield matrix("Cells by class (rows) and by the class that their cluster gives them (columns)",
                  honest["confusion"], "none")  # fmt: skip
@@ -151,7 +153,7 @@ def _divided(honest: Found) -> Iterator[str]:
         ]  # fmt: skip
         head = ("name", "cells", "macro-F1", "accuracy", "macro-F1 of a constant", "accuracy of a constant")
         yield f"<h2>By {plural}</h2>"
-        yield table(f"The lowest first{_rest(len(parts))}.", head, rows)
+        yield table(f"By {plural}, the lowest first{_rest(len(parts))}.", head, rows)
 
 
 def _paper(paper: Found) -> Iterator[str]:
@@ -163,7 +165,7 @@ def _paper(paper: Found) -> Iterator[str]:
     for plural in ("batches", "tissues", "species"):
         if plural in paper:
             rows = [_published(one, one.get("batch", one.get("name"))) for one in paper[plural]]
-            yield table(f"By {plural}", ("name", "tiles", "cells", "accuracy", "constant"), rows)
+            yield table(f"By {plural}, as published", ("name", "tiles", "cells", "accuracy", "constant"), rows)
     lowest = sorted(paper["tiles"], key=lambda one: one["accuracy"])
     rows = [
         _published({"n_tiles": 1, **one}, " ".join(filter(None, (one["slide"], one["tile"]))))

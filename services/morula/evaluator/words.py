@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 MEASURES: dict[str, tuple[str, str]] = {
-    "macro_f1": ("macro-F1", "clusters named on other slides; every class counts as much as another"),
-    "accuracy": ("accuracy", "clusters named on other slides; the share of cells that get the right class"),
+    "macro_f1": (
+        "macro-F1",
+        "clusters named on one part and scored on the rest; every class counts as much as another",
+    ),
+    "accuracy": ("accuracy", "the share of cells that get the right class, named and scored so"),
     "rare_recall": ("rare classes found", "mean recall of classes below 5 % of the cells, else of the rarest"),
     "area_macro_f1": ("macro-F1, mean over clicks", "a click names a cluster, the largest first"),
     "area_accuracy": ("accuracy, mean over clicks", "the same of accuracy"),

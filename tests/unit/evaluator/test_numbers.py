@@ -102,17 +102,24 @@ def test_an_interval_over_slides_holds_what_slides_differ_by() -> None:
     assert told["high"] - told["low"] == pytest.approx(2 * spread, rel=0.2)
 
 
-def test_draws_are_of_the_counts_of_their_slides() -> None:
-    cells = drawn(400, slides=5)
+@pytest.mark.parametrize("noise", [0.0, 0.4, 1.0])
+def test_draws_are_of_the_counts_of_their_slides(noise: float) -> None:
+    """Cells in none are clusters of their own, each as often there as its slide."""
+    cells = drawn(400, slides=5, noise=noise)
     groups = groups_of(cells, 5, 20, 1)
     table = tabulate(cells.cluster, cells.is_noise, cells.truth.codes, 4, groups)
     found = agreement(table, groups, go_on)
+    ids = np.where(cells.is_noise, 1000 + np.arange(len(cells)), cells.cluster)
     for draw, weights in enumerate(groups.weights):
         rows = np.repeat(np.arange(len(cells)), weights[groups.of_cell].astype(int))
-        truth, cluster = cells.truth.codes[rows], cells.cluster[rows]
+        truth, cluster = cells.truth.codes[rows], ids[rows]
         assert found["ari"][draw] == pytest.approx(metrics.adjusted_rand_score(truth, cluster))
         assert found["v_measure"][draw] == pytest.approx(metrics.v_measure_score(truth, cluster))
-        assert found["ami"][draw] == pytest.approx(metrics.adjusted_mutual_info_score(truth, cluster), abs=0.01)
+        named = metrics.cluster.contingency_matrix(truth, cluster)[:, np.unique(cluster) < 1000]
+        assert found["purity"][draw] == pytest.approx(named.max(axis=0).sum() / len(rows) if named.size else 0)
+        if not noise:
+            expected = metrics.adjusted_mutual_info_score(truth, cluster)
+            assert found["ami"][draw] == pytest.approx(expected, abs=0.01)
 
 
 def test_what_costs_nothing_stands_beside_every_number() -> None:
