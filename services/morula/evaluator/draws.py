@@ -78,7 +78,9 @@ def groups_of(cells: Cells, fold_count: int, draw_count: int, seed: int) -> Grou
     rng = np.random.default_rng(seed)
     over, part = _drawn_over(cells)
     if part is None:
-        codes, names = rng.integers(0, fold_count, len(cells)), np.arange(fold_count)
+        # None of them is empty: something can be named by and scored on each.
+        names = np.arange(min(fold_count, len(cells)))
+        codes = rng.permutation(len(cells)) % len(names)
     else:
         names, codes = np.unique(part.codes, return_inverse=True)
     count, draws = len(names), draw_count if part is not None else 0

@@ -180,6 +180,13 @@ def test_a_confidence_is_held_to_what_it_says() -> None:
     assert told["coverage"][-1]["accuracy"] == told["accuracy"]
 
 
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_few_cells_without_slides_and_tiles_are_parted_so_that_no_part_is_empty(count: int) -> None:
+    truth = Part.of([number % 2 for number in range(count)])
+    cells = Cells(truth, np.ones(count, np.int64), vectors=np.arange(2.0 * count).reshape(count, 2))
+    assert evaluated(cells)["honest"]["accuracy"]["n"] == count
+
+
 @pytest.mark.parametrize(("slides", "tiles", "over"), [(6, 4, "slides"), (1, 9, "within this slide"), (1, 1, "none")])
 def test_intervals_say_what_they_are_over(slides: int, tiles: int, over: str) -> None:
     cells = drawn(600, slides)
