@@ -36,13 +36,24 @@ async def described(app: Any, world: World) -> dict[str, Any]:
     document: dict[str, Any] = httpx.Response(200, json=app.openapi()).json()
     # Of its own, because what is deleted would leave nothing else to ask about.
     doomed = await world.client.upload(world.client.components.settings.folders["scans"] / "other.tiff")
-    add_ids(operations(document, {"delete"}), await world.client.run(doomed["id"]))
-    add_ids(operations(document, METHODS - {"delete"}), world.job)
+    gone = await world.client.run(doomed["id"])
+    add_ids(operations(document, {"delete"}), gone, await evaluated(world, gone, "gone"))
+    add_ids(operations(document, METHODS - {"delete"}), world.job, await evaluated(world, world.job, "kept"))
     return document
 
 
-def add_ids(asked: Iterator[dict[str, Any]], job: Job) -> None:
-    known = {name: job[name] for name in ("slide_id", "clustering_id", "labelling_id")}
+async def evaluated(world: World, job: Job, name: str) -> dict[str, str]:
+    """Ids of a truth of a job's cells, and of an evaluation against it."""
+    content = f"row,class,batch\n0,one,{name}\n1,other,{name}\n2,one,{name}\n3,other,{name}\n".encode()
+    truth = world.client.ok(await world.http.post("/v1/truths", files={"file": ("truth.csv", content)}))
+    body = {"truth_id": truth["id"], "clustering_id": job["clustering_id"], "draw_count": 100}
+    evaluation = world.client.ok(await world.http.post("/v1/evaluations", json=body))
+    assert (await world.client.ended(evaluation["id"]))["state"] == "succeeded"
+    return {"truth_id": truth["id"], "evaluation_id": evaluation["id"]}
+
+
+def add_ids(asked: Iterator[dict[str, Any]], job: Job, others: dict[str, str]) -> None:
+    known = others | {name: job[name] for name in ("slide_id", "clustering_id", "labelling_id")}
     known |= {"job_id": job["id"], "name": "manifest.json"}
     for operation in asked:
         for parameter in operation.get("parameters", []):
