@@ -20,10 +20,18 @@ SHOWN = {
 
 
 def evaluate(
-    assignments: Annotated[Path, typer.Argument(help="assignments.parquet of morula cluster or of a job.")],
+    assignments: Annotated[
+        Path,
+        typer.Argument(
+            help="assignments.parquet, or as the published system has it: cell_labels.json, or a folder of batches."
+        ),
+    ],
     truth: Annotated[
         Path,
-        typer.Option(help="CSV: cell_id or row, class; where known tile, slide, batch, tissue, species, annotator."),
+        typer.Option(
+            help="CSV: cell_id or row, class; where known tile, slide, batch, tissue, species, annotator. "
+            "Or human_labels_*.json, or a folder of batches that has them."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for report.html and evaluation.json.")],
     noise: Annotated[

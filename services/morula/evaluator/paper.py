@@ -68,13 +68,18 @@ def _align_tile(truth: Ints, cluster: Ints) -> Ints:
     return np.asarray(aligned[model])
 
 
-def tiles_of(cells: Cells) -> tuple[Ints, list[tuple[str, str]]]:
-    """The tile of each cell, and slide and name of each tile. Without tiles each slide is one; without both all are."""
-    slide = cells.slide or Part(np.zeros(len(cells), np.int64), ("",))
-    tile = cells.tile or Part(np.zeros(len(cells), np.int64), ("",))
-    both, codes = np.unique(slide.codes * len(tile.names) + tile.codes, return_inverse=True)
-    names = [(slide.names[one // len(tile.names)], tile.names[one % len(tile.names)]) for one in both.tolist()]
-    return codes.ravel(), names
+def tiles_of(cells: Cells) -> tuple[Ints, list[tuple[str, str, str]]]:
+    """The tile of each cell, and batch, slide and name of each tile: as published, batches are evaluated apart.
+
+    Without tiles each slide is one; without both all are.
+    """
+    unknown = Part(np.zeros(len(cells), np.int64), ("",))
+    parts = [unknown if part is None else part for part in (cells.batch, cells.slide, cells.tile)]
+    sizes = tuple(len(part.names) for part in parts)
+    places, codes = np.unique(np.ravel_multi_index([part.codes for part in parts], sizes), return_inverse=True)
+    at = np.unravel_index(places, sizes)
+    words = [[part.names[code] for code in of.tolist()] for part, of in zip(parts, at, strict=True)]
+    return codes.ravel(), list(zip(*words, strict=True))
 
 
 def score(cells: Cells, checkpoint: Checkpoint = go_on) -> dict[str, Any]:
@@ -122,7 +127,7 @@ class _Counted:
     cells: Cells
     aligned: Aligned
     is_constant_right: NDArray[np.bool_]
-    names: list[tuple[str, str]]
+    names: list[tuple[str, str, str]]
 
     def accuracy(self, rows: Ints) -> float:
         right = self.aligned.classes[rows] == self.cells.truth.codes[rows]
@@ -134,10 +139,10 @@ class _Counted:
     def tiles(self) -> Iterator[dict[str, Any]]:
         sizes = [len(np.unique(self.cells.truth.codes[rows])) for rows in self.aligned.rows]
         is_told = sum(size**2 for size in sizes) <= MATRIX_ENTRIES
-        for (slide, tile), rows in zip(self.names, self.aligned.rows, strict=True):
+        for (batch, slide, tile), rows in zip(self.names, self.aligned.rows, strict=True):
             matrix = {"confusion_matrix": self.confusion(rows)} if is_told else {}
-            batch = {} if self.cells.batch is None else {"batch": self._only(self.cells.batch, rows)}
-            yield {"slide": slide, "tile": tile, **batch, "n_cells": len(rows), "accuracy": self.accuracy(rows),
+            where = {"batch": batch} if batch else {}
+            yield {"slide": slide, "tile": tile, **where, "n_cells": len(rows), "accuracy": self.accuracy(rows),
                    "constant": self.constant(rows), **matrix}  # fmt: skip
 
     def parts(self, part: Part) -> Iterator[tuple[str, dict[str, Any], Ints]]:
@@ -160,7 +165,3 @@ class _Counted:
         surplus = np.bincount(place[truth[~there]], minlength=len(seen))
         return {"labels": [self.cells.truth.names[code] for code in seen.tolist()], "matrix": matrix.tolist(),
                 "?": surplus.tolist()}  # fmt: skip
-
-    @staticmethod
-    def _only(part: Part, rows: Ints) -> str:
-        return ", ".join(part.names[code] for code in np.unique(part.codes[rows]).tolist())

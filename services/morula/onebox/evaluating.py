@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from morula.common.compute import go_on
-from morula.evaluator import report
+from morula.evaluator import published_files, report
 from morula.evaluator.cells import Cells, Floats, Ints
 from morula.evaluator.comparison import compare
 from morula.evaluator.core import Report, Wanted, evaluate, silent
-from morula.evaluator.truth_table import IDS, Assigned, clusters_in, join, read, rows_of
-from morula.onebox.failures import Unreadable, WrongUse
+from morula.evaluator.truth_table import IDS, Assigned, TruthTable, clusters_in, join, read, rows_of
+from morula.onebox import published_batches
+from morula.onebox.failures import Unreadable, WrongUse, read_bytes
+from morula.onebox.published_batches import is_published
 from morula.onebox.results import check_out, staging
 from morula.onebox.vector_files import read_vectors
 
@@ -45,8 +47,8 @@ class Request:
 
 def run(request: Request, tell: Report = silent) -> dict[str, Any]:
     """Leaves the report and its numbers, or neither; what evaluation.json says."""
-    assigned = _assigned(request.assignments, request.noise)
-    cells, match = join(read(_bytes(request.truth)), assigned)
+    truth, assigned, remarks = _read(request)
+    cells, match = join(truth, assigned)
     cells = replace(
         cells,
         vectors=_rows(request.vectors, assigned, cells),
@@ -55,6 +57,7 @@ def run(request: Request, tell: Report = silent) -> dict[str, Any]:
     check_out(request.out)
     words = {"assignments": request.assignments.name, "truth": request.truth.name}
     found = {"of": words, **evaluate(cells, match, request.wanted, go_on, tell)}
+    found["remarks"] = [*remarks, *found["remarks"]]
     if request.against is not None:
         found["comparison"] = _compared(request.against, request, assigned, cells)
     _write(request.out, {NUMBERS: json.dumps(found, indent=1, allow_nan=False), REPORT: report.page(found)})
@@ -75,11 +78,12 @@ def _write(out: Path, files: dict[str, str]) -> None:
             (folder / name).replace(out / name)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+def _read(request: Request) -> tuple[TruthTable, Assigned, list[str]]:
+    """Truth and assignments, and what has to be known of them."""
+    if is_published(request.assignments):
+        batches, remarks = published_batches.read(request.assignments, request.truth)
+        return *published_files.tables(batches), remarks
+    return read(read_bytes(request.truth)), _assigned(request.assignments, request.noise), []
 
 
 def _assigned(path: Path, noise: int | None) -> Assigned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -41,6 +42,14 @@ class Unreadable(Failure):
     """The input cannot be read."""
 
     exit_code = UNREADABLE
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file that somebody named; Unreadable says why it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
 
 
 def exit_code(error: BaseException) -> int:

@@ -1,0 +1,120 @@
+"""Files of the published system: `cell_labels.json` of a batch, and `human_labels_*.json` of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ValidationError
+
+from morula.common.errors import InvalidArgument
+from morula.evaluator.truth_table import Assigned, TruthTable
+
+NOISE = -1
+ENDING = ".png"
+"""Of a tile's name, with which one of the files may have it and the other not."""
+
+
+class Cell(BaseModel):
+    cell_id: int
+    cluster_id: int | None = None
+    cluster_confidence: float | None = None
+
+
+class Tile(BaseModel):
+    slide_id: str
+    tile_name: str
+    cells: list[Cell]
+
+
+class CellLabels(BaseModel):
+    """What the system found of a batch; there is more in the file, which evaluation has no use for."""
+
+    tiles: list[Tile]
+
+
+class HumanLabel(BaseModel):
+    cell_id: int
+    human_label: int
+
+
+class LabelledTile(BaseModel):
+    slide_id: str
+    tile_name: str
+    labelled_cells: list[HumanLabel]
+
+
+class HumanLabels(BaseModel):
+    """What a person said of a batch."""
+
+    tiles: list[LabelledTile]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch and what a person said of it."""
+
+    name: str
+    found: CellLabels
+    said: HumanLabels
+
+
+Model = TypeVar("Model", CellLabels, HumanLabels)
+
+
+def parse(kind: type[Model], data: bytes, name: str) -> Model:
+    """A file of this kind; InvalidArgument says in a line what is wrong with it."""
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidArgument(
+            f"{name} is not as the published system writes it: {place or 'it'}: {first['msg']}"
+        ) from error
+
+
+def tables(batches: Iterable[Batch]) -> tuple[TruthTable, Assigned]:
+    """Both sides as tables, cells by batch, slide, tile and number. A cell without a cluster is not assigned; of one
+    that is there twice the last counts, as published; what a person said twice stands twice."""
+    found: dict[str, Cell] = {}
+    said: list[tuple[str, str, str, str, str]] = []
+    for batch in batches:
+        found |= dict(_assigned(batch))
+        said += _said(batch)
+    ids, classes, names, slides, tiles = zip(*said, strict=True) if said else ((), (), (), (), ())
+    confidence = [cell.cluster_confidence for cell in found.values()]
+    text = pa.string()
+    truth = TruthTable(
+        ids={"cell_id": pa.array(ids, text)},
+        classes=pa.array(classes, text),
+        parts={"batch": pa.array(names, text), "slide": pa.array(slides, text), "tile": pa.array(tiles, text)},
+    )
+    assigned = Assigned(
+        ids={"cell_id": pa.array(list(found), text)},
+        cluster=np.asarray([cell.cluster_id for cell in found.values()], np.int64),
+        confidence=None if None in confidence else np.asarray(confidence, np.float64),
+        noise=NOISE,
+    )
+    return truth, assigned
+
+
+def _assigned(batch: Batch) -> Iterator[tuple[str, Cell]]:
+    for tile in batch.found.tiles:
+        for cell in tile.cells:
+            if cell.cluster_id is not None:
+                yield _id(batch.name, tile, cell.cell_id), cell
+
+
+def _said(batch: Batch) -> Iterator[tuple[str, str, str, str, str]]:
+    for tile in batch.said.tiles:
+        for one in tile.labelled_cells:
+            name = tile.tile_name.removesuffix(ENDING)
+            yield _id(batch.name, tile, one.cell_id), str(one.human_label), batch.name, tile.slide_id, name
+
+
+def _id(batch: str, tile: Tile | LabelledTile, cell_id: int) -> str:
+    return f"{batch}/{tile.slide_id}/{tile.tile_name.removesuffix(ENDING)}/{cell_id}"

@@ -1,0 +1,46 @@
+"""Batches of the published system in a folder: which files belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from morula.evaluator.published_files import Batch, CellLabels, HumanLabels, parse
+from morula.onebox.failures import WrongUse, read_bytes
+
+FOUND = "cell_labels.json"
+SAID = "human_labels_*.json"
+BATCHES = "batch_*"
+
+
+def is_published(path: Path) -> bool:
+    """Whether it is a batch's file, or a folder of batches."""
+    return path.is_dir() or path.suffix == ".json"
+
+
+def read(found: Path, said: Path) -> tuple[list[Batch], list[str]]:
+    """The batches of a file or folder with what a person said of each, and in words which have no labels.
+
+    Of several files of labels the newest counts, by its name.
+    """
+    if not found.is_dir():
+        return [_batch(found.parent.name, found, said)], []
+    folders = [folder for folder in (found, *sorted(found.glob(BATCHES))) if (folder / FOUND).is_file()]
+    if not folders:
+        raise WrongUse(f"{found} has no {FOUND}, nor a {BATCHES} that has one")
+    pairs = [(folder, _newest(said / folder.relative_to(found))) for folder in folders]
+    labelled = [_batch(folder.name, folder / FOUND, newest) for folder, newest in pairs if newest]
+    if not labelled:
+        raise WrongUse(f"{said} has no {SAID} of any batch")
+    return labelled, [f"{folder.name} has no {SAID}: it is left out" for folder, newest in pairs if not newest]
+
+
+def _batch(name: str, found: Path, said: Path) -> Batch:
+    return Batch(
+        name.removeprefix("batch_"),
+        parse(CellLabels, read_bytes(found), found.name),
+        parse(HumanLabels, read_bytes(said), said.name),
+    )
+
+
+def _newest(folder: Path) -> Path | None:
+    return max(folder.glob(SAID), default=None, key=lambda path: path.name)
