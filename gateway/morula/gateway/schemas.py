@@ -203,6 +203,7 @@ class Job(Answer):
     kept_tile_count: int
     failed_tile_count: int
     clustering_id: str | None
+    """Of an evaluation: which one is measured."""
     labelling_id: str | None
     result_digest: str | None
     error: dict[str, Any] | None

@@ -114,6 +114,8 @@ export const api = {
   cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
   retryJob: (id: string) => send<Job>("POST", `${v1.job(id)}/retry`),
 
+  report: (id: string) => address(`v1/evaluations/${encodeURIComponent(id)}/report.html`),
+
   /** False where it goes only when its work has stopped. What is gone already counts as gone. */
   async remove(kind: "slide" | "job" | "labelling", id: string): Promise<boolean> {
     try {

@@ -11,7 +11,7 @@ from morula.common.errors import Conflict
 from morula.gateway.components import Here
 from morula.gateway.contract import created, served
 from morula.gateway.exports.formats import MEDIA_TYPES, media_type_of
-from morula.gateway.ledger import deletion, jobs, shards, slides
+from morula.gateway.ledger import deletion, evaluations, jobs, shards, slides
 from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.licences import check_job, check_params
 from morula.gateway.lists import Wanted, cursor_after
@@ -139,8 +139,16 @@ def _answers(tx: Connection, rows: list[Record]) -> list[Job]:
                 seconds=round(stage["busy_s"], 3),
             )
         )
+    measured = evaluations.measured_by(tx, [row["id"] for row in rows if row["kind"] == "evaluation"])
     names = slides.slide_names(tx, {row["slide_id"] for row in rows if row["slide_id"]})
     return [
-        Job.model_validate({**row, "slide_name": names.get(row["slide_id"]), "stages": stages[row["id"]]})
+        Job.model_validate(
+            {
+                **row,
+                **measured.get(row["id"], {}),
+                "slide_name": names.get(row["slide_id"]),
+                "stages": stages[row["id"]],
+            }
+        )
         for row in rows
     ]

@@ -1,13 +1,13 @@
 """Evaluations: what jobs of this kind measure, and against what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
 
 from morula.common.errors import NotFound
 from morula.gateway.ledger import jobs, objects
-from morula.gateway.ledger.records import Part, Record, Slice, first, part_of
+from morula.gateway.ledger.records import Part, Record, Slice, every, first, part_of
 from morula.gateway.ledger.tables import clustering, evaluation, job
 
 
@@ -36,6 +36,13 @@ def list_evaluations(
     if truth_id is not None:
         query = query.where(evaluation.c.truth_id == truth_id)
     return part_of(tx, query, evaluation.c.id, wanted, newest_first=True)
+
+
+def measured_by(tx: Connection, evaluation_ids: Sequence[str]) -> dict[str, Record]:
+    """Which clustering and labelling each of these measures."""
+    columns = (evaluation.c.id, evaluation.c.clustering_id, evaluation.c.labelling_id)
+    found = every(tx, select(*columns).where(evaluation.c.id.in_(evaluation_ids))) if evaluation_ids else []
+    return {row["id"]: row for row in found}
 
 
 def _all() -> Select[Any]:

@@ -1,7 +1,7 @@
 // One slide and what is being done with it.
 import { useState } from "preact/hooks";
 import { api, titleOf } from "../api";
-import { bytes, count } from "../format";
+import { bytes, count, when } from "../format";
 import { writeRoute } from "../route";
 import type { Job, Problem, Slide } from "../types";
 import { Boards, doneSentence } from "./boards";
@@ -31,7 +31,7 @@ export function SlideRow({ row, home }: { row: Row; home: Home }) {
         {asksForScale(refusal) ? (
           <ScaleForm start={(mpp) => void home.start(slide.id, mpp)} />
         ) : (
-          <Outcome slide={slide} job={job} refusal={refusal} />
+          <Outcome slide={slide} job={job} refusal={refusal} home={home} />
         )}
         {job && <MadeBy job={job} models={home.models.value} />}
       </div>
@@ -120,7 +120,7 @@ function Next({ slide, job, home, otherwise }: ButtonsProps & { otherwise: () =>
   );
 }
 
-function Outcome({ slide, job, refusal }: Row) {
+function Outcome({ slide, job, refusal, home }: Row & { home: Home }) {
   if (refusal) return <Refused problem={refusal} hint="" />;
   if (!job) return null;
   if (job.state === "failed" && job.error) {
@@ -133,7 +133,7 @@ function Outcome({ slide, job, refusal }: Row) {
   if (job.verdict === "no_cells") {
     return <p class="muted">There is tissue, but no cell was found in it. Is the scale of the slide right?</p>;
   }
-  if (job.state === "succeeded") return <Done slide={slide} job={job} />;
+  if (job.state === "succeeded") return <Done slide={slide} job={job} home={home} />;
   if (job.state === "cancelled") return <p class="muted">Stopped. Trying again continues from what is done already.</p>;
   return <Stages job={job} />;
 }
@@ -147,8 +147,30 @@ function Refused({ problem, hint }: { problem: Problem; hint: string }) {
   );
 }
 
-function Done({ slide, job }: { slide: Slide; job: Job }) {
-  return <p class="muted">{doneSentence(slide, job)}</p>;
+function Done({ slide, job, home }: { slide: Slide; job: Job; home: Home }) {
+  const reports = [...home.jobs.value.values()].filter((one) => measures(one, job));
+  return (
+    <>
+      <p class="muted">{doneSentence(slide, job)}</p>
+      {reports.length > 0 && (
+        <p class="tiny">
+          Measured against a truth:{" "}
+          {reports.map((one, index) => (
+            <span key={one.id}>
+              {index > 0 && ", "}
+              <a href={api.report(one.id)} target="_blank" rel="noopener">
+                {one.labelling_id ? "labels" : "clusters"}, {when(one.finished_at ?? one.created_at)}
+              </a>
+            </span>
+          ))}
+        </p>
+      )}
+    </>
+  );
+}
+
+function measures(one: Job, job: Job): boolean {
+  return one.kind === "evaluation" && one.state === "succeeded" && one.clustering_id === job.clustering_id;
 }
 
 function ScaleForm({ start }: { start: (mpp: number) => void }) {
