@@ -44,6 +44,9 @@ def evaluate(
     morphology: Annotated[
         Path | None, typer.Option(help="Measures alone, a row each: clustered for a baseline.")
     ] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Clusters of each slide are its own; of the published system's they are.")
+    ] = False,
     against: Annotated[Path | None, typer.Option(help="Other assignments of the same cells: which is better?")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +56,7 @@ def evaluate(
 
     with counted("Evaluating", console()) as tell:
         found = run(
-            Request(assignments, truth, out, noise, vectors, morphology, against),
+            Request(assignments, truth, out, noise, vectors, morphology, apart, against),
             lambda done, total, _: tell(done, total),
         )
     for line in found["remarks"]:

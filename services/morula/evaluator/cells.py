@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
+OF_ALL = ("noise", "is_apart")
+"""Fields of `Cells` that are not a row for each cell."""
 IN_NONE = 0
 """Cluster of a cell that is in none, as assignments have it."""
 
@@ -58,6 +60,8 @@ class Cells:
     """As assignments name it: any whole numbers."""
     noise: int = IN_NONE
     """What `cluster` calls cells that are in none."""
+    is_apart: bool = False
+    """Clusters of each slide are its own: of equal number in two slides they are two clusters."""
     slide: Part | None = None
     tile: Part | None = None
     """By its name within its slide."""
@@ -80,7 +84,7 @@ class Cells:
 
     def take(self, chosen: Flags | Ints) -> Cells:
         """Some of them."""
-        kept: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "noise"}
+        kept: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in OF_ALL}
         for name, value in kept.items():
             if value is not None:
                 kept[name] = value.take(chosen) if isinstance(value, Part) else value[chosen]
@@ -89,6 +93,19 @@ class Cells:
     @property
     def is_noise(self) -> Flags:
         return np.asarray(self.cluster == self.noise)
+
+    @property
+    def base(self) -> Ints:
+        """What tells clusters of equal number apart: the slide, where they are its own."""
+        if not self.is_apart or self.slide is None:
+            return np.zeros(len(self), np.int64)
+        return self.slide.codes
+
+    @property
+    def clusters(self) -> Ints:
+        """Numbers of clusters that mean one cluster each in all of the cells."""
+        names, codes = np.unique(self.cluster, return_inverse=True)
+        return np.asarray(self.base * len(names) + codes.ravel())
 
 
 @dataclass(frozen=True)
@@ -162,5 +179,5 @@ def check(cells: Cells, match: Match) -> None:
 def _check_lengths(cells: Cells) -> None:
     for one in fields(cells):
         value = getattr(cells, one.name)
-        if one.name != "noise" and value is not None and len(value) != len(cells):
+        if one.name not in OF_ALL and value is not None and len(value) != len(cells):
             raise InvalidArgument(f"{one.name} has {len(value):,} rows, the truth {len(cells):,}")

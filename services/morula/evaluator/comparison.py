@@ -34,7 +34,7 @@ def compare(
     # Numbers of the same rows: what is left out of one is left out of both.
     theirs, _ = each_once(replace(cells, cluster=other, noise=noise).take(is_there))
     setting = setting_of(ours, wanted, checkpoint)
-    one, two = (of_clusters(each.truth.codes, each.cluster, each.is_noise, setting) for each in (ours, theirs))
+    one, two = (of_clusters(each.truth.codes, each.clusters, each.is_noise, setting) for each in (ours, theirs))
     return {
         "cell_count": len(ours),
         "left_out_count": int((~is_there).sum()),

@@ -38,6 +38,15 @@ class Groups:
     """How often each group counts: once in the first row, then as it was drawn."""
 
     @property
+    def drawn(self) -> Ints:
+        """What each group is drawn with: its slide, or itself."""
+        return self.slide if self.over == "slides" else np.arange(self.count)
+
+    @property
+    def drawn_count(self) -> int:
+        return len(np.unique(self.drawn))
+
+    @property
     def draw_count(self) -> int:
         return len(self.weights) - 1
 
@@ -74,20 +83,46 @@ class Groups:
 
 
 def groups_of(cells: Cells, fold_count: int, draw_count: int, seed: int) -> Groups:
-    """Slides where there are several; of one slide its tiles; else parts at random, which are never drawn again."""
+    """Slides where there are several; of one slide its tiles; else parts at random, which are never drawn again.
+
+    Where clusters of each slide are its own, slides are drawn, and tiles of each are held out.
+    """
     rng = np.random.default_rng(seed)
     over, part = _drawn_over(cells)
     if part is None:
         # None of them is empty: something can be named by and scored on each.
-        names = np.arange(min(fold_count, len(cells)))
-        codes = rng.permutation(len(cells)) % len(names)
+        codes = rng.permutation(len(cells)) % min(fold_count, len(cells))
     else:
-        names, codes = np.unique(part.codes, return_inverse=True)
-    count, draws = len(names), draw_count if part is not None else 0
+        codes = np.unique(part.codes, return_inverse=True)[1].ravel()
+    count, draws = int(codes.max()) + 1, draw_count if part is not None else 0
     weights = np.concatenate([np.ones((1, count)), rng.multinomial(count, np.full(count, 1 / count), draws)])
+    if over == "slides" and cells.is_apart:
+        groups, slide = _within(cells, codes, fold_count, rng)
+        return Groups(over, groups, len(slide), _folds(slide, fold_count, rng), slide, weights[:, slide])
     fold = rng.permutation(count) % min(fold_count, count)
     slide = np.arange(count) if over == "slides" else np.zeros(count, np.int64)
-    return Groups(over, codes.ravel().astype(np.int64), count, fold, slide, weights)
+    return Groups(over, codes, count, fold, slide, weights)
+
+
+def _within(cells: Cells, slide: Ints, fold_count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Tiles of each slide, and the slide of each; a slide of one tile is divided at random."""
+    tile = np.zeros(len(cells), np.int64) if cells.tile is None else cells.tile.codes
+    pairs = np.unique(np.column_stack([slide, tile]), axis=0)
+    several = np.bincount(pairs[:, 0]) > 1
+    unit = np.where(several[slide], tile, rng.integers(0, fold_count, len(cells)))
+    width = max(int(tile.max()) + 1, fold_count)
+    groups, codes = np.unique(slide * width + unit, return_inverse=True)
+    return codes.ravel(), groups // width
+
+
+def _folds(slide: Ints, fold_count: int, rng: np.random.Generator) -> Ints:
+    """Folds of groups, as many of each slide in each as there can be."""
+    order = np.lexsort((rng.random(len(slide)), slide))
+    starts = np.flatnonzero(np.diff(slide[order], prepend=-1))
+    rank = np.arange(len(slide)) - np.repeat(starts, np.diff(starts, append=len(slide)))
+    fold = np.empty(len(slide), np.int64)
+    fold[order] = rank % fold_count
+    return fold
 
 
 def _drawn_over(cells: Cells) -> tuple[Over, Part | None]:

@@ -18,6 +18,10 @@ from morula.evaluator.measures import Measured, Setting, ceiling, of_clusters, o
 
 Step = Callable[[str], None]
 NO_INTERVAL = "neither several slides nor several tiles are known: there are no intervals"
+APART = (
+    "clusters of each slide are its own: they are named on some of its tiles, or of a slide of one tile on some of its "
+    "cells, and scored on the others; baselines have clusters of each slide, too"
+)
 FEW_GROUPS = 5
 STREAM = 20_260_410
 CEILINGS = {True: "a linear model of all labels outside of each fold", False: "every cell right"}
@@ -27,14 +31,19 @@ def measure(cells: Cells, setting: Setting, step: Step) -> dict[str, Any]:
     """All of it, as JSON takes it. `step` hears what begins."""
     truth, groups = cells.truth.codes, setting.groups
     step("clusters")
-    ours = of_clusters(truth, cells.cluster, cells.is_noise, setting)
+    ours = of_clusters(truth, cells.clusters, cells.is_noise, setting)
     rivals = dict(_baselines(cells, ours.cluster_count, setting, step))
     step("ceiling")
     top = ceiling(cells, setting)
     constant = rivals["constant"]
     step("parts")
     return {
-        "interval": {"over": groups.over, "group_count": groups.count, "draw_count": groups.draw_count, "level": LEVEL},
+        "interval": {
+            "over": groups.over,
+            "group_count": groups.drawn_count,
+            "draw_count": groups.draw_count,
+            "level": LEVEL,
+        },
         "fold_count": groups.fold_count,
         "cluster_count": ours.cluster_count,
         **_told(ours, constant, top, len(cells)),
@@ -62,10 +71,12 @@ def remarks(groups: Groups) -> list[str]:
     if groups.over == "none":
         return [NO_INTERVAL]
     said = []
+    if groups.drawn_count < groups.count:
+        said.append(APART)
     if groups.over == "within this slide":
         said.append("there is one slide: intervals are over its tiles, and say nothing of other slides")
-    if groups.count < FEW_GROUPS:
-        said.append(f"intervals are over {groups.count} {'slides' if groups.over == 'slides' else 'tiles'}: rough")
+    if (count := groups.drawn_count) < FEW_GROUPS:
+        said.append(f"intervals are over {count} {'slides' if groups.over == 'slides' else 'tiles'}: rough")
     return said
 
 
@@ -73,16 +84,23 @@ def _baselines(cells: Cells, cluster_count: int, setting: Setting, step: Step) -
     truth, none = cells.truth.codes, np.zeros(len(cells), bool)
     count = max(1, cluster_count)
     step("constant")
-    yield "constant", of_clusters(truth, np.zeros(len(cells), np.int64), none, setting)
+    yield "constant", of_clusters(truth, cells.base, none, setting)
     step("random")
     # A stream of its own: whoever drew the truth may have begun with the same seed.
-    drawn = np.random.default_rng([setting.seed, STREAM]).integers(0, count, len(cells))
-    yield "random", of_clusters(truth, drawn, none, setting)
+    drawn = np.random.default_rng([setting.seed, STREAM]).integers(0, _counts(cells), len(cells))
+    yield "random", of_clusters(truth, cells.base * count + drawn, none, setting)
     step("singles")
     yield "singles", of_singles(cells, count, setting)
     if cells.morphology is not None:
         step("morphology")
-        yield "morphology", of_clusters(truth, grouped(cells.morphology, count, setting.seed), none, setting)
+        clusters = cells.base * count + grouped(cells.morphology, count, setting.seed)
+        yield "morphology", of_clusters(truth, clusters, none, setting)
+
+
+def _counts(cells: Cells) -> Ints:
+    """As many clusters as there are where each cell lies: in all, or in its slide."""
+    pairs = np.unique(np.column_stack([cells.base, cells.cluster])[~cells.is_noise], axis=0)
+    return np.maximum(np.bincount(pairs[:, 0], minlength=int(cells.base.max()) + 1), 1)[cells.base]
 
 
 def grouped(table: NDArray[np.floating], count: int, seed: int) -> Ints:
@@ -110,13 +128,13 @@ def _noise(cells: Cells, ours: Measured, constant: Measured, top: Drawn, setting
     if not none.any():
         return told | {"own_cluster": as_errors, "left_out": as_errors}
     truth = cells.truth.codes
-    together = of_clusters(truth, cells.cluster, np.zeros_like(none), setting)
+    together = of_clusters(truth, cells.clusters, np.zeros_like(none), setting)
     told["own_cluster"] = _told(together, constant, top, len(cells))
     if none.all():
         return told | {"left_out": None}
     rest, inside = cells.take(~none), setting.of(~none)
-    apart = of_clusters(rest.truth.codes, rest.cluster, rest.is_noise, inside)
-    plain = of_clusters(rest.truth.codes, np.zeros(len(rest), np.int64), rest.is_noise, inside)
+    apart = of_clusters(rest.truth.codes, rest.clusters, rest.is_noise, inside)
+    plain = of_clusters(rest.truth.codes, rest.base, rest.is_noise, inside)
     return told | {
         "left_out": {
             **_told(apart, plain, top, len(rest)),
@@ -159,7 +177,7 @@ def _parts(part: Part, truth: Ints, ours: Measured, constant: Measured, setting:
     for rows in np.split(order, np.flatnonzero(np.diff(part.codes[order])) + 1):
         setting.checkpoint()
         groups = setting.of(rows).groups
-        if len(np.unique(groups.of_cell)) < 2:
+        if len(np.unique(groups.drawn[groups.of_cell])) < 2:
             groups = groups.undrawn()
         told, beside = (
             _scored(

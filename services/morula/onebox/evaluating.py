@@ -40,6 +40,8 @@ class Request:
     """cluster_id of cells in no cluster; None: told from the table (`_noise_of`)."""
     vectors: Path | None = None
     morphology: Path | None = None
+    is_apart: bool = False
+    """Clusters of each slide are its own."""
     against: Path | None = None
     """Other assignments of the same cells, to compare with."""
     wanted: Wanted = field(default_factory=Wanted)
@@ -51,6 +53,7 @@ def run(request: Request, tell: Report = silent) -> dict[str, Any]:
     cells, match = join(truth, assigned)
     cells = replace(
         cells,
+        is_apart=request.is_apart or is_published(request.assignments),
         vectors=_rows(request.vectors, assigned, cells),
         morphology=_rows(request.morphology, assigned, cells),
     )

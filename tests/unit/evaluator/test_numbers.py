@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,26 @@ def test_intervals_say_what_they_are_over(slides: int, tiles: int, over: str) ->
     assert found["honest"]["interval"]["over"] == over
     assert (found["honest"]["accuracy"]["low"] is None) == (over == "none")
     assert bool(found["remarks"]) == (over != "slides")
+
+
+def test_clusters_of_each_slide_are_named_on_its_own_tiles() -> None:
+    """Cluster 1 means another class in each slide: nothing of that spreads from slide to slide."""
+    rng = np.random.default_rng(0)
+    slide, tile = np.repeat(np.arange(6), 400), np.tile(np.repeat(np.arange(4), 100), 6)
+    tile[slide == 5] = 0
+    cluster = rng.integers(1, 3, len(slide))
+    truth = np.where(slide % 2, cluster - 1, 2 - cluster)
+    cells = Cells(Part.of(truth), cluster, slide=Part.of(slide), tile=Part.of(tile))
+    together, apart = evaluated(cells), evaluated(replace(cells, is_apart=True))
+    assert together["honest"]["accuracy"]["value"] < 0.6
+    assert apart["honest"]["accuracy"]["value"] == 1
+    assert apart["honest"]["cluster_count"] == apart["honest"]["baselines"]["random"]["cluster_count"] == 12
+    assert apart["honest"]["baselines"]["constant"]["cluster_count"] == 6
+    assert apart["honest"]["baselines"]["random"]["accuracy"]["value"] < 0.6
+    assert apart["honest"]["interval"] == together["honest"]["interval"]
+    assert apart["honest"]["slides"][0]["accuracy"]["low"] is None
+    assert "of each slide are its own" in apart["remarks"][0]
+    assert apart["paper"] == together["paper"]
 
 
 def test_what_the_truth_says_twice_counts_once() -> None:
