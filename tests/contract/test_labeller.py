@@ -75,10 +75,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def labeller(store: FolderStore) -> AsyncIterator[Bench]:
+async def labeller(store: FolderStore, noise: int = 0) -> AsyncIterator[Bench]:
+    """So many of its first rows are in no cluster."""
     matrix, classes = kinds()
     names = tuple(f"f{number}" for number in range(COLUMNS))
     made = core.cluster(Features(matrix, names, COLUMNS, None), core.Params())
+    made.leaf[:noise] = NO_LEAF
     clustering = clusterer_pb2.Clustering(
         leaf=ref(store.put("p/c/leaf/a.npy", formats.write_array(made.leaf))),
         tree=ref(store.put("p/c/tree/a.json", tree.to_json(made.tree))),
@@ -87,14 +89,14 @@ async def labeller(store: FolderStore) -> AsyncIterator[Bench]:
     slot = Slot("labeller")
     async with running(LabellerServicer(store, slot)) as channel:
         stub = labeller_pb2_grpc.LabellerServiceStub(channel)
-        cut = await stub.CutTree(labeller_pb2.CutTreeRequest(tree=clustering.tree))
+        cut = await stub.CutTree(labeller_pb2.CutTreeRequest(clustering=clustering))
         yield Bench(stub, store, clustering, classes, made.leaf, cut)
     slot.close()
 
 
 async def test_cuts_the_tree_largest_cluster_first(folder_store: FolderStore) -> None:
     async with labeller(folder_store) as bench:
-        three = await bench.stub.CutTree(labeller_pb2.CutTreeRequest(tree=bench.clustering.tree, cluster_count=3))
+        three = await bench.stub.CutTree(labeller_pb2.CutTreeRequest(clustering=bench.clustering, cluster_count=3))
         sizes = [cluster.cell_count for cluster in three.clusters]
         assert len(three.clusters) == 3
         assert sizes == sorted(sizes, reverse=True)
@@ -102,6 +104,27 @@ async def test_cuts_the_tree_largest_cluster_first(folder_store: FolderStore) ->
         shown = three.clusters[0].representative_rows
         inside = np.asarray(three.node_of_leaf)[bench.leaf[list(shown)]]
         assert set(inside) == {three.clusters[0].node_id}
+        for cluster in three.clusters:
+            others = {one.node_id for one in three.clusters} - {cluster.node_id}
+            assert {cell.near_node_id for cell in cluster.borderline} <= others
+            told = [*cluster.outlying_rows, *(cell.row for cell in cluster.borderline)]
+            assert {three.node_of_leaf[bench.leaf[row]] for row in told} == {cluster.node_id}
+
+
+async def test_a_page_of_cells_in_no_cluster_says_which_they_are_like(folder_store: FolderStore) -> None:
+    async with labeller(folder_store, noise=7) as bench:
+        noise = np.flatnonzero(bench.leaf == NO_LEAF)
+        assert bench.cut.noise.cell_count == len(noise) >= 7
+        nodes = set(bench.cut.node_of_leaf)
+        assert {cell.near_node_id for cell in bench.cut.noise.representatives} <= nodes
+        page = await bench.page(noise=True, seen_rows=[int(noise[0])])
+        assert {cell.row for cell in page.cells} <= set(noise[1:].tolist())
+        assert (page.place.node_id, page.place.leaf) == (0, NO_LEAF)
+        assert all(cell.near_node_id in nodes for cell in page.cells)
+        assert not (await bench.page(noise=True, seen_rows=noise.tolist())).cells
+        with pytest.raises(grpc.RpcError) as failure:
+            await bench.page(noise=True, node_id=1)
+        assert isinstance(from_rpc_error(failure.value), errors.InvalidArgument)
 
 
 async def test_learns_a_class_for_every_row(folder_store: FolderStore) -> None:

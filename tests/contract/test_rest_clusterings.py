@@ -19,8 +19,10 @@ async def test_clusters_of_a_cut(world: World) -> None:
     assert set(found["node_of_leaf"]) == {one["node_id"] for one in found["clusters"]}
     first = found["clusters"][0]
     assert first["sentence"].endswith(".")
-    sheet = await world.http.get(first["representatives"][0]["sheet"])
-    assert (sheet.status_code, sheet.headers["content-type"]) == (200, "image/jpeg")
+    assert {one["near_node_id"] for one in first["borderline"]} <= set(found["node_of_leaf"]) - {first["node_id"]}
+    for shown in ("representatives", "borderline", "outlying"):
+        sheet = await world.http.get(first[shown][0]["sheet"])
+        assert (sheet.status_code, sheet.headers["content-type"]) == (200, "image/jpeg")
     assert (await world.http.get(f"{world.clustering}/clusters?count=-1")).status_code == 422
 
 

@@ -176,6 +176,7 @@ class Labellings(Listed):
 
 class Place(Answer):
     node_id: int
+    """0 where the page is of cells in no cluster."""
     leaf: int
     cell_count: int
 
@@ -184,6 +185,8 @@ class PageCell(CellPicture):
     letter: str
     class_number: int | None
     confidence: float | None
+    near_node_id: int | None
+    """Of a cell in no cluster, the cluster that is nearest to it; null of others, and where nothing is known of it."""
 
 
 class Fact(Answer):

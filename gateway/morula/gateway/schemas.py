@@ -303,6 +303,12 @@ class CellPicture(Answer):
     outline: list[tuple[float, float]]
 
 
+class NearPicture(CellPicture):
+    """A cell, and the cluster that is nearest to it beside its own; null where there is none."""
+
+    near_node_id: int | None
+
+
 class Cluster(Answer):
     """A cluster of a cut."""
 
@@ -311,10 +317,25 @@ class Cluster(Answer):
     supported: bool
     sentence: str
     representatives: list[CellPicture]
+    """Typical ones."""
+    borderline: list[NearPicture]
+    """Those between it and another cluster, the most doubtful first."""
+    outlying: list[CellPicture]
+    """Others that are farthest from all that is common in it, the farthest first."""
+
+
+class Noise(Answer):
+    """The cells in no cluster."""
+
+    cell_count: int
+    sentence: str
+    representatives: list[NearPicture]
 
 
 class Clusters(Answer):
     clusters: list[Cluster]
+    noise: Noise | None
+    """Null where every cell is in a cluster."""
     node_of_leaf: list[int]
     count: int
 

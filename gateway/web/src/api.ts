@@ -79,6 +79,9 @@ async function all<T>(path: string, name: string): Promise<T[]> {
   return items;
 }
 
+/** A cluster by its node, or the cells in none. */
+export type Wanted = number | "noise";
+
 type Listed = { next_cursor: string | null } & Record<string, unknown>;
 
 async function send<T>(method: string, path: string, body: unknown = {}): Promise<T> {
@@ -139,8 +142,9 @@ export const api = {
     bytes(`${v1.clustering(id)}/layers/leaf`, [start * 2, stop * 2]).then(littleEndian16),
 
   labelling: (id: string) => get<Labelling>(v1.labelling(id)),
-  async page(id: string, node_id?: number): Promise<Page | null> {
-    const response = await request(`${v1.labelling(id)}/page${node_id === undefined ? "" : `?node_id=${node_id}`}`);
+  async page(id: string, of?: Wanted): Promise<Page | null> {
+    const query = of === undefined ? "" : of === "noise" ? "?noise=true" : `?node_id=${of}`;
+    const response = await request(`${v1.labelling(id)}/page${query}`);
     return response.status === 204 ? null : ((await response.json()) as Page);
   },
   /** A page that was named before, by the event `seq`. */

@@ -113,8 +113,10 @@ export interface ClassCount {
 
 /** A cluster of a cut. */
 export interface Cluster {
+  borderline: NearPicture[];
   cell_count: number;
   node_id: number;
+  outlying: CellPicture[];
   representatives: CellPicture[];
   sentence: string;
   supported: boolean;
@@ -169,6 +171,7 @@ export interface Clusters {
   clusters: Cluster[];
   count: number;
   node_of_leaf: number[];
+  noise: Noise | null;
 }
 
 /** Which finished jobs to cluster together. */
@@ -444,6 +447,23 @@ export interface NamedCluster {
   node_id: number;
 }
 
+/** A cell, and the cluster that is nearest to it beside its own; null where there is none. */
+export interface NearPicture {
+  cell_px: number;
+  column: number;
+  column_count: number;
+  line: number;
+  line_count: number;
+  near_node_id: number | null;
+  outline: [number, number][];
+  row: number;
+  sheet: string;
+  slide_id: string;
+  window_um: number;
+  x_px: number;
+  y_px: number;
+}
+
 export interface NewClass {
   color?: string | null;
   name: string;
@@ -462,6 +482,13 @@ export interface NewLabelling {
   clustering_id: string;
   from_labelling_id?: string | null;
   label_set_id?: string | null;
+}
+
+/** The cells in no cluster. */
+export interface Noise {
+  cell_count: number;
+  representatives: NearPicture[];
+  sentence: string;
 }
 
 export interface Page {
@@ -495,6 +522,7 @@ export interface PageCell {
   letter: string;
   line: number;
   line_count: number;
+  near_node_id: number | null;
   outline: [number, number][];
   row: number;
   sheet: string;

@@ -14,6 +14,8 @@ export type {
   HeldOut,
   LabelSet,
   Model,
+  NearPicture,
+  Noise,
   Page,
   PageCell,
   Slide,

@@ -86,7 +86,7 @@ def _drawn(store: FolderStore, cell_count: int) -> Slide:
 
 
 def _sit(stub: LabellerServiceStub, slide: Slide) -> list[float]:
-    cut = stub.CutTree(CutTreeRequest(tree=slide.clustering.tree)).node_of_leaf
+    cut = stub.CutTree(CutTreeRequest(clustering=slide.clustering)).node_of_leaf
     learnt, seen, past, waits_s = LearnLabelsResponse(), list[SeenCell](), list[PagePlace](), list[float]()
     page: NextPageResponse = stub.NextPage(NextPageRequest(clustering=slide.clustering, node_of_leaf=cut))
     for number in range(1, PAGES + 1):

@@ -88,6 +88,14 @@ def known(vectors: Halves | Floats) -> NDArray[np.bool_]:
     return result
 
 
+def of_the_unknown(projection: Projection | None, own_count: int) -> Floats:
+    """A cell's own features where nothing of it was measured."""
+    if projection is None:
+        return np.zeros(own_count, np.float32)
+    lies: Floats = -projection.mean @ projection.components.T
+    return lies
+
+
 def scaled(vectors: Halves | Floats, scale: Scale) -> Floats:
     """Fixed location and scale, clipped. What could not be measured lies at the location: it says nothing."""
     if vectors.ndim != 2 or vectors.shape[1] != len(scale.columns):

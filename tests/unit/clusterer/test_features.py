@@ -17,6 +17,15 @@ def slide(vectors: np.ndarray, seed: int = 0) -> SlideVectors:
     return SlideVectors(vectors.astype(np.float16), x, y)
 
 
+def test_nothing_measured_lies_at_one_place_with_and_without_axes() -> None:
+    vectors = np.random.default_rng(0).normal(1, 1, (40, 70)).astype(np.float16)
+    vectors[3] = np.nan
+    for width in (5, 70):
+        scale = Scale(tuple(map(str, range(width))), (0.5,) * width, (2.0,) * width)
+        made = features.build([slide(vectors[:, :width])], scale, -1)
+        assert np.allclose(made.matrix[3], features.of_the_unknown(made.projection, made.own_count), atol=0.01)
+
+
 def test_scale_is_fixed_clipped_and_says_nothing_of_what_is_missing() -> None:
     scaled = features.scaled(np.array([[12.0, np.nan], [1000.0, -2.0]], np.float32), SCALE)
     assert scaled.tolist() == [[1.0, 0.0], [5.0, -2.0]]

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -19,7 +20,8 @@ from morula.gateway.blocks import block_bytes, cells_in_box
 from morula.gateway.components import Here
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.fields import Number
-from morula.gateway.labels.learning import TreeCut
+from morula.gateway.labels.kinds import NO_CLUSTER
+from morula.gateway.labels.learning import CutCluster, NearRow, TreeCut
 from morula.gateway.labels.paging import describe, rows_of_place
 from morula.gateway.ledger import clusterings, jobs, labels
 from morula.gateway.ledger.records import Record, Slice
@@ -38,6 +40,7 @@ from morula.gateway.ranges import array_begin, send_bytes, send_object
 from morula.gateway.schemas import (
     Block,
     Blocks,
+    CellPicture,
     Cells,
     Cluster,
     Clustering,
@@ -46,6 +49,8 @@ from morula.gateway.schemas import (
     Clusters,
     CohortRequest,
     Job,
+    NearPicture,
+    Noise,
     SplitRequest,
 )
 from morula.gateway.views import ClusteringView, mixing_of
@@ -190,22 +195,47 @@ async def list_clusters(clustering_id: str, here: Here, count: Annotated[int, Qu
 
 
 def _clusters(view: ClusteringView, cut: TreeCut, count: int) -> Clusters:
-    shown = {cluster["node_id"]: cluster["rows"][:REPRESENTATIVE_COUNT] for cluster in cut.clusters}
+    shown = {cluster.node_id: cluster.typical[:REPRESENTATIVE_COUNT] for cluster in cut.clusters}
     pictures = {one.row: one for one in cell_pictures(view, [row for rows in shown.values() for row in rows])}
+    around = {cluster.node_id: _around(view, cluster) for cluster in cut.clusters}
     return Clusters(
         clusters=[
             Cluster(
-                node_id=cluster["node_id"],
-                cell_count=cluster["cell_count"],
-                supported=cluster["supported"],
-                sentence=describe(view, rows_of_place(view, cut, cluster["node_id"], NOISE_LEAF))[1],
-                representatives=[pictures[row] for row in shown[cluster["node_id"]]],
+                node_id=cluster.node_id,
+                cell_count=cluster.cell_count,
+                supported=cluster.supported,
+                sentence=describe(view, rows_of_place(view, cut, cluster.node_id, NOISE_LEAF))[1],
+                representatives=[pictures[row] for row in shown[cluster.node_id]],
+                borderline=_near(around[cluster.node_id], cluster.borderline),
+                outlying=around[cluster.node_id][len(cluster.borderline) :],
             )
             for cluster in cut.clusters
         ],
+        noise=_noise(view, cut) if cut.noise_count else None,
         node_of_leaf=list(cut.node_of_leaf),
         count=count,
     )
+
+
+def _around(view: ClusteringView, cluster: CutCluster) -> list[CellPicture]:
+    """Borderline and outlying cells, on a sheet of their own: it is drawn when somebody opens the cluster."""
+    return cell_pictures(view, [*(cell.row for cell in cluster.borderline), *cluster.outlying])
+
+
+def _noise(view: ClusteringView, cut: TreeCut) -> Noise:
+    shown = cut.noise[:REPRESENTATIVE_COUNT]
+    return Noise(
+        cell_count=cut.noise_count,
+        sentence=describe(view, rows_of_place(view, cut, NO_CLUSTER, NOISE_LEAF))[1],
+        representatives=_near(cell_pictures(view, [cell.row for cell in shown]), shown),
+    )
+
+
+def _near(pictures: Sequence[CellPicture], cells: Sequence[NearRow]) -> list[NearPicture]:
+    return [
+        NearPicture(**picture.model_dump(), near_node_id=cell.node_id)
+        for picture, cell in zip(pictures, cells, strict=False)
+    ]
 
 
 @router.get("/{clustering_id}/layers/{layer}", response_class=Response, responses=served(BYTES))

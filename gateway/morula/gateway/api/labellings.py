@@ -24,8 +24,9 @@ from morula.gateway.label_schemas import (
     State,
 )
 from morula.gateway.labels.fold import check_unchanged, check_undo
-from morula.gateway.labels.kinds import AnyKind, NewEvent, PageNamed, Undone
+from morula.gateway.labels.kinds import NO_CLUSTER, AnyKind, NewEvent, PageNamed, Undone
 from morula.gateway.labels.learning import Snapshot
+from morula.gateway.labels.paging import PageWish
 from morula.gateway.ledger import clusterings, deletion, label_sets, labels
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.ranges import send_object
@@ -84,9 +85,12 @@ async def get_page(
     here: Here,
     node_id: Annotated[int, Query(ge=0, lt=2**32)] = 0,
     cell_count: Annotated[int, Query(ge=1, le=12)] = 12,
+    noise: bool = False,
 ) -> Page | Response:
-    """The page of cells that is worth most, or the best one of a cluster."""
-    page = await here.paging.next_page(labelling_id, node_id, cell_count)
+    """The page of cells that is worth most, or the best one of a cluster, or of the cells in no cluster (`noise`)."""
+    if noise and node_id:
+        raise InvalidArgument("Cells in no cluster have no node_id.")
+    page = await here.paging.next_page(labelling_id, PageWish(node_id, cell_count, noise))
     return page if page is not None else Response(status_code=204)
 
 
@@ -142,7 +146,7 @@ def _unknown(body: dict[str, Any], view: ClusteringView, numbers: set[int]) -> s
         return f"the clustering has the rows 0 to {view.cell_count - 1}"
     if any(number not in numbers for number in _called("class_number", body) if number):
         return "the label set has no class of this number"
-    if any(node not in view.nodes for node in _called("node_id", body)):
+    if any(node not in view.nodes for node in _called("node_id", body) if node != NO_CLUSTER):
         return "the clustering has no node of this id"
     return None
 

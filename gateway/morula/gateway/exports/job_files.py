@@ -129,7 +129,7 @@ def _clusters(source: Source) -> dict[str, Any]:
     if view is None or cut is None:
         return {"clusters": [], "noise_count": 0, "cell_count": 0, "structure_found": False}
     clusters = [
-        {"cluster_id": cluster["node_id"], "cell_count": cluster["cell_count"], "supported": cluster["supported"]}
+        {"cluster_id": cluster.node_id, "cell_count": cluster.cell_count, "supported": cluster.supported}
         for cluster in cut.clusters
     ]
     noise = int(np.count_nonzero(clusters_of_rows(view, cut.node_of_leaf) == NOISE_CLUSTER))

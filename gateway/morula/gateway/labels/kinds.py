@@ -64,8 +64,12 @@ class Elsewhere:
     """Where cells lie there, by their rows there."""
 
 
+NO_CLUSTER = 0
+"""Node of a page of cells that are in no cluster."""
+
+
 class PlaceBody(Request):
-    node_id: NodeId
+    node_id: Annotated[int, Field(ge=0, lt=2**32, strict=True)]
     leaf: Annotated[int, Field(ge=0, le=NOISE_LEAF, strict=True)]
     cell_count: CellCount = 0
 
@@ -120,7 +124,8 @@ class PageNamed(Statement):
         cells = [{**cell, "row": rows[cell["row"]]} for cell in body["cells"] if cell["row"] in rows]
         if not cells:
             return None
-        stays = body["place"]["leaf"] == NOISE_LEAF and body["place"]["node_id"] in to.kept_nodes
+        node_id = body["place"]["node_id"]
+        stays = body["place"]["leaf"] == NOISE_LEAF and (node_id == NO_CLUSTER or node_id in to.kept_nodes)
         return {
             **body,
             "place": body["place"] if stays else to.place_of([cell["row"] for cell in cells]),

@@ -5,9 +5,9 @@ Layers that are missing or damaged are learnt again as soon as they are read, or
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
@@ -30,7 +30,15 @@ from morula.gateway.refs import from_json, to_json
 from morula.gateway.tasks import keep_running
 from morula.gateway.views import ClusteringView, Views
 from morula.gateway.workers import Workers
-from morula.v1.labeller_pb2 import ClusterName, CutTreeRequest, LearnLabelsRequest, LearnLabelsResponse, SeenCell
+from morula.v1.labeller_pb2 import (
+    ClusterName,
+    CutTreeRequest,
+    CutTreeResponse,
+    LearnLabelsRequest,
+    LearnLabelsResponse,
+    NearCell,
+    SeenCell,
+)
 
 T = TypeVar("T")
 
@@ -71,11 +79,33 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class NearRow:
+    """A row and the cluster that is nearest to it beside its own; None where there is none."""
+
+    row: int
+    node_id: int | None
+
+
+@dataclass(frozen=True)
+class CutCluster:
+    """A cluster of a cut, with rows that show what it holds."""
+
+    node_id: int
+    cell_count: int
+    supported: bool
+    typical: Sequence[int]
+    borderline: Sequence[NearRow]
+    outlying: Sequence[int]
+
+
+@dataclass(frozen=True)
 class TreeCut:
-    """A cut of the tree: node of each leaf, and its clusters, largest first."""
+    """A cut of the tree: node of each leaf, its clusters, largest first, and the cells in none."""
 
     node_of_leaf: Sequence[int]
-    clusters: Sequence[Mapping[str, Any]]
+    clusters: Sequence[CutCluster]
+    noise_count: int
+    noise: Sequence[NearRow]
 
     @property
     def nodes(self) -> list[int]:
@@ -108,19 +138,10 @@ class Learning:
         """The tree cut into so many clusters; the labeller makes it once and the ledger keeps it."""
         body = await self._ledger.read(clusterings.find_cut, view.id, cluster_count)
         if body is None:
-            request = CutTreeRequest(tree=view.artifacts.tree, cluster_count=cluster_count)
+            request = CutTreeRequest(clustering=view.artifacts, cluster_count=cluster_count)
             body = to_json(await self._workers.cut_tree(request))
             await self._ledger.write(clusterings.keep_cut, view.id, cluster_count, body)
-        clusters = [
-            {
-                "node_id": cluster["node_id"],
-                "cell_count": int(cluster.get("cell_count", 0)),
-                "supported": cluster.get("supported", False),
-                "rows": [int(row) for row in cluster.get("representative_rows", [])],
-            }
-            for cluster in body.get("clusters", [])
-        ]
-        return TreeCut(body.get("node_of_leaf", []), clusters)
+        return _tree_cut(from_json(body, CutTreeResponse))
 
     async def learn(self, labelling_id: str) -> None:
         """Learn from all events so far, if that is not done yet; after an error it is tried again in the background."""
@@ -235,6 +256,26 @@ def snapshot_of(tx: Connection, labelling_id: str) -> Snapshot:
     if newest is not None:
         learnt = Learnt(newest["seq"], from_json(newest["learnt"], LearnLabelsResponse), newest["learned_s"])
     return Snapshot(row, log_of_events, fold(log_of_events), learnt)
+
+
+def _tree_cut(answer: CutTreeResponse) -> TreeCut:
+    clusters = [
+        CutCluster(
+            one.node_id,
+            one.cell_count,
+            one.supported,
+            list(one.representative_rows),
+            [_near(cell) for cell in one.borderline],
+            list(one.outlying_rows),
+        )
+        for one in answer.clusters
+    ]
+    noise = [_near(cell) for cell in answer.noise.representatives]
+    return TreeCut(list(answer.node_of_leaf), clusters, answer.noise.cell_count, noise)
+
+
+def _near(cell: NearCell) -> NearRow:
+    return NearRow(cell.row, cell.near_node_id or None)
 
 
 def is_layer(key: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from morula.common.formats import NOISE_LEAF
 from morula.gateway.label_schemas import Fact, Page, PageCell, Place, Where
 from morula.gateway.labels.facts import facts, sentence, standings
 from morula.gateway.labels.fold import counting, fold
+from morula.gateway.labels.kinds import NO_CLUSTER
 from morula.gateway.labels.learning import Learning, Snapshot, TreeCut
 from morula.gateway.labels.state import LabelEvent
 from morula.gateway.pictures import WINDOW_UM, cell_pictures
@@ -30,6 +32,15 @@ POINT_LIMIT = 400
 REASONS = {PAGE_REASON_LARGEST_CLUSTER: "largest_cluster", PAGE_REASON_LEAST_SURE: "least_sure"}
 
 
+@dataclass(frozen=True)
+class PageWish:
+    """Which page somebody asks for: of a cluster, of the cells in none, or of any (0)."""
+
+    node_id: int
+    cell_count: int
+    noise: bool
+
+
 class Paging:
     """Makes pages."""
 
@@ -38,15 +49,15 @@ class Paging:
         self._views = views
         self._learning = learning
 
-    async def next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
-        """The page that is worth most, or the best of one cluster; None if everything was seen."""
-        return await self._learning.reading(labelling_id, lambda: self._next_page(labelling_id, node_id, cell_count))
+    async def next_page(self, labelling_id: str, wish: PageWish) -> Page | None:
+        """The page that is worth most, or the best of what was wished for; None if everything was seen."""
+        return await self._learning.reading(labelling_id, lambda: self._next_page(labelling_id, wish))
 
-    async def _next_page(self, labelling_id: str, node_id: int, cell_count: int) -> Page | None:
+    async def _next_page(self, labelling_id: str, wish: PageWish) -> Page | None:
         snapshot = await self._learning.snapshot(labelling_id)
         view = await self._views.get(snapshot.row["clustering_id"])
         cut = await self._learning.cut(view, snapshot.row["cluster_count"])
-        answer = await self._workers.next_page(_request(snapshot, view, cut, node_id, cell_count))
+        answer = await self._workers.next_page(_request(snapshot, view, cut, wish))
         if not answer.cells:
             return None
         return await asyncio.to_thread(_page, answer, snapshot, view, cut)
@@ -72,14 +83,15 @@ def _shown(event: LabelEvent) -> NextPageResponse:
     )
 
 
-def _request(snapshot: Snapshot, view: ClusteringView, cut: TreeCut, node_id: int, cell_count: int) -> NextPageRequest:
+def _request(snapshot: Snapshot, view: ClusteringView, cut: TreeCut, wish: PageWish) -> NextPageRequest:
     request = NextPageRequest(
         clustering=view.artifacts,
         node_of_leaf=cut.node_of_leaf,
         seen_rows=sorted(snapshot.labels.seen_rows),
         past=[PagePlace(node_id=page.node_id, leaf=page.leaf) for page in snapshot.labels.pages.values()],
-        cell_count=cell_count,
-        node_id=node_id,
+        cell_count=wish.cell_count,
+        node_id=wish.node_id,
+        noise=wish.noise,
     )
     if snapshot.learnt.has_layers:
         request.class_layer.CopyFrom(snapshot.learnt.answer.class_layer)
@@ -108,6 +120,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
                 letter=letter,
                 class_number=cell.class_number or None,
                 confidence=cell.confidence if cell.class_number else None,
+                near_node_id=cell.near_node_id or None,
             )
             for letter, picture, cell in zip(LETTERS, pictures, answer.cells, strict=False)
         ],
@@ -118,7 +131,7 @@ def _page(answer: NextPageResponse, snapshot: Snapshot, view: ClusteringView, cu
 
 def rows_of_place(view: ClusteringView, cut: TreeCut, node_id: int, leaf: int) -> Rows:
     """Rows of a leaf, or of the whole cluster if the leaf is NOISE_LEAF: one of the cut, or several together."""
-    if leaf != NOISE_LEAF:
+    if leaf != NOISE_LEAF or node_id == NO_CLUSTER:
         return view.rows_in([leaf])
     below = _clusters_below(view, cut, node_id)
     return view.rows_in([number for number, node in enumerate(cut.node_of_leaf) if node in below])

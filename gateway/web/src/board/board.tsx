@@ -5,7 +5,7 @@ import { useEvents } from "../events";
 import { useKeys } from "../keys";
 import { dismissRefusals } from "../outboxes";
 import { go } from "../route";
-import type { Cluster } from "../types";
+import type { CellPicture, Cluster } from "../types";
 import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
 import { Disclaimer, homeTab, type KeyHelp, labellingTabs, Shell } from "../ui/shell";
@@ -156,6 +156,7 @@ function Content({ board }: { board: Board }) {
           answer={acts.answer}
           release={() => board.decide(release(turn.choice))}
           view={acts.view}
+          viewCell={(cell) => viewCell(board, cell)}
           split={acts.split}
           setContext={setContext}
         />
@@ -169,12 +170,13 @@ function Content({ board }: { board: Board }) {
       {board.clusters.value && (
         <ClusterCards
           clusters={board.clusters.value.clusters}
+          noise={board.clusters.value.noise}
           clustering={clustering}
           names={labelling.cluster_names}
           classes={labelling.label_set.classes}
           current={turn?.page.place.node_id ?? null}
           splitting={board.splitting.node_id.value}
-          open={(node_id) => board.openCluster(node_id)}
+          open={(of) => board.open(of)}
           split={(node_id) => board.split(node_id)}
           name={(node_id, class_number) => void board.nameCluster(node_id, class_number)}
         />
@@ -229,7 +231,7 @@ function actsOf(board: Board, sight: Sight, toggleContext: () => void): Acts {
     split: () => {
       const whole = wholeOf(board);
       if (whole) board.split(whole.node_id);
-      else board.notice.value = { text: "This page is of several clusters: open one of them to split it" };
+      else board.notice.value = { text: "This page is of no cluster alone: open one of them to split it" };
     },
     toggleContext,
   };
@@ -266,7 +268,9 @@ function letterOrClass(key: string, board: Board, acts: Acts): boolean {
 function viewOnSlide(board: Board): void {
   const turn = board.turn.value;
   const cell = turn?.page.cells.find((one) => one.row === turn.choice.selected) ?? turn?.page.cells[0];
-  if (!cell) return;
-  const at = { x_px: cell.x_px, y_px: cell.y_px, row: cell.row };
-  go({ screen: "slide", labelling: board.id, slide: cell.slide_id, at });
+  if (cell) viewCell(board, cell);
+}
+
+function viewCell(board: Board, { x_px, y_px, row, slide_id }: CellPicture): void {
+  go({ screen: "slide", labelling: board.id, slide: slide_id, at: { x_px, y_px, row } });
 }

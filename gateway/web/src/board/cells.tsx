@@ -4,6 +4,7 @@ import { address } from "../api";
 import { percent } from "../format";
 import type { CellPicture, Klass, Page, PageCell } from "../types";
 import { type Choice, commonest, ODD, standing, wordFor } from "./decide";
+import { NO_CLUSTER } from "./words";
 
 /** Shows one cell of a sheet; percentages, so that any size of element fits. */
 export function crop(cell: CellPicture): Record<string, string> {
@@ -42,16 +43,20 @@ interface CellsProps {
   choice: Choice;
   classes: readonly Klass[];
   context: boolean;
+  /** Which cluster a cell in none is like. */
+  near: (cell: PageCell) => string;
   touch: (row: number) => void;
 }
 
-export function Cells({ page, choice, classes, context, touch }: CellsProps) {
+export function Cells({ page, choice, classes, context, near, touch }: CellsProps) {
+  const isOfNoise = page.place.node_id === NO_CLUSTER;
   const usual = commonest(page.cells.map((cell) => standing(cell, { ...choice, marks: new Map() })));
   return (
     <ul class={`cells ${context ? "context" : ""}`} aria-label="Cells of this page">
       {page.cells.map((cell) => (
         <li key={cell.row}>
           <CellButton cell={cell} choice={choice} classes={classes} usual={usual} touch={touch} />
+          {isOfNoise && <span class="tiny near">{near(cell)}</span>}
         </li>
       ))}
     </ul>

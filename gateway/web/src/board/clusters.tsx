@@ -1,26 +1,29 @@
 // The clusters below the page: a card opens a page of that cluster; its chip names the cluster whole.
 
+import type { Wanted } from "../api";
 import { count, countOf, percent } from "../format";
-import type { Cluster, Clustering, ClusterName, Klass } from "../types";
+import type { CellPicture, Cluster, Clustering, ClusterName, Klass, Noise } from "../types";
 import { Menu } from "../ui/menu";
 import { Dot } from "../ui/parts";
 import { crop } from "./cells";
+import { NO_CLUSTER } from "./words";
 
 interface ClustersProps {
   clusters: readonly Cluster[];
+  noise: Noise | null;
   clustering: Clustering;
   names: readonly ClusterName[];
   classes: readonly Klass[];
   current: number | null;
   /** The cluster that is being split. */
   splitting: number | null;
-  open: (node_id: number) => void;
+  open: (of: Wanted) => void;
   split: (node_id: number) => void;
   name: (node_id: number, class_number: number | null) => void;
 }
 
 export function ClusterCards(props: ClustersProps) {
-  const { clusters, clustering, names, current } = props;
+  const { clusters, noise: rest, clustering, names, current, open } = props;
   const noise = clustering.noise_count / Math.max(1, clustering.cell_count);
   return (
     <section class="clusters" aria-labelledby="clusters-title">
@@ -41,6 +44,20 @@ export function ClusterCards(props: ClustersProps) {
             />
           </li>
         ))}
+        {rest && (
+          <li class={`card ${current === NO_CLUSTER ? "current" : ""}`}>
+            <header>
+              <b>none</b>
+              <span class="muted">{countOf(rest.cell_count, "cell")}</span>
+            </header>
+            <Six
+              cells={rest.representatives}
+              title={rest.sentence}
+              label={`A page of the ${countOf(rest.cell_count, "cell")} in no cluster`}
+              open={() => open("noise")}
+            />
+          </li>
+        )}
       </ul>
     </section>
   );
@@ -64,12 +81,14 @@ function Card({ cluster, called, isPart, classes, clustering, splitting, open, s
   return (
     <>
       <header>
-        <b>{id}</b>
+        <b>
+          {isPart && "↳ "}
+          {id}
+        </b>
         <span
           class="muted"
           title={isPart ? `Part of cluster ${clustering.split?.node_id}, which was split` : undefined}
         >
-          {isPart && "part · "}
           {countOf(cluster.cell_count, "cell")}
         </span>
         <button
@@ -84,18 +103,30 @@ function Card({ cluster, called, isPart, classes, clustering, splitting, open, s
         </button>
         <NameMenu id={id} klass={klass} called={called} classes={classes} name={name} />
       </header>
-      <button
-        type="button"
-        class="six"
+      <Six
+        cells={cluster.representatives}
         title={cluster.sentence}
-        aria-label={`A page of cluster ${id}, ${count(cluster.cell_count)} cells, ${klass?.name ?? "no name"}`}
-        onClick={() => open(id)}
-      >
-        {cluster.representatives.slice(0, 6).map((cell) => (
-          <span key={cell.row} class="crop" style={crop(cell)} />
-        ))}
-      </button>
+        label={`A page of cluster ${id}, ${count(cluster.cell_count)} cells, ${klass?.name ?? "no name"}`}
+        open={() => open(id)}
+      />
     </>
+  );
+}
+
+interface SixProps {
+  cells: readonly CellPicture[];
+  title: string;
+  label: string;
+  open: () => void;
+}
+
+function Six({ cells, title, label, open }: SixProps) {
+  return (
+    <button type="button" class="six" title={title} aria-label={label} onClick={open}>
+      {cells.slice(0, 6).map((cell) => (
+        <span key={cell.row} class="crop" style={crop(cell)} />
+      ))}
+    </button>
   );
 }
 

@@ -1,11 +1,12 @@
 // The page in focus: one decision at a time.
 
 import { count, countOf } from "../format";
-import type { Cluster, Labelling, Page, Slide } from "../types";
-import { Cells } from "./cells";
+import type { CellPicture, Cluster, Labelling, NearPicture, Page, Slide } from "../types";
+import { Cells, crop } from "./cells";
 import { type Choice, canAccept, shortSummary, summary, touch } from "./decide";
 import { Facts, Where } from "./facts";
 import type { Turn } from "./turn";
+import { NO_CLUSTER, nearWords } from "./words";
 
 const REASONS: Record<Page["reason"], string> = {
   largest_cluster: "the largest not yet shown",
@@ -46,6 +47,7 @@ interface FocusProps {
   answer: (class_number: number | null) => void;
   release: () => void;
   view: () => void;
+  viewCell: (cell: CellPicture) => void;
   split: () => void;
   setContext: (on: boolean) => void;
 }
@@ -61,6 +63,7 @@ function isOfSeveral(page: Page): boolean {
 }
 
 function clusterOf(page: Page, whole: Cluster | undefined): string {
+  if (page.place.node_id === NO_CLUSTER) return "no cluster";
   if (isOfSeveral(page)) return countOf(page.cluster_count, "cluster");
   const name = `cluster ${page.place.node_id}`;
   return whole && isPart(page, whole) ? `one part of ${name}` : name;
@@ -101,21 +104,66 @@ export function Focus(props: FocusProps) {
           choice={choice}
           classes={labelling.label_set.classes}
           context={props.context}
+          near={(cell) => nearWords(cell.near_node_id, labelling.cluster_names, labelling.label_set.classes)}
           touch={(row) => props.decide(touch(choice, row))}
         />
       </div>
       <div class="about">
         <h2>
-          Where {cluster} {isOfSeveral(page) ? "lie" : "lies"}
+          Where {cluster === "no cluster" ? "they" : cluster}{" "}
+          {isOfSeveral(page) || cluster === "no cluster" ? "lie" : "lies"}
         </h2>
         <Where page={page} slide={props.slide} name={cluster} />
         <Facts facts={page.facts} />
+        {props.whole && <Around cluster={props.whole} labelling={labelling} view={props.viewCell} />}
       </div>
       <Answers {...props} />
       <p class="unseen" role="status">
         {heading}: {page.cells.length} cells of {cluster}. {summary(page, choice, labelling.label_set.classes)}
       </p>
     </section>
+  );
+}
+
+interface AroundProps {
+  cluster: Cluster;
+  labelling: Labelling;
+  view: (cell: CellPicture) => void;
+}
+
+/** What the cluster holds beside what is typical of it: a click shows the cell on the slide. */
+function Around({ cluster, labelling, view }: AroundProps) {
+  const words = (cell: NearPicture) =>
+    nearWords(cell.near_node_id, labelling.cluster_names, labelling.label_set.classes);
+  const borderline = cluster.borderline.map((cell) => ({ cell, title: `At the border, ${words(cell)}` }));
+  const outlying = cluster.outlying.map((cell) => ({ cell, title: "Far from what is common in the cluster" }));
+  return (
+    <>
+      {[
+        { name: "At its border", cells: borderline },
+        { name: "Outlying", cells: outlying },
+      ].map(
+        ({ name, cells }) =>
+          cells.length > 0 && (
+            <section key={name} class="around-cluster" aria-label={name}>
+              <h2>{name}</h2>
+              <div class="six">
+                {cells.map(({ cell, title }) => (
+                  <button
+                    key={cell.row}
+                    type="button"
+                    class="crop"
+                    style={crop(cell)}
+                    title={title}
+                    aria-label={`${title}: show it on the slide`}
+                    onClick={() => view(cell)}
+                  />
+                ))}
+              </div>
+            </section>
+          ),
+      )}
+    </>
   );
 }
 

@@ -1,6 +1,6 @@
 // The board's state: what the gateway said last, the page in focus, and what the person is about to say about it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import { api, asProblem, isAway, titleOf } from "../api";
+import { api, asProblem, isAway, titleOf, type Wanted } from "../api";
 import { outboxOf, takenOver } from "../outboxes";
 import type { Clustering, Clusters, Klass, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
@@ -159,12 +159,12 @@ export class Board {
   }
 
   /** A page takes the old one's place when it can be seen whole, and can be named when it is on the screen. */
-  private async showPage(node_id?: number): Promise<void> {
+  private async showPage(of?: Wanted): Promise<void> {
     const wish = ++this.wish;
     this.arriving.value += 1;
     try {
       // Where every cell of the cluster was seen another page comes.
-      const page = (await api.page(this.id, node_id)) ?? (node_id === undefined ? null : await api.page(this.id));
+      const page = (await api.page(this.id, of)) ?? (of === undefined ? null : await api.page(this.id));
       if (page) await pictured(page);
       if (wish !== this.wish) return;
       this.put(page && { page, choice: this.drafts.of(page), state: "open", seq: null });
@@ -318,9 +318,9 @@ export class Board {
     this.drafts.keep(undone.page, undone.choice);
   }
 
-  openCluster(node_id: number): void {
+  open(of: Wanted): void {
     this.notice.value = null;
-    void this.act(() => this.showPage(node_id));
+    void this.act(() => this.showPage(of));
   }
 
   async nameCluster(node_id: number, class_number: number | null): Promise<void> {

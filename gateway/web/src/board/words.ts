@@ -1,6 +1,6 @@
 // Sentences of the panel: what spreads and why, whether there are groups at all.
 import { countOf, shareOf } from "../format";
-import type { Clustering, HeldOut, Labelling, Moved, Split } from "../types";
+import type { Clustering, ClusterName, HeldOut, Klass, Labelling, Moved, Split } from "../types";
 
 type Counted = Pick<Labelling, "spread" | "cell_count" | "sure_count" | "unlabelled_count">;
 
@@ -66,6 +66,17 @@ export function movedSentence({ cell_count, dropped_cell_count, dropped_name_cou
   ].filter(Boolean);
   const along = `What was said about ${countOf(cell_count, "cell")} came along from the board before`;
   return `${[along, left.join(", ")].filter(Boolean).join("; ")}.`;
+}
+
+/** Node of a page of cells that are in no cluster. */
+export const NO_CLUSTER = 0;
+
+/** What a cluster is called where another cell is said to be like it. */
+export function nearWords(node_id: number | null, names: readonly ClusterName[], classes: readonly Klass[]): string {
+  if (node_id === null) return "like no cluster";
+  const number = names.find((one) => one.node_id === node_id)?.class_number;
+  const name = classes.find((one) => one.number === number)?.name;
+  return `nearest to cluster ${node_id}${name ? `, ${name}` : ""}`;
 }
 
 export function splitSentence({ node_id, part_ids }: Pick<Split, "node_id" | "part_ids">): string {

@@ -27,15 +27,15 @@ from morula.v1 import artifact_pb2 as morula_dot_v1_dot_artifact__pb2
 from morula.v1 import clusterer_pb2 as morula_dot_v1_dot_clusterer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18morula/v1/labeller.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\x1a\x19morula/v1/clusterer.proto\"Q\n\x0e\x43utTreeRequest\x12(\n\x04tree\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12\x15\n\rcluster_count\x18\x02 \x01(\x05\"T\n\x0f\x43utTreeResponse\x12\x14\n\x0cnode_of_leaf\x18\x01 \x03(\r\x12+\n\x08\x63lusters\x18\x02 \x03(\x0b\x32\x19.morula.v1.ClusterSummary\"e\n\x0e\x43lusterSummary\x12\x0f\n\x07node_id\x18\x01 \x01(\r\x12\x12\n\ncell_count\x18\x02 \x01(\x03\x12\x1b\n\x13representative_rows\x18\x03 \x03(\x03\x12\x11\n\tsupported\x18\x04 \x01(\x08\"f\n\x08SeenCell\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\r\x12\r\n\x05group\x18\x03 \x01(\r\x12\x0c\n\x04page\x18\x04 \x01(\r\x12\x1a\n\x12shown_class_number\x18\x05 \x01(\r\"4\n\x0b\x43lusterName\x12\x0f\n\x07node_id\x18\x01 \x01(\r\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\r\"\xae\x02\n\x12LearnLabelsRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnode_of_leaf\x18\x02 \x03(\rB\x04\xe2\x41\x01\x02\x12!\n\x04seen\x18\x03 \x03(\x0b\x32\x13.morula.v1.SeenCell\x12%\n\x05names\x18\x04 \x03(\x0b\x32\x16.morula.v1.ClusterName\x12\x1a\n\x12\x61\x62stain_confidence\x18\t \x01(\x01\x12\x17\n\tclass_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63onfidence_key\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmodel_key\x18\x08 \x01(\tB\x04\xe2\x41\x01\x02J\x04\x08\x05\x10\x06R\x0fsure_confidence\"\xd0\x02\n\x13LearnLabelsResponse\x12)\n\x0b\x63lass_layer\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12.\n\x10\x63onfidence_layer\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12#\n\x05model\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x08held_out\x18\x04 \x01(\x0b\x32\x12.morula.v1.HeldOut\x12!\n\x06spread\x18\x05 \x01(\x0e\x32\x11.morula.v1.Spread\x12/\n\x0f\x65\x66\x66\x65\x63tive_names\x18\x06 \x03(\x0b\x32\x16.morula.v1.ClusterName\x12\x12\n\nsure_count\x18\x07 \x01(\x03\x12+\n\x0c\x63lass_counts\x18\x08 \x03(\x0b\x32\x15.morula.v1.ClassCount\"\x8d\x02\n\x07HeldOut\x12\x16\n\x0emodel_macro_f1\x18\x01 \x01(\x01\x12\x18\n\x10\x63luster_macro_f1\x18\x02 \x01(\x01\x12\x19\n\x11\x63onstant_macro_f1\x18\x03 \x01(\x01\x12\x16\n\x0emodel_accuracy\x18\x04 \x01(\x01\x12\x18\n\x10\x63luster_accuracy\x18\x05 \x01(\x01\x12\x12\n\ncell_count\x18\x06 \x01(\x03\x12\x12\n\npage_count\x18\x07 \x01(\x03\x12\x10\n\x08\x61\x63\x63uracy\x18\x08 \x01(\x01\x12\x0b\n\x03low\x18\t \x01(\x01\x12\x0c\n\x04high\x18\n \x01(\x01\x12\x19\n\x11\x63onstant_accuracy\x18\x0b \x01(\x01\x12\x13\n\x0bnamed_share\x18\x0c \x01(\x01\"6\n\nClassCount\x12\x14\n\x0c\x63lass_number\x18\x01 \x01(\r\x12\x12\n\ncell_count\x18\x02 \x01(\x03\"\xba\x02\n\x0fNextPageRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnode_of_leaf\x18\x02 \x03(\rB\x04\xe2\x41\x01\x02\x12)\n\x0b\x63lass_layer\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12.\n\x10\x63onfidence_layer\x18\x04 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x11\n\tseen_rows\x18\x05 \x03(\x03\x12\"\n\x04past\x18\x06 \x03(\x0b\x32\x14.morula.v1.PagePlace\x12\x12\n\ncell_count\x18\x07 \x01(\x05\x12\x0f\n\x07node_id\x18\x08 \x01(\r\x12\x0c\n\x04seed\x18\n \x01(\x03J\x04\x08\t\x10\nR\x0fsure_confidence\"*\n\tPagePlace\x12\x0f\n\x07node_id\x18\x01 \x01(\r\x12\x0c\n\x04leaf\x18\x02 \x01(\r\"\x91\x01\n\x10NextPageResponse\x12\"\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x13.morula.v1.PageCell\x12#\n\x05place\x18\x02 \x01(\x0b\x32\x14.morula.v1.PagePlace\x12\r\n\x05worth\x18\x03 \x01(\x01\x12%\n\x06reason\x18\x04 \x01(\x0e\x32\x15.morula.v1.PageReason\"A\n\x08PageCell\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\r\x12\x12\n\nconfidence\x18\x03 \x01(\x01*G\n\x06Spread\x12\x16\n\x12SPREAD_UNSPECIFIED\x10\x00\x12\x10\n\x0cSPREAD_MODEL\x10\x01\x12\x13\n\x0fSPREAD_CLUSTERS\x10\x02*\x81\x01\n\nPageReason\x12\x1b\n\x17PAGE_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPAGE_REASON_LARGEST_CLUSTER\x10\x01\x12\x1a\n\x16PAGE_REASON_LEAST_SURE\x10\x02\x12\x19\n\x15PAGE_REASON_REQUESTED\x10\x03\x32\xf5\x01\n\x0fLabellerService\x12\x45\n\x07\x43utTree\x12\x19.morula.v1.CutTreeRequest\x1a\x1a.morula.v1.CutTreeResponse\"\x03\x90\x02\x01\x12Q\n\x0bLearnLabels\x12\x1d.morula.v1.LearnLabelsRequest\x1a\x1e.morula.v1.LearnLabelsResponse\"\x03\x90\x02\x02\x12H\n\x08NextPage\x12\x1a.morula.v1.NextPageRequest\x1a\x1b.morula.v1.NextPageResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18morula/v1/labeller.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\x1a\x19morula/v1/clusterer.proto\"d\n\x0e\x43utTreeRequest\x12/\n\nclustering\x18\x03 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x15\n\rcluster_count\x18\x02 \x01(\x05J\x04\x08\x01\x10\x02R\x04tree\"|\n\x0f\x43utTreeResponse\x12\x14\n\x0cnode_of_leaf\x18\x01 \x03(\r\x12+\n\x08\x63lusters\x18\x02 \x03(\x0b\x32\x19.morula.v1.ClusterSummary\x12&\n\x05noise\x18\x03 \x01(\x0b\x32\x17.morula.v1.NoiseSummary\"-\n\x08NearCell\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x14\n\x0cnear_node_id\x18\x02 \x01(\r\"P\n\x0cNoiseSummary\x12\x12\n\ncell_count\x18\x01 \x01(\x03\x12,\n\x0frepresentatives\x18\x02 \x03(\x0b\x32\x13.morula.v1.NearCell\"\xa5\x01\n\x0e\x43lusterSummary\x12\x0f\n\x07node_id\x18\x01 \x01(\r\x12\x12\n\ncell_count\x18\x02 \x01(\x03\x12\x1b\n\x13representative_rows\x18\x03 \x03(\x03\x12\x11\n\tsupported\x18\x04 \x01(\x08\x12\'\n\nborderline\x18\x05 \x03(\x0b\x32\x13.morula.v1.NearCell\x12\x15\n\routlying_rows\x18\x06 \x03(\x03\"f\n\x08SeenCell\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\r\x12\r\n\x05group\x18\x03 \x01(\r\x12\x0c\n\x04page\x18\x04 \x01(\r\x12\x1a\n\x12shown_class_number\x18\x05 \x01(\r\"4\n\x0b\x43lusterName\x12\x0f\n\x07node_id\x18\x01 \x01(\r\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\r\"\xae\x02\n\x12LearnLabelsRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnode_of_leaf\x18\x02 \x03(\rB\x04\xe2\x41\x01\x02\x12!\n\x04seen\x18\x03 \x03(\x0b\x32\x13.morula.v1.SeenCell\x12%\n\x05names\x18\x04 \x03(\x0b\x32\x16.morula.v1.ClusterName\x12\x1a\n\x12\x61\x62stain_confidence\x18\t \x01(\x01\x12\x17\n\tclass_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63onfidence_key\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmodel_key\x18\x08 \x01(\tB\x04\xe2\x41\x01\x02J\x04\x08\x05\x10\x06R\x0fsure_confidence\"\xd0\x02\n\x13LearnLabelsResponse\x12)\n\x0b\x63lass_layer\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12.\n\x10\x63onfidence_layer\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12#\n\x05model\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x08held_out\x18\x04 \x01(\x0b\x32\x12.morula.v1.HeldOut\x12!\n\x06spread\x18\x05 \x01(\x0e\x32\x11.morula.v1.Spread\x12/\n\x0f\x65\x66\x66\x65\x63tive_names\x18\x06 \x03(\x0b\x32\x16.morula.v1.ClusterName\x12\x12\n\nsure_count\x18\x07 \x01(\x03\x12+\n\x0c\x63lass_counts\x18\x08 \x03(\x0b\x32\x15.morula.v1.ClassCount\"\x8d\x02\n\x07HeldOut\x12\x16\n\x0emodel_macro_f1\x18\x01 \x01(\x01\x12\x18\n\x10\x63luster_macro_f1\x18\x02 \x01(\x01\x12\x19\n\x11\x63onstant_macro_f1\x18\x03 \x01(\x01\x12\x16\n\x0emodel_accuracy\x18\x04 \x01(\x01\x12\x18\n\x10\x63luster_accuracy\x18\x05 \x01(\x01\x12\x12\n\ncell_count\x18\x06 \x01(\x03\x12\x12\n\npage_count\x18\x07 \x01(\x03\x12\x10\n\x08\x61\x63\x63uracy\x18\x08 \x01(\x01\x12\x0b\n\x03low\x18\t \x01(\x01\x12\x0c\n\x04high\x18\n \x01(\x01\x12\x19\n\x11\x63onstant_accuracy\x18\x0b \x01(\x01\x12\x13\n\x0bnamed_share\x18\x0c \x01(\x01\"6\n\nClassCount\x12\x14\n\x0c\x63lass_number\x18\x01 \x01(\r\x12\x12\n\ncell_count\x18\x02 \x01(\x03\"\xc9\x02\n\x0fNextPageRequest\x12/\n\nclustering\x18\x01 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnode_of_leaf\x18\x02 \x03(\rB\x04\xe2\x41\x01\x02\x12)\n\x0b\x63lass_layer\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12.\n\x10\x63onfidence_layer\x18\x04 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12\x11\n\tseen_rows\x18\x05 \x03(\x03\x12\"\n\x04past\x18\x06 \x03(\x0b\x32\x14.morula.v1.PagePlace\x12\x12\n\ncell_count\x18\x07 \x01(\x05\x12\x0f\n\x07node_id\x18\x08 \x01(\r\x12\x0c\n\x04seed\x18\n \x01(\x03\x12\r\n\x05noise\x18\x0b \x01(\x08J\x04\x08\t\x10\nR\x0fsure_confidence\"*\n\tPagePlace\x12\x0f\n\x07node_id\x18\x01 \x01(\r\x12\x0c\n\x04leaf\x18\x02 \x01(\r\"\x91\x01\n\x10NextPageResponse\x12\"\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x13.morula.v1.PageCell\x12#\n\x05place\x18\x02 \x01(\x0b\x32\x14.morula.v1.PagePlace\x12\r\n\x05worth\x18\x03 \x01(\x01\x12%\n\x06reason\x18\x04 \x01(\x0e\x32\x15.morula.v1.PageReason\"W\n\x08PageCell\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\r\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x14\n\x0cnear_node_id\x18\x04 \x01(\r*G\n\x06Spread\x12\x16\n\x12SPREAD_UNSPECIFIED\x10\x00\x12\x10\n\x0cSPREAD_MODEL\x10\x01\x12\x13\n\x0fSPREAD_CLUSTERS\x10\x02*\x81\x01\n\nPageReason\x12\x1b\n\x17PAGE_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPAGE_REASON_LARGEST_CLUSTER\x10\x01\x12\x1a\n\x16PAGE_REASON_LEAST_SURE\x10\x02\x12\x19\n\x15PAGE_REASON_REQUESTED\x10\x03\x32\xf5\x01\n\x0fLabellerService\x12\x45\n\x07\x43utTree\x12\x19.morula.v1.CutTreeRequest\x1a\x1a.morula.v1.CutTreeResponse\"\x03\x90\x02\x01\x12Q\n\x0bLearnLabels\x12\x1d.morula.v1.LearnLabelsRequest\x1a\x1e.morula.v1.LearnLabelsResponse\"\x03\x90\x02\x02\x12H\n\x08NextPage\x12\x1a.morula.v1.NextPageRequest\x1a\x1b.morula.v1.NextPageResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'morula.v1.labeller_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CUTTREEREQUEST'].fields_by_name['tree']._loaded_options = None
-  _globals['_CUTTREEREQUEST'].fields_by_name['tree']._serialized_options = b'\342A\001\002'
+  _globals['_CUTTREEREQUEST'].fields_by_name['clustering']._loaded_options = None
+  _globals['_CUTTREEREQUEST'].fields_by_name['clustering']._serialized_options = b'\342A\001\002'
   _globals['_LEARNLABELSREQUEST'].fields_by_name['clustering']._loaded_options = None
   _globals['_LEARNLABELSREQUEST'].fields_by_name['clustering']._serialized_options = b'\342A\001\002'
   _globals['_LEARNLABELSREQUEST'].fields_by_name['node_of_leaf']._loaded_options = None
@@ -56,36 +56,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LABELLERSERVICE'].methods_by_name['LearnLabels']._serialized_options = b'\220\002\002'
   _globals['_LABELLERSERVICE'].methods_by_name['NextPage']._loaded_options = None
   _globals['_LABELLERSERVICE'].methods_by_name['NextPage']._serialized_options = b'\220\002\001'
-  _globals['_SPREAD']._serialized_start=2103
-  _globals['_SPREAD']._serialized_end=2174
-  _globals['_PAGEREASON']._serialized_start=2177
-  _globals['_PAGEREASON']._serialized_end=2306
+  _globals['_SPREAD']._serialized_start=2393
+  _globals['_SPREAD']._serialized_end=2464
+  _globals['_PAGEREASON']._serialized_start=2467
+  _globals['_PAGEREASON']._serialized_end=2596
   _globals['_CUTTREEREQUEST']._serialized_start=125
-  _globals['_CUTTREEREQUEST']._serialized_end=206
-  _globals['_CUTTREERESPONSE']._serialized_start=208
-  _globals['_CUTTREERESPONSE']._serialized_end=292
-  _globals['_CLUSTERSUMMARY']._serialized_start=294
-  _globals['_CLUSTERSUMMARY']._serialized_end=395
-  _globals['_SEENCELL']._serialized_start=397
-  _globals['_SEENCELL']._serialized_end=499
-  _globals['_CLUSTERNAME']._serialized_start=501
-  _globals['_CLUSTERNAME']._serialized_end=553
-  _globals['_LEARNLABELSREQUEST']._serialized_start=556
-  _globals['_LEARNLABELSREQUEST']._serialized_end=858
-  _globals['_LEARNLABELSRESPONSE']._serialized_start=861
-  _globals['_LEARNLABELSRESPONSE']._serialized_end=1197
-  _globals['_HELDOUT']._serialized_start=1200
-  _globals['_HELDOUT']._serialized_end=1469
-  _globals['_CLASSCOUNT']._serialized_start=1471
-  _globals['_CLASSCOUNT']._serialized_end=1525
-  _globals['_NEXTPAGEREQUEST']._serialized_start=1528
-  _globals['_NEXTPAGEREQUEST']._serialized_end=1842
-  _globals['_PAGEPLACE']._serialized_start=1844
-  _globals['_PAGEPLACE']._serialized_end=1886
-  _globals['_NEXTPAGERESPONSE']._serialized_start=1889
-  _globals['_NEXTPAGERESPONSE']._serialized_end=2034
-  _globals['_PAGECELL']._serialized_start=2036
-  _globals['_PAGECELL']._serialized_end=2101
-  _globals['_LABELLERSERVICE']._serialized_start=2309
-  _globals['_LABELLERSERVICE']._serialized_end=2554
+  _globals['_CUTTREEREQUEST']._serialized_end=225
+  _globals['_CUTTREERESPONSE']._serialized_start=227
+  _globals['_CUTTREERESPONSE']._serialized_end=351
+  _globals['_NEARCELL']._serialized_start=353
+  _globals['_NEARCELL']._serialized_end=398
+  _globals['_NOISESUMMARY']._serialized_start=400
+  _globals['_NOISESUMMARY']._serialized_end=480
+  _globals['_CLUSTERSUMMARY']._serialized_start=483
+  _globals['_CLUSTERSUMMARY']._serialized_end=648
+  _globals['_SEENCELL']._serialized_start=650
+  _globals['_SEENCELL']._serialized_end=752
+  _globals['_CLUSTERNAME']._serialized_start=754
+  _globals['_CLUSTERNAME']._serialized_end=806
+  _globals['_LEARNLABELSREQUEST']._serialized_start=809
+  _globals['_LEARNLABELSREQUEST']._serialized_end=1111
+  _globals['_LEARNLABELSRESPONSE']._serialized_start=1114
+  _globals['_LEARNLABELSRESPONSE']._serialized_end=1450
+  _globals['_HELDOUT']._serialized_start=1453
+  _globals['_HELDOUT']._serialized_end=1722
+  _globals['_CLASSCOUNT']._serialized_start=1724
+  _globals['_CLASSCOUNT']._serialized_end=1778
+  _globals['_NEXTPAGEREQUEST']._serialized_start=1781
+  _globals['_NEXTPAGEREQUEST']._serialized_end=2110
+  _globals['_PAGEPLACE']._serialized_start=2112
+  _globals['_PAGEPLACE']._serialized_end=2154
+  _globals['_NEXTPAGERESPONSE']._serialized_start=2157
+  _globals['_NEXTPAGERESPONSE']._serialized_end=2302
+  _globals['_PAGECELL']._serialized_start=2304
+  _globals['_PAGECELL']._serialized_end=2391
+  _globals['_LABELLERSERVICE']._serialized_start=2599
+  _globals['_LABELLERSERVICE']._serialized_end=2844
 # @@protoc_insertion_point(module_scope)

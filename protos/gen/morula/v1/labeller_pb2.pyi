@@ -31,32 +31,54 @@ PAGE_REASON_LEAST_SURE: PageReason
 PAGE_REASON_REQUESTED: PageReason
 
 class CutTreeRequest(_message.Message):
-    __slots__ = ("tree", "cluster_count")
-    TREE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("clustering", "cluster_count")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_COUNT_FIELD_NUMBER: _ClassVar[int]
-    tree: _artifact_pb2.ObjectRef
+    clustering: _clusterer_pb2.Clustering
     cluster_count: int
-    def __init__(self, tree: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., cluster_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., cluster_count: _Optional[int] = ...) -> None: ...
 
 class CutTreeResponse(_message.Message):
-    __slots__ = ("node_of_leaf", "clusters")
+    __slots__ = ("node_of_leaf", "clusters", "noise")
     NODE_OF_LEAF_FIELD_NUMBER: _ClassVar[int]
     CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
     node_of_leaf: _containers.RepeatedScalarFieldContainer[int]
     clusters: _containers.RepeatedCompositeFieldContainer[ClusterSummary]
-    def __init__(self, node_of_leaf: _Optional[_Iterable[int]] = ..., clusters: _Optional[_Iterable[_Union[ClusterSummary, _Mapping]]] = ...) -> None: ...
+    noise: NoiseSummary
+    def __init__(self, node_of_leaf: _Optional[_Iterable[int]] = ..., clusters: _Optional[_Iterable[_Union[ClusterSummary, _Mapping]]] = ..., noise: _Optional[_Union[NoiseSummary, _Mapping]] = ...) -> None: ...
+
+class NearCell(_message.Message):
+    __slots__ = ("row", "near_node_id")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    NEAR_NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    near_node_id: int
+    def __init__(self, row: _Optional[int] = ..., near_node_id: _Optional[int] = ...) -> None: ...
+
+class NoiseSummary(_message.Message):
+    __slots__ = ("cell_count", "representatives")
+    CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REPRESENTATIVES_FIELD_NUMBER: _ClassVar[int]
+    cell_count: int
+    representatives: _containers.RepeatedCompositeFieldContainer[NearCell]
+    def __init__(self, cell_count: _Optional[int] = ..., representatives: _Optional[_Iterable[_Union[NearCell, _Mapping]]] = ...) -> None: ...
 
 class ClusterSummary(_message.Message):
-    __slots__ = ("node_id", "cell_count", "representative_rows", "supported")
+    __slots__ = ("node_id", "cell_count", "representative_rows", "supported", "borderline", "outlying_rows")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
     REPRESENTATIVE_ROWS_FIELD_NUMBER: _ClassVar[int]
     SUPPORTED_FIELD_NUMBER: _ClassVar[int]
+    BORDERLINE_FIELD_NUMBER: _ClassVar[int]
+    OUTLYING_ROWS_FIELD_NUMBER: _ClassVar[int]
     node_id: int
     cell_count: int
     representative_rows: _containers.RepeatedScalarFieldContainer[int]
     supported: bool
-    def __init__(self, node_id: _Optional[int] = ..., cell_count: _Optional[int] = ..., representative_rows: _Optional[_Iterable[int]] = ..., supported: _Optional[bool] = ...) -> None: ...
+    borderline: _containers.RepeatedCompositeFieldContainer[NearCell]
+    outlying_rows: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, node_id: _Optional[int] = ..., cell_count: _Optional[int] = ..., representative_rows: _Optional[_Iterable[int]] = ..., supported: _Optional[bool] = ..., borderline: _Optional[_Iterable[_Union[NearCell, _Mapping]]] = ..., outlying_rows: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SeenCell(_message.Message):
     __slots__ = ("row", "class_number", "group", "page", "shown_class_number")
@@ -157,7 +179,7 @@ class ClassCount(_message.Message):
     def __init__(self, class_number: _Optional[int] = ..., cell_count: _Optional[int] = ...) -> None: ...
 
 class NextPageRequest(_message.Message):
-    __slots__ = ("clustering", "node_of_leaf", "class_layer", "confidence_layer", "seen_rows", "past", "cell_count", "node_id", "seed")
+    __slots__ = ("clustering", "node_of_leaf", "class_layer", "confidence_layer", "seen_rows", "past", "cell_count", "node_id", "seed", "noise")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     NODE_OF_LEAF_FIELD_NUMBER: _ClassVar[int]
     CLASS_LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +189,7 @@ class NextPageRequest(_message.Message):
     CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
     clustering: _clusterer_pb2.Clustering
     node_of_leaf: _containers.RepeatedScalarFieldContainer[int]
     class_layer: _artifact_pb2.ObjectRef
@@ -176,7 +199,8 @@ class NextPageRequest(_message.Message):
     cell_count: int
     node_id: int
     seed: int
-    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., class_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., seen_rows: _Optional[_Iterable[int]] = ..., past: _Optional[_Iterable[_Union[PagePlace, _Mapping]]] = ..., cell_count: _Optional[int] = ..., node_id: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    noise: bool
+    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., class_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence_layer: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., seen_rows: _Optional[_Iterable[int]] = ..., past: _Optional[_Iterable[_Union[PagePlace, _Mapping]]] = ..., cell_count: _Optional[int] = ..., node_id: _Optional[int] = ..., seed: _Optional[int] = ..., noise: _Optional[bool] = ...) -> None: ...
 
 class PagePlace(_message.Message):
     __slots__ = ("node_id", "leaf")
@@ -199,11 +223,13 @@ class NextPageResponse(_message.Message):
     def __init__(self, cells: _Optional[_Iterable[_Union[PageCell, _Mapping]]] = ..., place: _Optional[_Union[PagePlace, _Mapping]] = ..., worth: _Optional[float] = ..., reason: _Optional[_Union[PageReason, str]] = ...) -> None: ...
 
 class PageCell(_message.Message):
-    __slots__ = ("row", "class_number", "confidence")
+    __slots__ = ("row", "class_number", "confidence", "near_node_id")
     ROW_FIELD_NUMBER: _ClassVar[int]
     CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    NEAR_NODE_ID_FIELD_NUMBER: _ClassVar[int]
     row: int
     class_number: int
     confidence: float
-    def __init__(self, row: _Optional[int] = ..., class_number: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...
+    near_node_id: int
+    def __init__(self, row: _Optional[int] = ..., class_number: _Optional[int] = ..., confidence: _Optional[float] = ..., near_node_id: _Optional[int] = ...) -> None: ...

@@ -57,7 +57,8 @@ class LabellerServiceServicer:
     """
 
     def CutTree(self, request, context):
-        """Cuts the tree into clusters: a map from leaf to node. Writes nothing.
+        """Cuts the tree into clusters, a map from leaf to node, and says what each of them and the rest look like. Writes
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

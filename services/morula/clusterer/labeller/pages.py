@@ -22,6 +22,8 @@ FIRST_PAGES = 12
 PAGE_CELLS = 12
 WHOLE_CLUSTER = NOISE_LEAF
 """Leaf of a page that spread over all of its cluster."""
+NO_CLUSTER = 0
+"""Node of a page of cells that are in no cluster: their leaf is NOISE_LEAF, which is that of the page, too."""
 FATIGUE = 1.0
 """How much less a cluster draws with each page that came from it."""
 LEAST_SURE_SHARE = 0.1
@@ -48,6 +50,7 @@ class Wish:
     cell_count: int = PAGE_CELLS
     node_id: int = 0
     seed: int = 0
+    noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ def next_page(
     """The page that is worth most now; None where nothing is left to show."""
     unseen = np.ones(len(board.leaf), bool)
     unseen[seen_rows] = False
-    chosen = _requested(board, unseen, wish) if wish.node_id else _chosen(board, layers, unseen, past)
+    is_requested = wish.noise or wish.node_id
+    chosen = _requested(board, unseen, wish) if is_requested else _chosen(board, layers, unseen, past)
     if chosen is None:
         return None
     place, reason = chosen
@@ -143,13 +147,13 @@ def _least_sure(members: Rows, confidence: Bytes, cell_count: int) -> Rows:
 
 
 def _requested(board: Board, unseen: NDArray[np.bool_], wish: Wish) -> tuple[PagePlace, Reason] | None:
-    place = (wish.node_id, WHOLE_CLUSTER)
+    place = (NO_CLUSTER if wish.noise else wish.node_id, WHOLE_CLUSTER)
     return (place, "requested") if (unseen & _inside(board, place)).any() else None
 
 
 def _inside(board: Board, place: PagePlace) -> NDArray[np.bool_]:
     node, leaf = place
-    if leaf != WHOLE_CLUSTER:
+    if node == NO_CLUSTER or leaf != WHOLE_CLUSTER:
         return np.asarray(board.leaf == leaf)
     wanted = np.zeros(NOISE_LEAF + 1, bool)
     wanted[board.tree.leaves_below(node)] = True

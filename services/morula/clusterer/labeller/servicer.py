@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from morula.clusterer import tree
 from morula.clusterer.arrays import Bytes, Halves, Leaves, Rows
-from morula.clusterer.labeller import learn, logistic, pages
+from morula.clusterer.labeller import learn, logistic, pages, representatives
 from morula.clusterer.labeller.cache import Cache
 from morula.clusterer.labeller.learn import Board, Learnt
 from morula.clusterer.labeller.names import Seen
+from morula.clusterer.labeller.representatives import Examples, Near, Noise
 from morula.common.compute import Slot
 from morula.common.errors import ArtifactInvalid, InvalidArgument, of_artifact
 from morula.common.formats import read_array, write_json
@@ -43,6 +45,13 @@ class _Clustering:
     matrix: Halves
     leaf: Leaves
     tree: tree.Tree
+
+    @cached_property
+    def sketch(self) -> representatives.Sketch:
+        drawn: representatives.Sketch = representatives.sketch(
+            self.matrix, self.leaf, self.tree.leaf_count, self.tree.seed
+        )
+        return drawn
 
 
 class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
@@ -77,24 +86,22 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
     def _cut(self, request: labeller_pb2.CutTreeRequest) -> labeller_pb2.CutTreeResponse:
         if request.cluster_count < 0:
             raise InvalidArgument("cluster_count must not be negative")
-        with of_artifact(request.tree.key):
-            grown = tree.from_json(self._store.get(*key_of(request.tree)))
-        count = request.cluster_count or grown.cluster_count
-        nodes = sorted(map(grown.node, grown.cut_nodes(count)), key=lambda node: (-node.cell_count, node.id))
-        summaries = [
-            labeller_pb2.ClusterSummary(
-                node_id=node.id,
-                cell_count=node.cell_count,
-                representative_rows=node.representatives,
-                supported=node.supported,
-            )
-            for node in nodes
-        ]
-        return labeller_pb2.CutTreeResponse(node_of_leaf=grown.node_of_leaf(count), clusters=summaries)
+        with self._held(request.clustering) as held:
+            node_of_leaf = held.tree.node_of_leaf(request.cluster_count or held.tree.cluster_count)
+            board = _board_of(held, node_of_leaf)
+            shown = representatives.examples(board, held.sketch)
+            noise = representatives.noise(board, held.sketch)
+        nodes = sorted(map(held.tree.node, shown), key=lambda node: (-node.cell_count, node.id))
+        return labeller_pb2.CutTreeResponse(
+            node_of_leaf=node_of_leaf,
+            clusters=[_summary(node, shown[node.id]) for node in nodes],
+            noise=None if noise is None else _noise(noise),
+        )
 
     def _learn(self, request: labeller_pb2.LearnLabelsRequest) -> labeller_pb2.LearnLabelsResponse:
         named = {name.node_id: name.class_number for name in request.names}
-        with self._board(request.clustering, request.node_of_leaf) as board:
+        with self._held(request.clustering) as held:
+            board = _board_under(held, request.node_of_leaf)
             seen = _seen(request.seen, len(board.leaf))
             for node_id in named:
                 board.tree.node(node_id)
@@ -134,12 +141,19 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
             cell_count=request.cell_count or pages.PAGE_CELLS,
             node_id=request.node_id,
             seed=request.seed,
+            noise=request.noise,
         )
+        if request.noise and request.node_id:
+            raise InvalidArgument("cells in no cluster have no node_id")
         past = [(place.node_id, place.leaf) for place in request.past]
-        with self._board(request.clustering, request.node_of_leaf) as board:
+        with self._held(request.clustering) as held:
+            board = _board_under(held, request.node_of_leaf)
             seen_rows = _rows(request.seen_rows, len(board.leaf))
             page = pages.next_page(board, self._layers(request, len(board.leaf)), seen_rows, past, wish)
-        return labeller_pb2.NextPageResponse() if page is None else _page(page)
+            if page is None:
+                return labeller_pb2.NextPageResponse()
+            near = representatives.nearest(board, held.sketch, page.rows) if request.noise else np.zeros_like(page.rows)
+        return _page(page, near)
 
     def _layers(self, request: labeller_pb2.NextPageRequest, row_count: int) -> pages.Layers | None:
         if not (request.class_layer.key and request.confidence_layer.key):
@@ -155,15 +169,11 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
         return layer
 
     @contextmanager
-    def _board(self, clustering: clusterer_pb2.Clustering, node_of_leaf: Sequence[int]) -> Iterator[Board]:
+    def _held(self, clustering: clusterer_pb2.Clustering) -> Iterator[_Clustering]:
         refs = (clustering.features, clustering.leaf, clustering.tree)
         key = ("/".join(ref.key for ref in refs), "/".join(ref.sha256 for ref in refs))
         with self._cache.open(key, lambda: self._opened(clustering)) as held:
-            if len(node_of_leaf) != held.tree.leaf_count:
-                raise InvalidArgument(f"the cut names {len(node_of_leaf)} leaves, the tree has {held.tree.leaf_count}")
-            for node_id in set(node_of_leaf):
-                held.tree.node(node_id)
-            yield Board(held.matrix, held.leaf, held.tree, np.asarray(node_of_leaf, np.int64))
+            yield held
 
     @contextmanager
     def _opened(self, clustering: clusterer_pb2.Clustering) -> Iterator[_Clustering]:
@@ -183,6 +193,38 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
             if matrix.ndim != 2 or matrix.dtype != np.float16:
                 raise ArtifactInvalid(f"{ref.key} holds {matrix.dtype} of shape {matrix.shape}, not features")
             yield matrix
+
+
+def _board_of(held: _Clustering, node_of_leaf: Sequence[int]) -> Board:
+    return Board(held.matrix, held.leaf, held.tree, np.asarray(node_of_leaf, np.int64))
+
+
+def _board_under(held: _Clustering, node_of_leaf: Sequence[int]) -> Board:
+    """The board under a cut that a request names."""
+    if len(node_of_leaf) != held.tree.leaf_count:
+        raise InvalidArgument(f"the cut names {len(node_of_leaf)} leaves, the tree has {held.tree.leaf_count}")
+    for node_id in set(node_of_leaf):
+        held.tree.node(node_id)
+    return _board_of(held, node_of_leaf)
+
+
+def _summary(node: tree.Node, shown: Examples) -> labeller_pb2.ClusterSummary:
+    return labeller_pb2.ClusterSummary(
+        node_id=node.id,
+        cell_count=node.cell_count,
+        representative_rows=node.representatives,
+        supported=node.supported,
+        borderline=[_near(cell) for cell in shown.borderline],
+        outlying_rows=shown.outlying.tolist(),
+    )
+
+
+def _noise(noise: Noise) -> labeller_pb2.NoiseSummary:
+    return labeller_pb2.NoiseSummary(cell_count=noise.cell_count, representatives=[_near(cell) for cell in noise.shown])
+
+
+def _near(cell: Near) -> labeller_pb2.NearCell:
+    return labeller_pb2.NearCell(row=cell.row, near_node_id=cell.node_id)
 
 
 def _seen(cells: Sequence[labeller_pb2.SeenCell], row_count: int) -> Seen:
@@ -211,10 +253,12 @@ def _confidence(value: float) -> float:
     return value
 
 
-def _page(page: pages.Page) -> labeller_pb2.NextPageResponse:
+def _page(page: pages.Page, near: Rows) -> labeller_pb2.NextPageResponse:
     cells = [
-        labeller_pb2.PageCell(row=int(row), class_number=int(number), confidence=float(confidence))
-        for row, number, confidence in zip(page.rows, page.classes, page.confidence, strict=True)
+        labeller_pb2.PageCell(
+            row=int(row), class_number=int(number), confidence=float(confidence), near_node_id=int(node_id)
+        )
+        for row, number, confidence, node_id in zip(page.rows, page.classes, page.confidence, near, strict=True)
     ]
     place = labeller_pb2.PagePlace(node_id=page.place[0], leaf=page.place[1])
     return labeller_pb2.NextPageResponse(cells=cells, place=place, worth=page.worth, reason=_REASONS[page.reason])

@@ -1,4 +1,4 @@
-"""A cluster is split on the board, and what came of it is there at once."""
+"""Clusters on the board: what is not typical of one is shown, and one that is split shows its parts at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_split_cluster_shows_its_parts_with_all_that_was_said(
     board = open_page(f"/board/{labelling}")
     page_number(board)
     board.keyboard.press("s")
-    expect(board.locator(".notes")).to_contain_text("several clusters")
+    expect(board.locator(".notes")).to_contain_text("no cluster alone")
     board.keyboard.press("1")
     expect(heading(board)).to_have_text("Page 2")
     settled(board)
@@ -34,9 +34,9 @@ def test_a_split_cluster_shows_its_parts_with_all_that_was_said(
     led_to = board.url.rsplit("/", 1)[1]
     assert led_to != labelling
     expect(board.locator(".focus")).to_contain_text(f"cluster {parts[0]}")
-    cards = board.locator(".card header b")
+    cards = board.locator(".card", has=board.get_by_role("button", name=re.compile("^Split"))).locator("header b")
     expect(cards).to_have_count(4)
-    assert {int(one) for one in cards.all_text_contents()[:2]} == set(parts)
+    assert {int(one.removeprefix("↳ ")) for one in cards.all_text_contents()[:2]} == set(parts)
     before, after = state(address, labelling), state(address, led_to)
     assert (after["marks"], after["page_count"], after["cluster_count"]) == (before["marks"], 1, 4)
 
@@ -46,3 +46,22 @@ def test_a_split_cluster_shows_its_parts_with_all_that_was_said(
     expect(cards).to_have_count(5)
     board.go_back()
     expect(cards).to_have_count(4)
+
+
+def test_an_opened_cluster_shows_what_is_not_typical_of_it(open_page: OpenPage, labelling: str) -> None:
+    board = open_page(f"/board/{labelling}")
+    page_number(board)
+    board.get_by_role("button", name=re.compile("A page of cluster")).first.click()
+    settled(board)
+    border = board.get_by_role("region", name="At its border").get_by_role("button")
+    expect(border).to_have_count(6)
+    expect(border.first).to_have_accessible_name(re.compile(r"nearest to cluster \d+"))
+    expect(board.get_by_role("region", name="Outlying").get_by_role("button")).to_have_count(6)
+    board.get_by_role("button", name=re.compile("in no cluster")).click()
+    settled(board)
+    expect(board.locator(".focus")).to_contain_text("cells in no cluster")
+    expect(board.get_by_role("list", name="Cells of this page")).to_contain_text(re.compile(r"nearest to cluster \d+"))
+    board.get_by_role("button", name=re.compile("A page of cluster")).first.click()
+    settled(board)
+    border.first.click()
+    expect(board).to_have_url(re.compile(r"#/slide/.*row=\d+"))
