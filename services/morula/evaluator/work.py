@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from morula.common.refs import key_of
 from morula.common.store import Store
 from morula.evaluator import matching, report, truth_table
 from morula.evaluator.cells import Cells, Ints, Match, Named, Part, check
-from morula.evaluator.core import Wanted, evaluate
+from morula.evaluator.core import STAGES, Wanted, evaluate
 from morula.evaluator.rows import Rows
 from morula.evaluator.truth import Shapes, kind_of, read
 from morula.evaluator.truth_table import NAMED, Assigned
@@ -44,19 +44,28 @@ def measure(
     store: Store, request: EvaluateClusteringRequest, checkpoint: Checkpoint, tell: Report
 ) -> tuple[bytes, bytes]:
     """The numbers (JSON) and the report (HTML)."""
-    tell(0, 1, "reading")
     truth = read(store.get(*key_of(request.truth)))
     rows = Rows.read(store, request)
     checkpoint()
-    tell(0, 1, "matching")
+    before = len(rows.slides)
+    tell(0, before + len(STAGES), "matching")
     if isinstance(truth, Shapes):
-        cells, match, hows = _placed(truth, rows, request.params.reach_um or REACH_UM, checkpoint)
+        reach_um = request.params.reach_um or REACH_UM
+        cells, match, hows = _placed(
+            truth, rows, reach_um, checkpoint, lambda n: tell(n, before + len(STAGES), "matching")
+        )
     else:
         cells, match = truth_table.join(truth, _assigned(truth, rows))
         hows = {}
     # Said before anything is read of cells that are not there.
     check(cells, match)
-    found = evaluate(_known(cells, rows), match, _wanted(request), checkpoint, tell)
+    found = evaluate(
+        _known(cells, rows),
+        match,
+        _wanted(request),
+        checkpoint,
+        lambda done, total, stage: tell(before + done, before + total, stage),
+    )
     found = {"of": _words(rows), **found, "match": {**found["match"], "how": hows}}
     return json.dumps(found, indent=1, allow_nan=False).encode(), report.page(found).encode()
 
@@ -104,13 +113,14 @@ def _names(rows: Rows) -> Iterator[str]:
 
 
 def _placed(
-    truth: Shapes, rows: Rows, reach_um: float, checkpoint: Checkpoint
+    truth: Shapes, rows: Rows, reach_um: float, checkpoint: Checkpoint, tell: Callable[[int], None]
 ) -> tuple[Cells, Match, Mapping[str, int]]:
     """The cells that shapes mean, slide by slide."""
     slide_of = _slides_of(truth, rows)
     nothing = np.zeros(0, np.int64)
     parts = [matching.Pairs.of(nothing, nothing, "region")]
     for number, slide in enumerate(rows.slides):
+        tell(number)
         mine = np.flatnonzero(slide_of == number)
         if len(mine) and len(slide):
             found = matching.match(slide.place, truth.shapes[mine], truth.is_region[mine], reach_um, checkpoint)
