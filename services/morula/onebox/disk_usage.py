@@ -39,6 +39,10 @@ KINDS = {
     "class": "label layers",
     "label_confidence": "label layers",
     "model": "label layers",
+    "truth": "truths",
+    "effective": "evaluations",
+    "evaluation": "evaluations",
+    "report": "evaluations",
     "sheet": "pictures of cells",
 }
 """What people call the stages that keys name."""
