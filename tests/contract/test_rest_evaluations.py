@@ -160,6 +160,15 @@ async def test_labels_are_measured_as_they_were(ground: Evaluated) -> None:
     await ground.world.client.ended(asked.json()["id"])
     found = (await ground.http.get(asked.headers["location"])).json()
     assert (found["state"], found["labelling_seq"]) == ("succeeded", state["seq"])
+    assert found["named"] is None, "no class is called left or right"
+
+    classes = state["label_set"]["classes"]
+    rows = [{"row": one["row"], "class": classes[one["row"] % 2]["name"].upper()} for one in ground.cells]
+    renamed = await ground.bring(table(rows))
+    found = await ground.evaluate(renamed, clustering_id=None, labelling_id=body["labelling_id"])
+    assert found["named"]["classes"][classes[0]["name"]] == classes[0]["name"].upper()
+    assert {"value", "low", "high", "n"} <= found["named"]["accuracy"].keys()
+    assert "by their names" in found["remarks"][0]
 
 
 @pytest.mark.parametrize(

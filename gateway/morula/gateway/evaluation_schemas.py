@@ -101,3 +101,7 @@ class EvaluationNumbers(Evaluation):
     remarks: list[str] | None = None
     paper: dict[str, Any] | None = None
     honest: dict[str, Any] | None = None
+    named: dict[str, Any] | None = None
+    """Of labels: how many are right by their names; null where none is called like a class of the truth."""
+    agreement: dict[str, Any] | None = None
+    """Where a truth names its annotators: how far they agree."""

@@ -212,6 +212,7 @@ export interface Evaluation {
 
 /** An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded. */
 export interface EvaluationNumbers {
+  agreement?: Record<string, unknown> | null;
   attempt: number;
   choices: Record<string, unknown>;
   cluster_count: number;
@@ -226,6 +227,7 @@ export interface EvaluationNumbers {
   labelling_seq: number | null;
   match?: Record<string, unknown> | null;
   match_rate?: number | null;
+  named?: Record<string, unknown> | null;
   paper?: Record<string, unknown> | null;
   remarks?: string[] | null;
   started_at: string | null;

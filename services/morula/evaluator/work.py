@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from morula.common.errors import InvalidArgument
 from morula.common.progress import Report
 from morula.common.refs import key_of
 from morula.common.store import Store
-from morula.evaluator import matching, report, truth_table
+from morula.evaluator import matching, named, report, truth_table
 from morula.evaluator.cells import Cells, Ints, Match, Named, Part, check
 from morula.evaluator.core import STAGES, Wanted, evaluate
 from morula.evaluator.rows import Rows
@@ -59,15 +60,31 @@ def measure(
         hows = {}
     # Said before anything is read of cells that are not there.
     check(cells, match)
+    known, wanted = _known(cells, rows), _wanted(request)
     found = evaluate(
-        _known(cells, rows),
+        known,
         match,
-        _wanted(request),
+        wanted,
         checkpoint,
         lambda done, total, stage: tell(before + done, before + total, stage),
     )
     found = {"of": _words(rows), **found, "match": {**found["match"], "how": hows}}
+    if request.HasField("labels"):
+        by_name = named.measure(known, request.labels.names, wanted, checkpoint)
+        found |= {"named": by_name, "remarks": [_told(by_name), *found["remarks"]]}
     return json.dumps(found, indent=1, allow_nan=False).encode(), report.page(found).encode()
+
+
+def _told(by_name: Mapping[str, Any] | None) -> str:
+    """What labels are worth by their names, in a line for the report."""
+    if by_name is None:
+        return "no class of the labels is called like one of the truth's: they are measured as clusters alone"
+    ours, plain = by_name["accuracy"], by_name["baselines"]["constant"]["accuracy"]
+    interval = "" if ours["low"] is None else f" ({ours['low']:.1%} to {ours['high']:.1%})"
+    return (
+        f"by their names {ours['value']:.1%}{interval} of the matched cells have the right label; "
+        f"the commonest class for everything is right for {plain['value']:.1%}"
+    )
 
 
 def _wanted(request: EvaluateClusteringRequest) -> Wanted:

@@ -39,7 +39,7 @@ from morula.gateway.schemas import Job
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
-SHOWN = ("match_rate", "match", "remarks", "paper", "honest")
+SHOWN = ("match_rate", "match", "remarks", "paper", "honest", "named", "agreement")
 HARMLESS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 """A report is a page of others' words: nothing in it runs, and it is no part of this site."""
 
@@ -95,11 +95,13 @@ async def _labels(here: Components, labelling_id: str) -> Mapping[str, Any]:
     upload_id = new_id()
     await here.ledger.write(objects.claim, objects.UPLOAD, upload_id, [key])
     stored = await asyncio.to_thread(here.store.put, key, content)
+    label_set = await here.labelling.label_set(snapshot.row["label_set_id"])
+    names = {str(one.number): one.name for one in label_set.classes}
     return {
         "clustering_id": view.id,
         "cluster_count": snapshot.row["cluster_count"],
         "labelling_seq": snapshot.labels.seq,
-        "labels": {"key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes},
+        "labels": {"key": key, "sha256": stored.sha256, "size_bytes": stored.size_bytes, "names": names},
         "upload_id": upload_id,
     }
 

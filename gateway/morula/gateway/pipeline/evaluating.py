@@ -60,7 +60,7 @@ async def _request(
         slides=[await _slide(tools, view, position) for position in range(len(view.slides))],
         clustering=view.artifacts,
         node_of_leaf=cut.node_of_leaf,
-        labels=EvaluatedLabels(classes=row_ref(row["labels"])) if row["labels"] else None,
+        labels=_labels(row["labels"]) if row["labels"] else None,
         truth=truth,
         params=EvaluationParams(**row["choices"]),
     )
@@ -68,11 +68,17 @@ async def _request(
     chosen = {
         "choices": row["choices"],
         "cluster_count": row["cluster_count"],
+        "labels": row["labels"] and row["labels"]["names"],
         "slides": [[*slide.names, slide.tissue] for slide in request.slides],
     }
     request.evaluation_key = artifact_key(project, view.scope, "evaluation", "json", inputs=inputs, params=chosen)
     request.report_key = artifact_key(project, view.scope, "report", "html", inputs=inputs, params=chosen)
     return request
+
+
+def _labels(stored: Mapping[str, Any]) -> EvaluatedLabels:
+    names = {int(number): name for number, name in stored["names"].items()}
+    return EvaluatedLabels(classes=row_ref(stored), names=names)
 
 
 async def _slide(tools: Tools, view: ClusteringView, position: int) -> EvaluatedSlide:

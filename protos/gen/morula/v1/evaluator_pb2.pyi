@@ -70,10 +70,19 @@ class EvaluationParams(_message.Message):
     def __init__(self, reach_um: _Optional[float] = ..., draw_count: _Optional[int] = ..., fold_count: _Optional[int] = ..., click_count: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class EvaluatedLabels(_message.Message):
-    __slots__ = ("classes",)
+    __slots__ = ("classes", "names")
+    class NamesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: str
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[str] = ...) -> None: ...
     CLASSES_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     classes: _artifact_pb2.ObjectRef
-    def __init__(self, classes: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
+    names: _containers.ScalarMap[int, str]
+    def __init__(self, classes: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., names: _Optional[_Mapping[int, str]] = ...) -> None: ...
 
 class EvaluateClusteringRequest(_message.Message):
     __slots__ = ("slides", "clustering", "node_of_leaf", "labels", "truth", "params", "evaluation_key", "report_key")
