@@ -71,12 +71,13 @@ class Groups:
     def each(self, table: csr_array, make: Callable[[NDArray[np.float64]], Drawn], checkpoint: Checkpoint) -> Drawn:
         """What `make` says of the table's counts of some draws (a row each), put together for all draws."""
         parts = []
-        for weights in self._chunks(table.shape[1]):
+        for weights in self.chunks(table.shape[1]):
             checkpoint()
             parts.append(make(np.asarray((table.T @ weights.T).T)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _chunks(self, columns: int) -> Iterator[NDArray[np.float64]]:
+    def chunks(self, columns: int) -> Iterator[NDArray[np.float64]]:
+        """Weights of some draws at a time, the fewer the more columns."""
         rows = max(1, CHUNK // max(1, columns))
         for start in range(0, len(self.weights), rows):
             yield self.weights[start : start + rows]

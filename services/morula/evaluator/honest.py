@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.preprocessing import StandardScaler
 
 from morula.evaluator import confidence, naming
 from morula.evaluator.cells import Cells, Ints, Part
 from morula.evaluator.draws import LEVEL, Drawn, Groups, numbers
-from morula.evaluator.measures import Measured, Setting, ceiling, of_clusters, of_singles, of_the_way
+from morula.evaluator.measures import Measured, Setting, ceiling, of_clusters, of_given, of_singles, of_the_way
 
 Step = Callable[[str], None]
 NO_INTERVAL = "neither several slides nor several tiles are known: there are no intervals"
@@ -52,7 +52,7 @@ def measure(cells: Cells, setting: Setting, step: Step) -> dict[str, Any]:
         "noise": _noise(cells, ours, constant, top, setting),
         **_confidence(cells, ours, setting),
         "rare_classes": [cells.truth.names[code] for code in setting.rare.tolist()],
-        "classes": list(_classes(cells.truth, ours, constant, setting)),
+        "classes": list(_classes(cells.truth, ours, constant)),
         **{plural: list(_parts(part, truth, ours, constant, setting)) for plural, part in _divided(cells)},
         "confusion": _confusion(cells.truth, ours),
         "baselines": {
@@ -153,15 +153,12 @@ def _confidence(cells: Cells, ours: Measured, setting: Setting) -> dict[str, Any
     }
 
 
-def _classes(truth: Part, ours: Measured, constant: Measured, setting: Setting) -> Iterator[dict[str, Any]]:
+def _classes(truth: Part, ours: Measured, constant: Measured) -> Iterator[dict[str, Any]]:
     counts = np.bincount(truth.codes, minlength=len(truth.names))
-    found, plain = (
-        naming.by_class(one.matrix, setting.class_count, setting.groups, setting.checkpoint) for one in (ours, constant)
-    )
     for code in np.flatnonzero(counts).tolist():
         n = counts[code]
-        beside = {"constant": numbers(plain[code], n)}
-        yield {"class": truth.names[code], **numbers(found[code], n), "baselines": beside}
+        own, plain = (numbers({name: of[:, code] for name, of in one.classes.items()}, n) for one in (ours, constant))
+        yield {"class": truth.names[code], **own, "baselines": {"constant": plain}}
 
 
 def _divided(cells: Cells) -> Iterator[tuple[str, Part]]:
@@ -176,25 +173,21 @@ def _parts(part: Part, truth: Ints, ours: Measured, constant: Measured, setting:
     order = np.argsort(part.codes, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(part.codes[order])) + 1):
         setting.checkpoint()
-        groups = setting.of(rows).groups
-        if len(np.unique(groups.drawn[groups.of_cell])) < 2:
-            groups = groups.undrawn()
-        told, beside = (
-            _scored(
-                naming.confusion_of_cells(truth[rows], one.given[rows], setting.class_count, groups), groups, setting
-            )
-            for one in (ours, constant)
-        )
+        inside = setting.of(rows)
+        if len(np.unique(inside.groups.drawn[inside.groups.of_cell])) < 2:
+            inside = replace(inside, groups=inside.groups.undrawn())
+        told, beside = (_scored(truth[rows], one.given[rows], inside) for one in (ours, constant))
         yield {"name": part.names[part.codes[rows[0]]], **told, "baselines": {"constant": beside}}
 
 
-def _scored(matrix: csr_array, groups: Groups, setting: Setting) -> dict[str, Any]:
-    drawn = naming.scores(matrix, setting.class_count, groups, setting.rare, setting.checkpoint)
-    return numbers({name: drawn[name] for name in ("accuracy", "macro_f1")}, int(matrix.sum()))
+def _scored(truth: Ints, given: Ints, setting: Setting) -> dict[str, Any]:
+    drawn = of_given(truth, given, setting, setting.scores)
+    return numbers({name: drawn[name] for name in ("accuracy", "macro_f1")}, len(truth))
 
 
 def _confusion(truth: Part, ours: Measured) -> dict[str, Any]:
     """Rows are the truth, columns the class that each cell got; cells that got none are counted beside."""
     count = len(truth.names)
-    square = np.asarray(ours.matrix.sum(axis=0)).reshape(count, count + 1).astype(np.int64)
+    columns = np.where(ours.given == naming.UNSEEN, count, ours.given)
+    square = np.bincount(truth.codes * (count + 1) + columns, minlength=count * (count + 1)).reshape(count, count + 1)
     return {"labels": list(truth.names), "matrix": square[:, :count].tolist(), "none": square[:, count].tolist()}

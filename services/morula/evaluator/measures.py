@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from morula.common.compute import Checkpoint
-from morula.evaluator import clicks, naming, partition, singles
+from morula.evaluator import naming, partition, singles
 from morula.evaluator.cells import Cells, Flags, Ints
 from morula.evaluator.clicks import Curve
 from morula.evaluator.draws import Drawn, Groups, ratio
@@ -32,13 +31,20 @@ class Setting:
         """The same for some of the cells: groups, folds and draws stay what they are."""
         return replace(self, groups=replace(self.groups, of_cell=self.groups.of_cell[chosen]))
 
+    def scores(self, flat: NDArray[np.float64]) -> Drawn:
+        return naming.scores(flat, self.class_count, self.rare)
+
+    def by_class(self, flat: NDArray[np.float64]) -> Drawn:
+        return naming.by_class(flat, self.class_count)
+
 
 @dataclass(frozen=True)
 class Measured:
     """What was measured of a grouping, and the class that each cell got."""
 
     numbers: Drawn
-    matrix: csr_array
+    classes: Drawn
+    """Of each class, a column each."""
     given: Ints
     curve: Curve
     cluster_count: int
@@ -46,43 +52,52 @@ class Measured:
 
 def of_clusters(truth: Ints, clusters: Ints, is_none: Flags, setting: Setting) -> Measured:
     """Of clusters: named on one part and scored on the rest, named by slide, and how they agree with classes."""
-    groups, checkpoint = setting.groups, setting.checkpoint
-    table = partition.tabulate(clusters, is_none, truth, setting.class_count, groups)
-    names = naming.name_clusters(table, groups)
-    matrix = naming.confusion(table, groups, names.classes)
-    curve = clicks.of_clusters(table, names, setting.clicks, groups, setting.rare, checkpoint)
+    groups, checkpoint, count = setting.groups, setting.checkpoint, setting.class_count
+    table = partition.tabulate(clusters, is_none, truth, count, groups)
+    budget = setting.clicks.tolist()
+    scored, by_class = naming.drawn(table, groups, budget, setting.scores, setting.by_class, checkpoint)
+    curve = Curve(setting.clicks, scored[:-1])
     numbers = {
-        **naming.scores(matrix, setting.class_count, groups, setting.rare, checkpoint),
+        **scored[-1],
         **_areas(curve),
         **partition.by_slide(table, groups, checkpoint),
         **partition.agreement(table, groups, checkpoint),
     }
-    cluster_of_cell = table.cluster[table.pair_of_cell]
-    given = names.classes[groups.fold_of_cell(), cluster_of_cell]
-    return Measured(numbers, matrix, given, curve, table.named_count)
+    names = naming.name_clusters(table, groups)
+    given = names[groups.fold_of_cell(), table.cluster[table.pair_of_cell]]
+    return Measured(numbers, by_class, given, curve, table.named_count)
 
 
 def of_singles(cells: Cells, label_count: int, setting: Setting) -> Measured:
     """Of single cells, as many labelled as there are clusters; their curve has a click for each."""
-    groups, checkpoint, classes = setting.groups, setting.checkpoint, setting.class_count
-
-    def after(count: int) -> csr_array:
-        given = singles.labelled(cells, groups, count, setting.seed, checkpoint)
-        return naming.confusion_of_cells(cells.truth.codes, given, classes, groups)
-
-    curve = clicks.curve(setting.clicks, after, classes, groups, setting.rare, checkpoint)
-    given = singles.labelled(cells, groups, label_count, setting.seed, checkpoint)
-    matrix = naming.confusion_of_cells(cells.truth.codes, given, classes, groups)
+    groups, checkpoint = setting.groups, setting.checkpoint
+    labelled = [
+        singles.labelled(cells, groups, count, setting.seed, checkpoint)
+        for count in (*setting.clicks.tolist(), label_count)
+    ]
+    scored = [of_given(cells.truth.codes, given, setting, setting.scores) for given in labelled]
+    curve = Curve(setting.clicks, scored[:-1])
     alone = partition.tabulate(
-        np.arange(len(cells), dtype=np.int64), np.zeros(len(cells), bool), cells.truth.codes, classes, groups
+        np.arange(len(cells), dtype=np.int64),
+        np.zeros(len(cells), bool),
+        cells.truth.codes,
+        setting.class_count,
+        groups,
     )
     numbers = {
-        **naming.scores(matrix, classes, groups, setting.rare, checkpoint),
+        **scored[-1],
         **_areas(curve),
         **partition.by_slide(alone, groups, checkpoint),
         **partition.agreement(alone, groups, checkpoint),
     }
-    return Measured(numbers, matrix, given, curve, len(cells))
+    classes = of_given(cells.truth.codes, labelled[-1], setting, setting.by_class)
+    return Measured(numbers, classes, labelled[-1], curve, len(cells))
+
+
+def of_given(truth: Ints, given: Ints, setting: Setting, make: naming.Make) -> Drawn:
+    """Of classes that cells got each by itself."""
+    matrix = naming.confusion_of_cells(truth, given, setting.class_count, setting.groups)
+    return setting.groups.each(matrix, make, setting.checkpoint)
 
 
 def ceiling(cells: Cells, setting: Setting) -> Drawn:
@@ -91,8 +106,7 @@ def ceiling(cells: Cells, setting: Setting) -> Drawn:
         ones = np.ones(len(setting.groups.weights))
         return dict.fromkeys(naming.SCORES, ones)
     given = singles.ceiling(cells, setting.groups, setting.seed, setting.checkpoint)
-    matrix = naming.confusion_of_cells(cells.truth.codes, given, setting.class_count, setting.groups)
-    return naming.scores(matrix, setting.class_count, setting.groups, setting.rare, setting.checkpoint)
+    return of_given(cells.truth.codes, given, setting, setting.scores)
 
 
 def of_the_way(numbers: Drawn, constant: Drawn, top: Drawn) -> Drawn:
