@@ -96,13 +96,15 @@ def groups_of(cells: Cells, fold_count: int, draw_count: int, seed: int) -> Grou
     else:
         codes = np.unique(part.codes, return_inverse=True)[1].ravel()
     count, draws = int(codes.max()) + 1, draw_count if part is not None else 0
-    weights = np.concatenate([np.ones((1, count)), rng.multinomial(count, np.full(count, 1 / count), draws)])
-    if over == "slides" and cells.is_apart:
-        groups, slide = _within(cells, codes, fold_count, rng)
-        return Groups(over, groups, len(slide), _folds(slide, fold_count, rng), slide, weights[:, slide])
-    fold = rng.permutation(count) % min(fold_count, count)
     slide = np.arange(count) if over == "slides" else np.zeros(count, np.int64)
-    return Groups(over, codes, count, fold, slide, weights)
+    # Folds come first: how often is drawn changes no value.
+    if over == "slides" and cells.is_apart:
+        codes, slide = _within(cells, codes, fold_count, rng)
+        fold = _folds(slide, fold_count, rng)
+    else:
+        fold = rng.permutation(count) % min(fold_count, count)
+    weights = np.concatenate([np.ones((1, count)), rng.multinomial(count, np.full(count, 1 / count), draws)])
+    return Groups(over, codes, len(fold), fold, slide, weights[:, slide] if over == "slides" else weights)
 
 
 def _within(cells: Cells, slide: Ints, fold_count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:

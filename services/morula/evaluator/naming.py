@@ -10,7 +10,7 @@ interval that took names for given would be far too narrow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from morula.common.compute import Checkpoint
-from morula.evaluator.cells import Ints
+from morula.evaluator.cells import Flags, Ints
 from morula.evaluator.draws import Drawn, Groups, ratio
 from morula.evaluator.partition import Table
 
@@ -70,6 +70,32 @@ class Nameable:
         cells: Counts = np.bincount(places.ravel(), judged.ravel(), len(given) * size).astype(np.float64)
         return cells.reshape(len(given), size)
 
+    def confusions(self, names: Ints, rank: Ints, judged: Counts, clicks: Sequence[int]) -> Iterator[Counts]:
+        """The same after so many clicks each: clusters that wait take the commonest of the names given.
+
+        Only pairs of the clusters that are named are looked at for each; the others are counted by class alone.
+        """
+        draws, width = len(names), self.class_count + 1
+        pair_rank, pair_name = rank[:, self.cluster], names[:, self.cluster]
+        of_class = np.arange(draws)[:, None] * self.class_count + self.classes
+        unseen = self._by_class(of_class, np.where(pair_name == UNSEEN, judged, 0), draws)
+        everything = self._by_class(of_class, judged, draws)
+        rows, pairs = np.nonzero((pair_rank < max(clicks, default=0)) & (pair_name != UNSEEN))
+        ranks, given, cells = (of[rows, pairs] for of in (pair_rank, pair_name, judged))
+        places = (rows * self.class_count + self.classes[pairs]) * width + given
+        for count in clicks:
+            now = ranks < count
+            flat = np.bincount(places[now], cells[now], draws * self.class_count * width).astype(np.float64)
+            square = flat.reshape(draws, self.class_count, width)
+            waiting = everything - unseen - square.sum(axis=2)
+            square[np.arange(draws), :, commonest(names, rank < count, self.class_count)] += waiting
+            square[:, :, -1] += unseen
+            yield square.reshape(draws, -1)
+
+    def _by_class(self, places: Ints, cells: Counts, draws: int) -> Counts:
+        found: Counts = np.bincount(places.ravel(), cells.ravel(), draws * self.class_count).astype(np.float64)
+        return found.reshape(draws, self.class_count)
+
 
 def name_clusters(table: Table, groups: Groups) -> Ints:
     """Names by fold and cluster, each by the cells outside of the fold; UNSEEN where there are none."""
@@ -110,8 +136,8 @@ def _confusions(
         seen, judged = _parted(nameable, groups, fold, weights)
         names, sizes = nameable.named(seen)
         rank = np.argsort(np.argsort(-sizes, axis=1, kind="stable"), axis=1, kind="stable")
-        for flat, count in zip(flats, clicks, strict=False):
-            flat += nameable.confusion(after(names, rank, count, table.class_count), judged)
+        for flat, more in zip(flats, nameable.confusions(names, rank, judged, clicks), strict=False):
+            flat += more
         flats[-1] += nameable.confusion(names, judged)
     return flats
 
@@ -134,13 +160,12 @@ def _nameless(table: Table, weights: Counts) -> Counts:
     return np.asarray(weights @ (table.counts[:, pairs] @ to_column).toarray())
 
 
-def after(names: Ints, rank: Ints, clicks: int, class_count: int) -> Ints:
-    """Classes that clusters have after so many clicks; those that wait take the commonest of the names given."""
-    is_named = (names != UNSEEN) & (rank < clicks)
+def commonest(names: Ints, chosen: Flags, class_count: int) -> Ints:
+    """The class that most of the chosen clusters are named by, in each draw."""
+    is_named = (names != UNSEEN) & chosen
     places = np.arange(len(names))[:, None] * class_count + names
-    counts = np.bincount(places[is_named], minlength=len(names) * class_count).reshape(len(names), class_count)
-    waits = (names != UNSEEN) & (rank >= clicks)
-    return np.asarray(np.where(waits, counts.argmax(axis=1)[:, None], names))
+    counts = np.bincount(places[is_named], minlength=len(names) * class_count)
+    return np.asarray(counts.reshape(len(names), class_count).argmax(axis=1))
 
 
 def confusion_of_cells(truth: Ints, predicted: Ints, class_count: int, groups: Groups) -> csr_array:

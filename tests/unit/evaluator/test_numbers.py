@@ -93,6 +93,29 @@ def test_clusters_are_named_on_one_part_and_scored_on_the_rest() -> None:
     assert told["curve"][-1]["accuracy"] == told["accuracy"]
 
 
+@pytest.mark.parametrize(("clusters", "noise"), [(12, 0.0), (120, 0.1), (1200, 0.0)])
+def test_the_curve_is_as_written_out_plainly(clusters: int, noise: float) -> None:
+    """The largest clusters outside of a fold are named first; the others wait with the commonest name so far."""
+    cells = drawn(1500, clusters=clusters, noise=noise)
+    groups = groups_of(cells, 5, 0, 0)
+    fold, truth = groups.fold_of_cell(), cells.truth.codes
+    curve = evaluated(cells)["honest"]["curve"]
+    for point in curve:
+        given = np.full(len(cells), -1)
+        for number in range(5):
+            outside = (fold != number) & ~cells.is_noise
+            ids, sizes = np.unique(cells.cluster[outside], return_counts=True)
+            named = {
+                one: int(np.bincount(truth[outside & (cells.cluster == one)]).argmax())
+                for one in ids[np.argsort(-sizes, kind="stable")].tolist()
+            }
+            first = list(named.values())[: point["clicks"]]
+            later = dict.fromkeys(list(named)[point["clicks"] :], int(np.bincount(first).argmax()))
+            here = np.flatnonzero((fold == number) & ~cells.is_noise)
+            given[here] = [(named | later).get(one, -1) for one in cells.cluster[here].tolist()]
+        assert point["accuracy"]["value"] == pytest.approx(np.mean(given == truth), abs=1e-6), point["clicks"]
+
+
 def test_an_interval_over_slides_holds_what_slides_differ_by() -> None:
     """Half of the slides are right throughout, half in three of four cells: cells are many, slides are few."""
     truth = np.tile([0, 1], 4000)
