@@ -7,7 +7,7 @@ means; of regions that overlap, the smallest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, go_on
+from morula.common.errors import TooLarge
 from morula.evaluator.cells import Flags, Floats, Ints
 
 LEAST_OVERLAP = 0.5
@@ -23,6 +24,11 @@ LEAST_OVERLAP = 0.5
 LARGEST_UM = 40.0
 """So far from a point its cell's centroid is looked for."""
 NOBODY = -1
+PAIRS_AT_ONCE = 2_000_000
+PAIRS_LIMIT = 200_000_000
+"""Of shapes and cells near them, on one slide: minutes. Whoever means cells has a few for each."""
+GRID = 512
+STRIP_PX = 2048
 HOWS = ("outline", "overlap", "centroid", "region")
 
 Shapes = NDArray[Any]
@@ -58,46 +64,104 @@ class Pairs:
         return cls(*(np.concatenate([getattr(part, name) for part in listed]) for name in ("shape", "row", "how")))
 
 
-def match(slide: Slide, shapes: Shapes, is_region: Flags, reach_um: float, checkpoint: Checkpoint = go_on) -> Pairs:
+@dataclass(frozen=True)
+class _Candidates:
+    """Pairs that may be, with how well they fit: a row for each. Smaller is better."""
+
+    shape: Ints
+    row: Ints
+    fit: Floats
+
+    def take(self, chosen: Flags) -> _Candidates:
+        return _Candidates(self.shape[chosen], self.row[chosen], self.fit[chosen])
+
+    @classmethod
+    def join(cls, parts: Iterable[_Candidates]) -> _Candidates:
+        listed = [cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), *parts]
+        return cls(*(np.concatenate([getattr(part, name) for part in listed]) for name in ("shape", "row", "fit")))
+
+
+def match(
+    slide: Slide,
+    shapes: Shapes,
+    is_region: Flags,
+    reach_um: float,
+    checkpoint: Checkpoint = go_on,
+    pairs_at_once: int = PAIRS_AT_ONCE,
+) -> Pairs:
     """The cells that these shapes mean, by number of the shape."""
-    reach_px = reach_um / slide.mpp
-    shape, row = _near(slide, shapes, reach_px)
-    checkpoint()
-    single = ~is_region[shape]
-    pairs = _singles(slide, shapes, shape[single], row[single], reach_px)
-    checkpoint()
-    regions = _regions(slide, shapes, shape[~single], row[~single], taken=pairs.row)
-    return Pairs.join([pairs, regions])
+    shapely.prepare(shapes)
+    found: dict[str, list[_Candidates]] = {how: [] for how in HOWS}
+    for shape, row in _near(slide, shapes, reach_um / slide.mpp, pairs_at_once):
+        checkpoint()
+        single = ~is_region[shape]
+        for how, candidates in _singles(slide, shapes, shape[single], row[single], reach_um / slide.mpp).items():
+            found[how].append(candidates)
+        found["region"].append(_in_regions(slide, shapes, shape[~single], row[~single]))
+    outline, overlap, centroid, region = (_Candidates.join(found[how]) for how in HOWS)
+    alike = Pairs.join([Pairs.of(*_best(outline, outline.shape), "outline"), Pairs.of(*_closest(overlap), "overlap")])
+    left = ~np.isin(centroid.shape, alike.shape) & ~np.isin(centroid.row, alike.row)
+    known = Pairs.join([alike, Pairs.of(*_closest(centroid.take(left)), "centroid")])
+    rest = region.take(~np.isin(region.row, known.row))
+    return Pairs.join([known, Pairs.of(*_best(rest, rest.row), "region")])
 
 
-def _near(slide: Slide, shapes: Shapes, reach_px: float) -> tuple[Ints, Ints]:
-    """Pairs of shapes and cells that may belong together."""
+def _near(slide: Slide, shapes: Shapes, reach_px: float, at_once: int) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of shapes and cells that may belong together, about so many at once."""
+    if not len(slide.x_px) or not len(shapes):
+        return
     bounds = shapely.bounds(shapes)
     is_point = shapely.get_type_id(shapes) == shapely.GeometryType.POINT
     # A cell that an outline overlaps by half has its centroid no farther from it than the outline is wide.
     sides = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-    around = np.maximum(np.where(is_point, LARGEST_UM / slide.mpp, sides), reach_px)
-    boxes = shapely.box(*(bounds[:, :2] - around[:, None]).T, *(bounds[:, 2:] + around[:, None]).T)
-    shape, row = shapely.STRtree(shapely.points(slide.x_px, slide.y_px)).query(boxes)
-    return shape.astype(np.int64), row.astype(np.int64)
+    around = np.maximum(np.where(is_point, LARGEST_UM / slide.mpp, sides), reach_px)[:, None]
+    low, high = bounds[:, :2] - around, bounds[:, 2:] + around
+    counts = _count_about(slide, low, high)
+    if counts.sum() > PAIRS_LIMIT:
+        raise TooLarge(
+            f"the shapes of the truth lie around the cells of a slide {counts.sum():,.0f} times in all, more than "
+            f"{PAIRS_LIMIT:,}: leave out those that lie on each other"
+        )
+    tree = shapely.STRtree(shapely.points(slide.x_px, slide.y_px))
+    # Neighbours together, so that few cells are looked at twice.
+    order = np.lexsort((low[:, 0], low[:, 1] // STRIP_PX))
+    part = np.cumsum(counts[order]) // at_once
+    for chosen in np.split(order, np.flatnonzero(np.diff(part)) + 1):
+        shape, row = tree.query(shapely.box(*low[chosen].T, *high[chosen].T))
+        yield chosen[shape], row.astype(np.int64)
 
 
-def _singles(slide: Slide, shapes: Shapes, shape: Ints, row: Ints, reach_px: float) -> Pairs:
+def _count_about(slide: Slide, low: Floats, high: Floats) -> Floats:
+    """How many cells lie in each of these boxes, and not more than a square of a grid around them."""
+    edges = [np.linspace(axis.min(), axis.max() + 1, GRID + 1) for axis in (slide.x_px, slide.y_px)]
+    table = np.histogram2d(slide.x_px, slide.y_px, edges)[0]
+    sums = np.pad(table.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    x0, y0 = (np.clip(np.searchsorted(edges[n], low[:, n]) - 1, 0, GRID) for n in (0, 1))
+    x1, y1 = (np.clip(np.searchsorted(edges[n], high[:, n]), 0, GRID) for n in (0, 1))
+    counts: Floats = sums[x1, y1] - sums[x0, y1] - sums[x1, y0] + sums[x0, y0]
+    return counts
+
+
+def _singles(slide: Slide, shapes: Shapes, shape: Ints, row: Ints, reach_px: float) -> dict[str, _Candidates]:
     """Points and outlines: each means one cell at most."""
     outlines = _outlines_of(slide, row)
     points = shapely.get_type_id(shapes[shape]) == shapely.GeometryType.POINT
-    inside = _innermost(outlines[points], shapes, shape[points], row[points])
+    inside = points.copy()
+    inside[points] = shapely.covers(outlines[points], shapes[shape[points]])
     overlap = np.zeros(len(shape))
     overlap[~points] = _overlap(shapes[shape[~points]], outlines[~points])
-    enough = overlap >= LEAST_OVERLAP
-    alike = _closest(-overlap[enough], shape[enough], row[enough])
-    known = Pairs.join([Pairs.of(*inside, "outline"), Pairs.of(*alike, "overlap")])
-
     centres = shapely.centroid(shapes[shape])
     away = np.hypot(slide.x_px[row] - shapely.get_x(centres), slide.y_px[row] - shapely.get_y(centres))
-    left = (away <= reach_px) & ~np.isin(shape, known.shape) & ~np.isin(row, known.row)
-    near = _closest(away[left], shape[left], row[left])
-    return Pairs.join([known, Pairs.of(*near, "centroid")])
+    return {
+        "outline": _Candidates(shape, row, shapely.area(outlines)).take(inside),
+        "overlap": _Candidates(shape, row, -overlap).take(overlap >= LEAST_OVERLAP),
+        "centroid": _Candidates(shape, row, away).take(away <= reach_px),
+    }
+
+
+def _in_regions(slide: Slide, shapes: Shapes, shape: Ints, row: Ints) -> _Candidates:
+    inside = shapely.intersects_xy(shapes[shape], slide.x_px[row], slide.y_px[row])
+    return _Candidates(shape, row, shapely.area(shapes[shape])).take(inside)
 
 
 def _outlines_of(slide: Slide, row: Ints) -> Shapes:
@@ -106,12 +170,11 @@ def _outlines_of(slide: Slide, row: Ints) -> Shapes:
     return outlines
 
 
-def _innermost(outlines: Shapes, shapes: Shapes, shape: Ints, row: Ints) -> tuple[Ints, Ints]:
-    """Of the cells that a point lies in, the smallest; several points may lie in one."""
-    inside = np.flatnonzero(shapely.covers(outlines, shapes[shape]))
-    order = inside[np.lexsort((row[inside], shapely.area(outlines[inside]), shape[inside]))]
-    _, firsts = np.unique(shape[order], return_index=True)
-    return shape[order[firsts]], row[order[firsts]]
+def _best(candidates: _Candidates, of: Ints) -> tuple[Ints, Ints]:
+    """Of each shape, or of each row, the pair that fits best."""
+    order = np.lexsort((candidates.row, candidates.shape, candidates.fit, of))
+    _, firsts = np.unique(of[order], return_index=True)
+    return candidates.shape[order[firsts]], candidates.row[order[firsts]]
 
 
 def _overlap(first: Shapes, second: Shapes) -> Floats:
@@ -122,24 +185,16 @@ def _overlap(first: Shapes, second: Shapes) -> Floats:
     return overlap
 
 
-def _closest(distance: Floats, shape: Ints, row: Ints) -> tuple[Ints, Ints]:
-    """One to one, the closest pairs first."""
+def _closest(candidates: _Candidates) -> tuple[Ints, Ints]:
+    """One to one, the best pairs first."""
+    shape, row = candidates.shape, candidates.row
     shapes: set[int] = set()
     rows: set[int] = set()
     kept = []
-    for pair in np.lexsort((row, shape, distance)).tolist():
+    for pair in np.lexsort((row, shape, candidates.fit)).tolist():
         if shape[pair] not in shapes and row[pair] not in rows:
             shapes.add(int(shape[pair]))
             rows.add(int(row[pair]))
             kept.append(pair)
     chosen = np.array(kept, np.int64)
     return shape[chosen], row[chosen]
-
-
-def _regions(slide: Slide, shapes: Shapes, shape: Ints, row: Ints, taken: Ints) -> Pairs:
-    """Every cell in a region, once."""
-    inside = shapely.intersects_xy(shapes[shape], slide.x_px[row], slide.y_px[row]) & ~np.isin(row, taken)
-    shape, row = shape[inside], row[inside]
-    order = np.lexsort((shape, shapely.area(shapes[shape]), row))
-    _, firsts = np.unique(row[order], return_index=True)
-    return Pairs.of(shape[order[firsts]], row[order[firsts]], "region")

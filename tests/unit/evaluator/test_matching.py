@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
+from morula.common.errors import TooLarge
 from morula.evaluator.matching import HOWS, LEAST_OVERLAP, Pairs, Slide, match
 
 MPP = 0.5
@@ -62,8 +63,8 @@ def plain(
     return pairs
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_matcher_finds_what_a_slow_and_plain_one_finds(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "at_once"), [(0, 1), (1, 300), (2, 3000), (3, 10**6)])
+def test_the_matcher_finds_what_a_slow_and_plain_one_finds(seed: int, at_once: int) -> None:
     rng = np.random.default_rng(seed)
 
     def blob(x: float, y: float) -> shapely.Polygon:
@@ -74,7 +75,7 @@ def test_the_matcher_finds_what_a_slow_and_plain_one_finds(seed: int) -> None:
     shapes += [blob(*(np.array(cells[n].centroid.coords[0]) + rng.normal(0, 4, 2))) for n in range(0, 150, 3)]
     shapes += [shapely.box(x, y, x + side, y + side) for x, y, side in rng.uniform(0, 200, (4, 3))]
     regions = [False] * (len(shapes) - 4) + [True] * 4
-    found = match(slide_of(cells), np.array(shapes, dtype=object), np.array(regions), REACH_UM)
+    found = match(slide_of(cells), np.array(shapes, dtype=object), np.array(regions), REACH_UM, pairs_at_once=at_once)
     assert told(found) == plain(cells, shapes, regions)
     assert {how for *_, how in told(found)} == set(HOWS)
 
@@ -89,3 +90,11 @@ def test_two_points_in_a_cell_both_mean_it_and_one_beyond_reach_means_none() -> 
 def test_a_slide_without_cells_has_none_that_is_meant() -> None:
     found = match(slide_of([]), np.array([shapely.Point(0, 0), shapely.box(0, 0, 9, 9)]), np.array([False, True]), 4.0)
     assert not len(found.shape)
+
+
+def test_shapes_that_all_lie_on_each_other_are_refused() -> None:
+    places = np.arange(100_000) % 1000
+    slide = Slide(places * 1.0, places * 1.0, MPP, lambda rows: np.array([shapely.Point(0, 0).buffer(3)] * len(rows)))
+    shapes = np.array([shapely.box(0, 0, 1000, 1000)] * 3000, dtype=object)
+    with pytest.raises(TooLarge, match="lie on each other"):
+        match(slide, shapes, np.ones(len(shapes), bool), REACH_UM)
