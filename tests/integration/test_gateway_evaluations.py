@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,34 +11,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from morula.common.compute import Checkpoint, Slot
-from morula.common.progress import Report
-from morula.common.store import Store
 from morula.common.testing import write_slide
-from morula.evaluator.servicer import EvaluatorServicer
-from morula.v1.evaluator_pb2 import EvaluateClusteringRequest, EvaluateClusteringResult
 from tests.contract.rest_world import check_problem
 from tests.servers.gateway import Client, Job, Services, gateway, services
+from tests.servers.waiting_evaluator import start_waiting_evaluator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-class WaitingEvaluator(EvaluatorServicer):
-    """Works only once it may."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store, Slot("evaluator"), Slot("truths"))
-        self.entered = threading.Event()
-        self.go = threading.Event()
-
-    def _evaluate(
-        self, request: EvaluateClusteringRequest, checkpoint: Checkpoint, report: Report
-    ) -> EvaluateClusteringResult:
-        self.entered.set()
-        while not self.go.is_set():
-            checkpoint()
-            time.sleep(0.01)
-        return super()._evaluate(request, checkpoint, report)
 
 
 @dataclass
@@ -66,12 +42,6 @@ class Ground:
         assert {key.split("/")[2] for key in lost} == set(stages)
         for key in lost:
             self.running.store.delete(key)
-
-    async def waiting(self) -> WaitingEvaluator:
-        await self.running.stop("evaluator")
-        evaluator = WaitingEvaluator(self.running.store)
-        await self.running.start("evaluator", evaluator)
-        return evaluator
 
     async def again(self) -> None:
         await self.running.stop("evaluator")
@@ -101,7 +71,7 @@ async def test_an_evaluation_waits_for_the_evaluator_and_says_so(ground: Ground)
 
 
 async def test_one_that_is_under_way_keeps_what_it_measures_stops_when_told_and_is_tried_again(ground: Ground) -> None:
-    evaluator = await ground.waiting()
+    evaluator = await start_waiting_evaluator(ground.running)
     truth = await ground.bring(50)
     asked = await ground.ask(truth)
     assert await asyncio.to_thread(evaluator.entered.wait, 30)
@@ -118,7 +88,7 @@ async def test_one_that_is_under_way_keeps_what_it_measures_stops_when_told_and_
 
 
 async def test_one_that_dies_with_its_evaluator_is_called_again(ground: Ground) -> None:
-    evaluator = await ground.waiting()
+    evaluator = await start_waiting_evaluator(ground.running)
     asked = await ground.ask(await ground.bring(60))
     assert await asyncio.to_thread(evaluator.entered.wait, 30)
     await ground.again()

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.servers.jobs import classical
 from tests.servers.require import free_ports
 from tests.servers.rest import until_ended, until_ready
 from tests.servers.waiting import start_waiting
+from tests.servers.waiting_evaluator import start_waiting_evaluator
 
 PATIENCE_S = 120
 
@@ -97,3 +98,24 @@ async def test_another_conductor_carries_on(
                 await until_ready(found[held_by][1])
                 assert (await until_ended(found[held_by][1], job["id"]))["result_digest"] == ended["result_digest"]
                 assert holder(postgres_url, job["id"]) == other
+                await carry_on_an_evaluation(running, found, postgres_url, ended["clustering_id"])
+
+
+async def carry_on_an_evaluation(
+    running: Services, found: Mapping[str, tuple[Process, httpx.AsyncClient]], database_url: str, clustering_id: str
+) -> None:
+    """One of the two is killed while it has it made: the other one has it made."""
+    evaluator = await start_waiting_evaluator(running)
+    _, client = found["one"]
+    content = b"row,class\n" + b"\n".join(f"{row},{row % 2}".encode() for row in range(40))
+    truth = (await client.post("/v1/truths", files={"file": ("truth.csv", content)})).json()
+    body = {"truth_id": truth["id"], "clustering_id": clustering_id, "draw_count": 100}
+    asked = (await client.post("/v1/evaluations", json=body)).json()
+    assert await asyncio.to_thread(evaluator.entered.wait, PATIENCE_S)
+    held_by = holder(database_url, asked["id"])
+    found[held_by][0].kill()
+    evaluator.go.set()
+    (other,) = set(found) - {held_by}
+    ended = await until_ended(found[other][1], asked["id"])
+    assert (ended["state"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
+    assert holder(database_url, asked["id"]) == other
