@@ -5,7 +5,7 @@ something is missing, mistyped or cut short. What the columns mean stands beside
 """
 
 from morula.common.arrays import Source, read_array, read_json, write_array, write_json
-from morula.common.outlines import decode_outline, encode_outline, read_outlines, write_outlines
+from morula.common.outlines import decode_outline, decode_outlines, encode_outline, read_outlines, write_outlines
 from morula.common.tables import (
     CELLS_SCHEMA,
     CLUSTERING_ARTIFACTS,
@@ -51,6 +51,7 @@ __all__ = [
     "Metadata",
     "Source",
     "decode_outline",
+    "decode_outlines",
     "encode_outline",
     "read_array",
     "read_cells",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from morula.common.arrays import Source, reading
@@ -34,6 +35,17 @@ def decode_outline(outline: ArrayLike, x_px: float, y_px: float) -> NDArray[np.f
     steps: NDArray[np.float64] = np.asarray(outline, np.float64).reshape(-1, 2) / QUARTERS_PER_PX
     ring: NDArray[np.float64] = steps + np.array([round_px(x_px), round_px(y_px)])
     return ring
+
+
+def decode_outlines(
+    outlines: pa.ListArray, x_px: ArrayLike, y_px: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Vertices of many rings at level 0, n x 2, and of each the number of its ring."""
+    lengths = pc.list_value_length(outlines).to_numpy() // 2
+    ring = np.repeat(np.arange(len(lengths)), lengths)
+    centres = np.floor(np.column_stack([x_px, y_px]) + 0.5)
+    steps: NDArray[np.float64] = outlines.flatten().to_numpy().reshape(-1, 2) / QUARTERS_PER_PX
+    return steps + centres[ring], ring
 
 
 def round_px(value: float) -> float:

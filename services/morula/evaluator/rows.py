@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from morula.common.errors import ArtifactInvalid, of_artifact
 from morula.common.formats import (
     NOISE_LEAF,
-    decode_outline,
+    decode_outlines,
     read_array,
     read_index,
     read_metadata,
@@ -65,11 +65,13 @@ class SlideRows:
     def _outlines(self, rows: Ints) -> NDArray[Any]:
         ref = self.message.settled.outlines
         with self.store.local_path(*key_of(ref)) as path, of_artifact(ref.key):
-            found = read_outlines(path).take(rows)
-        columns = (found[name].to_pylist() for name in ("outline", "x_px", "y_px"))
-        return np.array(
-            [shapely.make_valid(shapely.Polygon(decode_outline(*one))) for one in zip(*columns, strict=True)]
-        )
+            found = read_outlines(path).take(rows).combine_chunks()
+        x_px, y_px = (found[name].to_numpy() for name in ("x_px", "y_px"))
+        vertices, ring = decode_outlines(pa.concat_arrays(found["outline"].chunks), x_px, y_px)
+        polygons: NDArray[Any] = shapely.polygons(shapely.linearrings(vertices, indices=ring))
+        crossed = ~shapely.is_valid(polygons)
+        polygons[crossed] = shapely.make_valid(polygons[crossed])
+        return polygons
 
     def measures(self, rows: Ints) -> tuple[list[str], Floats]:
         """What every shard measured of these of the slide's cells."""

@@ -232,6 +232,10 @@ def test_outlines_come_back_in_ranges(tmp_path: Path, monkeypatch: pytest.Monkey
         for number, outline in enumerate(part["outline"].to_pylist(), start=3):
             ring = formats.decode_outline(outline, x_px[number], y_px[number])
             assert np.abs(ring - rings[number]).max() <= 0.125
+        together = pa.concat_arrays(part["outline"].chunks)
+        vertices, of_ring = formats.decode_outlines(together, part["x_px"].to_numpy(), part["y_px"].to_numpy())
+        assert np.abs(vertices - np.concatenate(rings[3:9])).max() <= 0.125
+        assert of_ring.tolist() == np.repeat(np.arange(6), 3).tolist()
         assert part["holes"].to_pylist() == [None, None, [one.tolist() for one in encoded[:2]], None, None, None]
         assert formats.read_outlines(source).num_rows == 10
         assert formats.read_outlines(source, 8).num_rows == 2
