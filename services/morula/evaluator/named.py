@@ -12,6 +12,7 @@ from morula.evaluator import naming
 from morula.evaluator.cells import Cells, Ints
 from morula.evaluator.core import Wanted, each_once, setting_of
 from morula.evaluator.draws import numbers
+from morula.evaluator.measures import of_given
 
 
 def measure(
@@ -33,9 +34,7 @@ def measure(
     commonest = np.bincount(once.truth.codes).argmax()
 
     def scores(classes: Ints) -> dict[str, Any]:
-        matrix = naming.confusion_of_cells(once.truth.codes, classes, setting.class_count, setting.groups)
-        told = naming.scores(matrix, setting.class_count, setting.groups, setting.rare, checkpoint)
-        return numbers(told, len(once))
+        return numbers(of_given(once.truth.codes, classes, setting, setting.scores), len(once))
 
     return {
         **scores(given),
