@@ -256,21 +256,29 @@ async def test_assigns_its_own_cells_and_abstains_from_strangers(folder_store: F
             clustering=made.clustering,
             slide=settled,
             embedder=EMBEDDER,
-            leaf_key="p/c/leaf/o.npy",
-            confidence_key="p/c/confidence/o.npy",
+            keys=request_for(settled, "o").keys,
         )
         own = await bench.stub.AssignCells(wanted)
-        assert np.mean(bench.array(own.leaf) == bench.array(made.clustering.leaf)) > 0.98
+        before, both = bench.array(made.clustering.leaf), bench.array(own.clustering.leaf)
+        assert np.array_equal(both[: len(before)], before)
+        assert np.mean(both[len(before) :] == before) > 0.98
+        for name in ("features", "confidence", "layout"):
+            one, two = (bench.array(getattr(each.clustering, name)) for each in (made, own))
+            assert np.array_equal(two[: len(one)], one)
+            assert len(two) == 2 * len(one)
+        assert np.abs(two[len(one) :] - one).max() < 0.5, "they lie on the map where they lay"
+        assert own.abstained_count == np.count_nonzero(both[len(before) :] == formats.NOISE_LEAF)
+        assert await bench.stub.AssignCells(wanted) == own
         # Cells of which nothing is known but that they are between the two kinds.
         [shard] = bench.shards
         strange = np.tile(np.asarray(SPEC.location, np.float16), (len(bench.array(shard.vectors)), 1))
         stored = folder_store.put("p/t/vectors/0.npy", formats.write_array(strange))
         stranger = artifact_pb2.ShardCells(cells=shard.cells, vectors=ref(stored), morphology=shard.morphology)
         wanted.slide.shard_list.CopyFrom(bench.listed([stranger]))
-        wanted.leaf_key, wanted.confidence_key = "p/t/leaf/o.npy", "p/t/confidence/o.npy"
+        wanted.keys.CopyFrom(request_for(settled, "t").keys)
         strangers = await bench.stub.AssignCells(wanted)
         assert strangers.abstained_count == settled.cell_count
-        assert not bench.array(strangers.confidence).any()
+        assert not bench.array(strangers.clustering.confidence)[len(before) :].any()
 
 
 async def test_refuses_an_unknown_model_and_missing_fields(folder_store: FolderStore) -> None:

@@ -175,6 +175,14 @@ class SplitRequest(Request):
     """A labelling of this clustering; without one the newest labels of its cells come along."""
 
 
+class AdditionRequest(Request):
+    """Which finished job's slide to add to a clustering, and whose labels go on."""
+
+    job_id: Identifier
+    labelling_id: Identifier | None = None
+    """A labelling of this clustering; without one the newest labels of its cells come along."""
+
+
 class StageProgress(Answer):
     """How far a stage is."""
 
@@ -190,7 +198,7 @@ class Job(Answer):
     id: str
     slide_id: str | None
     slide_name: str | None
-    kind: Literal["slide", "cohort", "split", "evaluation"]
+    kind: Literal["slide", "cohort", "split", "addition", "evaluation"]
     state: JobState
     verdict: Literal["cells", "no_tissue", "no_cells"] | None
     stage: Stage | None

@@ -50,6 +50,7 @@ DEADLINES_S = {
     "SettleCells": 4 * 3600.0,
     "ClusterCells": 12 * 3600.0,
     "SplitCluster": 600.0,
+    "AssignCells": 3600.0,
     "CutTree": 5.0,
     "LearnLabels": 5.0,
     "NextPage": 5.0,
@@ -143,6 +144,9 @@ class Workers:
 
     async def split_cluster(self, request: clusterer_pb2.SplitClusterRequest) -> clusterer_pb2.SplitClusterResponse:
         return await _call(self._clusterer.SplitCluster, request, DEADLINES_S["SplitCluster"])
+
+    async def assign_cells(self, request: clusterer_pb2.AssignCellsRequest) -> clusterer_pb2.AssignCellsResponse:
+        return await _call(self._clusterer.AssignCells, request, DEADLINES_S["AssignCells"])
 
     async def render_region(self, request: tiler_pb2.RenderRegionRequest) -> tiler_pb2.RenderRegionResponse:
         return await _call(self._tiler.RenderRegion, request, DEADLINES_S["RenderRegion"])

@@ -1,5 +1,11 @@
 // Written by scripts/openapi from docs/openapi.json. Not by hand.
 
+/** Which finished job's slide to add to a clustering, and whose labels go on. */
+export interface AdditionRequest {
+  job_id: string;
+  labelling_id?: string | null;
+}
+
 /** The labelling after an event: it may hold what others said meanwhile, too. */
 export interface AppendedState {
   can_undo: boolean;
@@ -306,7 +312,7 @@ export interface Job {
   finished_at: string | null;
   id: string;
   kept_tile_count: number;
-  kind: "slide" | "cohort" | "split" | "evaluation";
+  kind: "slide" | "cohort" | "split" | "addition" | "evaluation";
   labelling_id: string | null;
   params: Record<string, unknown>;
   result_digest: string | null;

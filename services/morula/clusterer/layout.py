@@ -23,15 +23,20 @@ def layout(matrix: Halves, centres: Floats, seed: int) -> Halves:
     """Position of each row, -1 to 1: leaves by t-SNE of their centres, cells between the leaves around their own."""
     if len(centres) < FEWEST_FOR_A_MAP:
         return _fitted(_plane(matrix, seed))
-    places = _map(centres, seed)
-    turns = _turns(centres, places)
+    return _fitted(placed(matrix, centres, _map(centres, seed)))
+
+
+def placed(matrix: Halves, centres: Floats, places: Floats) -> Floats:
+    """Position of each row on a map that has places for leaves: around that of its nearest one."""
+    few = np.zeros((len(centres), centres.shape[1], 2), np.float32)
+    turns = _turns(centres, places) if len(centres) >= FEWEST_FOR_A_MAP else few
     result = np.empty((len(matrix), 2), np.float32)
     for rows in chunks(len(matrix)):
         wide = matrix[rows].astype(np.float32)
         nearest = squared_distances(wide, centres).argmin(axis=1)
         offset = wide - centres[nearest]
         result[rows] = places[nearest] + np.einsum("rc,rcd->rd", offset, turns[nearest], optimize=True)
-    return _fitted(result)
+    return result
 
 
 def _map(centres: Floats, seed: int) -> Floats:

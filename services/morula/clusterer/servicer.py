@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from morula.clusterer import core, features, leaves, settle, tables, tree, umap_child
+from morula.clusterer import core, features, settle, tables, tree, umap_child
+from morula.clusterer.adding import add
 from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
 from morula.clusterer.mixing import mixing
@@ -16,8 +17,8 @@ from morula.clusterer.splitting import split
 from morula.common import answers
 from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import ModelMismatch, of_artifact
-from morula.common.formats import CLUSTERING_ARTIFACTS, NOISE_LEAF, read_array, write_array
+from morula.common.errors import of_artifact
+from morula.common.formats import CLUSTERING_ARTIFACTS, read_array, write_array
 from morula.common.models import resolve
 from morula.common.progress import with_progress
 from morula.common.refs import key_of, ref_of
@@ -119,7 +120,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
             clustered = _clustered(made, slides, params, checkpoint, report)
             checkpoint()
             clustered = _mixed(clustered, made, slides, params)
-            contents = _contents(clustered, made)
+            contents = _contents(clustered, made.matrix)
             stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
         refs = [ref_of(found) for found in stored if found is not None]
         clustering = clusterer_pb2.Clustering(**dict(zip(CLUSTERING_ARTIFACTS, refs, strict=True)))
@@ -143,26 +144,27 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
     def _assign(
         self, request: clusterer_pb2.AssignCellsRequest, checkpoint: Checkpoint
     ) -> clusterer_pb2.AssignCellsResponse:
-        leaf, confidence = self._store.stat(request.leaf_key), self._store.stat(request.confidence_key)
-        if leaf is None or confidence is None:
-            grown, matrix = self._tree(request.clustering), self._features(request.clustering)
+        names = [getattr(request.keys, f"{name}_key") for name in CLUSTERING_ARTIFACTS]
+        stored = [self._store.stat(name) for name in names]
+        if any(found is None for found in stored):
+            before, matrix = self._clustered(request.clustering), self._features(request.clustering)
             slide = self._vectors(request.slide)
             neighbours = core.Params(neighbour_count=request.neighbour_count).neighbours
             with threadpool_limits(1):
-                rows = features.apply(slide, _scale(request.embedder), grown.fitted_projection(), neighbours)
-                if rows.shape[1] != matrix.shape[1]:
-                    raise ModelMismatch(f"the clustering has {matrix.shape[1]} features, these cells {rows.shape[1]}")
-                model = core.leaf_model(matrix, self._leaf(request.clustering), grown)
-                assigned = leaves.assign(rows, model, checkpoint)
-            known = features.known(slide.vectors)
-            leaves_of = np.where(known, assigned.leaf, NOISE_LEAF).astype(np.uint16)
-            sure = np.where(known, assigned.confidence, 0).astype(np.uint8)
-            leaf = self._store.put(request.leaf_key, write_array(leaves_of))
-            confidence = self._store.put(request.confidence_key, write_array(sure))
-        abstained = int(np.count_nonzero(read_array(self._store.get(leaf.key, leaf.sha256)) == NOISE_LEAF))
-        return clusterer_pb2.AssignCellsResponse(
-            leaf=ref_of(leaf), confidence=ref_of(confidence), abstained_count=abstained
-        )
+                rows = features.apply(slide, _scale(request.embedder), before.tree.fitted_projection(), neighbours)
+            grown = add(before, matrix, rows, features.known(slide.vectors), checkpoint)
+            contents = _contents(grown, np.concatenate([matrix, rows]))
+            stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
+        refs = [ref_of(found) for found in stored if found is not None]
+        clustering = clusterer_pb2.Clustering(**dict(zip(CLUSTERING_ARTIFACTS, refs, strict=True)))
+        return answers.added(self._store, clustering, request.slide)
+
+    def _clustered(self, clustering: clusterer_pb2.Clustering) -> Clustered:
+        with of_artifact(clustering.confidence.key):
+            confidence = np.asarray(read_array(self._store.get(*key_of(clustering.confidence))), np.uint8)
+        with of_artifact(clustering.layout.key):
+            layout = np.asarray(read_array(self._store.get(*key_of(clustering.layout))), np.float16)
+        return Clustered(self._leaf(clustering), confidence, layout, self._tree(clustering))
 
     def _vectors(self, slide: artifact_pb2.SettledSlide) -> features.SlideVectors:
         vectors = [key_of(shard.vectors) for shard in shards_of(self._store, slide)]
@@ -208,12 +210,12 @@ def _mixed(
     return replace(clustered, tree=replace(clustered.tree, mixing=told))
 
 
-def _contents(clustered: Clustered, made: features.Features) -> tuple[bytes, ...]:
+def _contents(clustered: Clustered, matrix: Halves) -> tuple[bytes, ...]:
     """The bytes of CLUSTERING_ARTIFACTS."""
     return (
         write_array(clustered.leaf),
         tree.to_json(clustered.tree),
-        write_array(made.matrix),
+        write_array(matrix),
         write_array(clustered.confidence),
         write_array(clustered.layout),
     )

@@ -18,6 +18,7 @@ from morula.common.refs import key_of, stain_message
 from morula.common.stain import Stain
 from morula.common.store import Store
 from morula.common.tables import (
+    NOISE_LEAF,
     UNEMBEDDED,
     read_cells,
     read_index,
@@ -28,6 +29,7 @@ from morula.common.tables import (
 )
 from morula.v1.artifact_pb2 import Calibration, ObjectRef, SettledSlide
 from morula.v1.clusterer_pb2 import (
+    AssignCellsResponse,
     ClusterCellsResult,
     Clustering,
     Mixing,
@@ -165,6 +167,14 @@ def split(store: Store, before: Clustering, leaf: ObjectRef, tree: ObjectRef) ->
     after.tree.CopyFrom(tree)
     with _opened(store, tree) as path:
         return SplitClusterResponse(clustering=after, child_ids=read_json(path)["splits"][-1]["part_ids"])
+
+
+def added(store: Store, clustering: Clustering, slide: SettledSlide) -> AssignCellsResponse:
+    """Of AssignCells."""
+    with _opened(store, clustering.leaf) as path:
+        leaf = read_array(path, mmap=True)
+        own = leaf[len(leaf) - slide.cell_count :]
+        return AssignCellsResponse(clustering=clustering, abstained_count=int(np.count_nonzero(own == NOISE_LEAF)))
 
 
 def _mixing(*, slides: Sequence[float | None], **numbers: float) -> Mixing:

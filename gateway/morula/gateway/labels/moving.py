@@ -133,12 +133,11 @@ def moved_events(events: Sequence[LabelEvent], before: ClusteringView, after: Cl
 
 
 def kept_nodes(before: ClusteringView, after: ClusteringView) -> set[int]:
-    """Nodes that hold the same cells in both; none where the rows are not of the same cells in the same order."""
-    if [slide.settled.index.sha256 for slide in before.slides] != [
-        slide.settled.index.sha256 for slide in after.slides
-    ]:
+    """Nodes that hold the same cells of the clustering before in both; none where its rows are not the first there."""
+    indexes = [[slide.settled.index.sha256 for slide in view.slides] for view in (before, after)]
+    if indexes[0] != indexes[1][: len(indexes[0])]:
         return set()
-    both = np.unique(before.leaf.astype(np.uint32) << 16 | after.leaf)
+    both = np.unique(before.leaf.astype(np.uint32) << 16 | after.leaf[: before.cell_count])
     here, there = (both >> 16).tolist(), (both & 0xFFFF).tolist()
     parts_here, parts_there = _parts(before, here), _parts(after, there)
     return {node_id for node_id in parts_here.keys() & parts_there if parts_here[node_id] == parts_there[node_id]}

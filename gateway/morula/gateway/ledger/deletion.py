@@ -126,7 +126,7 @@ def _splits_of(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
 
 def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
     # An evaluation that has ended goes with what it measured; one that is under way still reads it.
-    reads = (job.c.kind == "cohort") | ((job.c.kind == "evaluation") & job.c.state.in_(UNFINISHED))
+    reads = job.c.kind.in_(("cohort", "addition")) | ((job.c.kind == "evaluation") & job.c.state.in_(UNFINISHED))
     others = every(tx, select(job.c.id, job.c.kind, job.c.name, job.c.source_job_ids).where(reads))
     using = [row for row in others if row["id"] not in job_ids and set(row["source_job_ids"]) & set(job_ids)]
     if using:

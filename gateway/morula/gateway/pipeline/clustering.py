@@ -36,7 +36,7 @@ class Member:
 def cluster_request(project: str, params: Params, members: Sequence[Json]) -> ClusterCellsRequest:
     """The request to cluster settled slides. Lists in the store name their shards, which are too many for a message."""
     settled = [from_json(member, SettledSlide) for member in members]
-    inputs = [key for slide in settled for key in (slide.index.key, _vectors_digest(slide))]
+    inputs = [key for slide in settled for key in (slide.index.key, vectors_digest(slide))]
     scope = settled[0].slide_digest if len(settled) == 1 else digest([slide.index.key for slide in settled])
     return ClusterCellsRequest(
         slides=settled,
@@ -69,12 +69,21 @@ async def cluster(tools: Tools, job_id: str, project: str, params: Params, membe
     return result
 
 
-def _vectors_digest(slide: SettledSlide) -> str:
+def vectors_digest(slide: SettledSlide) -> str:
+    """Digest of the keys of a slide's vectors."""
     return slide.vectors_digest or digest([shard.vectors.key for shard in slide.shards])
 
 
 def _shard_refs(slide: SettledSlide) -> list[ObjectRef]:
     return [slide.shard_list] if slide.HasField("shard_list") else [shard.vectors for shard in slide.shards]
+
+
+def clustering_of(tx: Connection, job_id: str) -> Clustering:
+    """The artifacts of a job's clustering, as they are now."""
+    source = jobs.get_job(tx, job_id)
+    if source["clustering_id"] is None:
+        raise FailedPrecondition("The job has no clustering to go on from.", job_id=job_id)
+    return from_json(clusterings.get_clustering(tx, source["clustering_id"])["artifacts"], Clustering)
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
         "cluster_count": parsed.cluster_count,
         "structure_found": parsed.structure_found,
         "feature_names": list(facts.feature_names),
-        "split": facts.split and {"clustering_id": job["params"]["split_of"], **facts.split},
+        "split": _split_of(job, facts),
         "mixing": to_json(parsed.mixing) if parsed.HasField("mixing") else None,
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
@@ -128,15 +137,23 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
     return clustering_id, labelling_id
 
 
+def _split_of(job: Record, facts: TreeFacts) -> Json | None:
+    """What a job split; the tree of another may tell of splits that were before it."""
+    if job["kind"] != "split" or facts.split is None:
+        return None
+    return {"clustering_id": job["params"]["split_of"], **facts.split}
+
+
 def _begin_labelling(tx: Connection, job: Record, clustering_id: str, cluster_count: int, facts: TreeFacts) -> str:
-    """An empty labelling: by the project's first label set, or as the one that goes on after a split, where it is still
+    """An empty labelling: by the project's first label set, or as the one that goes on here, where it is still
     there."""
     source = labels.find_labelling(tx, job["params"].get("labels_of"))
-    if source is None or facts.split is None:
+    if source is None:
         label_set_id = label_sets.default_label_set(tx, job["project_id"])
     else:
-        label_set_id = source["label_set_id"]
-        cluster_count = source["cluster_count"] + len(facts.split["part_ids"]) - 1
+        split = _split_of(job, facts)
+        more_count = len(split["part_ids"]) - 1 if split else 0
+        label_set_id, cluster_count = source["label_set_id"], source["cluster_count"] + more_count
     return labels.create_labelling(tx, clustering_id, label_set_id, cluster_count)
 
 

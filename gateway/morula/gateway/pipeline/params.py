@@ -35,7 +35,6 @@ up to two tiles length are whole in the region of their centroid; the region tak
 Stage = Literal["plan", "cut", "segment", "embed", "settle", "cluster", "tables", "evaluate"]
 SLIDE_STAGES: tuple[Stage, ...] = ("plan", "cut", "segment", "embed", "settle", "cluster", "tables")
 COHORT_STAGES: tuple[Stage, ...] = ("cluster", "tables")
-SPLIT_STAGES: tuple[Stage, ...] = COHORT_STAGES
 EVALUATION_STAGES: tuple[Stage, ...] = ("evaluate",)
 
 

@@ -17,6 +17,7 @@ from morula.gateway.ledger.holds import JobLost, watched_state
 from morula.gateway.ledger.outages import passes
 from morula.gateway.ledger.records import Record
 from morula.gateway.licences import check_job
+from morula.gateway.pipeline.adding import add
 from morula.gateway.pipeline.clustering import Member, cluster, publish, tree_facts
 from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.evaluating import evaluate
@@ -245,6 +246,8 @@ class Pipeline:
     async def _cluster(self, job: Mapping[str, Any], params: Params, members: Sequence[Member]) -> Json:
         if job["kind"] == "split":
             return await split(self._tools, job["id"], job["source_job_ids"][0], params)
+        if job["kind"] == "addition":
+            return await add(self._tools, job["id"], job["source_job_ids"][0], params, members[-1].settled)
         return await cluster(self._tools, job["id"], job["project_id"], params, members)
 
     async def _enter(self, job: Mapping[str, Any], stage: str) -> None:

@@ -2,13 +2,11 @@
 
 from functools import partial
 
-from sqlalchemy import Connection
-
 from morula.common import answers
-from morula.common.errors import ArtifactMissing, FailedPrecondition
+from morula.common.errors import ArtifactMissing
 from morula.common.formats import CLUSTERING_ARTIFACTS
 from morula.common.store import Store, check_sha256
-from morula.gateway.ledger import clusterings, jobs
+from morula.gateway.pipeline.clustering import clustering_of
 from morula.gateway.pipeline.keys import split_keys
 from morula.gateway.pipeline.params import Params
 from morula.gateway.pipeline.slide_job import Tools
@@ -20,7 +18,7 @@ from morula.v1.clusterer_pb2 import Clustering, SplitClusterRequest, SplitCluste
 async def split(tools: Tools, job_id: str, source_id: str, params: Params) -> Json:
     """Have the clusters of `params` split, beginning with the clustering of the job `source_id`."""
     runner = UnitRunner(tools.ledger, tools.store, job_id)
-    begun = await tools.ledger.read(_clustering_of, source_id)
+    begun = await tools.ledger.read(clustering_of, source_id)
     await runner.reach(lambda: _check_there(tools.store, begun))
     wanted = params.splits or []
     await runner.add("cluster", len(wanted))
@@ -47,13 +45,6 @@ def _request(before: Clustering, node_id: int, part_count: int, seed: int) -> Sp
     leaf_key, tree_key = split_keys(before, node_id, part_count, seed)
     wanted = {"node_id": node_id, "part_count": part_count, "seed": seed}
     return SplitClusterRequest(clustering=before, leaf_key=leaf_key, tree_key=tree_key, **wanted)
-
-
-def _clustering_of(tx: Connection, job_id: str) -> Clustering:
-    source = jobs.get_job(tx, job_id)
-    if source["clustering_id"] is None:
-        raise FailedPrecondition("The job has no clustering whose clusters could be split.", job_id=job_id)
-    return from_json(clusterings.get_clustering(tx, source["clustering_id"])["artifacts"], Clustering)
 
 
 def _check_there(store: Store, clustering: Clustering) -> None:

@@ -175,27 +175,23 @@ class SplitClusterResponse(_message.Message):
     def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., child_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class AssignCellsRequest(_message.Message):
-    __slots__ = ("clustering", "slide", "embedder", "neighbour_count", "leaf_key", "confidence_key")
+    __slots__ = ("clustering", "slide", "embedder", "neighbour_count", "keys")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     SLIDE_FIELD_NUMBER: _ClassVar[int]
     EMBEDDER_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
-    LEAF_KEY_FIELD_NUMBER: _ClassVar[int]
-    CONFIDENCE_KEY_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
     clustering: Clustering
     slide: _artifact_pb2.SettledSlide
     embedder: _artifact_pb2.ModelRef
     neighbour_count: int
-    leaf_key: str
-    confidence_key: str
-    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., slide: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., embedder: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., leaf_key: _Optional[str] = ..., confidence_key: _Optional[str] = ...) -> None: ...
+    keys: ClusteringKeys
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., slide: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., embedder: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., keys: _Optional[_Union[ClusteringKeys, _Mapping]] = ...) -> None: ...
 
 class AssignCellsResponse(_message.Message):
-    __slots__ = ("leaf", "confidence", "abstained_count")
-    LEAF_FIELD_NUMBER: _ClassVar[int]
-    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("abstained_count", "clustering")
     ABSTAINED_COUNT_FIELD_NUMBER: _ClassVar[int]
-    leaf: _artifact_pb2.ObjectRef
-    confidence: _artifact_pb2.ObjectRef
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     abstained_count: int
-    def __init__(self, leaf: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., confidence: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., abstained_count: _Optional[int] = ...) -> None: ...
+    clustering: Clustering
+    def __init__(self, abstained_count: _Optional[int] = ..., clustering: _Optional[_Union[Clustering, _Mapping]] = ...) -> None: ...

@@ -85,7 +85,8 @@ class ClustererServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AssignCells(self, request, context):
-        """Gives cells of another slide the nearest leaf of an existing clustering, or none where they are too far from all.
+        """Adds a slide to a clustering: each of its cells gets the nearest leaf, or none where it is too far from all. Writes the
+        clustering that holds both: rows of the slide follow those that were there, whose leaves stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
