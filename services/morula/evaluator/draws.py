@@ -139,13 +139,14 @@ def number(drawn: NDArray[np.float64], n: int) -> dict[str, Any]:
     """A number as it is told: of everything, and the interval in which 95 % of the draws lie. Null is not known.
 
     Slides that are drawn twice make small clusters look purer than they are: the interval is moved so that the middle
-    draw lies at the value.
+    draw lies at the value, but not to where no draw was: no share is told to be below 0.
     """
     value, draws = drawn[0], drawn[1:][np.isfinite(drawn[1:])]
     low, high = np.nan, np.nan
     if len(draws) and np.isfinite(value):
         low, middle, high = np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-        low, high = (min(end + value - middle, 1.0) for end in (low, high))
+        ends = [low + value - middle, high + value - middle]
+        low, high = np.clip(ends, min(value, draws.min()), max(value, draws.max()))
     return {"value": _told(value), "low": _told(low), "high": _told(high), "n": int(n)}
 
 

@@ -14,7 +14,7 @@ from morula.common.compute import go_on
 from morula.common.errors import InvalidArgument
 from morula.evaluator.cells import Cells, Match, Part
 from morula.evaluator.core import Wanted, evaluate, setting_of
-from morula.evaluator.draws import groups_of, numbers
+from morula.evaluator.draws import groups_of, number, numbers
 from morula.evaluator.measures import of_clusters
 from morula.evaluator.partition import agreement, tabulate
 
@@ -80,10 +80,10 @@ def test_clusters_are_named_on_one_part_and_scored_on_the_rest() -> None:
     groups = groups_of(cells, 5, 0, 0)
     fold, truth = groups.fold_of_cell(), cells.truth.codes
     given = np.full(len(cells), -1)
-    for number in range(5):
+    for part in range(5):
         for cluster in np.unique(cells.cluster[cells.cluster > 0]):
-            outside = (fold != number) & (cells.cluster == cluster)
-            inside = (fold == number) & (cells.cluster == cluster)
+            outside = (fold != part) & (cells.cluster == cluster)
+            inside = (fold == part) & (cells.cluster == cluster)
             given[inside] = np.bincount(truth[outside]).argmax()
     told = evaluated(cells)["honest"]
     assert told["accuracy"]["value"] == pytest.approx(np.mean(given == truth), abs=1e-6)
@@ -102,8 +102,8 @@ def test_the_curve_is_as_written_out_plainly(clusters: int, noise: float) -> Non
     curve = evaluated(cells)["honest"]["curve"]
     for point in curve:
         given = np.full(len(cells), -1)
-        for number in range(5):
-            outside = (fold != number) & ~cells.is_noise
+        for part in range(5):
+            outside = (fold != part) & ~cells.is_noise
             ids, sizes = np.unique(cells.cluster[outside], return_counts=True)
             named = {
                 one: int(np.bincount(truth[outside & (cells.cluster == one)]).argmax())
@@ -111,7 +111,7 @@ def test_the_curve_is_as_written_out_plainly(clusters: int, noise: float) -> Non
             }
             first = list(named.values())[: point["clicks"]]
             later = dict.fromkeys(list(named)[point["clicks"] :], int(np.bincount(first).argmax()))
-            here = np.flatnonzero((fold == number) & ~cells.is_noise)
+            here = np.flatnonzero((fold == part) & ~cells.is_noise)
             given[here] = [(named | later).get(one, -1) for one in cells.cluster[here].tolist()]
         assert point["accuracy"]["value"] == pytest.approx(np.mean(given == truth), abs=1e-6), point["clicks"]
 
@@ -274,6 +274,14 @@ def test_what_no_number_can_be_made_of_is_refused_in_a_line(cells: Cells, match:
     with pytest.raises(InvalidArgument, match=words) as refused:
         evaluate(cells, match, QUICK)
     assert "\n" not in str(refused.value)
+
+
+def test_an_interval_is_moved_to_its_value_but_not_to_where_no_draw_was() -> None:
+    draws = np.linspace(0.2, 0.4, 101)
+    assert number(np.array([0.25, *draws]), 7) == {"value": 0.25, "low": 0.2, "high": 0.345, "n": 7}
+    assert number(np.array([0.3, *draws]), 7) == {"value": 0.3, "low": 0.205, "high": 0.395, "n": 7}
+    assert number(np.array([0.1, *draws]), 7)["low"] == 0.1
+    assert number(np.array([np.nan, 1.0]), 7)["low"] is None
 
 
 def slides_of_a_population(seed: int, slides: int = 12, cells: int = 150) -> Cells:
