@@ -220,3 +220,27 @@ async def test_a_truth_goes_after_its_evaluations_and_these_with_their_clusterin
     assert (await ground.http.delete(f"/v1/truths/{truth['id']}")).status_code == 204
     for path in (f"/v1/truths/{truth['id']}", f"/v1/evaluations/{found['id']}"):
         check_problem(await ground.http.get(path), 404, "NOT_FOUND")
+
+
+async def test_places_on_several_slides_say_which_one(ground: Evaluated, tmp_path: Path) -> None:
+    client = ground.world.client
+    write_slide(tmp_path / "more.tiff", 700, 700, seed=5)
+    other = await client.upload(tmp_path / "more.tiff", name="More", stain="H&E", tissue="colon")
+    job = await client.run(other["id"])
+    body = {"job_ids": [ground.world.job["id"], job["id"]]}
+    cohort = await client.ended(client.ok(await ground.http.post("/v1/clusterings", json=body))["id"])
+    found = await ground.http.get(f"/v1/clusterings/{job['clustering_id']}/cells?bbox=0,0,700,700&limit=20000")
+    cells = [("Tiny", one) for one in ground.cells] + [(other["id"], one) for one in found.json()["cells"]]
+    rows = [{"x": one["x_px"], "y": one["y_px"], "class": ground.kind(one), "slide": slide} for slide, one in cells]
+
+    unsaid = await ground.bring(table([{name: row[name] for name in ("x", "y", "class")} for row in rows]))
+    failed = await ground.evaluate(unsaid, clustering_id=cohort["clustering_id"])
+    assert (failed["state"], failed["error"]["reason"]) == ("failed", "INVALID_ARGUMENT")
+    assert "which one" in failed["error"]["detail"]
+
+    truth = await ground.bring(table([*rows, {"x": 100, "y": 100, "class": "left", "slide": "Elsewhere"}]))
+    found = await ground.evaluate(truth, clustering_id=cohort["clustering_id"])
+    assert found["state"] == "succeeded", found["error"]
+    assert (found["match"]["foreign"]["count"], found["match"]["missing"]["count"]) == (1, 0)
+    assert found["honest"]["interval"]["over"] == "slides"
+    assert [one["name"] for one in found["honest"]["slides"]] == ["Tiny", "More"]
