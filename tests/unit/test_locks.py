@@ -74,7 +74,7 @@ def missing(service: str, lock: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("service", ["tiler", "gateway"])
+@pytest.mark.parametrize("service", ["tiler", "evaluator", "gateway"])
 def test_a_service_imports_only_what_its_lock_holds(service: str) -> None:
     assert not missing(service, service)
 
@@ -94,7 +94,7 @@ def test_of_what_the_embedder_imports_only_torch_may_be_missing() -> None:
 
 
 def test_every_lock_of_a_service_is_built_as_an_image_that_the_chart_takes() -> None:
-    services = {"tiler", "segmenter", "embedder", "clusterer", "gateway"}
+    services = {"tiler", "segmenter", "embedder", "clusterer", "evaluator", "gateway"}
     locks = {path.stem for path in (ROOT / "locks").glob("*.txt") if path.stem.split("-")[0] in services}
     built = re.search(r"^for image in (.+); do$", (ROOT / "scripts" / "images").read_text("utf-8"), re.MULTILINE)
     assert built
