@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from morula.common.testing import write_slide
-from tests.contract.rest_world import check_problem
+from tests.contract.rest_world import check_problem, until
 from tests.servers.gateway import Client, Job, Services, gateway, services
 from tests.servers.waiting_evaluator import start_waiting_evaluator
 
@@ -35,6 +35,11 @@ class Ground:
     async def ask(self, truth: dict[str, Any]) -> str:
         body = {"truth_id": truth["id"], "clustering_id": self.job["clustering_id"], "draw_count": 100}
         return str(self.client.ok(await self.client.http.post("/v1/evaluations", json=body))["id"])
+
+    def left(self) -> list[str]:
+        """Objects of truths and evaluations."""
+        stages = ("truth", "evaluation", "report")
+        return [one.key for one in self.running.store.list("") if one.key.split("/")[2] in stages]
 
     def lose(self, *stages: str) -> None:
         """All objects of these stages are gone."""
@@ -113,3 +118,14 @@ async def test_a_lost_report_is_made_again_and_a_lost_truth_is_asked_for(ground:
     assert (await ground.bring(70))["id"] == truth["id"]
     assert (await ground.client.http.post(f"/v1/jobs/{asked}/retry")).status_code == 202
     assert (await ground.client.ended(asked))["state"] == "succeeded"
+
+
+async def test_evaluations_go_with_what_they_measured_and_leave_no_object(ground: Ground) -> None:
+    http = ground.client.http
+    await ground.client.ended(await ground.ask(await ground.bring(80)))
+    assert ground.left()
+    assert (await http.delete(f"/v1/jobs/{ground.job['id']}")).status_code == 204
+    assert (await http.get("/v1/evaluations")).json()["evaluations"] == []
+    for truth in (await http.get("/v1/truths")).json()["truths"]:
+        assert (await http.delete(f"/v1/truths/{truth['id']}")).status_code == 204
+    await until(lambda: not ground.left())
