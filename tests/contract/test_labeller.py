@@ -180,10 +180,9 @@ async def test_pages_never_show_a_row_twice_and_do_not_stay_in_one_corner(folder
                 learnt = await bench.learn(cells)
                 layers = {"class_layer": learnt.class_layer, "confidence_layer": learnt.confidence_layer}
             if number > 14:
-                assert page.reason == labeller_pb2.PAGE_REASON_LEAST_SURE
-                assert page.place.node_id in set(bench.cut.node_of_leaf)
+                is_doubt_next = number % 2 == 1
+                assert (page.reason == labeller_pb2.PAGE_REASON_LEAST_SURE) is is_doubt_next
                 assert all(1 <= cell.class_number <= KINDS for cell in page.cells)
-        assert page.reason == labeller_pb2.PAGE_REASON_LEAST_SURE
 
 
 async def test_stays_in_a_cluster_on_request_until_all_of_it_was_seen(folder_store: FolderStore) -> None:

@@ -27,18 +27,22 @@ def layers(confidence: np.ndarray) -> Layers:
     return Layers(np.full(ROWS, 3, np.uint8), confidence.astype(np.uint8))
 
 
-def test_the_whole_comes_first_then_its_biggest_parts_each_once(board: Board) -> None:
+def test_the_whole_comes_first_then_its_parts_each_once_and_of_every_second_the_least_sure(
+    board: Board,
+) -> None:
     past: list[pages.PagePlace] = []
-    sizes = []
-    for _ in range(pages.FIRST_PAGES):
+    sizes, reasons = [], []
+    for _ in range(pages.FIRST_PAGES + 6):
         page = next_page(board, layers(np.zeros(ROWS)) if past else None, NOTHING, past, Wish())
         assert page is not None
-        assert (page.reason, page.place[1]) == ("largest_cluster", NOISE_LEAF)
+        assert page.place[1] == NOISE_LEAF
         sizes.append(board.tree.node(page.place[0]).cell_count)
+        reasons.append(page.reason)
         past.append(page.place)
     assert sizes[0] == np.count_nonzero(board.leaf != NOISE_LEAF)
-    assert sizes == sorted((node.cell_count for node in board.tree.nodes), reverse=True)[: pages.FIRST_PAGES]
-    assert len(set(past)) == pages.FIRST_PAGES
+    assert sizes == sorted((node.cell_count for node in board.tree.nodes), reverse=True)[: len(sizes)]
+    assert len(set(past)) == len(past)
+    assert reasons == ["largest_cluster"] * pages.FIRST_PAGES + ["least_sure", "largest_cluster"] * 3
 
 
 def test_the_whole_s_page_shows_all_kinds(board: Board) -> None:
@@ -47,8 +51,13 @@ def test_the_whole_s_page_shows_all_kinds(board: Board) -> None:
     assert set(kinds(ROWS, apart=3.0)[1][page.rows]) == {0, 1, 2, 3}
 
 
-def test_then_where_most_doubt_is(board: Board) -> None:
-    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
+def every_node(board: Board) -> list[pages.PagePlace]:
+    """A page of each, the whole's last."""
+    return [(node.id, NOISE_LEAF) for node in sorted(board.tree.nodes, key=lambda node: node.cell_count)]
+
+
+def test_once_all_were_shown_the_one_with_most_doubt(board: Board) -> None:
+    past = every_node(board)
     node = int(board.node_of_leaf[5])
     inside = np.isin(board.leaf, np.flatnonzero(board.node_of_leaf == node))
     page = next_page(board, layers(np.where(inside, 10, 250)), NOTHING, past, Wish())
@@ -61,12 +70,13 @@ def test_then_where_most_doubt_is(board: Board) -> None:
     assert again.place != page.place
 
 
-def test_of_that_cluster_the_cells_that_are_least_sure(board: Board) -> None:
-    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
+def test_of_a_cluster_in_doubt_the_cells_that_are_least_sure(board: Board) -> None:
+    past = every_node(board)
     sizes = np.bincount(board.node_of_leaf, np.bincount(board.leaf[board.leaf != NOISE_LEAF]))
     node = int(sizes.argmax())
     inside = np.flatnonzero(np.isin(board.leaf, np.flatnonzero(board.node_of_leaf == node)))
-    least = np.random.default_rng(0).choice(inside, pages.LEAST_SURE_PAGES * 6, replace=False)
+    count = max(pages.LEAST_SURE_PAGES * 6, int(len(inside) * pages.LEAST_SURE_SHARE))
+    least = np.random.default_rng(0).choice(inside, count, replace=False)
     confidence = np.full(ROWS, 255)
     confidence[inside] = 150
     confidence[least] = 140
@@ -78,12 +88,12 @@ def test_of_that_cluster_the_cells_that_are_least_sure(board: Board) -> None:
 
 def test_a_cluster_draws_less_with_each_page_that_came_from_it(board: Board) -> None:
     """All doubt is equal: every cluster of some size has its turn before any has many."""
-    past = [(0, NOISE_LEAF)] * pages.FIRST_PAGES
+    past = every_node(board)
     for _ in range(12):
         page = next_page(board, layers(np.full(ROWS, 100)), NOTHING, past, Wish())
         assert page is not None
         past.append(page.place)
-    assert len(set(past[pages.FIRST_PAGES :])) >= 6
+    assert len(set(past[-12:])) >= 6
 
 
 def test_no_row_is_shown_twice_until_all_were_seen(board: Board) -> None:

@@ -1,5 +1,5 @@
-"""Which page a person should see next: first the whole and its biggest parts, then the cells that are least sure of the
-cluster that holds most doubt."""
+"""Which page a person should see next: the whole, then its biggest parts one after the other; of every second one the
+cells that the model is least sure of."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from morula.clusterer.labeller.names import node_of_leaves
 from morula.clusterer.spread import CANDIDATES, spread
 from morula.common.formats import NOISE_LEAF
 
-FIRST_PAGES = 12
-"""Pages that show what there is, from the whole of the tree down, before doubt chooses."""
+FIRST_PAGES = 3
+"""Pages spread over all of their clusters: a model of fewer has nothing to doubt by."""
+DOUBT_EVERY = 2
+"""Of so many pages after these, one shows the least sure cells of its cluster."""
 PAGE_CELLS = 12
 WHOLE_CLUSTER = NOISE_LEAF
 """Leaf of a page that spread over all of its cluster."""
@@ -26,7 +28,7 @@ NO_CLUSTER = 0
 """Node of a page of cells that are in no cluster: their leaf is NOISE_LEAF, which is that of the page, too."""
 FATIGUE = 1.0
 """How much less a cluster draws with each page that came from it."""
-LEAST_SURE_SHARE = 0.1
+LEAST_SURE_SHARE = 0.25
 LEAST_SURE_PAGES = 4
 """A page is spread over the least sure share of its cluster, and over no fewer cells than so many pages show."""
 
@@ -106,10 +108,11 @@ def _chosen(
     left = np.bincount(board.leaf[unseen], minlength=NOISE_LEAF + 1)[: len(board.node_of_leaf)]
     if not left.any():
         return None
-    node = _largest_not_shown(board, left, past) if len(past) < FIRST_PAGES or layers is None else None
-    if node is not None:
-        return (node, WHOLE_CLUSTER), "largest_cluster"
-    return (_most_doubted(board, layers, unseen, left, past), WHOLE_CLUSTER), "least_sure"
+    node = _largest_not_shown(board, left, past)
+    if node is None:
+        return (_most_doubted(board, layers, unseen, left, past), WHOLE_CLUSTER), "least_sure"
+    is_doubt_next = len(past) >= FIRST_PAGES and (len(past) - FIRST_PAGES) % DOUBT_EVERY == 0
+    return (node, WHOLE_CLUSTER), "least_sure" if is_doubt_next and layers is not None else "largest_cluster"
 
 
 def _largest_not_shown(board: Board, left: Rows, past: Sequence[PagePlace]) -> int | None:
