@@ -17,7 +17,8 @@ from morula.clusterer.describe import described
 from morula.clusterer.features import Features, Projection
 from morula.clusterer.layout import layout
 from morula.clusterer.leaves import LeafModel
-from morula.clusterer.tree import PROPOSED_CLUSTERS, Structure, Tree, ward, whole
+from morula.clusterer.proposal import proposed_count
+from morula.clusterer.tree import Structure, Tree, ward, whole
 from morula.common.clustering import PACKAGES, UMAP_DBSCAN
 from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument
@@ -177,7 +178,7 @@ def _grown(features: Features, model: LeafModel, leaf: Leaves, seed: int) -> Tre
         root=whole(nodes),
         leaf_count=len(sizes),
         noise_count=int((leaf == NOISE_LEAF).sum()),
-        cluster_count=min(PROPOSED_CLUSTERS, len(sizes)),
+        cluster_count=len(sizes),
         structure=Structure(False, 1.0, 0.0),
         feature_names=features.names,
         own_count=features.own_count,
@@ -196,4 +197,5 @@ def _stored(projection: Projection | None) -> dict[str, object] | None:
 def _examined(tree: Tree, matrix: Halves, leaf: Leaves, seed: int) -> Tree:
     structure, supported = null_test.examine(tree, leaf, matrix, seed)
     nodes = tuple(replace(node, supported=node.id in supported) for node in tree.nodes)
-    return replace(tree, nodes=nodes, structure=structure)
+    examined = replace(tree, nodes=nodes, structure=structure)
+    return replace(examined, cluster_count=proposed_count(examined))

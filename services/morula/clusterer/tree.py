@@ -110,17 +110,22 @@ class Tree:
         """
         top = self.node(self.root if below is None else below)
         clusters = {top.id}
-        waiting = [(-top.height, top.id)] if top.children else []
-        while waiting:
-            node = self.node(heapq.heappop(waiting)[1])
+        for node in self.opened(top):
             if len(clusters) + len(node.children) - 1 > cluster_count:
                 break
             clusters.remove(node.id)
             clusters.update(node.children)
+        return sorted(clusters)
+
+    def opened(self, top: Node) -> Iterator[Node]:
+        """Nodes of a node's tree in the order in which ever finer cuts open them."""
+        waiting = [(-top.height, top.id)] if top.children else []
+        while waiting:
+            node = self.node(heapq.heappop(waiting)[1])
+            yield node
             for child in map(self.node, node.children):
                 if child.children:
                     heapq.heappush(waiting, (-child.height, child.id))
-        return sorted(clusters)
 
     def node_of_leaf(self, cluster_count: int) -> list[int]:
         """Node of each leaf in a cut."""

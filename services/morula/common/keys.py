@@ -27,7 +27,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "index": 2,
     "outlines": 3,
     "leaf": 1,
-    "tree": 2,
+    "tree": 3,
     "features": 1,
     "confidence": 1,
     "layout": 1,
