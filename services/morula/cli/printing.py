@@ -31,7 +31,10 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output."""
-    table = Table(*head, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for place, word in enumerate(head):
+        # The first column names what the row is of: whoever reads it types the name.
+        table.add_column(word, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*row)
     Console(highlight=False).print(table)

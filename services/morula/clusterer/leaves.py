@@ -147,7 +147,8 @@ def _nearest(matrix: Halves, centres: Floats, checkpoint: Checkpoint) -> tuple[R
 
 def _radii(nearest: Rows, distance: Floats, count: int) -> Floats:
     """Median plus six robust deviations of each leaf, never less than the median over all leaves."""
-    pooled = _reach(distance)
+    # Of so few nothing tells which is far.
+    pooled = _reach(distance) if len(distance) >= ROWS_FOR_A_REACH else float(distance.max(initial=0.0))
     floor = float(np.median(distance))
     radii = np.full(count, pooled, np.float32)
     for leaf in range(count):

@@ -50,8 +50,9 @@ def read_state(path: Path) -> State:
         content = _READERS.get(path.suffix, _read_torch)(path)
         return {name.removeprefix(_PREFIX): _single(tensor) for name, tensor in content.items()}
     except _UNREADABLE as error:
-        reason = str(error).partition("\n")[0][:160]
-        raise ModelUnavailable(f"{path.name} cannot be read safely as a file of weights: {reason}") from error
+        # torch advises on its own switches, at length.
+        reason = "" if isinstance(error, pickle.UnpicklingError) else f": {str(error).partition(chr(10))[0][:160]}"
+        raise ModelUnavailable(f"{path.name} cannot be read safely as a file of weights{reason}") from error
 
 
 def _read_onnx(path: Path) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ _UINT16 = 65535
 Read = TypeVar("Read")
 
 
-def find_images(paths: Iterable[Path]) -> list[Path]:
+def find_images(paths: Sequence[Path]) -> list[Path]:
     """Images that are named, and those in folders that are named; each stem once, for outputs have the same."""
     files: list[Path] = []
     for path in paths:
@@ -40,7 +40,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         if other != path:
             raise WrongUse(f"{other} and {path} would be written to the same name")
     if not files:
-        raise WrongUse("there are no images")
+        raise WrongUse(f"there are no images in {', '.join(map(str, paths))}; images are {', '.join(SUFFIXES)}")
     return files
 
 

@@ -154,3 +154,8 @@ def test_rows_of_which_nothing_is_known_are_in_no_cluster(share: float) -> None:
     assert made.tree.noise_count == unknown.sum()
     rest = core.cluster(features(rows[~unknown]), core.Params()) if share < 1 else made
     assert np.array_equal(made.leaf[~unknown], rest.leaf[~unknown] if share == 1 else rest.leaf)
+
+
+def test_of_four_rows_none_is_told_to_be_far() -> None:
+    made = core.cluster(features(np.random.default_rng(0).normal(size=(4, 6))), core.Params())
+    assert made.leaf.tolist() == [0] * 4
