@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from morula.common.errors import InvalidArgument, TooLarge
 from morula.evaluator import truth_table
 from morula.evaluator.cells import Flags
+from morula.evaluator.crossings import Mender
 from morula.evaluator.truth_table import CLASS, IDS, PARTS, Columns, TruthTable
 
 BYTES_LIMIT = 128 * 1024**2
@@ -101,12 +102,13 @@ def _numbers(name: str, words: pa.Array) -> NDArray[np.float64]:
 
 def _shapes(data: bytes) -> Shapes:
     shapes, regions, classes, slides = [], [], [], []
+    mender = Mender()
     for number, feature in enumerate(_features(_json(data)), 1):
         name = _class(feature)
         if name is None:
             continue
         properties = feature["properties"]
-        for shape in _parts(feature.get("geometry"), number):
+        for shape in _parts(feature.get("geometry"), number, mender):
             shapes.append(shape)
             regions.append(shape.geom_type == "Polygon" and properties.get("objectType", "annotation") == "annotation")
             classes.append(name)
@@ -154,14 +156,13 @@ def _class(feature: Mapping[str, Any]) -> str | None:
     return name.strip() or None if isinstance(name, str) else None
 
 
-def _parts(geometry: Any, number: int) -> list[Any]:
+def _parts(geometry: Any, number: int, mender: Mender) -> list[Any]:
     """Points and polygons of a feature."""
     kinds = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
     if not isinstance(geometry, dict) or geometry.get("type") not in kinds:
         raise InvalidArgument(f"feature {number} of the truth is none of {', '.join(kinds)}")
     try:
-        shape = shapely.force_2d(shapely.from_geojson(json.dumps(geometry)))
-        shape = shape if shape.is_valid else shapely.make_valid(shape)
+        shape = mender.mended(shapely.force_2d(shapely.from_geojson(json.dumps(geometry))), number)
     except (shapely.errors.ShapelyError, ValueError, TypeError) as error:
         raise InvalidArgument(f"feature {number} of the truth cannot be drawn: {str(error)[:200]}") from error
     parts = [part for part in shapely.get_parts(shape).tolist() if part.geom_type in ("Point", "Polygon")]

@@ -1,0 +1,70 @@
+"""Truths as files that nobody vouches for."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from morula.common.errors import InvalidArgument
+from morula.evaluator import crossings
+from morula.evaluator.truth import Shapes, read
+
+Ring = list[list[float]]
+
+
+def drawn(*rings: Ring, **properties: object) -> bytes:
+    properties = {"classification": {"name": "a"}, **properties}
+    geometry = [{"type": "Polygon", "coordinates": [ring]} for ring in rings]
+    return json.dumps([{"geometry": one, "properties": properties} for one in geometry]).encode()
+
+
+def closed(corners: np.ndarray) -> Ring:
+    ring: Ring = corners.tolist()
+    return [*ring, ring[0]]
+
+
+def tangle(corners: int) -> Ring:
+    return closed(np.random.default_rng(0).uniform(0, 1000, (corners, 2)))
+
+
+def bows(count: int) -> Ring:
+    """A ribbon that crosses itself so many times."""
+    along = np.arange(2.0 * count)
+    side = np.where(along % 2, 1.0, 0.0)
+    return closed(np.concatenate([np.stack([along, side], 1), np.stack([along, 1 - side], 1)[::-1]]))
+
+
+def test_what_crosses_itself_is_mended_while_that_is_quick() -> None:
+    bow = read(drawn([[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]], objectType="detection"))
+    assert isinstance(bow, Shapes)
+    assert sum(shape.area for shape in bow.shapes) == 50
+    assert not bow.is_region.any()
+    ribbon = read(drawn(bows(40)))
+    assert isinstance(ribbon, Shapes)
+    assert len(ribbon) > 40
+    circle = np.linspace(0, 6.28, 15_000)
+    large = np.stack([np.cos(circle), np.sin(circle)], 1) * 1e4
+    large[[7_000, 7_001]] = large[[7_001, 7_000]]
+    assert isinstance(read(drawn(closed(large))), Shapes)
+
+
+@pytest.mark.parametrize("ring", [tangle(200), tangle(50_000), bows(4_000), closed(np.full((3_000, 2), 7.0))])
+def test_what_crosses_itself_too_often_is_refused_at_once(ring: Ring) -> None:
+    with pytest.raises(InvalidArgument, match=r"crosses itself too often|lies nowhere"):
+        read(drawn(ring))
+
+
+def test_many_outlines_that_cross_themselves_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossings, "MOST_IN_ALL", 300)
+    with pytest.raises(InvalidArgument, match="crosses itself too often"):
+        read(drawn(*[bows(60)] * 9))
+
+
+def test_an_annotation_is_a_region_and_what_has_no_class_is_left_out() -> None:
+    square = [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0], [0.0, 0.0]]
+    features = [*json.loads(drawn(square)), *json.loads(drawn(square, classification=None))]
+    found = read(json.dumps(features).encode())
+    assert isinstance(found, Shapes)
+    assert (len(found), found.is_region.tolist(), found.classes.to_pylist()) == (1, [True], ["a"])
