@@ -105,7 +105,7 @@ async def test_what_nobody_foresees_is_tried_thrice_and_then_told(
     def broken(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(run, "feature_names", broken)
+    monkeypatch.setattr(run, "tree_facts", broken)
     async with services(tmp_path) as running, gateway(running, tmp_path) as client:
         ended = await client.ended((await submit(client, slide))["id"])
         assert (ended["state"], ended["error"]["reason"]) == ("failed", "INTERNAL")
