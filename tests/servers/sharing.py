@@ -5,19 +5,24 @@ from __future__ import annotations
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 PAGE = "tests/web/"
-S3 = tuple(
-    f"tests/integration/test_{name}.py"
-    for name in (
-        "gateway_away",
-        "gateway_deletion",
-        "gateway_pipeline",
-        "gateway_repair",
-        "gateway_takeover",
-        "gateway_upkeep",
-        "servers",
-        "store",
-        "tiler_disks",
-    )
+S3 = (
+    "tests/contract/test_rest_evaluations.py",
+    *(
+        f"tests/integration/test_{name}.py"
+        for name in (
+            "gateway_additions",
+            "gateway_away",
+            "gateway_deletion",
+            "gateway_pipeline",
+            "gateway_repair",
+            "gateway_splits",
+            "gateway_takeover",
+            "gateway_upkeep",
+            "servers",
+            "store",
+            "tiler_disks",
+        )
+    ),
 )
 
 
