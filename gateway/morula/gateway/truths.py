@@ -1,13 +1,13 @@
 """Takes truths in: the file goes to the store, the evaluator reads it once, and only then it has a row.
 
-If the file is no truth, neither row nor object stays."""
+If it cannot be taken, neither row nor object stays."""
 
 import asyncio
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from morula.common.errors import ArtifactChanged, ArtifactMissing, Code, MorulaError
+from morula.common.errors import ArtifactChanged, ArtifactMissing, MorulaError
 from morula.common.keys import artifact_key
 from morula.common.store import Store, put_exactly
 from morula.common.telemetry import log
@@ -60,9 +60,8 @@ class Truths:
             if known is None:
                 raise
             return known, False
-        except Exception as error:
-            is_no_truth = isinstance(error, MorulaError) and error.code is Code.INVALID_ARGUMENT
-            await self._forget(upload_id, written if is_no_truth else [])
+        except Exception:
+            await self._forget(upload_id, written)
             raise
 
     async def _mend(self, known: Record, file: IncomingFile) -> None:
