@@ -132,7 +132,7 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
     if not _is_as_published(tx, clustering_id, values, rows):
         clusterings.renew_clustering(tx, clustering_id, values, rows)
     known = labels.list_labellings(tx, clustering_id, Slice(1)).rows
-    labelling_id = known[0]["id"] if known else _begin_labelling(tx, job, clustering_id, parsed.cluster_count, facts)
+    labelling_id = known[0]["id"] if known else _begin_labelling(tx, job, clustering_id, parsed, facts)
     jobs.note_job(tx, job_id, clustering_id=clustering_id, labelling_id=labelling_id, cell_count=parsed.cell_count)
     return clustering_id, labelling_id
 
@@ -144,16 +144,19 @@ def _split_of(job: Record, facts: TreeFacts) -> Json | None:
     return {"clustering_id": job["params"]["split_of"], **facts.split}
 
 
-def _begin_labelling(tx: Connection, job: Record, clustering_id: str, cluster_count: int, facts: TreeFacts) -> str:
+def _begin_labelling(
+    tx: Connection, job: Record, clustering_id: str, result: ClusterCellsResult, facts: TreeFacts
+) -> str:
     """An empty labelling: by the project's first label set, or as the one that goes on here, where it is still
     there."""
     source = labels.find_labelling(tx, job["params"].get("labels_of"))
     if source is None:
-        label_set_id = label_sets.default_label_set(tx, job["project_id"])
+        label_set_id, cluster_count = label_sets.default_label_set(tx, job["project_id"]), result.cluster_count
     else:
         split = _split_of(job, facts)
         more_count = len(split["part_ids"]) - 1 if split else 0
-        label_set_id, cluster_count = source["label_set_id"], source["cluster_count"] + more_count
+        label_set_id = source["label_set_id"]
+        cluster_count = min(source["cluster_count"] + more_count, result.leaf_count)
     return labels.create_labelling(tx, clustering_id, label_set_id, cluster_count)
 
 
