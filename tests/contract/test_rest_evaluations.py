@@ -198,6 +198,7 @@ async def test_what_is_no_truth_is_refused_in_words(ground: Evaluated, content: 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
+        ([{"row": n, "class": "ab"[n], "slide": "Elsewhere"} for n in range(2)], "not on the slide 'Elsewhere'"),
         ([{"row": 10**9, "class": "a"}, {"row": 10**9 + 1, "class": "b"}], "truth of another slide"),
         ([{"row": 0, "class": "a"}, {"row": 1, "class": "a"}], "of one class"),
     ],

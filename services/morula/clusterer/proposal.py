@@ -25,6 +25,7 @@ def proposed_count(tree: Tree) -> int:
         return usual
     count = max(gaps, key=lambda count: gaps[count])
     sizes = [tree.node(node).cell_count for node in tree.cut_nodes(count)]
+    # The next gap would be that of what is left: a long cloud falls in two at its middle.
     if count == 2 and (gaps[count] < TWO_APART or min(sizes) < LEAST_SHARE * sum(sizes)):
         return usual
     return count if gaps[count] >= APART else usual

@@ -57,6 +57,7 @@ def measure(
         )
     else:
         cells, match = truth_table.join(truth, _assigned(truth, rows))
+        _check_slides(cells, match, rows)
         hows = {}
     # Said before anything is read of cells that are not there.
     check(cells, match)
@@ -105,6 +106,20 @@ def _assigned(truth: truth_table.TruthTable, rows: Rows) -> Assigned:
     return Assigned(ids, rows.cluster, rows.confidence)
 
 
+def _check_slides(cells: Cells, match: Match, rows: Rows) -> None:
+    """Rows count over all slides of the clustering: a truth that counts otherwise speaks of other cells."""
+    if match.by != "row" or cells.slide is None or cells.cell is None:
+        return
+    said = np.array([_slide_called(name, rows) for name in cells.slide.names], np.int64)[cells.slide.codes]
+    wrong = np.flatnonzero(said != rows.slide[cells.cell])
+    if len(wrong):
+        name = cells.slide.names[cells.slide.codes[wrong[0]]]
+        raise InvalidArgument(
+            f"row {cells.cell[wrong[0]]} of the clustering is not on the slide {name!r}, as the truth says "
+            f"({len(wrong):,} such rows): rows count over all slides of the clustering, one after the other"
+        )
+
+
 def _known(cells: Cells, rows: Rows) -> Cells:
     """With what the store knows of the cells beside the truth."""
     place = cells.cell
@@ -114,7 +129,8 @@ def _known(cells: Cells, rows: Rows) -> Cells:
     tissues = [one.message.tissue for one in rows.slides]
     return replace(
         cells,
-        slide=cells.slide or Part(slide, tuple(_names(rows))),
+        # What is drawn again for intervals are the slides that there are, whatever the truth calls them.
+        slide=Part(slide, tuple(_names(rows))),
         tile=cells.tile or Part.of(rows.tile[place]),
         tissue=cells.tissue or (Part.of([tissues[one] for one in slide]) if all(tissues) else None),
         vectors=rows.features(place),
@@ -160,6 +176,7 @@ def _cells(truth: Shapes, rows: Rows, pairs: matching.Pairs) -> Cells:
         batch=told.get("batch"),
         tissue=told.get("tissue"),
         species=told.get("species"),
+        annotator=told.get("annotator"),
     )
 
 
