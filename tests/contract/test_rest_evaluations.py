@@ -131,6 +131,11 @@ async def test_points_and_shapes_find_their_cells(ground: Evaluated) -> None:
     assert found["match"]["foreign"] == {"count": 1, "first": ["x 90000, y 5"]}
     assert found["match_rate"] == pytest.approx(len(rows) / (len(rows) + 1), abs=0.02)
 
+    both = await ground.bring(table([{**row, "annotator": who} for row in rows for who in "ab"]), "both.csv")
+    found = await ground.evaluate(both)
+    assert found["match"]["doubled"]["count"] == found["honest"]["accuracy"]["n"]
+    assert found["agreement"]["cohen"] is not None
+
     ring = [[0, 0], [550, 0], [550, 800], [0, 800], [0, 0]]
     outlines = [[*one["outline"], one["outline"][0]] for one in ground.cells if one["x_px"] > 560][:20]
     features = [feature("annotation", "left", ring), *(feature("detection", "right", one) for one in outlines)]

@@ -27,8 +27,12 @@ NOBODY = -1
 PAIRS_AT_ONCE = 2_000_000
 PAIRS_LIMIT = 200_000_000
 """Of shapes and cells near them, on one slide: minutes. Whoever means cells has a few for each."""
+KEPT_LIMIT = 20_000_000
+"""Of pairs that may be, on one slide: half a gigabyte."""
 GRID = 512
 STRIP_PX = 2048
+LOOK_EVERY = 1 << 16
+"""Pairs between two looks at whether anybody still waits."""
 HOWS = ("outline", "overlap", "centroid", "region")
 
 Shapes = NDArray[Any]
@@ -72,7 +76,7 @@ class _Candidates:
     row: Ints
     fit: Floats
 
-    def take(self, chosen: Flags) -> _Candidates:
+    def take(self, chosen: Flags | Ints) -> _Candidates:
         return _Candidates(self.shape[chosen], self.row[chosen], self.fit[chosen])
 
     @classmethod
@@ -91,19 +95,26 @@ def match(
 ) -> Pairs:
     """The cells that these shapes mean, by number of the shape."""
     shapely.prepare(shapes)
-    found: dict[str, list[_Candidates]] = {how: [] for how in HOWS}
+    found: dict[str, list[_Candidates]] = {how: [] for how in HOWS[:3]}
+    regions, kept = _Smallest(len(slide.x_px)), 0
     for shape, row in _near(slide, shapes, reach_um / slide.mpp, pairs_at_once):
         checkpoint()
         single = ~is_region[shape]
         for how, candidates in _singles(slide, shapes, shape[single], row[single], reach_um / slide.mpp).items():
             found[how].append(candidates)
-        found["region"].append(_in_regions(slide, shapes, shape[~single], row[~single]))
-    outline, overlap, centroid, region = (_Candidates.join(found[how]) for how in HOWS)
-    alike = Pairs.join([Pairs.of(*_best(outline, outline.shape), "outline"), Pairs.of(*_closest(overlap), "overlap")])
+            kept += len(candidates.shape)
+        if kept > KEPT_LIMIT:
+            raise TooLarge(
+                f"the points and outlines of the truth mean more than {KEPT_LIMIT:,} cells of a slide, one or the "
+                "other: let them reach less far, or leave out those that lie on each other"
+            )
+        regions.add(_in_regions(slide, shapes, shape[~single], row[~single]))
+    outline, overlap, centroid = (_Candidates.join(each) for each in found.values())
+    same = Pairs.of(*_closest(overlap, checkpoint), "overlap")
+    alike = Pairs.join([Pairs.of(*_best(outline, outline.shape), "outline"), same])
     left = ~np.isin(centroid.shape, alike.shape) & ~np.isin(centroid.row, alike.row)
-    known = Pairs.join([alike, Pairs.of(*_closest(centroid.take(left)), "centroid")])
-    rest = region.take(~np.isin(region.row, known.row))
-    return Pairs.join([known, Pairs.of(*_best(rest, rest.row), "region")])
+    known = Pairs.join([alike, Pairs.of(*_closest(centroid.take(left), checkpoint), "centroid")])
+    return Pairs.join([known, regions.without(known.row)])
 
 
 def _near(slide: Slide, shapes: Shapes, reach_px: float, at_once: int) -> Iterator[tuple[Ints, Ints]]:
@@ -164,6 +175,26 @@ def _in_regions(slide: Slide, shapes: Shapes, shape: Ints, row: Ints) -> _Candid
     return _Candidates(shape, row, shapely.area(shapes[shape])).take(inside)
 
 
+class _Smallest:
+    """The smallest region that each cell lies in, of all that were added; of equal ones the first."""
+
+    def __init__(self, cell_count: int) -> None:
+        self._shape = np.full(cell_count, NOBODY, np.int64)
+        self._area = np.full(cell_count, np.inf)
+
+    def add(self, inside: _Candidates) -> None:
+        best = inside.take(_firsts(inside, inside.row))
+        before = self._area[best.row]
+        better = best.take((best.fit < before) | ((best.fit == before) & (best.shape < self._shape[best.row])))
+        self._shape[better.row], self._area[better.row] = better.shape, better.fit
+
+    def without(self, rows: Ints) -> Pairs:
+        """Pairs of all cells but these."""
+        self._shape[rows] = NOBODY
+        held = np.flatnonzero(self._shape != NOBODY)
+        return Pairs.of(self._shape[held], held, "region")
+
+
 def _outlines_of(slide: Slide, row: Ints) -> Shapes:
     rows, place = np.unique(row, return_inverse=True)
     outlines: Shapes = slide.outlines(rows)[place]
@@ -172,9 +203,13 @@ def _outlines_of(slide: Slide, row: Ints) -> Shapes:
 
 def _best(candidates: _Candidates, of: Ints) -> tuple[Ints, Ints]:
     """Of each shape, or of each row, the pair that fits best."""
+    firsts = _firsts(candidates, of)
+    return candidates.shape[firsts], candidates.row[firsts]
+
+
+def _firsts(candidates: _Candidates, of: Ints) -> Ints:
     order = np.lexsort((candidates.row, candidates.shape, candidates.fit, of))
-    _, firsts = np.unique(of[order], return_index=True)
-    return candidates.shape[order[firsts]], candidates.row[order[firsts]]
+    return np.asarray(order[np.unique(of[order], return_index=True)[1]])
 
 
 def _overlap(first: Shapes, second: Shapes) -> Floats:
@@ -185,13 +220,15 @@ def _overlap(first: Shapes, second: Shapes) -> Floats:
     return overlap
 
 
-def _closest(candidates: _Candidates) -> tuple[Ints, Ints]:
+def _closest(candidates: _Candidates, checkpoint: Checkpoint) -> tuple[Ints, Ints]:
     """One to one, the best pairs first."""
     shape, row = candidates.shape, candidates.row
     shapes: set[int] = set()
     rows: set[int] = set()
     kept = []
-    for pair in np.lexsort((row, shape, candidates.fit)).tolist():
+    for number, pair in enumerate(np.lexsort((row, shape, candidates.fit)).tolist()):
+        if number % LOOK_EVERY == 0:
+            checkpoint()
         if shape[pair] not in shapes and row[pair] not in rows:
             shapes.add(int(shape[pair]))
             rows.add(int(row[pair]))

@@ -154,13 +154,21 @@ def _placed(
     parts = [matching.Pairs.of(nothing, nothing, "region")]
     for number, slide in enumerate(rows.slides):
         tell(number)
-        mine = np.flatnonzero(slide_of == number)
-        if len(mine) and len(slide):
+        for mine in by_annotator(truth, np.flatnonzero(slide_of == number)) if len(slide) else ():
             found = matching.match(slide.place, truth.shapes[mine], truth.is_region[mine], reach_um, checkpoint)
             parts.append(matching.Pairs(mine[found.shape], found.row + slide.start, found.how))
     pairs = matching.Pairs.join(parts)
     hows = {how: int((pairs.how == number).sum()) for number, how in enumerate(matching.HOWS)}
     return _cells(truth, rows, pairs), _match(truth, len(rows), pairs), hows
+
+
+def by_annotator(truth: Shapes, shapes: Ints) -> Iterator[Ints]:
+    """These shapes, those of each annotator by themselves: what two say of one cell are not two cells."""
+    if "annotator" not in truth.parts:
+        yield from (shapes,) if len(shapes) else ()
+        return
+    codes = truth.parts["annotator"].dictionary_encode().indices.to_numpy()[shapes]
+    yield from (shapes[codes == code] for code in np.unique(codes))
 
 
 def _cells(truth: Shapes, rows: Rows, pairs: matching.Pairs) -> Cells:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import shapely
 
 from morula.common.errors import TooLarge
+from morula.evaluator import matching, work
 from morula.evaluator.matching import HOWS, LEAST_OVERLAP, Pairs, Slide, match
+from morula.evaluator.truth import Shapes
 
 MPP = 0.5
 REACH_UM = 4.0
@@ -98,3 +101,21 @@ def test_shapes_that_all_lie_on_each_other_are_refused() -> None:
     shapes = np.array([shapely.box(0, 0, 1000, 1000)] * 3000, dtype=object)
     with pytest.raises(TooLarge, match="lie on each other"):
         match(slide, shapes, np.ones(len(shapes), bool), REACH_UM)
+
+
+def test_points_that_mean_too_many_cells_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    slide = slide_of([shapely.box(n, 0, n + 1, 1) for n in range(20)])
+    points = np.array([shapely.Point(n, 5) for n in range(20)], dtype=object)
+    monkeypatch.setattr(matching, "KEPT_LIMIT", 100)
+    with pytest.raises(TooLarge, match="reach less far"):
+        match(slide, points, np.zeros(20, bool), 20 * REACH_UM)
+
+
+def test_each_annotator_is_matched_alone_for_the_nearest_cell_is_the_same_to_both() -> None:
+    points = np.array([shapely.Point(1, 3), shapely.Point(1, 3), shapely.Point(9, 3)], dtype=object)
+    words = {"annotator": pa.array(["a", "b", "a"])}
+    truth = Shapes("points", points, np.zeros(3, bool), pa.array(["x", "x", "y"]), words)
+    assert [part.tolist() for part in work.by_annotator(truth, np.arange(3))] == [[0, 2], [1]]
+    slide = slide_of([shapely.box(0, 0, 2, 2), shapely.box(8, 0, 10, 2)])
+    found = [told(match(slide, points[mine], np.zeros(len(mine), bool), REACH_UM)) for mine in ([0, 2], [1])]
+    assert found == [{(0, 0, "centroid"), (1, 1, "centroid")}, {(0, 0, "centroid")}]
