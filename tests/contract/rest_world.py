@@ -92,6 +92,14 @@ async def name_page(world: World, labelling: str, class_number: int, odd: int = 
     return state
 
 
+async def labelled(world: World, *numbers: int) -> str:
+    """Where a labelling lies that has a page of each of these classes."""
+    labelling = await world.labelling()
+    for number in numbers:
+        await name_page(world, labelling, number)
+    return labelling
+
+
 async def caught_up(world: World, labelling: str) -> dict[str, Any]:
     """The labelling once the labeller, which may be slow, has learnt from all that was said."""
     async with asyncio.timeout(60):

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from morula.common.formats import NOISE_LEAF
 from morula.gateway.ledger import labels
-from tests.contract.rest_world import World, caught_up, check_problem, flip, name_page, page_body, say
+from tests.contract.rest_world import World, caught_up, check_problem, flip, labelled, name_page, page_body, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -321,9 +321,7 @@ async def words_by_id(world: World, labelling: str) -> dict[str, int]:
 
 
 async def test_labels_move_by_hand_and_cells_that_are_not_there_are_counted(world: World) -> None:
-    labelling = await world.labelling()
-    for number in (1, 2):
-        await name_page(world, labelling, number)
+    labelling = await labelled(world, 1, 2)
     node = (await world.http.get(f"{labelling}/cut")).json()["node_of_leaf"][0]
     await say(world, labelling, "cluster_named", {"node_id": node, "class_number": 2})
     said = await words_by_id(world, labelling)
@@ -360,9 +358,7 @@ async def test_labels_do_not_move_to_other_cells(world: World) -> None:
 
 @pytest.mark.parametrize("damage", [flip, Path.unlink])
 async def test_what_was_learnt_and_is_lost_is_learnt_again(world: World, damage: Callable[[Path], Any]) -> None:
-    labelling = await world.labelling()
-    for number in (1, 2, 1, 2):
-        await name_page(world, labelling, number)
+    labelling = await labelled(world, 1, 2, 1, 2)
     state = await caught_up(world, labelling)
     learnt = await world.client.ledger.read(labels.get_layer, state["id"], state["version"])
     for layer, places in {
@@ -387,9 +383,7 @@ async def test_what_was_learnt_and_is_lost_is_learnt_again(world: World, damage:
 
 
 async def test_layers_that_are_lost_while_the_labeller_is_away_are_learnt_once_it_is_back(world: World) -> None:
-    labelling = await world.labelling()
-    for number in (2, 1, 2, 1):
-        await name_page(world, labelling, number)
+    labelling = await labelled(world, 2, 1, 2, 1)
     state = await caught_up(world, labelling)
     learnt = await world.client.ledger.read(labels.get_layer, state["id"], state["version"])
     flip(world.objects_folder / learnt["learnt"]["class_layer"]["key"])

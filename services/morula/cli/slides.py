@@ -34,6 +34,11 @@ Eps = Annotated[
 ]
 
 
+Mpp = Annotated[
+    float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
+]
+
+
 def run(
     slide: Annotated[list[Path], typer.Argument(help="The slide, a folder of slides, or several.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; of several slides, one below it for each.")],
@@ -41,9 +46,7 @@ def run(
     preset: Annotated[str, typer.Option(help="Parameters that go together.")] = "default",
     segmenter: Annotated[str | None, typer.Option(help="Model that finds cells.", show_default=PRESETS)] = None,
     embedder: Annotated[str | None, typer.Option(help="Model that describes cells.", show_default=PRESETS)] = None,
-    mpp: Annotated[
-        float | None, typer.Option(min=0.05, max=10, help="Microns per pixel to work at.", show_default=PRESETS)
-    ] = None,
+    mpp: Mpp = None,
     slide_mpp: SlideMpp = None,
     stain: Stain = None,
     include: Include = None,
@@ -65,22 +68,20 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run slides, by themselves and as a cohort, and leave the files in a folder."""
+    from morula.onebox import run as running
     from morula.onebox.regions import region_text
-    from morula.onebox.run import Request, choose
-    from morula.onebox.run import run as run_slide
     from morula.onebox.serve import terminating
 
     with terminating():
-        wanted, unwanted = (json.loads(region_text(path) or "null") for path in (include, exclude))
-        choices = choose(
+        choices = running.choose(
             preset=preset,
             segmenter=segmenter,
             embedder=embedder,
             mpp=mpp,
             slide_mpp=slide_mpp,
             stain=stain,
-            include=wanted,
-            exclude=unwanted,
+            include=json.loads(region_text(include) or "null"),
+            exclude=json.loads(region_text(exclude) or "null"),
             sample_tile_count=sample,
             origin_x_px=origin[0],
             origin_y_px=origin[1],
@@ -96,8 +97,8 @@ def run(
             keep_rejected=keep_rejected,
             eps=eps,
         )
-        asked = Request(tuple(slide), out, choices, together)
-        _report(run_slide(asked, folder_of(data), console()), as_json=as_json)
+        asked = running.Request(tuple(slide), out, choices, together)
+        _report(running.run(asked, folder_of(data), console()), as_json=as_json)
 
 
 def serve(
