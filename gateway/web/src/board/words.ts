@@ -90,7 +90,7 @@ function is(count: number): string {
 
 export function structureSentence(clustering: Pick<Clustering, "structure_found" | "cluster_count">): string {
   return clustering.structure_found
-    ? `What you said stays, however fine the cut. ${countOf(clustering.cluster_count, "cluster")} is the cut the cells themselves suggest.`
+    ? `What you said stays, however fine the cut. ${countOf(clustering.cluster_count, "cluster")} are proposed.`
     : "What you said stays, however fine the cut. These cells form no groups that are steadier than chance: trust pages, not clusters.";
 }
 
