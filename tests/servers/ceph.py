@@ -1,4 +1,4 @@
-"""A real S3 server on loopback: Ceph's RADOS gateway over one monitor, one manager and one OSD in memory."""
+"""A real S3 server on loopback: Ceph's RADOS gateway over one monitor and one OSD in memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from pathlib import Path
 from tests.servers.processes import ServerProcess
 from tests.servers.require import free_ports, program, require
 
-INSTALL = "apt-get install ceph-mon ceph-mgr ceph-osd radosgw ceph-common"
-PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool")
+INSTALL = "apt-get install ceph-mon ceph-osd radosgw ceph-common"
+PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool")
 
 # One copy of everything, in memory; the gateway's rubbish is taken away at once, because memory is what it fills.
-# A monitor ends where less than 5 % of a disk is free, however large the disk: it has a few megabytes to write here.
+# A monitor gathers changes for a second before it agrees to them: that is a second for each of the gateway's pools.
+# It ends where less than 5 % of a disk is free, however large the disk: it has a few megabytes to write here.
 _CONFIGURATION = """\
 [global]
 fsid = {cluster}
@@ -40,7 +41,6 @@ admin socket = {root}/$name.asok
 log file = {root}/$name.log
 pid file = {root}/$name.pid
 mon data = {root}/mon
-mgr data = {root}/mgr
 osd data = {root}/osd
 osd objectstore = memstore
 memstore device bytes = 6442450944
@@ -53,6 +53,8 @@ osd class default list = *
 mon warn on pool no redundancy = false
 mon data avail warn = 1
 mon data avail crit = 0
+paxos propose interval = 0.02
+paxos min wait = 0.01
 mon allow pool size one = true
 rgw gc obj min wait = 1
 rgw gc processor period = 2
@@ -63,9 +65,8 @@ rgw data = {root}/rgw
 
 _KEYS = {
     "mon.": {"mon": "allow *"},
-    "client.admin": {"mon": "allow *", "osd": "allow *", "mgr": "allow *"},
-    "osd.0": {"mon": "allow profile osd", "osd": "allow *", "mgr": "allow profile osd"},
-    "mgr.x": {"mon": "allow profile mgr", "osd": "allow *"},
+    "client.admin": {"mon": "allow *", "osd": "allow *"},
+    "osd.0": {"mon": "allow profile osd", "osd": "allow *"},
     "client.rgw.a": {"mon": "allow rwx", "osd": "allow rwx"},
 }
 
@@ -119,7 +120,7 @@ def _start(root: Path, running: ExitStack) -> S3Server:
     monitor_port, old_monitor_port, port = free_ports(3)
     monitors = f"[v2:127.0.0.1:{monitor_port},v1:127.0.0.1:{old_monitor_port}]"
     cluster = str(uuid.uuid4())
-    for name in ("mon", "mgr", "osd", "rgw"):
+    for name in ("mon", "osd", "rgw"):
         (root / name).mkdir()
     configuration = root / "ceph.conf"
     configuration.write_text(_CONFIGURATION.format(cluster=cluster, monitors=monitors, root=root, port=port))
@@ -135,7 +136,6 @@ def _start(root: Path, running: ExitStack) -> S3Server:
     monitor = daemon("ceph-mon", "-i", "a")
     monitor.wait_until(lambda: _accepts(monitor_port))
     number = _run("ceph", "-c", configuration, "osd", "create").strip()
-    daemon("ceph-mgr", "-i", "x")
     _run("ceph-osd", "-i", number, "--mkfs", "-c", configuration)
     _run("ceph", "-c", configuration, "osd", "crush", "add", f"osd.{number}", "1.0", "host=lab", "root=default")
     daemon("ceph-osd", "-i", number)
