@@ -46,6 +46,8 @@ BLIND_S = 3.0
 # A job whose run ended too early is not taken up again at once: the cause may still be there.
 PAUSE_S = 1.0
 THREAD_LIMIT = 32
+# A gateway that stops waits so long for the engine's look for messages, of which it sends none.
+ENGINE_POLL_S = 0.1
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 
 
@@ -231,6 +233,7 @@ def _config(settings: GatewaySettings) -> DBOSConfig:
         log_level="ERROR",
         max_executor_threads=THREAD_LIMIT,
         run_migrations=True,
+        notification_listener_polling_interval_sec=ENGINE_POLL_S,
     )
 
 
