@@ -98,7 +98,7 @@ class GatewaySettings(Settings):
 
     clusterer_algorithms: frozenset[str] = frozenset()
     """Ways of clustering beside the one that is always there, for which the clusterer has packages: `umap-dbscan` where
-    the extra `paper` is installed. Jobs that need another are refused."""
+    the extra `paper` is installed, `umap-dbscan-cuml` where `cuml` is and a GPU. Jobs that need another are refused."""
 
     profile: Profile = "research"
     """What results are for. `commercial` refuses jobs with models whose licence or training data do not clearly allow

@@ -114,14 +114,14 @@ def cluster_as_published(
     params: Params,
     checkpoint: Checkpoint = go_on,
     report: Report = silent,
-    map_onto: paper.MapOnto = paper.umap,
+    steps: paper.Steps = paper.ON_PROCESSOR,
 ) -> Clustered:
     """As the published system does it, with a board on top."""
     if not len(vectors):
         raise InvalidArgument("there are no cells to cluster")
     _steps(PUBLISHED_STAGES, checkpoint, report)(0)
     with threadpool_limits(1):
-        published = paper.cluster(vectors, params.eps, params.seed, map_onto, checkpoint)
+        published = paper.cluster(vectors, params.eps, params.seed, steps, checkpoint)
     return published_board(features, published, params.seed, checkpoint, report)
 
 

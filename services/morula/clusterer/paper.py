@@ -83,11 +83,29 @@ def umap(vectors: Floats, seed: int, _checkpoint: Checkpoint = go_on) -> Floats:
     return mapped
 
 
+def cluster_space(space: Floats, eps: float = 0.0, checkpoint: Checkpoint = go_on) -> tuple[float, Rows]:
+    """What follows UMAP: eps and DBSCAN's labels."""
+    nearest = nearest_rows(space, checkpoint)
+    eps = eps or find_eps(nearest)
+    return eps, dbscan(space, nearest, eps, checkpoint)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What computes the two costly steps."""
+
+    map_onto: MapOnto
+    cluster_space: Callable[[Floats, float, Checkpoint], tuple[float, Rows]]
+
+
+ON_PROCESSOR = Steps(umap, cluster_space)
+
+
 def cluster(
     vectors: Halves | Floats,
     eps: float = 0.0,
     seed: int = SEED,
-    map_onto: MapOnto = umap,
+    steps: Steps = ON_PROCESSOR,
     checkpoint: Checkpoint = go_on,
 ) -> Published:
     """Clusters rows as the published system does; eps of 0 is found by the knee."""
@@ -99,17 +117,10 @@ def cluster(
         return Published(labels, confidence, eps or USUAL_EPS, is_mapped, np.flatnonzero(~usable))
     space: Floats = normalize(np.asarray(vectors[inside], np.float32))
     if is_mapped:
-        space = map_onto(space, seed, checkpoint)
-    eps, found = cluster_space(space, eps, checkpoint)
+        space = steps.map_onto(space, seed, checkpoint)
+    eps, found = steps.cluster_space(space, eps, checkpoint)
     labels[inside], confidence[inside] = found, confidences(space, found)
     return Published(labels, confidence, eps, is_mapped, np.flatnonzero(~usable))
-
-
-def cluster_space(space: Floats, eps: float = 0.0, checkpoint: Checkpoint = go_on) -> tuple[float, Rows]:
-    """What follows UMAP: eps and DBSCAN's labels."""
-    nearest = nearest_rows(space, checkpoint)
-    eps = eps or find_eps(nearest)
-    return eps, dbscan(space, nearest, eps, checkpoint)
 
 
 def finite_rows(vectors: Halves | Floats) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from morula.clusterer.core import Clustered, Report
 from morula.clusterer.mixing import mixing
 from morula.clusterer.splitting import split
 from morula.common import answers
-from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
+from morula.common.clustering import check_installed, installed
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import of_artifact
 from morula.common.formats import CLUSTERING_ARTIFACTS, read_array, write_array
@@ -190,9 +190,9 @@ def _clustered(
     checkpoint: Checkpoint,
     report: Report,
 ) -> Clustered:
-    if params.algorithm == UMAP_DBSCAN:
+    if params.algorithm:
         vectors = np.concatenate([slide.vectors for slide in slides])
-        return core.cluster_as_published(made, vectors, params, checkpoint, report, umap_child.umap)
+        return core.cluster_as_published(made, vectors, params, checkpoint, report, umap_child.steps(params.algorithm))
     known = np.concatenate([features.known(slide.vectors) for slide in slides])
     return core.cluster(made, params, checkpoint, report, known)
 

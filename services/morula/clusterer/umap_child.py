@@ -1,6 +1,7 @@
 """UMAP where it can be stopped: its loops hold the interpreter's lock for minutes, so it runs in a process of its own.
 
-`python -m morula.clusterer.umap_child VECTORS.npy SEED PLACES.npy` ends when its standard input does: with its parent.
+`python -m morula.clusterer.umap_child ALGORITHM VECTORS.npy SEED PLACES.npy` ends when its standard input does: with
+its parent.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from morula.clusterer import paper
+from morula.clusterer import cuml_steps, paper
 from morula.clusterer.arrays import Floats
+from morula.clusterer.paper import Steps
+from morula.common.clustering import UMAP_DBSCAN, UMAP_DBSCAN_CUML
 from morula.common.compute import Checkpoint
 from morula.common.errors import Internal
 
@@ -24,14 +28,23 @@ LOOK_S = 0.25
 LAST_WORDS = 500
 
 
-def umap(vectors: Floats, seed: int, checkpoint: Checkpoint) -> Floats:
-    """As `paper.umap`, stopped where the checkpoint raises."""
+_MAPS = {UMAP_DBSCAN: paper.umap, UMAP_DBSCAN_CUML: cuml_steps.umap}
+
+
+def steps(algorithm: str) -> Steps:
+    """The published clustering's steps by one of its ways."""
+    cluster_space = cuml_steps.cluster_space if algorithm == UMAP_DBSCAN_CUML else paper.cluster_space
+    return Steps(partial(umap, algorithm), cluster_space)
+
+
+def umap(algorithm: str, vectors: Floats, seed: int, checkpoint: Checkpoint) -> Floats:
+    """As the way's own, stopped where the checkpoint raises."""
     with tempfile.TemporaryDirectory(prefix="morula-umap-") as folder:
         given, made, said = (Path(folder) / name for name in ("vectors.npy", "places.npy", "said.txt"))
         np.save(given, vectors, allow_pickle=False)
         # One thread of linear algebra too: places then depend on the vectors alone.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "morula.clusterer.umap_child", str(given), str(seed), str(made)]
+        command = [sys.executable, "-m", "morula.clusterer.umap_child", algorithm, str(given), str(seed), str(made)]
         with (
             said.open("wb") as log,
             subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log) as child,  # noqa: S603 - our own interpreter and module
@@ -66,9 +79,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _main(given: str, seed: str, made: str) -> None:
+def _main(algorithm: str, given: str, seed: str, made: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    np.save(made, paper.umap(np.load(given, allow_pickle=False), int(seed)), allow_pickle=False)
+    np.save(made, _MAPS[algorithm](np.load(given, allow_pickle=False), int(seed)), allow_pickle=False)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def group(
     cluster_count: int | None = None,
     seed: int | None = None,
     checkpoint: Checkpoint = go_on,
-    map_onto: paper.MapOnto = paper.umap,
+    steps: paper.Steps = paper.ON_PROCESSOR,
 ) -> Grouped:
     """Clusters rows as jobs of the preset do; rows with numbers that are not finite are in no cluster."""
     usable = paper.finite_rows(vectors)
@@ -62,7 +62,7 @@ def group(
     if preset == "paper":
         seed = paper.SEED if seed is None else seed
         with threadpool_limits(1):
-            published = paper.cluster(vectors, 0.0, seed, map_onto, checkpoint)
+            published = paper.cluster(vectors, 0.0, seed, steps, checkpoint)
         facts |= {"eps": published.eps, "space": "umap" if published.is_mapped else "unit vectors"}
         confidence = published.confidence[inside]
         kept = replace(published, cluster=published.cluster[inside], confidence=confidence)

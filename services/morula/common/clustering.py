@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 from morula.common.errors import ModelUnavailable
 
 UMAP_DBSCAN = "umap-dbscan"
 """The published system's: unit vectors, UMAP, DBSCAN."""
-PACKAGES: Mapping[str, Mapping[str, str]] = {UMAP_DBSCAN: {"umap": "umap-learn", "kneed": "kneed"}}
-"""Packages by the names under which they are imported."""
-INSTALL = ".venv/bin/pip install -e '.[paper]' in the checkout"
+UMAP_DBSCAN_CUML = "umap-dbscan-cuml"
+"""The same by cuML on a GPU: a way of its own, because its results are others."""
+PACKAGES: Mapping[str, Mapping[str, str]] = {
+    UMAP_DBSCAN_CUML: {"cuml": "cuml-cu12", "kneed": "kneed"},
+    UMAP_DBSCAN: {"umap": "umap-learn", "kneed": "kneed"},
+}
+"""Packages by the names under which they are imported; the fastest way first."""
+INSTALL = {
+    UMAP_DBSCAN_CUML: "the image clusterer-cuml, on a machine with an NVIDIA GPU",
+    UMAP_DBSCAN: ".venv/bin/pip install -e '.[paper]' in the checkout",
+}
+GPU_DRIVER = Path("/dev/nvidiactl")
+"""Exists where an NVIDIA GPU can be used."""
 
 
 def missing(algorithm: str) -> list[str]:
-    """Packages that this process lacks for a way of clustering."""
-    return [package for module, package in PACKAGES[algorithm].items() if find_spec(module) is None]
+    """What this process lacks for a way of clustering."""
+    packages = [package for module, package in PACKAGES[algorithm].items() if find_spec(module) is None]
+    if algorithm == UMAP_DBSCAN_CUML and not GPU_DRIVER.exists():
+        packages.append("an NVIDIA GPU")
+    return packages
 
 
 def installed() -> list[str]:
@@ -24,11 +38,16 @@ def installed() -> list[str]:
     return [algorithm for algorithm in PACKAGES if not missing(algorithm)]
 
 
+def published(there: Collection[str]) -> str:
+    """The way in which the published clustering is made: the fastest of those there are."""
+    return next((algorithm for algorithm in PACKAGES if algorithm in there), UMAP_DBSCAN)
+
+
 def check_installed(algorithm: str, there: Collection[str]) -> None:
     """Raises ModelUnavailable with what is missing, and what brings it, for a way that is not among those there are."""
     if algorithm and algorithm not in there:
-        packages = missing(algorithm) or PACKAGES[algorithm].values()
+        needed = " and ".join(missing(algorithm) or PACKAGES[algorithm].values())
         raise ModelUnavailable(
-            f"clustering by {algorithm} needs {' and '.join(packages)}, not installed where it would run: {INSTALL}",
+            f"clustering by {algorithm} needs {needed}, not there where it would run: {INSTALL[algorithm]}",
             model=algorithm,
         )

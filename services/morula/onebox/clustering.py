@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from morula.clusterer import umap_child
 from morula.clusterer.vectors import Grouped, Preset, group
-from morula.common.clustering import UMAP_DBSCAN, check_installed, installed
+from morula.common.clustering import check_installed, installed, published
 from morula.onebox.failures import WrongUse
 from morula.onebox.results import check_out, staging
 from morula.onebox.vector_files import read_vectors
@@ -35,12 +35,15 @@ class Request:
 def cluster(request: Request) -> dict[str, Any]:
     """Clusters and leaves both files, or neither; what clusters.json says."""
     preset = _preset(request.preset)
+    there = installed()
+    algorithm = published(there)
     if preset == "paper":
-        check_installed(UMAP_DBSCAN, installed())
+        check_installed(algorithm, there)
     vectors = read_vectors(request.source)
     check_out(request.out)
-    made = group(vectors, preset, request.cluster_count, request.seed, map_onto=umap_child.umap)
-    words = {"source": str(request.source), "preset": preset, **made.facts, "clusters": made.clusters}
+    made = group(vectors, preset, request.cluster_count, request.seed, steps=umap_child.steps(algorithm))
+    named = {"algorithm": algorithm} if preset == "paper" else {}
+    words = {"source": str(request.source), "preset": preset, **named, **made.facts, "clusters": made.clusters}
     _write(request.out, made, words)
     return words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +22,20 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
     return np.maximum(kinds(count, kind_count=6, columns=COLUMNS, apart=6, seed=seed)[0], 0).astype(np.float16)
 
 
+def mapped_to(map_onto: paper.MapOnto) -> paper.Steps:
+    return replace(paper.ON_PROCESSOR, map_onto=map_onto)
+
+
 @pytest.mark.slow
 def test_labels_and_confidence_are_those_of_the_libraries_called_plainly() -> None:
     rows = vectors(700)
-    theirs, ours = plain.paper(rows), paper.cluster(rows, map_onto=umap_child.umap)
+    theirs, ours = plain.paper(rows), paper.cluster(rows, steps=umap_child.steps("umap-dbscan"))
     assert np.array_equal(ours.cluster, theirs.labels)
     assert np.array_equal(ours.confidence, theirs.confidence)
     assert ours.eps == theirs.eps
     assert ours.is_mapped
     assert ours.cluster_count > 3
-    fixed = paper.cluster(rows, 0.5, map_onto=lambda *_: theirs.space)
+    fixed = paper.cluster(rows, 0.5, steps=mapped_to(lambda *_: theirs.space))
     assert np.array_equal(fixed.cluster, plain.of_space(theirs.space, 0.5).labels)
 
 
@@ -105,7 +110,7 @@ def test_more_clusters_than_a_board_holds_are_an_error_and_not_cut() -> None:
     rows = on_a_circle(4097)
     params = core.Params(algorithm="umap-dbscan", eps=1e-4)
     with pytest.raises(InvalidArgument, match=r"4,097 clusters.*holds 4,096: choose a larger eps"):
-        core.cluster_as_published(features(rows), rows, params, map_onto=as_it_is)
+        core.cluster_as_published(features(rows), rows, params, steps=mapped_to(as_it_is))
 
 
 @pytest.mark.parametrize(
@@ -126,5 +131,5 @@ def test_a_map_that_nobody_waits_for_is_stopped() -> None:
         raise Cancelled("nobody waits")
 
     with pytest.raises(Cancelled):
-        umap_child.umap(vectors(300).astype(np.float32), 42, gone)
+        umap_child.umap("umap-dbscan", vectors(300).astype(np.float32), 42, gone)
     assert children.read_text().split() == before

@@ -106,6 +106,8 @@ def test_the_paper_s_preset_is_the_published_pipeline_and_nothing_else() -> None
     assert made.clustering == ClusterParams(algorithm="umap-dbscan", eps=0.5, seed=42, neighbour_count=8)
     by_knee = make_params(Choices(preset="paper", eps=0), KNOWN_MPP, models, algorithms=["umap-dbscan"])
     assert by_knee.clustering == ClusterParams(algorithm="umap-dbscan", seed=42, neighbour_count=8)
+    on_gpu = make_params(PAPER, KNOWN_MPP, models, algorithms=["umap-dbscan", "umap-dbscan-cuml"])
+    assert on_gpu.clustering == ClusterParams(algorithm="umap-dbscan-cuml", eps=0.5, seed=42, neighbour_count=8)
 
 
 def test_the_paper_s_preset_says_all_that_it_misses_and_what_brings_it() -> None:

@@ -245,7 +245,7 @@ def make_params(
     segmenter, asked = models_of(choices, registry, algorithms)
     stain = choices.stain or known_stain
     embedder = models.variant(asked, stain, registry)
-    chosen = _chosen(choices)
+    chosen = _chosen(choices, algorithms)
     slide_mpp = chosen.get("slide_mpp") or known_mpp
     if not slide_mpp:
         raise SlideScaleUnknown(
@@ -286,13 +286,12 @@ def models_of(
     algorithms: Collection[str] | None = None,
 ) -> tuple[models.ModelSpec, models.ModelSpec]:
     """Segmenter and embedder of a request, where all that it needs is there and can do what it asks of them."""
-    chosen = _chosen(choices)
+    chosen = _chosen(choices, algorithms)
     known = models.rows() if registry is None else tuple(registry)
-    ways = clustering.installed() if algorithms is None else algorithms
     segmenter, embedder = _found(
         lambda: models.find(chosen["segmenter"], "segmenter", known),
         lambda: models.find(chosen["embedder"], "embedder", known),
-        check=lambda: clustering.check_installed(chosen.get("algorithm", ""), ways),
+        check=lambda: clustering.check_installed(chosen.get("algorithm", ""), _ways(algorithms)),
     )
     _check_segmentation(segmenter, choices, chosen["mpp"])
     embedder.check_cells_of(segmenter)
@@ -313,13 +312,20 @@ def _found(*finders: Callable[[], models.ModelSpec], check: Callable[[], None]) 
     return found
 
 
-def _chosen(choices: Choices) -> dict[str, Any]:
-    """The preset with what the request asks for in place of it."""
+def _chosen(choices: Choices, algorithms: Collection[str] | None) -> dict[str, Any]:
+    """The preset with what the request asks for in place of it, and the way to cluster that is there."""
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
     if choices.eps is not None and "algorithm" not in PRESETS[choices.preset]:
         raise InvalidArgument("eps is of the published clustering alone: leave it out, or choose the preset 'paper'.")
-    return {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
+    chosen = {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
+    if "algorithm" in chosen:
+        chosen["algorithm"] = clustering.published(_ways(algorithms))
+    return chosen
+
+
+def _ways(algorithms: Collection[str] | None) -> Collection[str]:
+    return clustering.installed() if algorithms is None else algorithms
 
 
 def _check_segmentation(segmenter: models.ModelSpec, choices: Choices, mpp: float) -> None:
