@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -144,6 +145,14 @@ async def test_points_and_shapes_find_their_cells(ground: Evaluated) -> None:
     left = sum(one["x_px"] <= 550 for one in ground.cells)
     assert found["match"]["how"] == {"outline": 0, "overlap": len(outlines), "centroid": 0, "region": left}
     assert found["match_rate"] == 1.0
+
+    file = io.BytesIO()
+    np.savez_compressed(file, classes=np.repeat([[1, 2]], 80, axis=0), names=["left", "right"], scale=550.0)
+    found = await ground.evaluate(await ground.bring(file.getvalue(), "pixels.npz"))
+    assert (found["match"]["how"]["region"], found["match_rate"]) == (len(ground.cells), 1.0)
+    counts = found["honest"]["confusion"]
+    counted = [sum(row) + none for row, none in zip(counts["matrix"], counts["none"], strict=True)]
+    assert counted == [left, len(ground.cells) - left]
 
 
 def feature(kind: str, name: str, ring: list[list[float]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Truths as people bring them: tables of cells, tables of points, and shapes of QuPath. No file is trusted."""
+"""Truths as people bring them: tables of cells or points, shapes of QuPath, pixels. No file is trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument, TooLarge
-from morula.evaluator import truth_table
+from morula.evaluator import truth_raster, truth_table
 from morula.evaluator.cells import Flags
 from morula.evaluator.crossings import Mender
 from morula.evaluator.truth_table import CLASS, IDS, PARTS, Columns, TruthTable
@@ -58,7 +58,10 @@ def read(data: bytes) -> Truth:
         raise TooLarge(f"the truth has {len(data):,} bytes, more than {BYTES_LIMIT:,}")
     if not data.strip():
         raise InvalidArgument("the truth is empty")
-    truth = _shapes(data) if data.lstrip()[:1] in (b"{", b"[") else _table(data)
+    if data.startswith(truth_raster.BEGINS):
+        truth: Truth = _pixels(data)
+    else:
+        truth = _shapes(data) if data.lstrip()[:1] in (b"{", b"[") else _table(data)
     if not len(truth.classes):
         raise InvalidArgument("the truth gives no class to anything")
     names = pc.unique(truth.classes)
@@ -86,6 +89,16 @@ def _table(data: bytes) -> Truth:
         is_region=np.zeros(len(x), bool),
         classes=kept[CLASS],
         parts={name: kept[name] for name in PARTS if name in kept},
+    )
+
+
+def _pixels(data: bytes) -> Shapes:
+    found = truth_raster.read(data)
+    count = len(found.classes)
+    if count and not (np.abs(shapely.total_bounds(found.polygons)) <= FARTHEST_PX).all():
+        raise InvalidArgument("the truth lies nowhere on a slide")
+    return Shapes(
+        "shapes", found.polygons, np.full(count, not found.are_cells), pa.array(found.classes, pa.string()), {}
     )
 
 

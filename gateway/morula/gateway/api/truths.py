@@ -34,10 +34,12 @@ TRUTH_BODY = {
 
 @router.post("", status_code=201, response_model=Truth, responses=created(201, Truth), openapi_extra=TRUTH_BODY)
 async def create_truth(request: Request, response: Response, here: Here) -> Truth:
-    """Bring a truth (multipart, `file`): CSV of cells or points with `class`, or GeoJSON of QuPath with classes.
+    """Bring a truth (multipart, `file`): CSV of cells or points with `class`, GeoJSON with classes, or pixels as .npz.
 
     CSV names cells by `cell_id` or `row`, or places by `x` and `y` in level-0 px; where known also `slide`, `tile`,
-    `batch`, `tissue`, `species`. The same bytes again are the same truth.
+    `batch`, `tissue`, `species`. An .npz has `classes`, the class of each pixel (0 is none), and where cells are told
+    apart `instances`, the cell of each; `names` of the classes from 1 on, `scale`, `x`, `y` in level-0 px. The same
+    bytes again are the same truth.
     """
     content_type = request.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):

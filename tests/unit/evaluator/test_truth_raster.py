@@ -1,0 +1,98 @@
+"""Truths of pixels: their polygons hold just these pixels, and mean the cells that the pixels do."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import shapely
+from scipy import ndimage
+
+from morula.common.errors import InvalidArgument, TooLarge
+from morula.evaluator import matching, truth, truth_raster
+from morula.evaluator.truth import Shapes
+
+SCALE, X, Y = 4.0, 1000.0, -20.0
+
+
+def packed(**arrays: object) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def painted(seed: int, height: int = 60, width: int = 80) -> np.ndarray:
+    """Classes 0 to 3 in patches with holes and corners that touch."""
+    smooth = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(height, width)), 2)
+    return np.digitize(smooth, np.quantile(smooth, [0.4, 0.6, 0.8])).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cell_gets_the_class_of_the_pixel_it_lies_in(seed: int) -> None:
+    classes = painted(seed)
+    found = truth.read(packed(classes=classes, names=["tumour", "stroma", "fat"], scale=SCALE, x=X, y=Y))
+    assert isinstance(found, Shapes)
+    assert found.is_region.all()
+    assert shapely.area(found.shapes).sum() == np.count_nonzero(classes) * SCALE**2
+    rng = np.random.default_rng(seed + 10)
+    column, row = rng.integers(0, classes.shape[1], 900), rng.integers(0, classes.shape[0], 900)
+    x, y = ((at + rng.uniform(0.1, 0.9, 900)) * SCALE + corner for at, corner in ((column, X), (row, Y)))
+    slide = matching.Slide(x, y, 0.5, lambda rows: shapely.points(x[rows], y[rows]).astype(object))
+    pairs = matching.match(slide, found.shapes, found.is_region, 4.0)
+    told = np.full(900, "", object)
+    told[pairs.row] = found.classes.take(pairs.shape).to_pylist()
+    assert told.tolist() == np.array(["", "tumour", "stroma", "fat"], object)[classes[row, column]].tolist()
+
+
+def test_cells_are_outlines_with_the_class_that_most_of_their_pixels_have() -> None:
+    instances, classes = np.zeros((12, 12), np.int32), np.zeros((12, 12), np.uint8)
+    instances[1:5, 1:5], instances[6:9, 6:9], instances[9, 9], instances[10:12, 0:2] = 7, 9, 9, 4
+    classes[1:5, 1:4], classes[1:5, 4], classes[6:10, 6:10] = 2, 1, 1  # Number 4 has no class.
+    found = truth.read(packed(classes=classes, instances=instances))
+    assert isinstance(found, Shapes)
+    assert not found.is_region.any()
+    assert found.classes.to_pylist() == ["2", "1"]
+    assert [
+        shape.equals(shapely.box(*box)) for shape, box in zip(found.shapes, [(1, 1, 5, 5), (6, 6, 9, 9)], strict=True)
+    ]
+    assert [shape.area for shape in found.shapes] == [16, 9]
+
+
+CLASSES = np.ones((4, 4), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"PK\x03\x04 cut off", "no .npz"),
+        (packed(classes=CLASSES)[:-60], "no .npz"),
+        (packed(other=CLASSES), "without `classes`"),
+        (packed(classes=np.array([{}])), "no .npz"),
+        (packed(classes=CLASSES.astype(float)), "2-dimensional float64"),
+        (packed(classes=CLASSES[0]), "1-dimensional"),
+        (packed(classes=-CLASSES.astype(int)), "has -1"),
+        (packed(classes=CLASSES.astype(int) * 10**9), "more than 65,535"),
+        (packed(classes=CLASSES * 3, names=["a", "b"]), "2 names, and there is a class 3"),
+        (packed(classes=CLASSES, scale=0.0), "a pixel has a width"),
+        (packed(classes=CLASSES, x=np.nan), "`x` of the truth is no number"),
+        (packed(classes=CLASSES, x=1e12), "nowhere on a slide"),
+        (packed(classes=CLASSES, instances=CLASSES[:2]), r"is \(2, 4\) pixels"),
+        (packed(classes=CLASSES * 0), "gives no class to anything"),
+        (packed(classes=CLASSES[:0]), "gives no class to anything"),
+    ],
+)
+def test_what_is_no_truth_of_pixels_says_why(data: bytes, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        truth.read(data)
+
+
+def test_noise_and_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = packed(classes=np.zeros((3_000, 3_000), np.uint8))
+    assert len(bomb) < 2**20
+    monkeypatch.setattr(truth_raster, "UNPACKED_LIMIT", 2**23)
+    with pytest.raises(TooLarge, match="unpacks to 9,000,"):
+        truth.read(bomb)
+    monkeypatch.setattr(truth_raster, "RUN_LIMIT", 100)
+    with pytest.raises(TooLarge, match="is it noise"):
+        truth.read(packed(classes=np.arange(400, dtype=np.uint8).reshape(20, 20) % 3 + 1))
