@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from morula.common.compute import Checkpoint, go_on
 from morula.evaluator import annotators, clicks, honest, naming, paper
@@ -53,7 +54,10 @@ def silent(_done: int, _total: int, _stage: str) -> None:
 def evaluate(
     cells: Cells, match: Match, wanted: Wanted | None = None, checkpoint: Checkpoint = go_on, report: Report = silent
 ) -> dict[str, Any]:
-    """Every number of these cells, as JSON takes it; InvalidArgument says in a line what no number can be made of."""
+    """Every number of these cells, as JSON takes it; InvalidArgument says in a line what no number can be made of.
+
+    One thread: equal cells give equal numbers, and of its many small products of matrices two threads make more work.
+    """
     wanted = wanted or Wanted()
     check(cells, match)
 
@@ -61,22 +65,23 @@ def evaluate(
         checkpoint()
         report(STAGES.index(stage), len(STAGES), stage)
 
-    step("paper")
-    published = paper.score(cells, checkpoint)
-    once, said = each_once(cells)
-    setting = setting_of(once, wanted, checkpoint)
-    between = annotators.agreement(cells, (wanted.folds, wanted.draws, wanted.seed), checkpoint)
-    return {
-        "format": FORMAT,
-        "notice": NOTICE,
-        "match_rate": round(match.rate, 6),
-        "match": match.as_json(),
-        "wanted": vars(wanted),
-        "remarks": [*said, *_remarks(cells, match), *honest.remarks(setting.groups)],
-        "paper": published,
-        "honest": honest.measure(once, setting, step),
-        **({} if between is None else {"agreement": between}),
-    }
+    with threadpool_limits(1):
+        step("paper")
+        published = paper.score(cells, checkpoint)
+        once, said = each_once(cells)
+        setting = setting_of(once, wanted, checkpoint)
+        between = annotators.agreement(cells, (wanted.folds, wanted.draws, wanted.seed), checkpoint)
+        return {
+            "format": FORMAT,
+            "notice": NOTICE,
+            "match_rate": round(match.rate, 6),
+            "match": match.as_json(),
+            "wanted": vars(wanted),
+            "remarks": [*said, *_remarks(cells, match), *honest.remarks(setting.groups)],
+            "paper": published,
+            "honest": honest.measure(once, setting, step),
+            **({} if between is None else {"agreement": between}),
+        }
 
 
 def each_once(cells: Cells) -> tuple[Cells, list[str]]:
