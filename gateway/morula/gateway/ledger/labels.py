@@ -5,13 +5,16 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from morula.common.errors import NotFound, Stale
+from morula.common.errors import NotFound
 from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import new_id, now
+from morula.gateway.ledger.logs import Log
 from morula.gateway.ledger.records import Part, Record, Slice, by_id, every, first, insert_if_absent, part_of
 from morula.gateway.ledger.tables import label_event, label_layer, labelling
+
+LABELS = Log(labelling, label_event)
 
 LAYER_OBJECT_COUNT = 3
 """Objects of one version: classes, confidences, the model."""
@@ -68,35 +71,18 @@ def set_cut(tx: Connection, labelling_id: str, cluster_count: int) -> None:
 def append_event(
     tx: Connection, labelling_id: str, actor: str, kind: str, body: Mapping[str, Any], expected_seq: int | None
 ) -> int:
-    """Append an event and return its number; Stale where someone else appended since `expected_seq`.
-
-    The row of the labelling stays locked until the transaction ends, so numbers have no gaps and writers take turns.
-    """
-    change = update(labelling).where(labelling.c.id == labelling_id)
-    if expected_seq is not None:
-        change = change.where(labelling.c.seq == expected_seq)
-    seq = tx.execute(change.values(seq=labelling.c.seq + 1).returning(labelling.c.seq)).scalar_one_or_none()
-    if seq is None:
-        current = get_labelling(tx, labelling_id)["seq"]
-        raise Stale("The labelling has changed since you looked.", seq=str(current), expected_seq=str(expected_seq))
-    values = {"seq": seq, "actor": actor, "time": now(), "kind": kind, "body": dict(body)}
-    tx.execute(insert(label_event).values(labelling_id=labelling_id, **values))
-    announce(tx, "labelling", labelling_id)
-    return int(seq)
+    """Append an event and return its number; Stale where someone else appended since `expected_seq`."""
+    return LABELS.append(tx, labelling_id, actor, kind, body, expected_seq)
 
 
 def part_of_events(tx: Connection, labelling_id: str, wanted: Slice) -> Part:
     """Events of a labelling, oldest first."""
-    get_labelling(tx, labelling_id)
-    query = select(label_event).where(label_event.c.labelling_id == labelling_id)
-    return part_of(tx, query, label_event.c.seq, wanted)
+    return LABELS.part(tx, labelling_id, wanted)
 
 
 def list_events(tx: Connection, labelling_id: str, after: int = 0) -> list[LabelEvent]:
     """Events of a labelling that follow this one, oldest first."""
-    query = select(label_event).where(label_event.c.labelling_id == labelling_id, label_event.c.seq > after)
-    rows = tx.execute(query.order_by(label_event.c.seq)).mappings()
-    return [LabelEvent(row["seq"], row["kind"], row["body"], row["actor"], row["time"]) for row in rows]
+    return LABELS.after(tx, labelling_id, after)
 
 
 def keep_layer(
