@@ -55,6 +55,7 @@ DEADLINES_S = {
     "LearnLabels": 5.0,
     "NextPage": 5.0,
     "InspectTruth": 120.0,
+    "SampleTiles": 120.0,
     "EvaluateClustering": 4 * 3600.0,
     "Check": 2.0,
 }
@@ -165,6 +166,9 @@ class Workers:
 
     async def inspect_truth(self, request: evaluator_pb2.InspectTruthRequest) -> evaluator_pb2.InspectTruthResponse:
         return await _call(self._evaluator.InspectTruth, request, DEADLINES_S["InspectTruth"])
+
+    async def sample_tiles(self, request: evaluator_pb2.SampleTilesRequest) -> evaluator_pb2.SampleTilesResponse:
+        return await _call(self._evaluator.SampleTiles, request, DEADLINES_S["SampleTiles"])
 
     async def evaluate_clustering(
         self, request: evaluator_pb2.EvaluateClusteringRequest, report: Report

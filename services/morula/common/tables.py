@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -58,6 +59,9 @@ _TILE_FIELDS = (
     ("width_px", pa.int64()),
     ("height_px", pa.int64()),
 )
+
+TILE_PLACE = ("tile", "x_px", "y_px", "width_px", "height_px")
+"""Where a tile lies."""
 
 PLAN_SCHEMA = _schema(
     *_TILE_FIELDS,
@@ -200,6 +204,13 @@ def write_tiles(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
 
 def read_tiles(source: Source) -> pa.Table:
     return _read_parquet(source, TILES_SCHEMA, ("kept", "rejected", "failed"))
+
+
+def read_tile_places(source: Source) -> pa.Table:
+    """Number and place of each tile that was kept, by number, from the table that a job leaves (`tiles.parquet`)."""
+    tiles = _read_parquet(source, TILES_SCHEMA, ("mpp", "slide_mpp"), [*TILE_PLACE, "verdict"])
+    kept = pc.equal(tiles["verdict"].cast(pa.string()), "kept")
+    return tiles.filter(kept).select(list(TILE_PLACE)).sort_by("tile")
 
 
 def write_cells(columns: Mapping[str, Any], metadata: Metadata) -> bytes:

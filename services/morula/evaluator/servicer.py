@@ -12,7 +12,8 @@ from morula.v1 import artifact_pb2, evaluator_pb2, evaluator_pb2_grpc
 
 
 class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
-    """Evaluations on one slot, truths on another: who brings one does not wait for an evaluation.
+    """Evaluations on one slot, truths and samples on another: who brings or asks for one does not wait for an
+    evaluation.
 
     The libraries of the cores are loaded with the first call, so that what starts a service does not wait for them.
     """
@@ -29,6 +30,13 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
     ) -> evaluator_pb2.InspectTruthResponse:
         return await self._truths.run(lambda _: self._inspect(request))
 
+    async def SampleTiles(  # noqa: N802 - the contract's name
+        self,
+        request: evaluator_pb2.SampleTilesRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> evaluator_pb2.SampleTilesResponse:
+        return await self._truths.run(lambda _: self._sample(request))
+
     async def EvaluateClustering(  # noqa: N802 - the contract's name
         self,
         request: evaluator_pb2.EvaluateClusteringRequest,
@@ -44,6 +52,11 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         from morula.evaluator import work
 
         return work.inspect(self._store, request.truth)
+
+    def _sample(self, request: evaluator_pb2.SampleTilesRequest) -> evaluator_pb2.SampleTilesResponse:
+        from morula.evaluator import offers
+
+        return offers.sample(self._store, request)
 
     def _evaluate(
         self, request: evaluator_pb2.EvaluateClusteringRequest, checkpoint: Checkpoint, report: Report

@@ -27,7 +27,7 @@ from morula.v1 import artifact_pb2 as morula_dot_v1_dot_artifact__pb2
 from morula.v1 import clusterer_pb2 as morula_dot_v1_dot_clusterer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19morula/v1/evaluator.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\x1a\x19morula/v1/clusterer.proto\"@\n\x13InspectTruthRequest\x12)\n\x05truth\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\"u\n\x14InspectTruthResponse\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.morula.v1.TruthKind\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12&\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x15.morula.v1.TruthClass\"-\n\nTruthClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"e\n\x0e\x45valuatedSlide\x12.\n\x07settled\x18\x01 \x01(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12\x13\n\x05names\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06tissue\x18\x03 \x01(\t\"o\n\x10\x45valuationParams\x12\x10\n\x08reach_um\x18\x01 \x01(\x01\x12\x12\n\ndraw_count\x18\x02 \x01(\x05\x12\x12\n\nfold_count\x18\x03 \x01(\x05\x12\x13\n\x0b\x63lick_count\x18\x04 \x01(\x05\x12\x0c\n\x04seed\x18\x05 \x01(\x03\"\xa2\x01\n\x0f\x45valuatedLabels\x12+\n\x07\x63lasses\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12\x34\n\x05names\x18\x02 \x03(\x0b\x32%.morula.v1.EvaluatedLabels.NamesEntry\x1a,\n\nNamesEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd5\x02\n\x19\x45valuateClusteringRequest\x12/\n\x06slides\x18\x01 \x03(\x0b\x32\x19.morula.v1.EvaluatedSlideB\x04\xe2\x41\x01\x02\x12/\n\nclustering\x18\x02 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnode_of_leaf\x18\x03 \x03(\rB\x04\xe2\x41\x01\x02\x12*\n\x06labels\x18\x04 \x01(\x0b\x32\x1a.morula.v1.EvaluatedLabels\x12)\n\x05truth\x18\x05 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12+\n\x06params\x18\x06 \x01(\x0b\x32\x1b.morula.v1.EvaluationParams\x12\x1c\n\x0e\x65valuation_key\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nreport_key\x18\x08 \x01(\tB\x04\xe2\x41\x01\x02\"\x85\x01\n\x1a\x45valuateClusteringResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.morula.v1.ProgressH\x00\x12\x35\n\x06result\x18\x02 \x01(\x0b\x32#.morula.v1.EvaluateClusteringResultH\x00\x42\x07\n\x05\x65vent\"j\n\x18\x45valuateClusteringResult\x12(\n\nevaluation\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x06report\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef*k\n\tTruthKind\x12\x1a\n\x16TRUTH_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TRUTH_KIND_CELLS\x10\x01\x12\x15\n\x11TRUTH_KIND_POINTS\x10\x02\x12\x15\n\x11TRUTH_KIND_SHAPES\x10\x03\x32\xd2\x01\n\x10\x45valuatorService\x12T\n\x0cInspectTruth\x12\x1e.morula.v1.InspectTruthRequest\x1a\x1f.morula.v1.InspectTruthResponse\"\x03\x90\x02\x01\x12h\n\x12\x45valuateClustering\x12$.morula.v1.EvaluateClusteringRequest\x1a%.morula.v1.EvaluateClusteringResponse\"\x03\x90\x02\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19morula/v1/evaluator.proto\x12\tmorula.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18morula/v1/artifact.proto\x1a\x19morula/v1/clusterer.proto\"@\n\x13InspectTruthRequest\x12)\n\x05truth\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\"u\n\x14InspectTruthResponse\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.morula.v1.TruthKind\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12&\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x15.morula.v1.TruthClass\"-\n\nTruthClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"}\n\x0cOfferedSlide\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x07settled\x18\x02 \x01(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12)\n\x05tiles\x18\x03 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\"\x8b\x01\n\x12SampleTilesRequest\x12-\n\x06slides\x18\x01 \x03(\x0b\x32\x17.morula.v1.OfferedSlideB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x62\x61tch_count\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x65lls_per_batch\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x0c\n\x04seed\x18\x04 \x01(\x03\"g\n\x13SampleTilesResponse\x12%\n\x05tiles\x18\x01 \x03(\x0b\x32\x16.morula.v1.SampledTile\x12)\n\x08left_out\x18\x02 \x03(\x0b\x32\x17.morula.v1.TilesLeftOut\"\x99\x01\n\x0bSampledTile\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x05\x12\r\n\x05slide\x18\x02 \x01(\x05\x12\x0c\n\x04tile\x18\x03 \x01(\x05\x12\x0c\n\x04x_px\x18\x04 \x01(\x03\x12\x0c\n\x04y_px\x18\x05 \x01(\x03\x12\x10\n\x08width_px\x18\x06 \x01(\x03\x12\x11\n\theight_px\x18\x07 \x01(\x03\x12\x0b\n\x03mpp\x18\x08 \x01(\x01\x12\x10\n\x08\x63\x65ll_ids\x18\t \x03(\x0c\"o\n\x0cTilesLeftOut\x12\r\n\x05slide\x18\x01 \x01(\x05\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.morula.v1.LeftOutReason\x12\x12\n\ntile_count\x18\x03 \x01(\x03\x12\x12\n\ncell_count\x18\x04 \x01(\x03\"e\n\x0e\x45valuatedSlide\x12.\n\x07settled\x18\x01 \x01(\x0b\x32\x17.morula.v1.SettledSlideB\x04\xe2\x41\x01\x02\x12\x13\n\x05names\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06tissue\x18\x03 \x01(\t\"o\n\x10\x45valuationParams\x12\x10\n\x08reach_um\x18\x01 \x01(\x01\x12\x12\n\ndraw_count\x18\x02 \x01(\x05\x12\x12\n\nfold_count\x18\x03 \x01(\x05\x12\x13\n\x0b\x63lick_count\x18\x04 \x01(\x05\x12\x0c\n\x04seed\x18\x05 \x01(\x03\"\xa2\x01\n\x0f\x45valuatedLabels\x12+\n\x07\x63lasses\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12\x34\n\x05names\x18\x02 \x03(\x0b\x32%.morula.v1.EvaluatedLabels.NamesEntry\x1a,\n\nNamesEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd5\x02\n\x19\x45valuateClusteringRequest\x12/\n\x06slides\x18\x01 \x03(\x0b\x32\x19.morula.v1.EvaluatedSlideB\x04\xe2\x41\x01\x02\x12/\n\nclustering\x18\x02 \x01(\x0b\x32\x15.morula.v1.ClusteringB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnode_of_leaf\x18\x03 \x03(\rB\x04\xe2\x41\x01\x02\x12*\n\x06labels\x18\x04 \x01(\x0b\x32\x1a.morula.v1.EvaluatedLabels\x12)\n\x05truth\x18\x05 \x01(\x0b\x32\x14.morula.v1.ObjectRefB\x04\xe2\x41\x01\x02\x12+\n\x06params\x18\x06 \x01(\x0b\x32\x1b.morula.v1.EvaluationParams\x12\x1c\n\x0e\x65valuation_key\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nreport_key\x18\x08 \x01(\tB\x04\xe2\x41\x01\x02\"\x85\x01\n\x1a\x45valuateClusteringResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.morula.v1.ProgressH\x00\x12\x35\n\x06result\x18\x02 \x01(\x0b\x32#.morula.v1.EvaluateClusteringResultH\x00\x42\x07\n\x05\x65vent\"j\n\x18\x45valuateClusteringResult\x12(\n\nevaluation\x18\x01 \x01(\x0b\x32\x14.morula.v1.ObjectRef\x12$\n\x06report\x18\x02 \x01(\x0b\x32\x14.morula.v1.ObjectRef*k\n\tTruthKind\x12\x1a\n\x16TRUTH_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TRUTH_KIND_CELLS\x10\x01\x12\x15\n\x11TRUTH_KIND_POINTS\x10\x02\x12\x15\n\x11TRUTH_KIND_SHAPES\x10\x03*j\n\rLeftOutReason\x12\x1f\n\x1bLEFT_OUT_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18LEFT_OUT_REASON_NO_CELLS\x10\x01\x12\x1a\n\x16LEFT_OUT_REASON_BUDGET\x10\x02\x32\xa5\x02\n\x10\x45valuatorService\x12T\n\x0cInspectTruth\x12\x1e.morula.v1.InspectTruthRequest\x1a\x1f.morula.v1.InspectTruthResponse\"\x03\x90\x02\x01\x12Q\n\x0bSampleTiles\x12\x1d.morula.v1.SampleTilesRequest\x1a\x1e.morula.v1.SampleTilesResponse\"\x03\x90\x02\x01\x12h\n\x12\x45valuateClustering\x12$.morula.v1.EvaluateClusteringRequest\x1a%.morula.v1.EvaluateClusteringResponse\"\x03\x90\x02\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INSPECTTRUTHREQUEST'].fields_by_name['truth']._loaded_options = None
   _globals['_INSPECTTRUTHREQUEST'].fields_by_name['truth']._serialized_options = b'\342A\001\002'
+  _globals['_OFFEREDSLIDE'].fields_by_name['name']._loaded_options = None
+  _globals['_OFFEREDSLIDE'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_OFFEREDSLIDE'].fields_by_name['settled']._loaded_options = None
+  _globals['_OFFEREDSLIDE'].fields_by_name['settled']._serialized_options = b'\342A\001\002'
+  _globals['_OFFEREDSLIDE'].fields_by_name['tiles']._loaded_options = None
+  _globals['_OFFEREDSLIDE'].fields_by_name['tiles']._serialized_options = b'\342A\001\002'
+  _globals['_SAMPLETILESREQUEST'].fields_by_name['slides']._loaded_options = None
+  _globals['_SAMPLETILESREQUEST'].fields_by_name['slides']._serialized_options = b'\342A\001\002'
+  _globals['_SAMPLETILESREQUEST'].fields_by_name['batch_count']._loaded_options = None
+  _globals['_SAMPLETILESREQUEST'].fields_by_name['batch_count']._serialized_options = b'\342A\001\002'
+  _globals['_SAMPLETILESREQUEST'].fields_by_name['cells_per_batch']._loaded_options = None
+  _globals['_SAMPLETILESREQUEST'].fields_by_name['cells_per_batch']._serialized_options = b'\342A\001\002'
   _globals['_EVALUATEDSLIDE'].fields_by_name['settled']._loaded_options = None
   _globals['_EVALUATEDSLIDE'].fields_by_name['settled']._serialized_options = b'\342A\001\002'
   _globals['_EVALUATEDSLIDE'].fields_by_name['names']._loaded_options = None
@@ -58,30 +70,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATECLUSTERINGREQUEST'].fields_by_name['report_key']._serialized_options = b'\342A\001\002'
   _globals['_EVALUATORSERVICE'].methods_by_name['InspectTruth']._loaded_options = None
   _globals['_EVALUATORSERVICE'].methods_by_name['InspectTruth']._serialized_options = b'\220\002\001'
+  _globals['_EVALUATORSERVICE'].methods_by_name['SampleTiles']._loaded_options = None
+  _globals['_EVALUATORSERVICE'].methods_by_name['SampleTiles']._serialized_options = b'\220\002\001'
   _globals['_EVALUATORSERVICE'].methods_by_name['EvaluateClustering']._loaded_options = None
   _globals['_EVALUATORSERVICE'].methods_by_name['EvaluateClustering']._serialized_options = b'\220\002\002'
-  _globals['_TRUTHKIND']._serialized_start=1327
-  _globals['_TRUTHKIND']._serialized_end=1434
+  _globals['_TRUTHKIND']._serialized_start=1970
+  _globals['_TRUTHKIND']._serialized_end=2077
+  _globals['_LEFTOUTREASON']._serialized_start=2079
+  _globals['_LEFTOUTREASON']._serialized_end=2185
   _globals['_INSPECTTRUTHREQUEST']._serialized_start=126
   _globals['_INSPECTTRUTHREQUEST']._serialized_end=190
   _globals['_INSPECTTRUTHRESPONSE']._serialized_start=192
   _globals['_INSPECTTRUTHRESPONSE']._serialized_end=309
   _globals['_TRUTHCLASS']._serialized_start=311
   _globals['_TRUTHCLASS']._serialized_end=356
-  _globals['_EVALUATEDSLIDE']._serialized_start=358
-  _globals['_EVALUATEDSLIDE']._serialized_end=459
-  _globals['_EVALUATIONPARAMS']._serialized_start=461
-  _globals['_EVALUATIONPARAMS']._serialized_end=572
-  _globals['_EVALUATEDLABELS']._serialized_start=575
-  _globals['_EVALUATEDLABELS']._serialized_end=737
-  _globals['_EVALUATEDLABELS_NAMESENTRY']._serialized_start=693
-  _globals['_EVALUATEDLABELS_NAMESENTRY']._serialized_end=737
-  _globals['_EVALUATECLUSTERINGREQUEST']._serialized_start=740
-  _globals['_EVALUATECLUSTERINGREQUEST']._serialized_end=1081
-  _globals['_EVALUATECLUSTERINGRESPONSE']._serialized_start=1084
-  _globals['_EVALUATECLUSTERINGRESPONSE']._serialized_end=1217
-  _globals['_EVALUATECLUSTERINGRESULT']._serialized_start=1219
-  _globals['_EVALUATECLUSTERINGRESULT']._serialized_end=1325
-  _globals['_EVALUATORSERVICE']._serialized_start=1437
-  _globals['_EVALUATORSERVICE']._serialized_end=1647
+  _globals['_OFFEREDSLIDE']._serialized_start=358
+  _globals['_OFFEREDSLIDE']._serialized_end=483
+  _globals['_SAMPLETILESREQUEST']._serialized_start=486
+  _globals['_SAMPLETILESREQUEST']._serialized_end=625
+  _globals['_SAMPLETILESRESPONSE']._serialized_start=627
+  _globals['_SAMPLETILESRESPONSE']._serialized_end=730
+  _globals['_SAMPLEDTILE']._serialized_start=733
+  _globals['_SAMPLEDTILE']._serialized_end=886
+  _globals['_TILESLEFTOUT']._serialized_start=888
+  _globals['_TILESLEFTOUT']._serialized_end=999
+  _globals['_EVALUATEDSLIDE']._serialized_start=1001
+  _globals['_EVALUATEDSLIDE']._serialized_end=1102
+  _globals['_EVALUATIONPARAMS']._serialized_start=1104
+  _globals['_EVALUATIONPARAMS']._serialized_end=1215
+  _globals['_EVALUATEDLABELS']._serialized_start=1218
+  _globals['_EVALUATEDLABELS']._serialized_end=1380
+  _globals['_EVALUATEDLABELS_NAMESENTRY']._serialized_start=1336
+  _globals['_EVALUATEDLABELS_NAMESENTRY']._serialized_end=1380
+  _globals['_EVALUATECLUSTERINGREQUEST']._serialized_start=1383
+  _globals['_EVALUATECLUSTERINGREQUEST']._serialized_end=1724
+  _globals['_EVALUATECLUSTERINGRESPONSE']._serialized_start=1727
+  _globals['_EVALUATECLUSTERINGRESPONSE']._serialized_end=1860
+  _globals['_EVALUATECLUSTERINGRESULT']._serialized_start=1862
+  _globals['_EVALUATECLUSTERINGRESULT']._serialized_end=1968
+  _globals['_EVALUATORSERVICE']._serialized_start=2188
+  _globals['_EVALUATORSERVICE']._serialized_end=2481
 # @@protoc_insertion_point(module_scope)

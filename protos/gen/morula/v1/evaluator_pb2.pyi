@@ -16,10 +16,19 @@ class TruthKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRUTH_KIND_CELLS: _ClassVar[TruthKind]
     TRUTH_KIND_POINTS: _ClassVar[TruthKind]
     TRUTH_KIND_SHAPES: _ClassVar[TruthKind]
+
+class LeftOutReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEFT_OUT_REASON_UNSPECIFIED: _ClassVar[LeftOutReason]
+    LEFT_OUT_REASON_NO_CELLS: _ClassVar[LeftOutReason]
+    LEFT_OUT_REASON_BUDGET: _ClassVar[LeftOutReason]
 TRUTH_KIND_UNSPECIFIED: TruthKind
 TRUTH_KIND_CELLS: TruthKind
 TRUTH_KIND_POINTS: TruthKind
 TRUTH_KIND_SHAPES: TruthKind
+LEFT_OUT_REASON_UNSPECIFIED: LeftOutReason
+LEFT_OUT_REASON_NO_CELLS: LeftOutReason
+LEFT_OUT_REASON_BUDGET: LeftOutReason
 
 class InspectTruthRequest(_message.Message):
     __slots__ = ("truth",)
@@ -44,6 +53,70 @@ class TruthClass(_message.Message):
     name: str
     row_count: int
     def __init__(self, name: _Optional[str] = ..., row_count: _Optional[int] = ...) -> None: ...
+
+class OfferedSlide(_message.Message):
+    __slots__ = ("name", "settled", "tiles")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    TILES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    settled: _artifact_pb2.SettledSlide
+    tiles: _artifact_pb2.ObjectRef
+    def __init__(self, name: _Optional[str] = ..., settled: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., tiles: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
+
+class SampleTilesRequest(_message.Message):
+    __slots__ = ("slides", "batch_count", "cells_per_batch", "seed")
+    SLIDES_FIELD_NUMBER: _ClassVar[int]
+    BATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CELLS_PER_BATCH_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    slides: _containers.RepeatedCompositeFieldContainer[OfferedSlide]
+    batch_count: int
+    cells_per_batch: int
+    seed: int
+    def __init__(self, slides: _Optional[_Iterable[_Union[OfferedSlide, _Mapping]]] = ..., batch_count: _Optional[int] = ..., cells_per_batch: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class SampleTilesResponse(_message.Message):
+    __slots__ = ("tiles", "left_out")
+    TILES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    tiles: _containers.RepeatedCompositeFieldContainer[SampledTile]
+    left_out: _containers.RepeatedCompositeFieldContainer[TilesLeftOut]
+    def __init__(self, tiles: _Optional[_Iterable[_Union[SampledTile, _Mapping]]] = ..., left_out: _Optional[_Iterable[_Union[TilesLeftOut, _Mapping]]] = ...) -> None: ...
+
+class SampledTile(_message.Message):
+    __slots__ = ("batch", "slide", "tile", "x_px", "y_px", "width_px", "height_px", "mpp", "cell_ids")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    SLIDE_FIELD_NUMBER: _ClassVar[int]
+    TILE_FIELD_NUMBER: _ClassVar[int]
+    X_PX_FIELD_NUMBER: _ClassVar[int]
+    Y_PX_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    MPP_FIELD_NUMBER: _ClassVar[int]
+    CELL_IDS_FIELD_NUMBER: _ClassVar[int]
+    batch: int
+    slide: int
+    tile: int
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+    mpp: float
+    cell_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, batch: _Optional[int] = ..., slide: _Optional[int] = ..., tile: _Optional[int] = ..., x_px: _Optional[int] = ..., y_px: _Optional[int] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., mpp: _Optional[float] = ..., cell_ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class TilesLeftOut(_message.Message):
+    __slots__ = ("slide", "reason", "tile_count", "cell_count")
+    SLIDE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TILE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    slide: int
+    reason: LeftOutReason
+    tile_count: int
+    cell_count: int
+    def __init__(self, slide: _Optional[int] = ..., reason: _Optional[_Union[LeftOutReason, str]] = ..., tile_count: _Optional[int] = ..., cell_count: _Optional[int] = ...) -> None: ...
 
 class EvaluatedSlide(_message.Message):
     __slots__ = ("settled", "names", "tissue")

@@ -40,6 +40,11 @@ class EvaluatorServiceStub:
                 request_serializer=morula_dot_v1_dot_evaluator__pb2.InspectTruthRequest.SerializeToString,
                 response_deserializer=morula_dot_v1_dot_evaluator__pb2.InspectTruthResponse.FromString,
                 _registered_method=True)
+        self.SampleTiles = channel.unary_unary(
+                '/morula.v1.EvaluatorService/SampleTiles',
+                request_serializer=morula_dot_v1_dot_evaluator__pb2.SampleTilesRequest.SerializeToString,
+                response_deserializer=morula_dot_v1_dot_evaluator__pb2.SampleTilesResponse.FromString,
+                _registered_method=True)
         self.EvaluateClustering = channel.unary_stream(
                 '/morula.v1.EvaluatorService/EvaluateClustering',
                 request_serializer=morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringRequest.SerializeToString,
@@ -53,6 +58,13 @@ class EvaluatorServiceServicer:
 
     def InspectTruth(self, request, context):
         """Reads a truth and says what is in it. What is none is INVALID_ARGUMENT, with why in words. Writes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SampleTiles(self, request, context):
+        """Samples tiles for people to label. Fewer tiles with cells than batches are INVALID_ARGUMENT. Writes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_EvaluatorServiceServicer_to_server(servicer, server):
                     servicer.InspectTruth,
                     request_deserializer=morula_dot_v1_dot_evaluator__pb2.InspectTruthRequest.FromString,
                     response_serializer=morula_dot_v1_dot_evaluator__pb2.InspectTruthResponse.SerializeToString,
+            ),
+            'SampleTiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.SampleTiles,
+                    request_deserializer=morula_dot_v1_dot_evaluator__pb2.SampleTilesRequest.FromString,
+                    response_serializer=morula_dot_v1_dot_evaluator__pb2.SampleTilesResponse.SerializeToString,
             ),
             'EvaluateClustering': grpc.unary_stream_rpc_method_handler(
                     servicer.EvaluateClustering,
@@ -107,6 +124,33 @@ class EvaluatorService:
             '/morula.v1.EvaluatorService/InspectTruth',
             morula_dot_v1_dot_evaluator__pb2.InspectTruthRequest.SerializeToString,
             morula_dot_v1_dot_evaluator__pb2.InspectTruthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SampleTiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/morula.v1.EvaluatorService/SampleTiles',
+            morula_dot_v1_dot_evaluator__pb2.SampleTilesRequest.SerializeToString,
+            morula_dot_v1_dot_evaluator__pb2.SampleTilesResponse.FromString,
             options,
             channel_credentials,
             insecure,
