@@ -43,13 +43,16 @@ async def described(app: Any, world: World) -> dict[str, Any]:
 
 
 async def evaluated(world: World, job: Job, name: str) -> dict[str, str]:
-    """Ids of a truth of a job's cells, and of an evaluation against it."""
+    """Ids of a truth of a job's cells, of an evaluation against it, and of a sample."""
     content = f"row,class,batch\n0,one,{name}\n1,other,{name}\n2,one,{name}\n3,other,{name}\n".encode()
     truth = world.client.ok(await world.http.post("/v1/truths", files={"file": ("truth.csv", content)}))
     body = {"truth_id": truth["id"], "clustering_id": job["clustering_id"], "draw_count": 100}
     evaluation = world.client.ok(await world.http.post("/v1/evaluations", json=body))
     assert (await world.client.ended(evaluation["id"]))["state"] == "succeeded"
-    return {"truth_id": truth["id"], "evaluation_id": evaluation["id"]}
+    # Of the job that stays: one whose cells are labelled cannot be deleted.
+    sampled = {"job_ids": [world.job["id"]], "batch_count": 1, "cells_per_batch": 1}
+    sample = world.client.ok(await world.http.post("/v1/samples", json=sampled))
+    return {"truth_id": truth["id"], "evaluation_id": evaluation["id"], "sample_id": sample["id"]}
 
 
 def add_ids(asked: Iterator[dict[str, Any]], job: Job, others: dict[str, str]) -> None:

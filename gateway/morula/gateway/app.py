@@ -23,6 +23,7 @@ from morula.gateway.api import (
     label_sets,
     labellings,
     models,
+    samples,
     slides,
     truths,
 )
@@ -43,6 +44,7 @@ from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.page import Page
 from morula.gateway.pipeline.run import Pipeline
 from morula.gateway.pipeline.slide_job import Tools
+from morula.gateway.samples.service import TileSamples
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.storage import Storage
 from morula.gateway.tasks import side_task
@@ -53,7 +55,20 @@ from morula.gateway.workers import Workers
 from morula.gateway.workflow_pruning import forget_ended
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = (health, slides, models, jobs, events, clusterings, label_sets, labellings, exports, truths, evaluations)
+ROUTERS = (
+    health,
+    slides,
+    models,
+    jobs,
+    events,
+    clusterings,
+    label_sets,
+    labellings,
+    exports,
+    samples,
+    truths,
+    evaluations,
+)
 
 
 def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
@@ -107,6 +122,7 @@ async def _live(
         uploads=Uploads(settings.scratch),
         intake=Intake(ledger, workers, store, project),
         truths=Truths(ledger, workers, store, project),
+        samples=TileSamples(ledger, workers, store, project),
         views=views,
         labelling=Labelling(ledger, store, views, learning),
         paging=Paging(workers, views, learning),

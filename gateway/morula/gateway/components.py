@@ -13,6 +13,7 @@ from morula.gateway.labels.paging import Paging
 from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.listeners import Listeners
+from morula.gateway.samples.service import TileSamples
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.storage import Storage
 from morula.gateway.truths import Truths
@@ -34,6 +35,7 @@ class Components:
     uploads: Uploads
     intake: Intake
     truths: Truths
+    samples: TileSamples
     views: Views
     labelling: Labelling
     paging: Paging

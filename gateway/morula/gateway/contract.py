@@ -66,7 +66,7 @@ _RANGE = {"Content-Range": _header("Which bytes, and of how many.")}
 
 def served(*media_types: str) -> Responses:
     """Answers of immutable bytes: whole, a range, or nothing if the client has them."""
-    content = {media_type: {} if media_type == "application/json" else _BYTES for media_type in media_types}
+    content = {media_type: _schema(media_type) for media_type in media_types}
     return {
         200: {"content": content, "headers": _IMMUTABLE},
         206: {"description": "The range asked for.", "content": content, "headers": _IMMUTABLE | _RANGE},
@@ -78,7 +78,11 @@ def served(*media_types: str) -> Responses:
 def exported(media_type: str) -> Responses:
     """Answers of a file that is made for each request."""
     headers = {"Content-Disposition": _header("The name to save it under.")}
-    return {200: {"content": {media_type: _BYTES}, "headers": headers}}
+    return {200: {"content": {media_type: _schema(media_type)}, "headers": headers}}
+
+
+def _schema(media_type: str) -> dict[str, Any]:
+    return {} if media_type == "application/json" else _BYTES
 
 
 def created(status: int, model: type | None = None) -> Responses:

@@ -15,6 +15,17 @@ class TruthFields(BaseModel):
     name: Name | None = None
 
 
+class SampleTruth(Request):
+    """A sample whose labels, as they are now, are to be a truth."""
+
+    sample_id: Identifier
+    name: Name | None = None
+    annotator: Name | None = None
+    """Whose labels; all annotators', where it is left out."""
+    leave_out_badly_segmented: bool = False
+    """Cells that are flagged are no part of the truth, whatever class they have."""
+
+
 class TruthClass(Answer):
     """A class of a truth, and how many rows, points or shapes are of it."""
 
@@ -32,6 +43,10 @@ class Truth(Answer):
     classes: list[TruthClass]
     size_bytes: int
     sha256: str
+    sample_id: str | None
+    """The sample that it was made of, which may have been deleted since."""
+    sample_seq: int | None
+    """Its labels are those after this event."""
     created_at: Time
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlencode
 
 from morula.common.errors import ArtifactChanged, ArtifactMissing, Internal, InvalidArgument
@@ -80,9 +80,8 @@ async def render_sheet(
     params = {"rows": list(request.rows), "window_um": request.window_um, "cell_px": request.cell_px}
     inputs = [slide.digest, slide.settled.index.key]
     key = artifact_key(view.project, slide.digest, "sheet", "jpeg", inputs=inputs, params=params)
-    jpeg = await asyncio.to_thread(_kept_sheet, store, key)
-    if jpeg is None:
-        await ledger.write(objects.claim, "job", slide.job_id, [key])
+
+    async def draw() -> bytes:
         row = await ledger.read(slides.get_slide, slide.slide_id)
         files = await ledger.read(slides.slide_files, slide.slide_id)
         places = [row_number - slide.row_start for row_number in request.rows]
@@ -95,19 +94,31 @@ async def render_sheet(
         rendered = await workers.render_cells(message)
         if rendered.column_count != column_count(len(places)):
             raise Internal(f"The tiler put {rendered.column_count} pictures in a row.")
-        jpeg = bytes(rendered.jpeg)
+        return bytes(rendered.jpeg)
+
+    return await drawn_once(ledger, store, slide.job_id, key, draw)
+
+
+async def drawn_once(
+    ledger: Ledger, store: Store, job_id: str, key: str, draw: Callable[[], Awaitable[bytes]]
+) -> bytes:
+    """A picture of a job's cells: from the store if it was drawn before, else drawn and kept for the job."""
+    jpeg = await asyncio.to_thread(_kept, store, key)
+    if jpeg is None:
+        await ledger.write(objects.claim, "job", job_id, [key])
+        jpeg = await draw()
         await asyncio.to_thread(store.put, key, jpeg)
     return jpeg
 
 
-def _kept_sheet(store: Store, key: str) -> bytes | None:
-    """The sheet if it was drawn before; a damaged one is deleted, to be drawn again."""
+def _kept(store: Store, key: str) -> bytes | None:
+    """The picture if it was drawn before; a damaged one is deleted, to be drawn again."""
     try:
         return store.get(key)
     except ArtifactMissing:
         return None
     except ArtifactChanged as error:
-        log.warning("sheet is drawn again", key=key, detail=str(error))
+        log.warning("picture is drawn again", key=key, detail=str(error))
         store.delete(key)
         return None
 

@@ -3,6 +3,7 @@
 If it cannot be taken, neither row nor object stays."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -34,8 +35,8 @@ class Truths:
         self._project = project
         self._burial = Burial(ledger, store)
 
-    async def take(self, file: IncomingFile, name: str) -> tuple[Record, bool]:
-        """The truth of this file, which is copied to the store; True if it is new."""
+    async def take(self, file: IncomingFile, name: str, origin: Mapping[str, Any] | None = None) -> tuple[Record, bool]:
+        """The truth of this file, which is copied to the store; True if it is new. `origin` is what it was made of."""
         key = artifact_key(self._project, file.sha256, "truth", "bin", inputs=[], params={})
         known = await self._ledger.read(truths.find_truth, self._project, file.sha256)
         if known is not None:
@@ -51,7 +52,7 @@ class Truths:
             row = {"key": key, "sha256": file.sha256, "size_bytes": file.size_bytes}
             request = InspectTruthRequest(truth=row_ref(row))
             inspected = await once_it_is_free(lambda: self._workers.inspect_truth(request))
-            values = {"project_id": self._project, "name": name, **row, **_told(inspected)}
+            values = {"project_id": self._project, "name": name, **(origin or {}), **row, **_told(inspected)}
             return await self._ledger.write(truths.create_truth, values, upload_id), True
         except IntegrityError:
             # Somebody brought the same bytes meanwhile.

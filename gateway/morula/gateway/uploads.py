@@ -161,6 +161,20 @@ class Uploads:
             raise
         return upload
 
+    def write(self, name: str, content: bytes) -> Upload:
+        """A form of one file with this content, as if somebody had sent it. The caller has to discard it."""
+        with telling_full(self._scratch, "write the file", REMEDY):
+            self._check_space(COPIES * len(content))
+            upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=self._scratch)))
+            path = upload.folder / "0"
+            try:
+                path.write_bytes(content)
+            except BaseException:
+                self.discard(upload)
+                raise
+        upload.parts.append(IncomingFile(name, path, hashlib.sha256(content).hexdigest(), len(content)))
+        return upload
+
     def discard(self, upload: Upload) -> None:
         """Delete the temporary files."""
         shutil.rmtree(upload.folder, ignore_errors=True)

@@ -6,6 +6,13 @@ export interface AdditionRequest {
   labelling_id?: string | null;
 }
 
+/** Somebody who labelled cells of the sample. */
+export interface Annotator {
+  flagged_count: number;
+  labelled_count: number;
+  name: string;
+}
+
 /** The labelling after an event: it may hold what others said meanwhile, too. */
 export interface AppendedState {
   can_undo: boolean;
@@ -105,6 +112,36 @@ export interface Cells {
   cells: Cell[];
   total_count: number;
   truncated: boolean;
+}
+
+/** Cells of a tile are badly segmented, or are not after all. */
+export interface CellsFlagged {
+  actor?: string;
+  body: CellsFlaggedBody;
+  event_id?: string | null;
+  expected_seq?: number | null;
+  kind: "cells_flagged";
+}
+
+export interface CellsFlaggedBody {
+  badly_segmented: boolean;
+  cells: number[];
+  tile: number;
+}
+
+/** Cells of a tile get a class, whatever was said of them before. */
+export interface CellsLabelled {
+  actor?: string;
+  body: CellsLabelledBody;
+  event_id?: string | null;
+  expected_seq?: number | null;
+  kind: "cells_labelled";
+}
+
+export interface CellsLabelledBody {
+  cells: number[];
+  class_number: number | null;
+  tile: number;
 }
 
 export interface ClassChange {
@@ -284,6 +321,27 @@ export interface Fact {
   value: number;
 }
 
+/** What a number of such a file means. */
+export interface FileClass {
+  name: string;
+  number: number;
+}
+
+/** A label of a file of the published system. */
+export interface FileLabel {
+  cell_id: number;
+  human_label: number;
+  uuid?: string | null;
+}
+
+/** A tile of such a file. */
+export interface FileTile {
+  badly_segmented?: number[];
+  labelled_cells: FileLabel[];
+  slide_id: string;
+  tile_name: string;
+}
+
 /** How good the labels of cells that nobody saw are, from `cell_count` cells on `page_count` pages held out. Among the cells to which what spreads gives a class, `accuracy` estimates the share of right ones, with its 95 % interval. Of cluster names it is what was measured; of a model it lies halfway between `model_accuracy`, which was, and the model's mean confidence in the cells that nobody saw. Model and cluster names are compared by their own accuracies, where no class counts as wrong. */
 export interface HeldOut {
   accuracy: number;
@@ -298,6 +356,13 @@ export interface HeldOut {
   model_macro_f1: number;
   named_share: number;
   page_count: number;
+}
+
+/** `human_labels_*.json` as the published system or this API writes it; other fields are passed over. */
+export interface HumanLabels {
+  batch?: string;
+  classes?: FileClass[];
+  tiles: FileTile[];
 }
 
 /** A job. */
@@ -492,11 +557,44 @@ export interface NewLabelling {
   label_set_id?: string | null;
 }
 
+/** Of which finished jobs, or of which clusterings' cells, to sample tiles, and how many. */
+export interface NewSample {
+  batch_count?: number;
+  cells_per_batch?: number;
+  clustering_ids?: string[];
+  job_ids?: string[];
+  label_set_id?: string | null;
+  name?: string | null;
+  seed?: number;
+}
+
+/** Something that an annotator says. */
+export type NewSampleEvent = CellsLabelled | CellsFlagged | SampleUndone;
+
 /** The cells in no cluster. */
 export interface Noise {
   cell_count: number;
   representatives: NearPicture[];
   sentence: string;
+}
+
+/** A tile with its cells. */
+export interface OpenTile {
+  annotator: string;
+  batch: number;
+  cell_count: number;
+  cells: SampleCell[];
+  flagged_count: number;
+  height_px: number;
+  labelled_count: number;
+  number: number;
+  picture: TilePicture;
+  seq: number;
+  slide_id: string;
+  slide_name: string;
+  width_px: number;
+  x_px: number;
+  y_px: number;
 }
 
 export interface Page {
@@ -583,6 +681,119 @@ export interface Readiness {
   writable: Record<string, boolean>;
 }
 
+/** Tiles that were sampled for people to label, in batches. */
+export interface Sample {
+  annotator: string;
+  annotators: Annotator[];
+  batch_count: number;
+  batches: SampleBatch[];
+  can_undo: number | null;
+  cell_count: number;
+  cells_per_batch: number;
+  created_at: string;
+  id: string;
+  label_set: LabelSet;
+  left_out: SampleLeftOut[];
+  name: string;
+  seed: number;
+  seq: number;
+  slides: SampleSlide[];
+  tile_count: number;
+}
+
+/** An event that is kept, and what the annotator has said by now. */
+export interface SampleAppended {
+  annotator: string;
+  can_undo: number | null;
+  event_seq: number;
+  flagged_count: number;
+  labelled_count: number;
+  seq: number;
+}
+
+/** A batch, and how far its annotator is. */
+export interface SampleBatch {
+  cell_count: number;
+  flagged_count: number;
+  labelled_count: number;
+  number: number;
+  tile_count: number;
+}
+
+/** A cell of a tile: its outline in px of the tile's picture, and what the annotator said. */
+export interface SampleCell {
+  badly_segmented: boolean;
+  class_number: number | null;
+  number: number;
+  outline: [number, number][];
+}
+
+export interface SampleEvent {
+  actor: string;
+  body: Record<string, unknown>;
+  event_id: string | null;
+  kind: string;
+  seq: number;
+  time: string;
+}
+
+export interface SampleEvents {
+  events: SampleEvent[];
+  next_cursor: string | null;
+}
+
+/** Tiles of a slide that are in no batch: they have no cells, or the budget was spent. */
+export interface SampleLeftOut {
+  cell_count: number;
+  name: string;
+  reason: "no_cells" | "budget";
+  slide_id: string;
+  tile_count: number;
+}
+
+/** A slide whose tiles are in the sample. */
+export interface SampleSlide {
+  cell_count: number;
+  job_id: string;
+  name: string;
+  slide_id: string;
+  tile_count: number;
+}
+
+/** A tile of a sample, and how far its annotator is. */
+export interface SampleTile {
+  batch: number;
+  cell_count: number;
+  flagged_count: number;
+  height_px: number;
+  labelled_count: number;
+  number: number;
+  slide_id: string;
+  slide_name: string;
+  width_px: number;
+  x_px: number;
+  y_px: number;
+}
+
+export interface SampleTiles {
+  next_cursor: string | null;
+  tiles: SampleTile[];
+}
+
+/** The event of this number, which is of the same annotator, counts no more. */
+export interface SampleUndone {
+  actor?: string;
+  body: UndoneBody;
+  event_id?: string | null;
+  expected_seq?: number | null;
+  kind: "undone";
+}
+
+export interface Samples {
+  next_cursor: string | null;
+  samples: Sample[];
+}
+
 export interface SeenCellBody {
   class_number: number | null;
   row: number;
@@ -664,6 +875,15 @@ export interface State {
   version: number;
 }
 
+/** The tile's picture, with so much around the tile on each side. */
+export interface TilePicture {
+  height_px: number;
+  href: string;
+  margin_px: number;
+  mpp: number;
+  width_px: number;
+}
+
 /** What somebody said of cells. */
 export interface Truth {
   classes: TruthClass[];
@@ -672,6 +892,8 @@ export interface Truth {
   kind: "cells" | "points" | "shapes";
   name: string;
   row_count: number;
+  sample_id: string | null;
+  sample_seq: number | null;
   sha256: string;
   size_bytes: number;
 }

@@ -39,6 +39,8 @@ class CellLabels(BaseModel):
 class HumanLabel(BaseModel):
     cell_id: int
     human_label: int
+    uuid: str | None = None
+    """The cell's own id, where Morula wrote the file."""
 
 
 class LabelledTile(BaseModel):
@@ -47,10 +49,18 @@ class LabelledTile(BaseModel):
     labelled_cells: list[HumanLabel]
 
 
+class NamedClass(BaseModel):
+    number: int
+    name: str
+
+
 class HumanLabels(BaseModel):
-    """What a person said of a batch."""
+    """What a person said of a batch; who it was and what classes are called stands where Morula wrote the file."""
 
     tiles: list[LabelledTile]
+    batch: str | None = None
+    annotator: str | None = None
+    classes: list[NamedClass] = []
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,27 @@ def parse(kind: type[Model], data: bytes, name: str) -> Model:
         raise InvalidArgument(
             f"{name} is not as the published system writes it: {place or 'it'}: {first['msg']}"
         ) from error
+
+
+def truth(said: HumanLabels) -> TruthTable:
+    """Labels as a truth of cells by their own ids, which only files of Morula have."""
+    names = {one.number: one.name for one in said.classes}
+    rows = [(tile, cell) for tile in said.tiles for cell in tile.labelled_cells]
+    if any(cell.uuid is None for _, cell in rows):
+        raise InvalidArgument(
+            "these labels name cells by numbers within tiles: bring them into the sample that has these tiles, and "
+            "make a truth of that"
+        )
+    parts = {
+        "tile": [tile.tile_name.removesuffix(ENDING) for tile, _ in rows],
+        "batch": None if said.batch is None else [said.batch] * len(rows),
+        "annotator": None if said.annotator is None else [said.annotator] * len(rows),
+    }
+    return TruthTable(
+        ids={"cell_id": pa.array([cell.uuid for _, cell in rows], pa.string())},
+        classes=pa.array([names.get(cell.human_label, str(cell.human_label)) for _, cell in rows], pa.string()),
+        parts={name: pa.array(words, pa.string()) for name, words in parts.items() if words is not None},
+    )
 
 
 def tables(batches: Iterable[Batch]) -> tuple[TruthTable, Assigned]:

@@ -1,4 +1,4 @@
-"""Truths as people bring them: tables of cells or points, shapes of QuPath, pixels. No file is trusted."""
+"""Truths as people bring them: tables of cells or points, shapes of QuPath, pixels, labels. No file is trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument, TooLarge
-from morula.evaluator import truth_raster, truth_table
+from morula.evaluator import published_files, truth_raster, truth_table
 from morula.evaluator.cells import Flags
 from morula.evaluator.crossings import Mender
 from morula.evaluator.truth_table import CLASS, IDS, PARTS, Columns, TruthTable
@@ -61,7 +61,7 @@ def read(data: bytes) -> Truth:
     if data.startswith(truth_raster.BEGINS):
         truth: Truth = _pixels(data)
     else:
-        truth = _shapes(data) if data.lstrip()[:1] in (b"{", b"[") else _table(data)
+        truth = _of_json(data) if data.lstrip()[:1] in (b"{", b"[") else _table(data)
     if not len(truth.classes):
         raise InvalidArgument("the truth gives no class to anything")
     names = pc.unique(truth.classes)
@@ -113,10 +113,17 @@ def _numbers(name: str, words: pa.Array) -> NDArray[np.float64]:
     return numbers
 
 
-def _shapes(data: bytes) -> Shapes:
+def _of_json(data: bytes) -> Truth:
+    content = _json(data)
+    if isinstance(content, dict) and "tiles" in content:
+        return published_files.truth(published_files.parse(published_files.HumanLabels, data, "the truth"))
+    return _shapes(content)
+
+
+def _shapes(content: Any) -> Shapes:
     shapes, regions, classes, slides = [], [], [], []
     mender = Mender()
-    for number, feature in enumerate(_features(_json(data)), 1):
+    for number, feature in enumerate(_features(content), 1):
         name = _class(feature)
         if name is None:
             continue

@@ -13,7 +13,7 @@ from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.slides import slide_answer
 from morula.gateway.components import Components, Here
 from morula.gateway.evaluation_schemas import Truth
-from morula.gateway.ledger import events, jobs, labels, truths
+from morula.gateway.ledger import events, jobs, labels, samples, truths
 from morula.gateway.schemas import Job
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -82,6 +82,8 @@ async def _subject(here: Components, kind: str, subject_id: str) -> object:
         return (await here.ledger.read(job_answer, subject_id)).model_dump(mode="json")
     if kind == "slide":
         return (await here.ledger.read(slide_answer, subject_id)).model_dump(mode="json")
+    if kind == "sample":
+        return {"id": (await here.ledger.read(samples.get_sample, subject_id))["id"]}
     if kind == "truth":
         row = await here.ledger.read(truths.get_truth, subject_id)
         return Truth.model_validate(row).model_dump(mode="json")

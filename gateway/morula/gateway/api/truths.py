@@ -8,12 +8,13 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument
-from morula.gateway.components import Here
+from morula.gateway.components import Components, Here
 from morula.gateway.contract import created
-from morula.gateway.evaluation_schemas import Truth, TruthFields, Truths
+from morula.gateway.evaluation_schemas import SampleTruth, Truth, TruthFields, Truths
 from morula.gateway.ledger import deletion, truths
-from morula.gateway.ledger.records import Slice
+from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.lists import Wanted, cursor_after
+from morula.gateway.samples.truths import truth_table
 from morula.gateway.uploads import Upload
 
 router = APIRouter(prefix="/v1/truths", tags=["evaluations"])
@@ -26,7 +27,8 @@ TRUTH_BODY = {
         "content": {
             "multipart/form-data": {
                 "schema": {**_FORM, "required": ["file"], "properties": {"file": _FILE, **_FORM["properties"]}}
-            }
+            },
+            "application/json": {"schema": SampleTruth.model_json_schema()},
         },
     }
 }
@@ -38,21 +40,50 @@ async def create_truth(request: Request, response: Response, here: Here) -> Trut
 
     CSV names cells by `cell_id` or `row`, or places by `x` and `y` in level-0 px; where known also `slide`, `tile`,
     `batch`, `tissue`, `species`. An .npz has `classes`, the class of each pixel (0 is none), and where cells are told
-    apart `instances`, the cell of each; `names` of the classes from 1 on, `scale`, `x`, `y` in level-0 px. The same
-    bytes again are the same truth.
+    apart `instances`, the cell of each; `names` of the classes from 1 on, `scale`, `x`, `y` in level-0 px.
+
+    Or make one of a sample's labels as they are now (JSON, `sample_id`): what is said later is not in it. Labels that a
+    sample left as `human_labels.json` are a truth, too. The same bytes again are the same truth.
     """
     content_type = request.headers.get("content-type", "")
-    if not content_type.startswith("multipart/form-data"):
-        raise InvalidArgument("Send the truth as multipart/form-data under 'file'.")
-    declared = request.headers.get("content-length", "0")
-    upload = await here.uploads.receive(request.stream(), content_type, int(declared) if declared.isdecimal() else 0)
-    try:
-        row, is_new = await here.truths.take(upload.parts[0], _name(upload))
-    finally:
-        await asyncio.to_thread(here.uploads.discard, upload)
+    if content_type.startswith("application/json"):
+        row, is_new = await _of_sample(request, here)
+    else:
+        row, is_new = await _of_file(request, content_type, here)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/truths/{row['id']}"
     return Truth.model_validate(row)
+
+
+async def _of_file(request: Request, content_type: str, here: Components) -> tuple[Record, bool]:
+    if not content_type.startswith("multipart/form-data"):
+        raise InvalidArgument("Send the truth as multipart/form-data under 'file', or name a sample (JSON).")
+    declared = request.headers.get("content-length", "0")
+    upload = await here.uploads.receive(request.stream(), content_type, int(declared) if declared.isdecimal() else 0)
+    try:
+        return await here.truths.take(upload.parts[0], _name(upload))
+    finally:
+        await asyncio.to_thread(here.uploads.discard, upload)
+
+
+async def _of_sample(request: Request, here: Components) -> tuple[Record, bool]:
+    try:
+        wanted = SampleTruth.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    snapshot, table = await here.ledger.read(
+        truth_table,
+        wanted.sample_id,
+        wanted.annotator,
+        leave_out_badly_segmented=wanted.leave_out_badly_segmented,
+    )
+    name = wanted.name or f"{snapshot.row['name']}, after event {snapshot.words.seq}"
+    upload = await asyncio.to_thread(here.uploads.write, "sample.csv", table)
+    try:
+        origin = {"sample_id": wanted.sample_id, "sample_seq": snapshot.words.seq}
+        return await here.truths.take(upload.parts[0], name, origin)
+    finally:
+        await asyncio.to_thread(here.uploads.discard, upload)
 
 
 def _name(upload: Upload) -> str:

@@ -1,4 +1,4 @@
-"""Deletes slides, jobs, labellings and truths: the rows at once, and the objects, which that transaction dooms, later.
+"""Deletes slides, jobs, labellings, samples and truths: rows at once, and objects, which that transaction dooms, later.
 
 A job that still runs is stopped first: its row gets `deleting_since`, and is deleted once the job has ended.
 Deletions are announced last, because every transaction locks the counter of changes last.
@@ -25,6 +25,10 @@ from morula.gateway.ledger.tables import (
     label_layer,
     labelling,
     repair,
+    sample,
+    sample_event,
+    sample_slide,
+    sample_tile,
     shard,
     slide,
     slide_file,
@@ -71,6 +75,15 @@ def delete_labelling(tx: Connection, labelling_id: str) -> None:
     oldest = tx.execute(others.limit(1)).scalar_one_or_none()
     tx.execute(update(job).where(job.c.labelling_id == labelling_id).values(labelling_id=oldest))
     _announce(tx, [("labelling", labelling_id)])
+
+
+def delete_sample(tx: Connection, sample_id: str) -> None:
+    """Delete a sample with all that was said in it."""
+    by_id(tx, sample, sample_id, lock=True)
+    for table in (sample_event, sample_tile, sample_slide):
+        tx.execute(delete(table).where(table.c.sample_id == sample_id))
+    tx.execute(delete(sample).where(sample.c.id == sample_id))
+    _announce(tx, [("sample", sample_id)])
 
 
 def delete_truth(tx: Connection, truth_id: str) -> None:
@@ -132,6 +145,14 @@ def _check_unused(tx: Connection, job_ids: Sequence[str]) -> None:
     if using:
         names = ", ".join(f"{row['kind']} {row['name']} ({row['id']})" for row in using)
         raise InUse(f"It is used by: {names}. Delete that first.", job_ids=",".join(row["id"] for row in using))
+    joined = sample_slide.join(sample, sample.c.id == sample_slide.c.sample_id)
+    sampled = select(sample.c.id, sample.c.name).select_from(joined).where(sample_slide.c.job_id.in_(job_ids))
+    samples = every(tx, sampled.distinct().order_by(sample.c.id))
+    if samples:
+        names = ", ".join(f"sample {row['name']} ({row['id']})" for row in samples)
+        raise InUse(
+            f"People label its cells in: {names}. Delete that first.", sample_ids=",".join(row["id"] for row in samples)
+        )
 
 
 def _delete_job(tx: Connection, row: Record) -> list[Gone]:

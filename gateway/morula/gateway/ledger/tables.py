@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -23,30 +22,23 @@ from sqlalchemy import (
     text,
 )
 
+from morula.gateway.ledger.metadata import id_column
+from morula.gateway.ledger.metadata import metadata as metadata
+from morula.gateway.ledger.sample_tables import sample as sample
+from morula.gateway.ledger.sample_tables import sample_event as sample_event
+from morula.gateway.ledger.sample_tables import sample_slide as sample_slide
+from morula.gateway.ledger.sample_tables import sample_tile as sample_tile
+
 SAME_JOB = text("state NOT IN ('failed', 'cancelled', 'cancelling')")
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id(name: str = "id") -> Column[str]:
-    return Column(name, String(36), primary_key=True)
-
-
 project = Table(
-    "project", metadata, _id(), Column("name", Text, nullable=False), Column("created_at", Double, nullable=False)
+    "project", metadata, id_column(), Column("name", Text, nullable=False), Column("created_at", Double, nullable=False)
 )
 
 slide = Table(
     "slide",
     metadata,
-    _id(),
+    id_column(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("name", Text, nullable=False),
@@ -82,7 +74,7 @@ slide_file = Table(
 job = Table(
     "job",
     metadata,
-    _id(),
+    id_column(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("slide_id", ForeignKey("slide.id")),
@@ -196,7 +188,7 @@ repair = Table(
 clustering = Table(
     "clustering",
     metadata,
-    _id(),
+    id_column(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("job_id", ForeignKey("job.id"), nullable=False),
     Column("name", Text, nullable=False),
@@ -241,7 +233,7 @@ cut = Table(
 label_set = Table(
     "label_set",
     metadata,
-    _id(),
+    id_column(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("name", Text, nullable=False),
     # The number that the next class takes: numbers are never used again.
@@ -262,7 +254,7 @@ label_class = Table(
 labelling = Table(
     "labelling",
     metadata,
-    _id(),
+    id_column(),
     Column("clustering_id", ForeignKey("clustering.id"), nullable=False),
     Column("label_set_id", ForeignKey("label_set.id"), nullable=False),
     Column("seq", Integer, nullable=False),
@@ -277,7 +269,7 @@ labelling = Table(
 truth = Table(
     "truth",
     metadata,
-    _id(),
+    id_column(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("name", Text, nullable=False),
     # By what it names its cells.
@@ -288,6 +280,9 @@ truth = Table(
     Column("key", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    # The sample whose labels it was made of, after which event; the sample may have been deleted since.
+    Column("sample_id", String(36)),
+    Column("sample_seq", Integer),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("project_id", "sha256"),
 )

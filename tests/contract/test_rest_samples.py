@@ -1,0 +1,260 @@
+"""Samples over REST: tiles that people label without seeing what was found, on a laptop's ground and on a cluster's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from morula.evaluator import published_files
+from tests.contract.rest_world import check_problem
+from tests.contract.test_rest_evaluations import Evaluated, evaluated
+from tests.servers.gateway import place_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WORDS_OF_MACHINES = ("cluster", "leaf", "node", "score", "confidence", "pred", "cell_id")
+
+
+class Ground(Evaluated):
+    """A world whose cells are labelled by people."""
+
+    async def sample(self, **body: Any) -> dict[str, Any]:
+        wanted = {"job_ids": [self.world.job["id"]], "batch_count": 2, "cells_per_batch": 20, **body}
+        answer = await self.http.post("/v1/samples", json=wanted)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        assert answer.headers["location"] == f"/v1/samples/{found['id']}"
+        return found
+
+    async def get(self, path: str) -> dict[str, Any]:
+        answer = await self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def say(self, sample: dict[str, Any], kind: str, body: dict[str, Any], **more: Any) -> Any:
+        return await self.http.post(f"/v1/samples/{sample['id']}/events", json={"kind": kind, "body": body, **more})
+
+    async def label(self, sample: dict[str, Any], tile: int, cells: list[int], number: int | None, **more: Any) -> Any:
+        body = {"tile": tile, "cells": cells, "class_number": number}
+        answer = await self.say(sample, "cells_labelled", body, **more)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
+    async with evaluated(tmp_path_factory.mktemp("samples")) as made:
+        yield Ground(made.world, made.cells)
+
+
+async def test_a_cluster_samples_as_a_laptop_does(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    async with evaluated(tmp_path, *place_of("PostgreSQL and S3", request)) as made:
+        ground = Ground(made.world, made.cells)
+        await test_tiles_are_labelled_blind(ground)
+        await test_the_same_event_is_kept_once_however_often_it_is_sent(ground)
+        await test_a_job_stays_while_people_label_its_cells(ground)
+
+
+async def test_tiles_are_labelled_blind(ground: Ground) -> None:
+    sample = await ground.sample(name="Blind")
+    assert sample["tile_count"] >= sample["batch_count"] == len(sample["batches"]) == 2
+    assert sum(batch["cell_count"] for batch in sample["batches"]) == sample["cell_count"]
+    left = sum(one["cell_count"] for one in sample["left_out"])
+    assert sample["cell_count"] + left == len(ground.cells), "nothing is left out in silence"
+
+    tiles = (await ground.get(f"/v1/samples/{sample['id']}/tiles?batch=1"))["tiles"]
+    tile = await ground.get(f"/v1/samples/{sample['id']}/tiles/{tiles[0]['number']}")
+    assert len(tile["cells"]) == tile["cell_count"] == tiles[0]["cell_count"]
+    assert not [word for word in WORDS_OF_MACHINES if f'"{word}' in str(tile).replace("'", '"')]
+    picture = await ground.http.get(tile["picture"]["href"])
+    assert picture.content.startswith(b"\xff\xd8")
+    width, height = tile["picture"]["width_px"], tile["picture"]["height_px"]
+    for cell in tile["cells"]:
+        assert all(-width < x < 2 * width and -height < y < 2 * height for x, y in cell["outline"])
+
+    number = tile["number"]
+    first = await ground.label(sample, number, [1, 2], 1, actor="Ada")
+    await ground.label(sample, number, [2], 2, actor="Ada")
+    flag = {"tile": number, "cells": [1], "badly_segmented": True}
+    assert (await ground.say(sample, "cells_flagged", flag, actor="Ada")).status_code == 201
+    seen = await ground.get(f"/v1/samples/{sample['id']}/tiles/{number}?annotator=Ada")
+    said = [(one["class_number"], one["badly_segmented"]) for one in seen["cells"][:3]]
+    assert said[:2] == [(1, True), (2, False)]
+    assert (seen["labelled_count"], seen["flagged_count"], seen["seq"]) == (2, 1, first["seq"] + 2)
+    others = await ground.get(f"/v1/samples/{sample['id']}/tiles/{number}")
+    assert {one["class_number"] for one in others["cells"]} == {None}, "annotators do not see each other's labels"
+
+    undone = await ground.say(sample, "undone", {"seq": first["event_seq"] + 1}, actor="Ada")
+    assert undone.json()["can_undo"] == first["event_seq"] + 2
+    await ground.label(sample, number, [1], None, actor="Ada")
+    now = await ground.get(f"/v1/samples/{sample['id']}?annotator=Ada")
+    assert now["batches"][0]["labelled_count"] == 1
+    assert now["annotators"] == [{"name": "Ada", "labelled_count": 1, "flagged_count": 1}]
+    log = (await ground.get(f"/v1/samples/{sample['id']}/events"))["events"]
+    assert [one["kind"] for one in log] == [*["cells_labelled"] * 2, "cells_flagged", "undone", "cells_labelled"]
+
+
+async def test_the_same_event_is_kept_once_however_often_it_is_sent(ground: Ground) -> None:
+    sample = await ground.sample()
+    body = {"tile": 1, "cells": [1], "class_number": 1}
+    many = await asyncio.gather(*(ground.say(sample, "cells_labelled", body, event_id="a") for _ in range(4)))
+    assert sorted(one.status_code for one in many) == [200, 200, 200, 201]
+    assert {one.json()["event_seq"] for one in many} == {1}
+    other = await ground.say(sample, "cells_labelled", {**body, "class_number": 2}, event_id="a")
+    check_problem(other, 409, "CONFLICT")
+    at_once = await asyncio.gather(*(ground.label(sample, 1, [1], 1, event_id=str(n)) for n in range(8)))
+    assert sorted(one["event_seq"] for one in at_once) == list(range(2, 10))
+    stale = await ground.say(sample, "cells_labelled", body, expected_seq=3)
+    check_problem(stale, 412, "STALE")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "words"),
+    [
+        ("cells_labelled", {"tile": 10**6, "cells": [1], "class_number": 1}, 422, "the sample has the tiles"),
+        ("cells_labelled", {"tile": 1, "cells": [10**6], "class_number": 1}, 422, "tile 1 has the cells"),
+        ("cells_labelled", {"tile": 1, "cells": [1], "class_number": 200}, 422, "no class of this number"),
+        ("cells_labelled", {"tile": 1, "cells": [], "class_number": 1}, 422, "at least 1 item"),
+        ("undone", {"seq": 7}, 400, "cannot be undone"),
+        ("undone", {"seq": 1}, 400, "another annotator's"),
+    ],
+)
+async def test_what_cannot_be_said_is_refused_and_nothing_is_written(
+    ground: Ground, kind: str, body: dict[str, Any], status: int, words: str
+) -> None:
+    sample = await ground.sample()
+    await ground.label(sample, 1, [1], 1, actor="Ada")
+    answer = await ground.say(sample, kind, body, actor="Bob")
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert (await ground.get(f"/v1/samples/{sample['id']}"))["seq"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"job_ids": []}, 422, "name job_ids or clustering_ids"),
+        ({"job_ids": ["none"]}, 404, "no job"),
+        ({"batch_count": 100, "cells_per_batch": 2000}, 422, "at most 100000 cells"),
+        ({"batch_count": 100, "cells_per_batch": 1}, 400, "100 batches need as many tiles"),
+        ({"label_set_id": "none"}, 404, "no label set"),
+    ],
+)
+async def test_what_cannot_be_sampled_is_refused(ground: Ground, body: dict[str, Any], status: int, words: str) -> None:
+    wanted = {"job_ids": [ground.world.job["id"]], **body}
+    answer = await ground.http.post("/v1/samples", json=wanted)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(ground: Ground) -> None:
+    sample = await ground.sample(cells_per_batch=200)
+    here = f"/v1/samples/{sample['id']}"
+    nothing = await ground.http.post("/v1/truths", json={"sample_id": sample["id"]})
+    check_problem(nothing, 400, "FAILED_PRECONDITION")
+    tiles = (await ground.get(f"{here}/tiles"))["tiles"]
+    for tile in tiles:
+        for who, shift in (("Ada", 0), ("Bob", 1)):
+            for number in (1, 2):
+                cells = [n for n in range(1, tile["cell_count"] + 1) if (n + shift * (n % 5 == 0)) % 2 == number - 1]
+                await ground.label(sample, tile["number"], cells, number, actor=who)
+    flag = {"tile": 1, "cells": [1], "badly_segmented": True}
+    seq = (await ground.say(sample, "cells_flagged", flag, actor="Ada")).json()["seq"]
+
+    brought = await ground.http.post("/v1/truths", json={"sample_id": sample["id"]})
+    assert brought.status_code == 201, brought.text
+    truth = brought.json()
+    assert (truth["sample_id"], truth["sample_seq"], truth["row_count"]) == (
+        sample["id"],
+        seq,
+        2 * sample["cell_count"],
+    )
+    asked = {"truth_id": truth["id"], "clustering_id": ground.world.job["clustering_id"], "draw_count": 100}
+    job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
+    await ground.label(sample, 1, [1], None, actor="Ada")
+    await ground.world.client.ended(job["id"])
+    found = await ground.get(f"/v1/evaluations/{job['id']}")
+    assert (found["state"], found["match_rate"], found["error"]) == ("succeeded", 1.0, None)
+    assert sorted({one["batch"] for one in found["paper"]["tiles"]}) == ["batch_1", "batch_2"]
+    assert len(found["paper"]["tiles"]) == sample["tile_count"]
+    assert [one["n_cells"] for one in found["paper"]["batches"]] == [2 * one["cell_count"] for one in sample["batches"]]
+    assert found["agreement"]["annotators"] == ["Ada", "Bob"]
+    again = {"sample_id": sample["id"], "annotator": "Ada", "leave_out_badly_segmented": True}
+    alone = (await ground.http.post("/v1/truths", json=again)).json()
+    assert (alone["row_count"], alone["sample_seq"]) == (sample["cell_count"] - 1, seq + 1)
+
+    said = await ground.http.get(f"{here}/batches/1/human_labels.json?annotator=Ada")
+    assert re.search(r'filename="human_labels_\d{8}_\d{6}.json"', said.headers["content-disposition"])
+    blind = await ground.http.get(f"{here}/batches/1/cell_labels.json")
+    parsed = [published_files.parse(kind, answer.content, "a file") for kind, answer in
+              ((published_files.CellLabels, blind), (published_files.HumanLabels, said))]  # fmt: skip
+    names = [[(tile.slide_id, tile.tile_name) for tile in file.tiles] for file in parsed]
+    assert names[0] == names[1]
+    assert len(parsed[0].tiles[0].cells) == blind.json()["tiles"][0]["cells"][-1]["cell_id"]
+    assert {cell.cluster_id for tile in parsed[0].tiles for cell in tile.cells} == {None}
+    classes = sample["label_set"]["classes"]
+    assert [one["name"] for one in said.json()["classes"]] == [one["name"] for one in classes]
+    check_problem(await ground.http.get(f"{here}/batches/9/cell_labels.json"), 404, "NOT_FOUND")
+
+    brought = await ground.http.post("/v1/truths", files={"file": ("human_labels_20260101_000000.json", said.content)})
+    assert brought.status_code == 201, brought.text
+    assert {one["name"] for one in brought.json()["classes"]} == {one["name"] for one in classes[:2]}
+    asked["truth_id"] = brought.json()["id"]
+    job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
+    assert (await ground.world.client.ended(job["id"]))["state"] == "succeeded"
+    assert (await ground.get(f"/v1/evaluations/{job['id']}"))["match_rate"] == 1.0
+
+
+async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground) -> None:
+    sample, other = await ground.sample(), await ground.sample()
+    await ground.label(sample, 1, [1, 2], 1)
+    flag = {"tile": 1, "cells": [3], "badly_segmented": True}
+    await ground.say(sample, "cells_flagged", flag)
+    batch = (await ground.get(f"/v1/samples/{sample['id']}/tiles/1"))["batch"]
+    file = (await ground.http.get(f"/v1/samples/{sample['id']}/batches/{batch}/human_labels.json")).json()
+    # The published app writes no names, and its numbers begin with 0.
+    file["classes"] = [{"number": 1, "name": "Podocyte"}]
+    file["tiles"][0]["labelled_cells"][1]["human_label"] = 0
+    there = f"/v1/samples/{other['id']}/labels?annotator=Ada"
+    answer = await ground.http.post(there, json=file)
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["labelled_count"], answer.json()["flagged_count"]) == (2, 1)
+    now = await ground.get(f"/v1/samples/{other['id']}")
+    names = {one["number"]: one["name"] for one in now["label_set"]["classes"]}
+    seen = await ground.get(f"/v1/samples/{other['id']}/tiles/1?annotator=Ada")
+    assert [names.get(one["class_number"]) for one in seen["cells"][:3]] == ["Podocyte", "Label 0", None]
+    assert [one["badly_segmented"] for one in seen["cells"][:3]] == [False, False, True]
+
+    (tile,) = file["tiles"]
+    first, *others = tile["labelled_cells"]
+    wrong = {
+        "no tile": {**tile, "tile_name": "Elsewhere"},
+        "the file speaks of cell 99999": {**tile, "labelled_cells": [{**first, "cell_id": 99999}]},
+        "another one in the file": {**tile, "labelled_cells": [{**first, "uuid": "of another job"}, *others]},
+        "says nothing of any cell": {**tile, "labelled_cells": [], "badly_segmented": []},
+    }
+    for words, changed in wrong.items():
+        problem = check_problem(await ground.http.post(there, json={"tiles": [changed]}), 400, "INVALID_ARGUMENT")
+        assert words in problem["detail"]
+    check_problem(await ground.http.post(there, json={"version": 2, "annotations": []}), 422, "INVALID_ARGUMENT")
+    assert (await ground.get(f"/v1/samples/{other['id']}"))["seq"] == 1
+    plain = {**tile, "labelled_cells": [{"cell_id": 1, "human_label": 1}]}
+    unknown = await ground.http.post("/v1/truths", files={"file": ("a.json", json.dumps({"tiles": [plain]}).encode())})
+    assert "bring them into the sample" in check_problem(unknown, 400, "INVALID_ARGUMENT")["detail"]
+
+
+async def test_a_job_stays_while_people_label_its_cells(ground: Ground) -> None:
+    sample = await ground.sample(job_ids=[], clustering_ids=[ground.world.job["clustering_id"]])
+    for path in (f"/v1/jobs/{ground.world.job['id']}", f"/v1/slides/{ground.world.slide['id']}"):
+        problem = check_problem(await ground.http.delete(path), 409, "IN_USE")
+        assert sample["id"] in problem["sample_ids"]
+    listed = (await ground.get("/v1/samples"))["samples"]
+    for one in listed:
+        assert (await ground.http.delete(f"/v1/samples/{one['id']}")).status_code == 204
+    check_problem(await ground.http.get(f"/v1/samples/{sample['id']}"), 404, "NOT_FOUND")
