@@ -417,6 +417,7 @@ export interface JobRequest {
   flow_threshold?: number | null;
   include?: Record<string, unknown> | null;
   keep_rejected?: boolean | null;
+  layout?: "umap" | null;
   max_size_fraction?: number | null;
   min_area_um2?: number | null;
   mpp?: number | null;

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from morula.cli.printing import AsJson, Data, console, folder_of, print_json, print_table
 from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel, FlowThreshold, MaxSizeFraction, Niter
+from morula.common import clustering
 from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.segmentation import Normalization
 from morula.common.stain import STAIN_WORDS
@@ -31,6 +32,9 @@ Normalize = Annotated[Normalization | None, typer.Option(help="Whose dark and br
 Eps = Annotated[
     float | None,
     typer.Option(min=0, help="Of the preset paper's DBSCAN; 0 finds it by the knee.", show_default=PRESETS),
+]
+Layout = Annotated[
+    clustering.Layout | None, typer.Option(help="Of cells for drawing: umap.", show_default="around their leaves")
 ]
 
 
@@ -64,6 +68,7 @@ def run(
     channel: Channel = None,
     keep_rejected: Annotated[bool | None, typer.Option(help="Cells just outside of kept tiles, too.")] = None,
     eps: Eps = None,
+    layout: Layout = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,6 +101,7 @@ def run(
             channels=channel,
             keep_rejected=keep_rejected,
             eps=eps,
+            layout=layout,
         )
         asked = running.Request(tuple(slide), out, choices, together)
         _report(running.run(asked, folder_of(data), console()), as_json=as_json)

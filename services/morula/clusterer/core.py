@@ -19,7 +19,7 @@ from morula.clusterer.layout import layout
 from morula.clusterer.leaves import LeafModel
 from morula.clusterer.proposal import proposed_count
 from morula.clusterer.tree import Structure, Tree, ward, whole
-from morula.common.clustering import PACKAGES, UMAP_DBSCAN
+from morula.common.clustering import LAYOUTS, PACKAGES, UMAP_DBSCAN
 from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument
 from morula.common.formats import NOISE_LEAF
@@ -44,10 +44,13 @@ class Params:
     """-1 for none."""
     algorithm: str = ""
     eps: float = 0.0
+    layout: str = ""
 
     def __post_init__(self) -> None:
         if self.algorithm and self.algorithm not in PACKAGES:
             raise InvalidArgument(f"there is no way of clustering {self.algorithm!r}; there are: {', '.join(PACKAGES)}")
+        if self.layout and self.layout not in LAYOUTS.values():
+            raise InvalidArgument(f"there is no layout {self.layout!r}; there are: {', '.join(LAYOUTS.values())}")
         if not (0 <= self.eps < math.inf) or (self.eps and not self.algorithm):
             raise InvalidArgument(f"eps is a positive number, or 0 for the knee, and of {UMAP_DBSCAN} alone")
         if self.leaf_count and self.algorithm:

@@ -1,4 +1,4 @@
-"""The published clustering's steps by cuML, on a GPU. Only here cuML is imported.
+"""The published clustering's steps, and a plane for drawing, by cuML on a GPU. Only here cuML is imported.
 
 The same is asked of it as of umap-learn and scikit-learn. UMAP is another program there, so that its places and what
 is clustered in them are others; neighbours and DBSCAN of the same places are the same but for rounding.
@@ -10,6 +10,7 @@ import numpy as np
 
 from morula.clusterer.arrays import Floats, Rows
 from morula.clusterer.density import MIN_SAMPLES, Nearest
+from morula.clusterer.layout import on_plane
 from morula.clusterer.paper import COMPONENTS, MIN_DIST, NEIGHBOURS, find_eps
 from morula.common.compute import Checkpoint, go_on
 
@@ -28,6 +29,13 @@ def umap(vectors: Floats, seed: int) -> Floats:
     )
     mapped: Floats = np.ascontiguousarray(model.fit_transform(vectors), np.float32)
     return mapped
+
+
+def umap_plane(rows: Floats, seed: int) -> Floats:
+    """UMAP's plane."""
+    from cuml.manifold import UMAP
+
+    return on_plane(UMAP(n_components=2, random_state=seed % (1 << 32), output_type="numpy"), rows, seed)
 
 
 def cluster_space(space: Floats, eps: float = 0.0, checkpoint: Checkpoint = go_on) -> tuple[float, Rows]:

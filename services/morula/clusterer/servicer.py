@@ -12,10 +12,11 @@ from morula.clusterer import core, features, settle, tables, tree, umap_child
 from morula.clusterer.adding import add
 from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
+from morula.clusterer.layout import FEWEST_FOR_UMAP, fitted
 from morula.clusterer.mixing import mixing
 from morula.clusterer.splitting import split
 from morula.common import answers
-from morula.common.clustering import check_installed, installed
+from morula.common.clustering import check_installed, installed, way_of
 from morula.common.compute import Checkpoint, Slot
 from morula.common.errors import of_artifact
 from morula.common.formats import CLUSTERING_ARTIFACTS, read_array, write_array
@@ -114,10 +115,12 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         stored = [self._store.stat(name) for name in names]
         if any(found is None for found in stored):
             check_installed(params.algorithm, installed())
+            check_installed(way_of(params.layout), installed())
             slides = [self._vectors(slide) for slide in request.slides]
             with threadpool_limits(1):
                 made = features.build(slides, scale, params.neighbours)
             clustered = _clustered(made, slides, params, checkpoint, report)
+            clustered = _laid_out(clustered, made.matrix, params, checkpoint)
             checkpoint()
             clustered = _mixed(clustered, made, slides, params)
             contents = _contents(clustered, made.matrix)
@@ -195,6 +198,14 @@ def _clustered(
         return core.cluster_as_published(made, vectors, params, checkpoint, report, umap_child.steps(params.algorithm))
     known = np.concatenate([features.known(slide.vectors) for slide in slides])
     return core.cluster(made, params, checkpoint, report, known)
+
+
+def _laid_out(clustered: Clustered, matrix: Halves, params: core.Params, checkpoint: Checkpoint) -> Clustered:
+    """By UMAP where that was asked for, and cells are enough."""
+    if not params.layout or len(matrix) < FEWEST_FOR_UMAP:
+        return clustered
+    places = umap_child.umap(params.layout, np.asarray(matrix, np.float32), params.seed, checkpoint)
+    return replace(clustered, layout=fitted(places))
 
 
 def _mixed(

@@ -1,6 +1,6 @@
 """UMAP where it can be stopped: its loops hold the interpreter's lock for minutes, so it runs in a process of its own.
 
-`python -m morula.clusterer.umap_child ALGORITHM VECTORS.npy SEED PLACES.npy` ends when its standard input does: with
+`python -m morula.clusterer.umap_child WAY VECTORS.npy SEED PLACES.npy` ends when its standard input does: with
 its parent.
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from morula.clusterer import cuml_steps, paper
+from morula.clusterer import cuml_steps, layout, paper
 from morula.clusterer.arrays import Floats
 from morula.clusterer.paper import Steps
-from morula.common.clustering import UMAP_DBSCAN, UMAP_DBSCAN_CUML
+from morula.common.clustering import LAYOUTS, UMAP_DBSCAN, UMAP_DBSCAN_CUML
 from morula.common.compute import Checkpoint
 from morula.common.errors import Internal
 
@@ -28,7 +28,12 @@ LOOK_S = 0.25
 LAST_WORDS = 500
 
 
-_MAPS = {UMAP_DBSCAN: paper.umap, UMAP_DBSCAN_CUML: cuml_steps.umap}
+_MAPS = {
+    UMAP_DBSCAN: paper.umap,
+    UMAP_DBSCAN_CUML: cuml_steps.umap,
+    LAYOUTS[UMAP_DBSCAN]: layout.umap_plane,
+    LAYOUTS[UMAP_DBSCAN_CUML]: cuml_steps.umap_plane,
+}
 
 
 def steps(algorithm: str) -> Steps:
@@ -37,14 +42,14 @@ def steps(algorithm: str) -> Steps:
     return Steps(partial(umap, algorithm), cluster_space)
 
 
-def umap(algorithm: str, vectors: Floats, seed: int, checkpoint: Checkpoint) -> Floats:
-    """As the way's own, stopped where the checkpoint raises."""
+def umap(way: str, vectors: Floats, seed: int, checkpoint: Checkpoint) -> Floats:
+    """The places that a way gives these rows; stopped where the checkpoint raises."""
     with tempfile.TemporaryDirectory(prefix="morula-umap-") as folder:
         given, made, said = (Path(folder) / name for name in ("vectors.npy", "places.npy", "said.txt"))
         np.save(given, vectors, allow_pickle=False)
         # One thread of linear algebra too: places then depend on the vectors alone.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "morula.clusterer.umap_child", algorithm, str(given), str(seed), str(made)]
+        command = [sys.executable, "-m", "morula.clusterer.umap_child", way, str(given), str(seed), str(made)]
         with (
             said.open("wb") as log,
             subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log) as child,  # noqa: S603 - our own interpreter and module
@@ -79,9 +84,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _main(algorithm: str, given: str, seed: str, made: str) -> None:
+def _main(way: str, given: str, seed: str, made: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    np.save(made, _MAPS[algorithm](np.load(given, allow_pickle=False), int(seed)), allow_pickle=False)
+    np.save(made, _MAPS[way](np.load(given, allow_pickle=False), int(seed)), allow_pickle=False)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from morula.common.errors import ModelUnavailable
 
@@ -21,6 +22,10 @@ INSTALL = {
     UMAP_DBSCAN_CUML: "the image clusterer-cuml, on a machine with an NVIDIA GPU",
     UMAP_DBSCAN: ".venv/bin/pip install -e '.[paper]' in the checkout",
 }
+Layout = Literal["umap"]
+"""What may be asked for in place of cells around their leaves."""
+LAYOUTS: Mapping[str, str] = {UMAP_DBSCAN_CUML: "umap-cuml", UMAP_DBSCAN: "umap"}
+"""Ways of laying cells out by UMAP, which need what a way of clustering needs."""
 GPU_DRIVER = Path("/dev/nvidiactl")
 """Exists where an NVIDIA GPU can be used."""
 
@@ -36,6 +41,11 @@ def missing(algorithm: str) -> list[str]:
 def installed() -> list[str]:
     """Ways of clustering that this process could go."""
     return [algorithm for algorithm in PACKAGES if not missing(algorithm)]
+
+
+def way_of(layout: str) -> str:
+    """The way of clustering that needs the same as a layout; empty of the layout that is always there."""
+    return next((algorithm for algorithm, name in LAYOUTS.items() if name == layout), "")
 
 
 def published(there: Collection[str]) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.neighbors import NearestNeighbors
 
-from morula.clusterer import core, paper, plain, tree, umap_child
+from morula.clusterer import core, layout, paper, plain, servicer, tree, umap_child
 from morula.clusterer.density import NOISE, Nearest
 from morula.common.errors import Cancelled, InvalidArgument
 from morula.common.formats import NOISE_LEAF
@@ -37,6 +38,27 @@ def test_labels_and_confidence_are_those_of_the_libraries_called_plainly() -> No
     assert ours.cluster_count > 3
     fixed = paper.cluster(rows, 0.5, steps=mapped_to(lambda *_: theirs.space))
     assert np.array_equal(fixed.cluster, plain.of_space(theirs.space, 0.5).labels)
+
+
+def kept_neighbours(rows: np.ndarray, places: np.ndarray) -> float:
+    """Share of the ten nearest rows that are among the ten nearest places."""
+    nearest = [
+        NearestNeighbors(n_neighbors=11).fit(of).kneighbors(of, return_distance=False)[:, 1:] for of in (rows, places)
+    ]
+    return float(np.mean([len(np.intersect1d(*pair)) / 10 for pair in zip(*nearest, strict=True)]))
+
+
+@pytest.mark.slow
+def test_a_plane_by_umap_keeps_more_neighbours_whether_its_rows_were_fitted_or_placed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = vectors(700).astype(np.float32)
+    by_leaves = core.cluster(features(rows), core.Params()).layout
+    least = kept_neighbours(rows, np.asarray(by_leaves, np.float32))
+    whole = layout.umap_plane(rows, 3)
+    assert kept_neighbours(rows, whole) > 1.5 * least
+    monkeypatch.setattr(layout, "SAMPLE_ROWS", 500)
+    assert kept_neighbours(rows, layout.umap_plane(rows, 3)) > 1.2 * least
 
 
 def nearest_at(fifth: list[float]) -> Nearest:
@@ -114,7 +136,14 @@ def test_more_clusters_than_a_board_holds_are_an_error_and_not_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"algorithm": "leiden"}, {"eps": 0.5}, {"algorithm": "umap-dbscan", "leaf_count": 9}, {"eps": -1.0}]
+    "fields",
+    [
+        {"algorithm": "leiden"},
+        {"layout": "tsne"},
+        {"eps": 0.5},
+        {"algorithm": "umap-dbscan", "leaf_count": 9},
+        {"eps": -1.0},
+    ],
 )
 def test_what_would_be_taken_no_notice_of_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):
@@ -130,6 +159,13 @@ def test_a_map_that_nobody_waits_for_is_stopped() -> None:
         assert len(started) == 1
         raise Cancelled("nobody waits")
 
-    with pytest.raises(Cancelled):
-        umap_child.umap("umap-dbscan", vectors(300).astype(np.float32), 42, gone)
-    assert children.read_text().split() == before
+    rows = vectors(60)
+    board, asked = core.cluster(features(rows), core.Params()), core.Params(layout="umap")
+    for start in (
+        lambda: umap_child.umap("umap-dbscan", rows.astype(np.float32), 42, gone),
+        lambda: servicer._laid_out(board, rows, asked, gone),
+    ):
+        with pytest.raises(Cancelled):
+            start()
+        assert children.read_text().split() == before
+    assert servicer._laid_out(board, rows[:51], asked, gone) is board

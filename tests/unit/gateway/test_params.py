@@ -110,6 +110,16 @@ def test_the_paper_s_preset_is_the_published_pipeline_and_nothing_else() -> None
     assert on_gpu.clustering == ClusterParams(algorithm="umap-dbscan-cuml", eps=0.5, seed=42, neighbour_count=8)
 
 
+def test_a_layout_by_umap_needs_what_makes_it() -> None:
+    chosen = Choices(layout="umap")
+    assert make_params(chosen, KNOWN_MPP, algorithms=["umap-dbscan"]).clustering.layout == "umap"
+    assert (
+        make_params(chosen, KNOWN_MPP, algorithms=["umap-dbscan", "umap-dbscan-cuml"]).clustering.layout == "umap-cuml"
+    )
+    with pytest.raises(ModelUnavailable, match=r"umap-dbscan needs umap-learn and kneed.*\[paper\]"):
+        make_params(chosen, KNOWN_MPP, algorithms=[])
+
+
 def test_the_paper_s_preset_says_all_that_it_misses_and_what_brings_it() -> None:
     with pytest.raises(ModelUnavailable) as missing:
         make_params(PAPER, KNOWN_MPP, REGISTRY, algorithms=[])
@@ -352,7 +362,8 @@ def leaf_key(**changes: object) -> str:
 
 @pytest.mark.parametrize("field", list(ClusterParams.DESCRIPTOR.fields), ids=lambda field: str(field.name))
 def test_whatever_the_clusterer_is_told_is_part_of_its_keys(field: FieldDescriptor) -> None:
-    changed = {field.name: "umap-dbscan" if field.name == "algorithm" else (getattr(params(), field.name) or 0) + 1}
+    words = {"algorithm": "umap-dbscan", "layout": "umap"}
+    changed = {field.name: words.get(field.name) or (getattr(params(), field.name) or 0) + 1}
     assert getattr(params(**changed).clustering, field.name) == changed[field.name]
     assert leaf_key(**changed) != leaf_key()
 

@@ -76,6 +76,8 @@ class Choices(Segmentation):
     sample_tile_count: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     eps: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
     """Of the published clustering; 0 finds it by the knee."""
+    layout: clustering.Layout | None = None
+    """How cells are laid out for drawing; None is around their leaves."""
     origin_x_px: Level0Px = 0
     origin_y_px: Level0Px = 0
 
@@ -120,6 +122,7 @@ class Params:
     algorithm: str | None = None
     """How clusters are found; None is the way that is always there."""
     eps: float | None = None
+    layout: str | None = None
     tile_gate: str = "default"
     """The rule that keeps tiles that were read: a name of TileGate."""
     normalize: str = "slide"
@@ -291,7 +294,7 @@ def models_of(
     segmenter, embedder = _found(
         lambda: models.find(chosen["segmenter"], "segmenter", known),
         lambda: models.find(chosen["embedder"], "embedder", known),
-        check=lambda: clustering.check_installed(chosen.get("algorithm", ""), _ways(algorithms)),
+        check=lambda: _check_ways(chosen, _ways(algorithms)),
     )
     _check_segmentation(segmenter, choices, chosen["mpp"])
     embedder.check_cells_of(segmenter)
@@ -321,7 +324,14 @@ def _chosen(choices: Choices, algorithms: Collection[str] | None) -> dict[str, A
     chosen = {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
     if "algorithm" in chosen:
         chosen["algorithm"] = clustering.published(_ways(algorithms))
+    if "layout" in chosen:
+        chosen["layout"] = clustering.LAYOUTS[clustering.published(_ways(algorithms))]
     return chosen
+
+
+def _check_ways(chosen: Mapping[str, Any], there: Collection[str]) -> None:
+    for way in (chosen.get("algorithm", ""), clustering.way_of(chosen.get("layout", ""))):
+        clustering.check_installed(way, there)
 
 
 def _ways(algorithms: Collection[str] | None) -> Collection[str]:

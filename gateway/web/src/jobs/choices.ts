@@ -104,7 +104,14 @@ export function choicesOf(job: Job): Choices {
 const ORDINARY = { preset: "default", mpp: 0.5, sample_tile_count: 0, origin_x_px: 0, origin_y_px: 0 } as const;
 
 /** What a job may have been asked that the form has no field for: where and at which scale it looks, and how it clusters. */
-const CARRIED = [...names(ORDINARY), "slide_mpp", "include", "exclude", "eps"] as const satisfies (keyof Choices)[];
+const CARRIED = [
+  ...names(ORDINARY),
+  "slide_mpp",
+  "include",
+  "exclude",
+  "eps",
+  "layout",
+] as const satisfies (keyof Choices)[];
 
 export function carriedOf(first: Choices): Choices {
   return Object.fromEntries(CARRIED.filter((name) => first[name] != null).map((name) => [name, first[name]]));
@@ -112,7 +119,7 @@ export function carriedOf(first: Choices): Choices {
 
 /** The request that a job was, so that it can be asked again, or otherwise. */
 export function requestOf(job: Job, slide: Slide): Choices {
-  const { slide_mpp, stain, include_geojson, exclude_geojson, eps, ...params } = job.params;
+  const { slide_mpp, stain, include_geojson, exclude_geojson, eps, layout, ...params } = job.params;
   const place = names(ORDINARY).filter((name) => name in params && params[name] !== ORDINARY[name]);
   return {
     ...choicesOf(job),
@@ -120,6 +127,7 @@ export function requestOf(job: Job, slide: Slide): Choices {
     ...(typeof slide_mpp === "number" && slide_mpp !== slide.mpp && { slide_mpp }),
     ...stainOf(stain, slide),
     ...(typeof eps === "number" && { eps }),
+    ...(typeof layout === "string" && { layout: "umap" as const }),
     ...regionsOf("include", include_geojson),
     ...regionsOf("exclude", exclude_geojson),
   };
@@ -196,7 +204,8 @@ export function chosenWords(chosen: Choices): string {
 
 /** What a form carries over, in words; empty where it is nothing. */
 export function carriedWords(first: Choices): string {
-  const { preset, mpp, slide_mpp, include, exclude, sample_tile_count, origin_x_px = 0, origin_y_px = 0, eps } = first;
+  const { preset, mpp, slide_mpp, include, exclude, sample_tile_count, origin_x_px = 0, origin_y_px = 0 } = first;
+  const { eps, layout } = first;
   const said = [
     slide_mpp != null && `slide at ${slide_mpp} µm per px`,
     mpp != null && `looked at with ${mpp} µm per px`,
@@ -206,6 +215,7 @@ export function carriedWords(first: Choices): string {
     (origin_x_px || origin_y_px) && `the grid from ${origin_x_px}, ${origin_y_px} px`,
     preset && `the preset ${preset}`,
     eps != null && (eps > 0 ? `clusters by an eps of ${eps}` : "clusters by an eps at the knee"),
+    layout && "laid out by UMAP",
   ];
   return said.filter(Boolean).join(" · ");
 }

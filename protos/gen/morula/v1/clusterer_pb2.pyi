@@ -53,18 +53,20 @@ class SettleCellsResult(_message.Message):
     def __init__(self, settled: _Optional[_Union[_artifact_pb2.SettledSlide, _Mapping]] = ..., dropped_cell_count: _Optional[int] = ..., truncated_cell_count: _Optional[int] = ...) -> None: ...
 
 class ClusterParams(_message.Message):
-    __slots__ = ("leaf_count", "seed", "neighbour_count", "algorithm", "eps")
+    __slots__ = ("leaf_count", "seed", "neighbour_count", "algorithm", "eps", "layout")
     LEAF_COUNT_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
     EPS_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
     leaf_count: int
     seed: int
     neighbour_count: int
     algorithm: str
     eps: float
-    def __init__(self, leaf_count: _Optional[int] = ..., seed: _Optional[int] = ..., neighbour_count: _Optional[int] = ..., algorithm: _Optional[str] = ..., eps: _Optional[float] = ...) -> None: ...
+    layout: str
+    def __init__(self, leaf_count: _Optional[int] = ..., seed: _Optional[int] = ..., neighbour_count: _Optional[int] = ..., algorithm: _Optional[str] = ..., eps: _Optional[float] = ..., layout: _Optional[str] = ...) -> None: ...
 
 class ClusterCellsRequest(_message.Message):
     __slots__ = ("slides", "embedder", "params", "keys")
