@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from morula.evaluator import published_files
+from tests.contract import described
 from tests.contract.rest_world import check_problem
 from tests.contract.test_rest_evaluations import Evaluated, evaluated
 from tests.servers.gateway import place_of
@@ -198,6 +199,10 @@ async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(g
     assert names[0] == names[1]
     assert len(parsed[0].tiles[0].cells) == blind.json()["tiles"][0]["cells"][-1]["cell_id"]
     assert {cell.cluster_id for tile in parsed[0].tiles for cell in tile.cells} == {None}
+    pages = described.described_columns()
+    for name, answer in (("cell_labels.json", blind), ("human_labels.json", said)):
+        known = pages[f"{name} of a sample"]
+        assert described.of_json(answer.content, known) == known
     classes = sample["label_set"]["classes"]
     assert [one["name"] for one in said.json()["classes"]] == [one["name"] for one in classes]
     check_problem(await ground.http.get(f"{here}/batches/9/cell_labels.json"), 404, "NOT_FOUND")

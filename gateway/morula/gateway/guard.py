@@ -21,6 +21,10 @@ TRUTHS_PATH = "/v1/truths"
 MAX_TRUTH_BYTES = 128 * 1024**2 + 64 * 1024
 """What the evaluator reads of one, and what a form has around it."""
 
+LABELS_PATH = re.compile(r"/v1/samples/[^/]{1,64}/labels")
+MAX_LABELS_BYTES = 16 * 1024**2
+"""A label of each cell that a sample may have."""
+
 HEADERS = {
     b"content-security-policy": (
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
@@ -72,6 +76,8 @@ class Guard:
 
     def _longest(self, scope: Scope, headers: dict[str, str]) -> int:
         """How many bytes a body may have."""
+        if LABELS_PATH.fullmatch(scope["path"]):
+            return MAX_LABELS_BYTES
         if headers.get("content-type", "").startswith("application/json"):
             return MAX_BODY_BYTES
         return {UPLOAD_PATH: self._max_upload_bytes, TRUTHS_PATH: MAX_TRUTH_BYTES}.get(scope["path"], MAX_BODY_BYTES)

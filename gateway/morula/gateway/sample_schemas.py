@@ -192,6 +192,7 @@ class HumanLabels(Request):
     """`human_labels_*.json` as the published system or this API writes it; other fields are passed over."""
 
     model_config = ConfigDict(extra="ignore")
+    format: Literal[1] = 1
     batch: Name = "labels"
     tiles: list[FileTile]
     classes: list[FileClass] = Field(default_factory=list)

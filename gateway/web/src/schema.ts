@@ -362,6 +362,7 @@ export interface HeldOut {
 export interface HumanLabels {
   batch?: string;
   classes?: FileClass[];
+  format?: 1;
   tiles: FileTile[];
 }
 

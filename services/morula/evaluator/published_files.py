@@ -1,19 +1,22 @@
-"""Files of the published system: `cell_labels.json` of a batch, and `human_labels_*.json` of a person."""
+"""Files of the published system: annotations of a slide, `cell_labels.json` of a batch, `human_labels_*.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from morula.common.errors import InvalidArgument
 from morula.evaluator.truth_table import Assigned, TruthTable
 
 NOISE = -1
+FORMAT = 1
+"""Of such files as they are now; those that the published system wrote do not say it."""
 ENDING = ".png"
 """Of a tile's name, with which one of the files may have it and the other not."""
 
@@ -34,6 +37,7 @@ class CellLabels(BaseModel):
     """What the system found of a batch; there is more in the file, which evaluation has no use for."""
 
     tiles: list[Tile]
+    format: int = FORMAT
 
 
 class HumanLabel(BaseModel):
@@ -58,6 +62,7 @@ class HumanLabels(BaseModel):
     """What a person said of a batch; who it was and what classes are called stands where Morula wrote the file."""
 
     tiles: list[LabelledTile]
+    format: int = FORMAT
     batch: str | None = None
     annotator: str | None = None
     classes: list[NamedClass] = []
@@ -72,19 +77,49 @@ class Batch:
     said: HumanLabels
 
 
-Model = TypeVar("Model", CellLabels, HumanLabels)
+class AnnotatedCell(BaseModel):
+    """A cell of a slide's file; what this program has no use for is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+    cell_id: int
+
+
+class AnnotatedTile(BaseModel):
+    """A tile of a slide's file."""
+
+    tile_path: str
+    magnification: float
+    x: int
+    y: int
+    cells: list[AnnotatedCell]
+
+    @property
+    def name(self) -> str:
+        """Its file's name without ending and folders, which are those of another machine."""
+        return PureWindowsPath(self.tile_path).name.removesuffix(ENDING)
+
+
+class Annotations(RootModel[list[AnnotatedTile]]):
+    """What the system found of a slide (`*_annotations.json`)."""
+
+
+Model = TypeVar("Model", CellLabels, HumanLabels, Annotations)
 
 
 def parse(kind: type[Model], data: bytes, name: str) -> Model:
     """A file of this kind; InvalidArgument says in a line what is wrong with it."""
     try:
-        return kind.model_validate_json(data)
+        found = kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise InvalidArgument(
             f"{name} is not as the published system writes it: {place or 'it'}: {first['msg']}"
         ) from error
+    version = getattr(found, "format", FORMAT)
+    if version != FORMAT:
+        raise InvalidArgument(f"{name} is of format {version}, and this program reads format {FORMAT}")
+    return found
 
 
 def truth(said: HumanLabels) -> TruthTable:

@@ -196,7 +196,7 @@ async def get_human_labels(sample_id: str, number: Number, here: Here, annotator
     """What an annotator said of a batch, as the published system writes it, with the names of the classes."""
     written = await here.ledger.read(_human_labels, sample_id, number, annotator)
     headers = {"Content-Disposition": f'attachment; filename="{file_name()}"'}
-    return Response(json.dumps(written, indent=1), media_type="application/json", headers=headers)
+    return Response(json.dumps(written), media_type="application/json", headers=headers)
 
 
 def _human_labels(tx: Connection, sample_id: str, number: int, annotator: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ cells again anywhere: `uuid` of a cell, `classes`, `annotator`, `badly_segmented
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,8 @@ from morula.gateway.views import Ring
 
 FORMAT = 1
 SLIDE_LETTERS = 20
-UNCLASSIFIED = "Unclassified"
+UNKNOWN = {"pred_class": "Unclassified", "cluster_id": None, "cluster_confidence": None}
+"""What a blind file says of a cell."""
 EDGE_PX = 0.5
 """Its outlines run through the middles of pixels, ours along their edges."""
 
@@ -49,24 +50,34 @@ def cell_labels(
     number: int, tiles: Sequence[Record], slides: Sequence[Record], outlines: Callable[[Record, Record], list[Ring]]
 ) -> Iterator[bytes]:
     """`cell_labels.json` of a batch, tile by tile: cells with their outlines, and nothing that was found of them."""
+    return batch_file(
+        number, (tile_entry(tile, slides[tile["slide"]], outlines(slides[tile["slide"]], tile)) for tile in tiles)
+    )
+
+
+def batch_file(number: int, tiles: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The file of a batch, tile by tile."""
     yield f'{{"batch": {number}, "format": {FORMAT}, "tiles": ['.encode()
     for place, tile in enumerate(tiles):
-        slide = slides[tile["slide"]]
-        name = tile_called(tile, slide)
-        written = {
-            "slide_id": slide_called(slide),
-            "tile_name": name,
-            "tile_path": f"{slide_called(slide)}/{name}.png",
-            "magnification": magnification(tile, slide),
-            "x": tile["x_px"],
-            "y": tile["y_px"],
-            "cells": list(_cells(tile, slide, outlines(slide, tile))),
-        }
-        yield ("," if place else "").encode() + json.dumps(written).encode()
+        yield ("," if place else "").encode() + json.dumps(tile).encode()
     yield b"]}\n"
 
 
-def _cells(tile: Record, slide: Record, rings: Sequence[Ring]) -> Iterator[dict[str, Any]]:
+def tile_entry(tile: Mapping[str, Any], slide: Mapping[str, Any], rings: Sequence[Ring]) -> dict[str, Any]:
+    """A tile with the outlines of its cells."""
+    name = tile_called(tile, slide)
+    return {
+        "slide_id": slide_called(slide),
+        "tile_name": name,
+        "tile_path": f"{slide_called(slide)}/{name}.png",
+        "magnification": magnification(tile, slide),
+        "x": tile["x_px"],
+        "y": tile["y_px"],
+        "cells": list(_cells(tile, slide, rings)),
+    }
+
+
+def _cells(tile: Mapping[str, Any], slide: Mapping[str, Any], rings: Sequence[Ring]) -> Iterator[dict[str, Any]]:
     scale = magnification(tile, slide)
     for number, (uuid, ring) in enumerate(zip(tile["cell_ids"], rings, strict=True), 1):
         polygon = [
@@ -80,9 +91,7 @@ def _cells(tile: Record, slide: Record, rings: Sequence[Ring]) -> Iterator[dict[
             "uuid": uuid,
             "polygon": polygon,
             "bbox": [math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))],
-            "pred_class": UNCLASSIFIED,
-            "cluster_id": None,
-            "cluster_confidence": None,
+            **UNKNOWN,
         }
 
 

@@ -108,7 +108,7 @@ class TileSamples:
 
     async def picture(self, sample_id: str, number: int) -> bytes:
         """The tile's JPEG, drawn once."""
-        _, tile, slide = await self._ledger.read(_opened, sample_id, number)
+        tile, slide = await self._ledger.read(_placed, sample_id, number)
         place = _region(tile, slide)
         params = {"x_px": place.x_px, "y_px": place.y_px, "width_px": place.width_px, "height_px": place.height_px,
                   "downsample": place.downsample}  # fmt: skip
@@ -221,8 +221,13 @@ def _rows(values: Mapping[str, Any], sources: Sequence[Source], found: SampleTil
 
 def _opened(tx: Connection, sample_id: str, number: int) -> tuple[Snapshot, Record, Record]:
     snapshot = snapshot_of(tx, sample_id)
+    return snapshot, *_placed(tx, sample_id, number)
+
+
+def _placed(tx: Connection, sample_id: str, number: int) -> tuple[Record, Record]:
+    samples.get_sample(tx, sample_id)
     tile = samples.get_tile(tx, sample_id, number)
-    return snapshot, tile, samples.sample_slides(tx, sample_id)[tile["slide"]]
+    return tile, samples.sample_slides(tx, sample_id)[tile["slide"]]
 
 
 def _within(picture: RenderRegionRequest, ring: Ring) -> Ring:
