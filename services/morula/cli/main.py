@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from morula.cli import bench, evaluating, images, models, slides, training, upkeep, vectors
+from morula.cli import bench, evaluating, images, models, sampling, slides, training, upkeep, vectors
 from morula.onebox.failures import DEBUG, guarded
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ for verb in (
     images.embed,
     vectors.cluster,
     evaluating.evaluate,
+    sampling.sample,
     training.train,
     upkeep.doctor,
     upkeep.sweep,
