@@ -1,6 +1,7 @@
 """Samples as the API shows them: made by the evaluator, read from the ledger, with pictures and outlines of cells."""
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ class TileSamples:
         self._workers = workers
         self._store = store
         self._project = project
-        self._kept: OrderedDict[str, SlideRows] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], SlideRows] = OrderedDict()
+        self._lock = threading.Lock()
+        """Of what is kept, which threads share."""
 
     async def make(self, wanted: NewSample) -> str:
         """Sample tiles; the new sample's id. Nothing is left of one that cannot be made."""
@@ -138,14 +141,16 @@ class TileSamples:
     def _rows_of(self, slide: Mapping[str, Any]) -> SlideRows:
         """The cells of a slide, opened once and kept for some time."""
         settled = from_json(slide["settled"], SettledSlide)
-        key = settled.index.sha256
-        rows = self._kept.get(key)
+        key = (settled.index.sha256, settled.outlines.sha256)
+        with self._lock:
+            rows = self._kept.get(key)
         if rows is None:
             rows = SlideRows({**slide, "row_start": 0, "row_stop": settled.cell_count}, self._store)
-        self._kept[key] = rows
-        self._kept.move_to_end(key)
-        while len(self._kept) > KEPT_COUNT:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = rows
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_COUNT:
+                self._kept.popitem(last=False)
         return rows
 
 
