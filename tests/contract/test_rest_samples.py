@@ -215,6 +215,27 @@ async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(g
     assert (await ground.world.client.ended(job["id"]))["state"] == "succeeded"
     assert (await ground.get(f"/v1/evaluations/{job['id']}"))["match_rate"] == 1.0
 
+    # As the published app writes them: its labels know no cell, but the batch's file knows its outline.
+    plain = [json.loads(file.content) for file in (blind, said)]
+    for tile in (tile for file in plain for tile in file["tiles"]):
+        tile["slide_id"] = ground.world.slide["name"]
+        for cell in tile.get("labelled_cells", []):
+            del cell["uuid"]
+    files = [
+        ("file", (name, json.dumps(file))) for name, file in zip(("cell_labels.json", "a.json"), plain, strict=True)
+    ]
+    both = await ground.http.post("/v1/truths", files=files)
+    assert (both.status_code, both.json()["kind"]) == (201, "shapes"), both.text
+    again = await ground.http.post("/v1/truths", files=files[::-1])
+    assert (again.status_code, again.json()["id"]) == (200, both.json()["id"])
+    asked["truth_id"] = both.json()["id"]
+    job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
+    assert (await ground.world.client.ended(job["id"]))["state"] == "succeeded"
+    found = await ground.get(f"/v1/evaluations/{job['id']}")
+    assert (found["match_rate"], found["match"]["how"]["overlap"]) == (1.0, both.json()["row_count"])
+    three = [("file", (str(number), "{}")) for number in range(3)]
+    check_problem(await ground.http.post("/v1/truths", files=three), 400, "INVALID_ARGUMENT")
+
 
 async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground) -> None:
     sample, other = await ground.sample(), await ground.sample()
@@ -251,7 +272,7 @@ async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground
     assert (await ground.get(f"/v1/samples/{other['id']}"))["seq"] == 1
     plain = {**tile, "labelled_cells": [{"cell_id": 1, "human_label": 1}]}
     unknown = await ground.http.post("/v1/truths", files={"file": ("a.json", json.dumps({"tiles": [plain]}).encode())})
-    assert "bring them into the sample" in check_problem(unknown, 400, "INVALID_ARGUMENT")["detail"]
+    assert "send cell_labels.json of their batch with them" in check_problem(unknown, 400, "INVALID_ARGUMENT")["detail"]
 
 
 async def test_a_job_stays_while_people_label_its_cells(ground: Ground) -> None:

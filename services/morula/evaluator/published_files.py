@@ -103,7 +103,7 @@ class Annotations(RootModel[list[AnnotatedTile]]):
     """What the system found of a slide (`*_annotations.json`)."""
 
 
-Model = TypeVar("Model", CellLabels, HumanLabels, Annotations)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(kind: type[Model], data: bytes, name: str) -> Model:
@@ -128,8 +128,8 @@ def truth(said: HumanLabels) -> TruthTable:
     rows = [(tile, cell) for tile in said.tiles for cell in tile.labelled_cells]
     if any(cell.uuid is None for _, cell in rows):
         raise InvalidArgument(
-            "these labels name cells by numbers within tiles: bring them into the sample that has these tiles, and "
-            "make a truth of that"
+            "these labels name cells by numbers within tiles: send cell_labels.json of their batch with them, or bring "
+            "them into the sample that has these tiles and make a truth of that"
         )
     parts = {
         "tile": [tile.tile_name.removesuffix(ENDING) for tile, _ in rows],

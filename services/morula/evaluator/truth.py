@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument, TooLarge
-from morula.evaluator import published_files, truth_raster, truth_table
+from morula.evaluator import published_files, published_truth, truth_raster, truth_table
 from morula.evaluator.cells import Flags
 from morula.evaluator.crossings import Mender
 from morula.evaluator.truth_table import CLASS, IDS, PARTS, Columns, TruthTable
@@ -25,6 +25,8 @@ CLASS_LIMIT = 1000
 FARTHEST_PX = 1e8
 """No slide reaches as far."""
 PLACE = ("x", "y")
+BATCH = "published_batch"
+"""Under it two files of the published system come as one truth."""
 
 Kind = Literal["cells", "points", "shapes"]
 
@@ -115,9 +117,46 @@ def _numbers(name: str, words: pa.Array) -> NDArray[np.float64]:
 
 def _of_json(data: bytes) -> Truth:
     content = _json(data)
+    if isinstance(content, dict) and BATCH in content:
+        return _batch(content[BATCH])
     if isinstance(content, dict) and "tiles" in content:
         return published_files.truth(published_files.parse(published_files.HumanLabels, data, "the truth"))
     return _shapes(content)
+
+
+def _batch(files: Any) -> Shapes:
+    """A batch of the published system: its cells and what was said of them, in either order."""
+    if not isinstance(files, list) or len(files) != 2:
+        raise InvalidArgument("a batch is two files: cell_labels.json and human_labels.json")
+    found, said = sorted(files, key=_has_labels)
+    labels, cells = published_truth.labelled(json.dumps(found).encode(), json.dumps(said).encode())
+    mender = Mender()
+    shapes = [_largest(mender.mended(cell.outline, number), number) for number, cell in enumerate(cells, 1)]
+    if cells and not (np.abs(shapely.total_bounds(shapes)) <= FARTHEST_PX).all():
+        raise InvalidArgument("the truth lies nowhere on a slide")
+    parts = {"slide": [cell.slide for cell in cells], "tile": [cell.tile for cell in cells]}
+    parts |= {
+        name: [word] * len(cells) for name, word in (("batch", labels.batch), ("annotator", labels.annotator)) if word
+    }
+    return Shapes(
+        kind="shapes",
+        shapes=np.array(shapes, dtype=object),
+        is_region=np.zeros(len(cells), bool),
+        classes=pa.array([cell.name for cell in cells], pa.string()),
+        parts={name: pa.array(words, pa.string()) for name, words in parts.items()},
+    )
+
+
+def _has_labels(file: Any) -> bool:
+    tiles = file.get("tiles") if isinstance(file, dict) else None
+    return isinstance(tiles, list) and any(isinstance(tile, dict) and "labelled_cells" in tile for tile in tiles)
+
+
+def _largest(shape: Any, number: int) -> Any:
+    parts = [part for part in shapely.get_parts(shape).tolist() if part.geom_type == "Polygon"]
+    if not parts:
+        raise InvalidArgument(f"cell {number} of the truth has no outline that encloses anything")
+    return max(parts, key=lambda part: part.area)
 
 
 def _shapes(content: Any) -> Shapes:

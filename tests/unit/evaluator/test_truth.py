@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,3 +69,57 @@ def test_an_annotation_is_a_region_and_what_has_no_class_is_left_out() -> None:
     found = read(json.dumps(features).encode())
     assert isinstance(found, Shapes)
     assert (len(found), found.is_region.tolist(), found.classes.to_pylist()) == (1, [True], ["a"])
+
+
+def batch_file(magnification: float, *polygons: Ring) -> dict[str, Any]:
+    cells = [{"cell_id": number, "polygon": ring, "cluster_id": 3} for number, ring in enumerate(polygons, 1)]
+    place = {"slide_id": "S_1", "tile_name": "S_1__X.png", "magnification": magnification, "x": 1000, "y": 2000}
+    return {"batch": 1, "tiles": [{**place, "cells": cells}]}
+
+
+def labels_file(*cells: int, tile: str = "S_1__X") -> dict[str, Any]:
+    said = [{"cell_id": cell, "human_label": 7} for cell in cells]
+    return {"batch": "batch_1", "tiles": [{"slide_id": "S_1", "tile_name": tile, "labelled_cells": said}]}
+
+
+def together(*files: dict[str, Any]) -> bytes:
+    return json.dumps({"published_batch": files}).encode()
+
+
+@pytest.mark.parametrize(
+    ("magnification", "corners"),
+    [(1.0, (1000.0, 2010.0)), (0.5, (1000.0, 2020.0)), (2.0, (1128.0, 2133.0))],
+)
+def test_a_batch_and_its_labels_are_outlines_on_the_slide(magnification: float, corners: tuple[float, float]) -> None:
+    square: Ring = [[-0.5, -0.5], [9.5, -0.5], [9.5, 9.5], [-0.5, 9.5]]
+    files = batch_file(magnification, square, square), labels_file(2)
+    for content in (together(*files), together(*files[::-1])):
+        found = read(content)
+        assert isinstance(found, Shapes)
+        (shape,) = found.shapes
+        assert (shape.bounds[0], shape.bounds[3]) == corners
+        assert (found.classes.to_pylist(), found.is_region.tolist()) == (["7"], [False])
+        assert {name: words.to_pylist() for name, words in found.parts.items()} == {
+            "slide": ["S_1"], "tile": ["S_1__X"], "batch": ["batch_1"]
+        }  # fmt: skip
+
+
+LINE: Ring = [[0.0, 0.0], [5.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ((batch_file(1.0, LINE),), "a batch is two files"),
+        ((batch_file(1.0, LINE), labels_file(1)), "no outline that encloses anything"),
+        ((batch_file(1.0, LINE), labels_file(2)), "has no cell 2, of which the labels speak"),
+        ((batch_file(1.0, LINE), labels_file(1, tile="Elsewhere")), "has no tile 'Elsewhere'"),
+        ((batch_file(0.0, LINE), labels_file(1)), "magnification"),
+        ((batch_file(1.0, LINE[:2]), labels_file(1)), "polygon"),
+        ((batch_file(1.0, LINE) | {"format": 2}, labels_file(1)), "is of format 2"),
+        ((labels_file(1), labels_file(1)), "is not as the published system writes it"),
+    ],
+)
+def test_what_is_no_batch_with_its_labels_is_refused(files: tuple[dict[str, Any], ...], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        read(together(*files))

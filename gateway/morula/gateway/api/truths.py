@@ -19,14 +19,19 @@ from morula.gateway.uploads import Upload
 
 router = APIRouter(prefix="/v1/truths", tags=["evaluations"])
 
-_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FILES = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 2,
+    "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+}
 _FORM = TruthFields.model_json_schema()
 TRUTH_BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {**_FORM, "required": ["file"], "properties": {"file": _FILE, **_FORM["properties"]}}
+                "schema": {**_FORM, "required": ["file"], "properties": {"file": _FILES, **_FORM["properties"]}}
             },
             "application/json": {"schema": SampleTruth.model_json_schema()},
         },
@@ -43,7 +48,8 @@ async def create_truth(request: Request, response: Response, here: Here) -> Trut
     apart `instances`, the cell of each; `names` of the classes from 1 on, `scale`, `x`, `y` in level-0 px.
 
     Or make one of a sample's labels as they are now (JSON, `sample_id`): what is said later is not in it. Labels that a
-    sample left as `human_labels.json` are a truth, too. The same bytes again are the same truth.
+    sample left as `human_labels.json` are a truth, too; those of the published system need the batch's
+    `cell_labels.json` beside them (`file` twice). The same bytes again are the same truth.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.startswith("application/json"):
@@ -61,9 +67,24 @@ async def _of_file(request: Request, content_type: str, here: Components) -> tup
     declared = request.headers.get("content-length", "0")
     upload = await here.uploads.receive(request.stream(), content_type, int(declared) if declared.isdecimal() else 0)
     try:
-        return await here.truths.take(upload.parts[0], _name(upload))
+        if len(upload.parts) == 1:
+            return await here.truths.take(upload.parts[0], _name(upload))
+        both = await asyncio.to_thread(_batch, here, upload)
+        try:
+            return await here.truths.take(both.parts[0], _name(upload))
+        finally:
+            await asyncio.to_thread(here.uploads.discard, both)
     finally:
         await asyncio.to_thread(here.uploads.discard, upload)
+
+
+def _batch(here: Components, upload: Upload) -> Upload:
+    """Two files of the published system as one, in the same order however they came."""
+    if len(upload.parts) != 2:
+        raise InvalidArgument("A truth is one file, or a batch's cell_labels.json and human_labels.json.")
+    files = sorted(upload.parts, key=lambda part: part.sha256)
+    content = b",".join(part.path.read_bytes() for part in files)
+    return here.uploads.write("batch.json", b'{"published_batch": [' + content + b"]}")
 
 
 async def _of_sample(request: Request, here: Components) -> tuple[Record, bool]:
@@ -87,8 +108,6 @@ async def _of_sample(request: Request, here: Components) -> tuple[Record, bool]:
 
 
 def _name(upload: Upload) -> str:
-    if len(upload.parts) != 1:
-        raise InvalidArgument("A truth is one file.")
     try:
         fields = TruthFields.model_validate({name: value for name, value in upload.fields.items() if value})
     except ValidationError as error:
