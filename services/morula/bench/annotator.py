@@ -82,7 +82,7 @@ class Task:
         if not len(known):
             return np.zeros(len(self.other_truth), np.int64)
         model = logistic.fit(np.asarray(self.matrix[known], np.float32), self.truth[known])
-        classes, _ = logistic.layers(model, self.other_matrix, 0.0)
+        classes, _ = logistic.layers(model, self.other_matrix)
         return classes.astype(np.int64)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from morula.clusterer import core
-from morula.clusterer.labeller import learn, logistic
+from morula.clusterer.labeller import learn
 from morula.clusterer.labeller.learn import Board
 from morula.clusterer.labeller.names import Seen, effective_names
 from morula.common.scores import macro_f1
@@ -127,17 +127,6 @@ def test_one_group_cannot_be_held_out(board: Board) -> None:
     learnt = learn.learn(board, alone, {})
     assert learnt.held_out.cell_count == 0
     assert learnt.spread == "model"
-
-
-def test_abstains_where_it_is_told_to(board: Board) -> None:
-    rows = np.arange(90)
-    learnt = learn.learn(board, seen(rows, truth()[rows]), {}, abstain_confidence=0.9)
-    assert learnt.classes is not None
-    assert learnt.confidence is not None
-    unsure = learnt.classes == logistic.NOT_SURE
-    assert 0 < unsure.sum() < ROWS
-    assert learnt.confidence[unsure].max() <= round(0.9 * 255)
-    assert sum(learnt.class_counts.values()) == ROWS - unsure.sum()
 
 
 def test_learning_from_200_cells_takes_well_under_a_second() -> None:

@@ -79,7 +79,7 @@ def test_of_one_class_all_is_that_class() -> None:
     rows, classes, unseen = drawn(0, [20], 5, 1.0)
     model = logistic.fit(rows, classes)
     assert (model.classes, model.gradient) == ((7,), 0.0)
-    given, confidence = logistic.layers(model, unseen.astype(np.float16), 0.0)
+    given, confidence = logistic.layers(model, unseen.astype(np.float16))
     assert set(given) == {7}
     assert set(confidence) == {255}
 
@@ -107,7 +107,7 @@ def test_every_row_gets_what_its_scores_say_whatever_block_it_lies_in() -> None:
     rows, classes, _ = drawn(1, [30, 30, 30, 30], 24, 2.0)
     model = logistic.fit(rows, classes)
     matrix = np.random.default_rng(2).normal(0, 2, (2 * logistic.BLOCK_ROWS + 37, 24)).astype(np.float16)
-    given, confidence = logistic.layers(model, matrix, 0.0)
+    given, confidence = logistic.layers(model, matrix)
     scores = matrix.astype(np.float64) @ model.coefficients.T.astype(np.float64) + model.intercepts
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares = 255 * (shares / shares.sum(axis=1, keepdims=True)).max(axis=1)

@@ -127,9 +127,3 @@ def test_worth_falls_as_cells_become_sure(board: Board) -> None:
     assert sure is not None
     assert unsure.worth > 0 == sure.worth
     assert unsure.reason == "requested"
-
-
-def test_abstained_rows_have_no_pre_label(board: Board) -> None:
-    page = next_page(board, Layers(np.full(ROWS, 255, np.uint8), np.zeros(ROWS, np.uint8)), NOTHING, [], Wish())
-    assert page is not None
-    assert not page.classes.any()

@@ -103,12 +103,11 @@ class ClusterName(_message.Message):
     def __init__(self, node_id: _Optional[int] = ..., class_number: _Optional[int] = ...) -> None: ...
 
 class LearnLabelsRequest(_message.Message):
-    __slots__ = ("clustering", "node_of_leaf", "seen", "names", "abstain_confidence", "class_key", "confidence_key", "model_key")
+    __slots__ = ("clustering", "node_of_leaf", "seen", "names", "class_key", "confidence_key", "model_key")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     NODE_OF_LEAF_FIELD_NUMBER: _ClassVar[int]
     SEEN_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
-    ABSTAIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CLASS_KEY_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_KEY_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -116,11 +115,10 @@ class LearnLabelsRequest(_message.Message):
     node_of_leaf: _containers.RepeatedScalarFieldContainer[int]
     seen: _containers.RepeatedCompositeFieldContainer[SeenCell]
     names: _containers.RepeatedCompositeFieldContainer[ClusterName]
-    abstain_confidence: float
     class_key: str
     confidence_key: str
     model_key: str
-    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., seen: _Optional[_Iterable[_Union[SeenCell, _Mapping]]] = ..., names: _Optional[_Iterable[_Union[ClusterName, _Mapping]]] = ..., abstain_confidence: _Optional[float] = ..., class_key: _Optional[str] = ..., confidence_key: _Optional[str] = ..., model_key: _Optional[str] = ...) -> None: ...
+    def __init__(self, clustering: _Optional[_Union[_clusterer_pb2.Clustering, _Mapping]] = ..., node_of_leaf: _Optional[_Iterable[int]] = ..., seen: _Optional[_Iterable[_Union[SeenCell, _Mapping]]] = ..., names: _Optional[_Iterable[_Union[ClusterName, _Mapping]]] = ..., class_key: _Optional[str] = ..., confidence_key: _Optional[str] = ..., model_key: _Optional[str] = ...) -> None: ...
 
 class LearnLabelsResponse(_message.Message):
     __slots__ = ("class_layer", "confidence_layer", "model", "held_out", "spread", "effective_names", "sure_count", "class_counts")

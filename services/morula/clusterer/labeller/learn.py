@@ -53,7 +53,6 @@ def learn(
     board: Board,
     seen: Seen,
     named: Mapping[int, int],
-    abstain_confidence: float = 0.0,
 ) -> Learnt:
     """Fits the model to what was seen, applies it to every row, and lets held-out pages choose what spreads."""
     nodes = sorted({int(node) for node in board.node_of_leaf})
@@ -73,7 +72,7 @@ def learn(
         is_evidence = evidence.is_kept(seen)[trained].all()
         whole = judged.model if is_evidence else logistic.fit(rows[trained], seen.classes[trained])
         model = replace(whole, temperature=measured.temperature)
-    classes, confidence = logistic.layers(model, board.matrix, abstain_confidence) if model else (None, None)
+    classes, confidence = logistic.layers(model, board.matrix) if model else (None, None)
     sure = 0 if confidence is None else int(np.count_nonzero(confidence >= round(SURE_CONFIDENCE * 255)))
     counts = class_counts(board, spread, classes, names)
     return Learnt(model, classes, confidence, held_out, spread, names, sure, counts)
@@ -85,7 +84,7 @@ def mean_confidence(board: Board, seen_rows: Rows, model: Model, temperature: fl
     is_unseen[seen_rows] = False
     unseen = np.flatnonzero(is_unseen)
     drawn = unseen[sample_rows(len(unseen), SAMPLE, 0)]
-    _, confidence = logistic.layers(replace(model, temperature=temperature), board.matrix[drawn], 0.0)
+    _, confidence = logistic.layers(replace(model, temperature=temperature), board.matrix[drawn])
     return float(confidence.mean()) / 255
 
 
@@ -105,4 +104,4 @@ def class_counts(board: Board, spread: Spread, classes: Bytes | None, names: Map
         held = np.bincount(class_of_leaf(board.node_of_leaf, names), weights=sizes)
     else:
         return {}
-    return {number: int(count) for number, count in enumerate(held) if count and number not in (0, logistic.NOT_SURE)}
+    return {number: int(count) for number, count in enumerate(held) if count and number}

@@ -17,8 +17,6 @@ TOLERANCE = 1e-6
 PARTS_TOLERANCE = 1e-3
 """The same of models that judge, which compute in single precision: hardly a cell is called otherwise for it."""
 TEMPERATURES = np.geomspace(0.25, 8.0, 41)
-NOT_SURE = 255
-"""Class of a row that the model abstains from."""
 BLOCK_ROWS = 1 << 11
 """Rows that are made wide at once: they stay in the processor's second cache."""
 
@@ -101,7 +99,7 @@ def temperature(scores: Floats, right: NDArray[np.bool_], weight: Doubles) -> fl
     return float(TEMPERATURES[int(np.argmin(losses))])
 
 
-def layers(model: Model, matrix: Halves, abstain_confidence: float) -> tuple[Bytes, Bytes]:
+def layers(model: Model, matrix: Halves) -> tuple[Bytes, Bytes]:
     """Class and confidence of every row, one byte each."""
     classes, confidence = np.empty(len(matrix), np.uint8), np.empty(len(matrix), np.uint8)
     names = np.asarray(model.classes, np.uint8)
@@ -118,7 +116,7 @@ def layers(model: Model, matrix: Halves, abstain_confidence: float) -> tuple[Byt
             best = scores.argmax(axis=0)
             scores -= scores.max(axis=0)
             share = 1.0 / np.exp(scores, out=scores).sum(axis=0)
-            classes[rows] = np.where(share < abstain_confidence, NOT_SURE, names[best])
+            classes[rows] = names[best]
             confidence[rows] = np.round(share * 255)
 
     for _ in in_order(apply, chunks(len(matrix)), cpu_count()):

@@ -87,7 +87,7 @@ def next_page(
         rows = members[spread(np.asarray(board.matrix[members], np.float32), wish.cell_count, seed)]
     return Page(
         rows=rows,
-        classes=np.zeros(len(rows), np.int64) if layers is None else _known(layers.classes[rows]),
+        classes=np.zeros(len(rows), np.int64) if layers is None else layers.classes[rows].astype(np.int64),
         confidence=np.zeros(len(rows)) if layers is None else layers.confidence[rows] / 255.0,
         place=place,
         worth=worth(board, layers, unseen, place),
@@ -167,11 +167,6 @@ def _unsure(board: Board, layers: Layers | None) -> NDArray[np.bool_]:
     if layers is None:
         return np.ones(len(board.leaf), bool)
     return np.asarray(layers.confidence < round(SURE_CONFIDENCE * 255))
-
-
-def _known(classes: Bytes) -> Rows:
-    """What the model thinks; 0 where it abstained."""
-    return np.where(classes > 250, 0, classes).astype(np.int64)
 
 
 def _seed(wish: Wish, place: PagePlace, past: Sequence[PagePlace]) -> int:

@@ -105,7 +105,7 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
             seen = _seen(request.seen, len(board.leaf))
             for node_id in named:
                 board.tree.node(node_id)
-            learnt = learn.learn(board, seen, named, _confidence(request.abstain_confidence))
+            learnt = learn.learn(board, seen, named)
         response = labeller_pb2.LearnLabelsResponse(
             held_out=labeller_pb2.HeldOut(**vars(learnt.held_out)),
             spread=_SPREADS[learnt.spread],
@@ -245,12 +245,6 @@ def _rows(rows: Sequence[int], row_count: int) -> Rows:
     if len(found) and not (found.min() >= 0 and found.max() < row_count):
         raise InvalidArgument(f"rows must lie in 0 to {row_count - 1}")
     return found
-
-
-def _confidence(value: float) -> float:
-    if not 0.0 <= value <= 1.0:
-        raise InvalidArgument("a confidence lies in 0 to 1")
-    return value
 
 
 def _page(page: pages.Page, near: Rows) -> labeller_pb2.NextPageResponse:
