@@ -248,6 +248,39 @@ async def test_splits_leaves_and_what_was_merged_of_them(folder_store: FolderSto
         assert np.array_equal(bench.array(merged.clustering.leaf), after)
 
 
+async def test_groups_anew_what_is_not_locked(folder_store: FolderStore) -> None:
+    async with clusterer(folder_store) as bench:
+        made = await bench.cluster((await bench.settle()).settled)
+        before = bench.array(made.clustering.leaf)
+        wanted = clusterer_pb2.RegroupCellsRequest(
+            clustering=made.clustering,
+            locked_ids=[1, 2],
+            cluster_count=3,
+            leaf_key="p/c/leaf/r.npy",
+            tree_key="p/c/tree/r.json",
+            confidence_key="p/c/confidence/r.npy",
+        )
+        anew = await bench.stub.RegroupCells(wanted)
+        stays = before < 2
+        for name in ("leaf", "confidence"):
+            was, now = (bench.array(getattr(each.clustering, name)) for each in (made, anew))
+            assert np.array_equal(now[stays], was[stays])
+        assert len(anew.cluster_ids) == 3
+        assert (anew.clustering.features, anew.clustering.layout) == (made.clustering.features, made.clustering.layout)
+        assert await bench.stub.RegroupCells(wanted) == anew
+        grown = tree.from_json(folder_store.get(anew.clustering.tree.key))
+        assert grown.cut_nodes(5) == sorted([1, 2, *anew.cluster_ids])
+        for changed, error in (
+            ({"cluster_count": 5000}, errors.InvalidArgument),
+            ({"locked_ids": [60_000]}, errors.NotFound),
+        ):
+            fields = {field.name: value for field, value in wanted.ListFields()} | {"leaf_key": "p/c/leaf/x.npy"}
+            strange = clusterer_pb2.RegroupCellsRequest(**{**fields, **changed})
+            with pytest.raises(grpc.RpcError) as failure:
+                await bench.stub.RegroupCells(strange)
+            assert isinstance(from_rpc_error(failure.value), error)
+
+
 async def test_assigns_its_own_cells_and_abstains_from_strangers(folder_store: FolderStore) -> None:
     async with clusterer(folder_store) as bench:
         settled = (await bench.settle()).settled

@@ -67,6 +67,16 @@ class Params:
 
 
 @dataclass(frozen=True)
+class Grouped:
+    """Leaf and confidence of each row, where leaves lie, and the tree."""
+
+    leaf: Leaves
+    confidence: Bytes
+    model: LeafModel
+    tree: Tree
+
+
+@dataclass(frozen=True)
 class Clustered:
     """Leaf, confidence and layout of each row, and the tree."""
 
@@ -80,6 +90,10 @@ def silent(_done: int, _total: int, _stage: str) -> None:
     """Tells nobody."""
 
 
+def at_once(_done: int) -> None:
+    """Steps of which nobody is told."""
+
+
 def cluster(
     features: Features,
     params: Params,
@@ -88,27 +102,38 @@ def cluster(
     known: NDArray[np.bool_] | None = None,
 ) -> Clustered:
     """Groups rows, or those that are known. One thread, so that equal rows and seed give equal bytes."""
-    matrix, seed = features.matrix, params.seed
-    if not len(matrix):
+    if not len(features.matrix):
         raise InvalidArgument("there are no cells to cluster")
-    known = np.ones(len(matrix), bool) if known is None else known
-
     step = _steps(STAGES, checkpoint, report)
     with threadpool_limits(1):
-        step(0)
-        # Where nothing is known of any, the tree has a leaf that is empty.
-        fitted = matrix if known.all() or not known.any() else matrix[known]
-        model = leaves.fit(fitted, params.leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
-        step(1)
-        assigned = leaves.assign(matrix, model, checkpoint)
-        leaf = np.where(known, assigned.leaf, NOISE_LEAF).astype(np.uint16)
-        confidence = np.where(known, assigned.confidence, 0).astype(np.uint8)
-        step(2)
-        tree = _grown(features, model, leaf, seed)
-        step(3)
-        tree = _examined(tree, matrix, leaf, seed)
+        made = group(features, params, known, checkpoint, step)
         step(4)
-        return Clustered(leaf, confidence, layout(matrix, model.centres, seed), tree)
+        places = layout(features.matrix, made.model.centres, params.seed)
+        return Clustered(made.leaf, made.confidence, places, made.tree)
+
+
+def group(
+    features: Features,
+    params: Params,
+    known: NDArray[np.bool_] | None = None,
+    checkpoint: Checkpoint = go_on,
+    step: Callable[[int], None] = at_once,
+) -> Grouped:
+    """All of a clustering but the map."""
+    matrix, seed = features.matrix, params.seed
+    known = np.ones(len(matrix), bool) if known is None else known
+    step(0)
+    # Where nothing is known of any, the tree has a leaf that is empty.
+    fitted = matrix if known.all() or not known.any() else matrix[known]
+    model = leaves.fit(fitted, params.leaf_count or leaves.DEFAULT_LEAVES, seed, checkpoint)
+    step(1)
+    assigned = leaves.assign(matrix, model, checkpoint)
+    leaf = np.where(known, assigned.leaf, NOISE_LEAF).astype(np.uint16)
+    confidence = np.where(known, assigned.confidence, 0).astype(np.uint8)
+    step(2)
+    tree = _grown(features, model, leaf, seed)
+    step(3)
+    return Grouped(leaf, confidence, model, _examined(tree, matrix, leaf, seed))
 
 
 def cluster_as_published(

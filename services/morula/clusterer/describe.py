@@ -46,12 +46,13 @@ def described(
         else:
             weights = [done[child].cell_count for child in node.children]
             middle[node.id] = np.average([middle[child] for child in node.children], axis=0, weights=weights)
-            shown = _of_children(matrix, [done[child].representatives for child in node.children])
+            shown = of_children(matrix, [done[child].representatives for child in node.children])
         done[node.id] = replace(node, representatives=shown, facts=facts(middle[node.id], names))
     return tuple(done.values())
 
 
-def _of_children(matrix: Halves, shown: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def of_children(matrix: Halves, shown: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Rows that show what was merged, out of those that show its children."""
     rows = np.asarray([row for child in shown for row in child], np.int64)
     chosen = farthest(np.asarray(matrix[rows], np.float32), REPRESENTATIVES)
     return tuple(int(row) for row in rows[chosen])

@@ -20,6 +20,8 @@ FIT_ROWS = 20_000
 """Rows that axes are fitted to at most: a seeded draw over all slides."""
 NEIGHBOUR_WEIGHT = 1.0
 """How much the mean of the nearest cells counts beside a cell's own vector."""
+HALF_PRECISION = 0.01
+"""Features that differ by no more may be the same numbers."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,14 @@ def of_the_unknown(projection: Projection | None, own_count: int) -> Floats:
         return np.zeros(own_count, np.float32)
     lies: Floats = -projection.mean @ projection.components.T
     return lies
+
+
+def is_unknown(rows: Halves, projection: Projection | None, own_count: int) -> NDArray[np.bool_]:
+    """Rows of features that are those of a cell of which nothing was measured."""
+    lies, result = of_the_unknown(projection, own_count), np.empty(len(rows), bool)
+    for part in chunks(*rows.shape):
+        result[part] = np.isclose(rows[part][:, :own_count], lies, atol=HALF_PRECISION).all(axis=1)
+    return result
 
 
 def scaled(vectors: Halves | Floats, scale: Scale) -> Floats:

@@ -14,6 +14,7 @@ from morula.clusterer.arrays import Halves, Leaves
 from morula.clusterer.core import Clustered, Report
 from morula.clusterer.layout import FEWEST_FOR_UMAP, fitted
 from morula.clusterer.mixing import mixing
+from morula.clusterer.regrouping import Wanted, regroup
 from morula.clusterer.splitting import split
 from morula.common import answers
 from morula.common.clustering import check_installed, installed, way_of
@@ -66,6 +67,14 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         context: object,  # noqa: ARG002 - gRPC's signature
     ) -> clusterer_pb2.SplitClusterResponse:
         return await self._slot.run(lambda _: self._split(request))
+
+    async def RegroupCells(  # noqa: N802 - the contract's name
+        self,
+        request: clusterer_pb2.RegroupCellsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> clusterer_pb2.RegroupCellsResponse:
+        wanted = Wanted(request.cluster_count, request.leaf_count, request.seed)
+        return await self._slot.run(lambda checkpoint: self._regroup(request, wanted, checkpoint))
 
     async def AssignCells(  # noqa: N802 - the contract's name
         self,
@@ -143,6 +152,19 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
             leaf = self._store.put(request.leaf_key, write_array(parted))
             grown = self._store.put(request.tree_key, tree.to_json(parted_tree))
         return answers.split(self._store, request.clustering, ref_of(leaf), ref_of(grown))
+
+    def _regroup(
+        self, request: clusterer_pb2.RegroupCellsRequest, wanted: Wanted, checkpoint: Checkpoint
+    ) -> clusterer_pb2.RegroupCellsResponse:
+        names = (request.leaf_key, request.tree_key, request.confidence_key)
+        stored = [self._store.stat(name) for name in names]
+        if any(found is None for found in stored):
+            before = self._clustered(request.clustering)
+            made = regroup(before, self._features(request.clustering), request.locked_ids, wanted, checkpoint)
+            contents = (write_array(made.leaf), tree.to_json(made.tree), write_array(made.confidence))
+            stored = [self._store.put(name, content) for name, content in zip(names, contents, strict=True)]
+        refs = [ref_of(found) for found in stored if found is not None]
+        return answers.regrouped(self._store, request.clustering, *refs)
 
     def _assign(
         self, request: clusterer_pb2.AssignCellsRequest, checkpoint: Checkpoint

@@ -17,7 +17,7 @@ from morula.clusterer.mixing import Mixing, of_json
 from morula.common.errors import ArtifactInvalid, NotFound
 
 PROPOSED_CLUSTERS = 20
-OPTIONAL = ("mixing", "splits")
+OPTIONAL = ("mixing", "splits", "regrouped")
 """What the JSON of a tree holds only where there is any: trees of before have the same bytes."""
 
 
@@ -56,6 +56,14 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Regrouped:
+    """Clusters that stayed when a person had the rest grouped anew, and those that the rest falls into, by size."""
+
+    locked_ids: tuple[int, ...]
+    cluster_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Tree:
     """Nodes over leaves, and all that another call needs to go on from them."""
 
@@ -76,6 +84,8 @@ class Tree:
     """Of the slides; None where there is one alone."""
     splits: tuple[Split, ...] = ()
     """What people had split, the last one last."""
+    regrouped: Regrouped | None = None
+    """Of the last time that the rest was grouped anew."""
 
     def fitted_projection(self) -> Projection | None:
         """How the columns were projected."""
@@ -93,9 +103,17 @@ class Tree:
             raise NotFound(f"the tree has no node {node_id}", node_id=str(node_id))
         return self.by_id[node_id]
 
+    def below(self, node_id: int) -> Iterator[Node]:
+        """A node and all that lie below it."""
+        waiting = [node_id]
+        while waiting:
+            node = self.node(waiting.pop())
+            yield node
+            waiting.extend(node.children)
+
     def leaves_below(self, node_id: int) -> list[int]:
         """Numbers of the leaves of a node, ascending."""
-        return sorted(node.leaf for node in self._below(node_id) if node.leaf is not None)
+        return sorted(node.leaf for node in self.below(node_id) if node.leaf is not None)
 
     @property
     def parents(self) -> dict[int, int | None]:
@@ -142,13 +160,6 @@ class Tree:
                 radii[node.leaf] = node.radius
         return radii
 
-    def _below(self, node_id: int) -> Iterator[Node]:
-        waiting = [node_id]
-        while waiting:
-            node = self.node(waiting.pop())
-            yield node
-            waiting.extend(node.children)
-
 
 def to_json(tree: Tree) -> bytes:
     """Canonical bytes of a tree: equal trees have equal bytes."""
@@ -165,9 +176,15 @@ def from_json(content: bytes) -> Tree:
         names = tuple(stored.pop("feature_names"))
         mixing = of_json(stored.pop("mixing")) if "mixing" in stored else None
         splits = tuple(Split(one["node_id"], tuple(one["part_ids"])) for one in stored.pop("splits", ()))
-        return Tree(nodes=nodes, structure=structure, feature_names=names, mixing=mixing, splits=splits, **stored)
+        regrouped = _regrouped(**stored.pop("regrouped")) if "regrouped" in stored else None
+        told = Tree(nodes=nodes, structure=structure, feature_names=names, **stored)
+        return replace(told, mixing=mixing, splits=splits, regrouped=regrouped)
     except (ValueError, TypeError, KeyError) as error:
         raise ArtifactInvalid("this is no tree of clusters") from error
+
+
+def _regrouped(locked_ids: Sequence[int], cluster_ids: Sequence[int]) -> Regrouped:
+    return Regrouped(tuple(locked_ids), tuple(cluster_ids))
 
 
 def _node(entry: dict[str, Any]) -> Node:

@@ -33,6 +33,7 @@ from morula.v1.clusterer_pb2 import (
     ClusterCellsResult,
     Clustering,
     Mixing,
+    RegroupCellsResponse,
     SettleCellsResult,
     SlideMixing,
     SplitClusterResponse,
@@ -161,12 +162,26 @@ def clustered(store: Store, clustering: Clustering) -> ClusterCellsResult:
 
 def split(store: Store, before: Clustering, leaf: ObjectRef, tree: ObjectRef) -> SplitClusterResponse:
     """Of SplitCluster: what it leaves differs from the clustering before in leaf and tree alone."""
-    after = Clustering()
-    after.CopyFrom(before)
-    after.leaf.CopyFrom(leaf)
-    after.tree.CopyFrom(tree)
+    after = _changed(before, leaf=leaf, tree=tree)
     with _opened(store, tree) as path:
         return SplitClusterResponse(clustering=after, child_ids=read_json(path)["splits"][-1]["part_ids"])
+
+
+def regrouped(
+    store: Store, before: Clustering, leaf: ObjectRef, tree: ObjectRef, confidence: ObjectRef
+) -> RegroupCellsResponse:
+    """Of RegroupCells: features and layout are those of the clustering before."""
+    after = _changed(before, leaf=leaf, tree=tree, confidence=confidence)
+    with _opened(store, tree) as path:
+        return RegroupCellsResponse(clustering=after, cluster_ids=read_json(path)["regrouped"]["cluster_ids"])
+
+
+def _changed(before: Clustering, **refs: ObjectRef) -> Clustering:
+    after = Clustering()
+    after.CopyFrom(before)
+    for name, ref in refs.items():
+        getattr(after, name).CopyFrom(ref)
+    return after
 
 
 def added(store: Store, clustering: Clustering, slide: SettledSlide) -> AssignCellsResponse:

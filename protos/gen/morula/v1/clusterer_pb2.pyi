@@ -176,6 +176,34 @@ class SplitClusterResponse(_message.Message):
     child_ids: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., child_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class RegroupCellsRequest(_message.Message):
+    __slots__ = ("clustering", "locked_ids", "cluster_count", "leaf_count", "seed", "leaf_key", "tree_key", "confidence_key")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEAF_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LEAF_KEY_FIELD_NUMBER: _ClassVar[int]
+    TREE_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_KEY_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    locked_ids: _containers.RepeatedScalarFieldContainer[int]
+    cluster_count: int
+    leaf_count: int
+    seed: int
+    leaf_key: str
+    tree_key: str
+    confidence_key: str
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., locked_ids: _Optional[_Iterable[int]] = ..., cluster_count: _Optional[int] = ..., leaf_count: _Optional[int] = ..., seed: _Optional[int] = ..., leaf_key: _Optional[str] = ..., tree_key: _Optional[str] = ..., confidence_key: _Optional[str] = ...) -> None: ...
+
+class RegroupCellsResponse(_message.Message):
+    __slots__ = ("clustering", "cluster_ids")
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_IDS_FIELD_NUMBER: _ClassVar[int]
+    clustering: Clustering
+    cluster_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, clustering: _Optional[_Union[Clustering, _Mapping]] = ..., cluster_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class AssignCellsRequest(_message.Message):
     __slots__ = ("clustering", "slide", "embedder", "neighbour_count", "keys")
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]

@@ -50,6 +50,11 @@ class ClustererServiceStub:
                 request_serializer=morula_dot_v1_dot_clusterer__pb2.SplitClusterRequest.SerializeToString,
                 response_deserializer=morula_dot_v1_dot_clusterer__pb2.SplitClusterResponse.FromString,
                 _registered_method=True)
+        self.RegroupCells = channel.unary_unary(
+                '/morula.v1.ClustererService/RegroupCells',
+                request_serializer=morula_dot_v1_dot_clusterer__pb2.RegroupCellsRequest.SerializeToString,
+                response_deserializer=morula_dot_v1_dot_clusterer__pb2.RegroupCellsResponse.FromString,
+                _registered_method=True)
         self.AssignCells = channel.unary_unary(
                 '/morula.v1.ClustererService/AssignCells',
                 request_serializer=morula_dot_v1_dot_clusterer__pb2.AssignCellsRequest.SerializeToString,
@@ -84,6 +89,14 @@ class ClustererServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegroupCells(self, request, context):
+        """Groups all cells anew that are not in locked clusters, by themselves. Locked clusters keep their nodes, leaves and
+        cells, and one tree holds both: the cut that it proposes shows each of them as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AssignCells(self, request, context):
         """Adds a slide to a clustering: each of its cells gets the nearest leaf, or none where it is too far from all. Writes the
         clustering that holds both: rows of the slide follow those that were there, whose leaves stay.
@@ -109,6 +122,11 @@ def add_ClustererServiceServicer_to_server(servicer, server):
                     servicer.SplitCluster,
                     request_deserializer=morula_dot_v1_dot_clusterer__pb2.SplitClusterRequest.FromString,
                     response_serializer=morula_dot_v1_dot_clusterer__pb2.SplitClusterResponse.SerializeToString,
+            ),
+            'RegroupCells': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegroupCells,
+                    request_deserializer=morula_dot_v1_dot_clusterer__pb2.RegroupCellsRequest.FromString,
+                    response_serializer=morula_dot_v1_dot_clusterer__pb2.RegroupCellsResponse.SerializeToString,
             ),
             'AssignCells': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignCells,
@@ -198,6 +216,33 @@ class ClustererService:
             '/morula.v1.ClustererService/SplitCluster',
             morula_dot_v1_dot_clusterer__pb2.SplitClusterRequest.SerializeToString,
             morula_dot_v1_dot_clusterer__pb2.SplitClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegroupCells(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/morula.v1.ClustererService/RegroupCells',
+            morula_dot_v1_dot_clusterer__pb2.RegroupCellsRequest.SerializeToString,
+            morula_dot_v1_dot_clusterer__pb2.RegroupCellsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from morula.clusterer.arrays import Floats, Halves, Leaves, Rows, chunks, sample_rows, squared_distances
 from morula.clusterer.describe import REPRESENTATIVES, rows_by_leaf
-from morula.clusterer.features import of_the_unknown
+from morula.clusterer.features import is_unknown
 from morula.clusterer.labeller.learn import Board
 from morula.clusterer.spread import CANDIDATES, spread
 from morula.common.formats import NOISE_LEAF
@@ -24,7 +24,6 @@ MOST_OF_A_LEAF = 200
 FEWEST_OF_A_LEAF = 8
 SHOWN = 6
 LEAST_APART = 1e-6
-HALF_PRECISION = 0.01
 LARGEST_SHARE = 3
 """Of so many cells that were drawn of a cluster one is shown as borderline and one as outlying."""
 
@@ -123,6 +122,5 @@ def noise(board: Board, drawn: Sketch) -> Noise | None:
 def nearest(board: Board, drawn: Sketch, rows: Rows) -> Rows:
     """The cluster nearest to each of these rows, by node; 0 for one of which nothing is known."""
     squares = squared_distances(np.asarray(board.matrix[rows], np.float32), drawn.centres)
-    unknown = of_the_unknown(board.tree.fitted_projection(), board.tree.own_count)
-    known = ~np.isclose(board.matrix[rows][:, : board.tree.own_count], unknown, atol=HALF_PRECISION).all(axis=1)
-    return np.where(known, board.node_of_leaf[squares.argmin(axis=1)], 0)
+    unknown = is_unknown(board.matrix[rows], board.tree.fitted_projection(), board.tree.own_count)
+    return np.where(unknown, 0, board.node_of_leaf[squares.argmin(axis=1)])
