@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from morula.cli.segmentation import MODELS, Augment, CellprobThreshold, Channel,
 from morula.common.models import DEFAULT_EMBEDDER, DEFAULT_SEGMENTER
 from morula.common.stain import STAIN_WORDS
 from morula.onebox.failures import Failure
+
+if TYPE_CHECKING:
+    from morula.onebox.scoring import GroupScores
 
 
 def segment(
@@ -116,22 +119,39 @@ def score_what() -> None:
 def score_segmentation(
     truth: Annotated[Path, typer.Option(help="Folder of label images.")],
     pred: Annotated[Path, typer.Option(help="Folder of label images of the same names.")],
-    index: Annotated[Path | None, typer.Option(help="CSV with columns id and modality.")] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="CSV with id, modality and, where images belong together, group (a patient).")
+    ] = None,
     second: Annotated[
         Path | None, typer.Option(help="Label images by another annotator: half of their error rate is the least told.")
     ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another prediction: what it is worse by.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare label images: average precision, F1, PQ, AJI, Dice and more."""
-    from morula.onebox.segmenting import score as score_folders
+    """Compare label images: average precision, F1, PQ, AJI, Dice and more, with intervals over images."""
+    from morula.onebox.scoring import score as score_folders
 
-    scores = score_folders(truth, pred, index, second)
+    scores = score_folders(truth, pred, index, second, against)
     if as_json:
-        print_json({"scores": scores})
+        told = {
+            part: {name: getattr(group, part) for name, group in scores.items()} for part in ("intervals", "difference")
+        }
+        print_json({"scores": {name: group.values for name, group in scores.items()}, **told})
         return
-    rows = [[name, *(_told(group.get(name)) for group in scores.values())] for name in next(iter(scores.values()))]
-    print_table(("score", *scores), rows)
+    names = next(iter(scores.values())).values
+    print_table(("score", *scores), [[name, *(_told(name, group) for group in scores.values())] for name in names])
+    if against:
+        rows = [[name, *(_between(group.difference.get(name)) for group in scores.values())] for name in names]
+        print_table((f"minus {against}", *scores), [row for row in rows if any(row[1:])])
 
 
-def _told(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _told(name: str, group: GroupScores) -> str:
+    value = group.values.get(name)
+    return _between(group.intervals.get(name)) or ("" if value is None else f"{value:,}")
+
+
+def _between(number: dict[str, Any] | None) -> str:
+    if number is None or number["value"] is None:
+        return ""
+    told = "" if number["low"] is None else f" ({number['low']:.3f} to {number['high']:.3f})"
+    return f"{number['value']:.3f}{told}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,41 +155,6 @@ def image_iou(pair: Overlap) -> float:
     """Of foreground, whoever's it is."""
     shared = int(pair.intersection.sum())
     return _ratio(shared, int(pair.true_areas.sum() + pair.predicted_areas.sum()) - shared)
-
-
-def scores(images: Iterable[Overlap]) -> dict[str, float]:
-    """Scores of a set of images: objects are counted over all of them, what is of images is their mean."""
-    pairs = list(images)
-    if not pairs:
-        raise ValueError("there are no images to score")
-    totals = {t: _total(pairs, t) for t in (*AP_THRESHOLDS, *F1_THRESHOLDS)}
-    half = totals[0.5]
-    return {
-        **{f"ap_{threshold:g}": totals[threshold].average_precision for threshold in AP_THRESHOLDS},
-        "ap_mean": _mean([totals[t].average_precision for t in AP_THRESHOLDS]),
-        "f1_0.5": half.f1,
-        "precision": half.precision,
-        "recall": half.recall,
-        "f1_mean": _mean([totals[t].f1 for t in F1_THRESHOLDS]),
-        "error_rate": half.error_rate,
-        "pq": half.panoptic_quality,
-        "aji": _mean([aggregated_jaccard(pair) for pair in pairs]),
-        "dice": _mean([dice(pair) for pair in pairs]),
-        "instance_dice": _mean([instance_dice(pair) for pair in pairs]),
-        "image_iou": _mean([image_iou(pair) for pair in pairs]),
-        "duplicate_count": sum(duplicate_count(pair) for pair in pairs),
-        "image_count": len(pairs),
-        "true_count": sum(pair.true_areas.size for pair in pairs),
-        "predicted_count": sum(pair.predicted_areas.size for pair in pairs),
-    }
-
-
-def _total(pairs: list[Overlap], threshold: float) -> Counts:
-    return sum((match(pair, threshold) for pair in pairs), Counts(0, 0, 0))
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values))
 
 
 def _ratio(part: float, whole: float, empty: float = 1.0) -> float:

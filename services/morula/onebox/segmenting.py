@@ -1,10 +1,9 @@
-"""`morula segment` and `morula score segmentation`: for people with plain images."""
+"""`morula segment`: for people with plain images."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ from morula.common.compute import go_on
 from morula.common.errors import MorulaError
 from morula.common.models import ModelSpec, find
 from morula.common.weights import WeightsFolder
-from morula.evaluator.boundaries import distances_px
-from morula.evaluator.shapes import Overlap, overlap, scores
 from morula.networks.models import Models
 from morula.onebox.failures import WrongUse, one_line
 from morula.onebox.folder import DataFolder
-from morula.onebox.images import find_images, read_image, read_labels, write_geojson, write_labels
+from morula.onebox.images import find_images, read_image, write_geojson, write_labels
 from morula.onebox.machine import profile
 from morula.onebox.models import registry
 from morula.segmenter.backends import MODELS
@@ -30,7 +27,6 @@ from morula.segmenter.outlines import outline
 from morula.segmenter.params import FlowParams
 from morula.tiler.calibration import MIN_DENSITY, calibrate
 
-ALL = "all"
 USUAL_MPP = 0.5
 """Of images that do not say how large their pixels are."""
 
@@ -118,74 +114,3 @@ def range_of(pixels: NDArray[np.uint8]) -> Calibration:
     would be found in it are that one, and no nucleus is left."""
     found = calibration_of(pixels)
     return Calibration(found.low, found.high)
-
-
-@dataclass
-class _Scored:
-    """Images of one group."""
-
-    pairs: list[Overlap] = field(default_factory=list)
-    distances_px: list[NDArray[np.float64]] = field(default_factory=list)
-    annotators: list[Overlap] = field(default_factory=list)
-
-    def numbers(self) -> dict[str, float]:
-        distances = np.concatenate(self.distances_px)
-        found = scores(self.pairs)
-        if len(distances):
-            found["boundary_px"] = float(distances.mean())
-        if self.annotators:
-            between = scores(self.annotators)["error_rate"]
-            found |= {"annotators_error_rate": between, "consensus_bound": between / 2}
-        return found
-
-
-def score(truth: Path, prediction: Path, index: Path | None, second: Path | None = None) -> dict[str, dict[str, float]]:
-    """Scores of all images, and of each modality where an index names them; every truth needs its prediction.
-
-    `second` are images of another annotator: half of how far the two are apart is the least error that can be told.
-    """
-    expected, predictions = _by_stem(truth), _by_stem(prediction)
-    others = _by_stem(second) if second else {}
-    _check_there(expected, predictions, "prediction")
-    if second:
-        _check_there(expected, others, "second truth")
-    modalities = _modalities(index) if index else {}
-    groups = {ALL: _Scored()}
-    for stem, path in expected.items():
-        true = read_labels(path)
-        predicted = _read_like(true, predictions[stem], f"{stem}: truth is {true.shape}, prediction")
-        named = [ALL, modalities.get(stem, "not in the index")] if index else [ALL]
-        pair, distances = overlap(true, predicted), distances_px(true, predicted)
-        between = []
-        if second:
-            between = [overlap(true, _read_like(true, others[stem], f"{stem}: truth is {true.shape}, the second"))]
-        for name in named:
-            group = groups.setdefault(name, _Scored())
-            group.pairs.append(pair)
-            group.distances_px.append(distances)
-            group.annotators += between
-    return {name: group.numbers() for name, group in groups.items()}
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in find_images([folder])}
-
-
-def _check_there(expected: Mapping[str, Path], found: Mapping[str, Path], what: str) -> None:
-    if missing := sorted(set(expected) - set(found)):
-        raise WrongUse(f"{len(missing)} images have no {what}, the first is {missing[0]}")
-
-
-def _read_like(true: NDArray[np.integer], path: Path, words: str) -> NDArray[np.integer]:
-    labels = read_labels(path)
-    if labels.shape != true.shape:
-        raise WrongUse(f"{words} {labels.shape}")
-    return labels
-
-
-def _modalities(index: Path) -> dict[str, str]:
-    with index.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"id", "modality"} <= rows[0].keys():
-        raise WrongUse(f"{index} has no columns id and modality")
-    return {Path(row["id"]).stem: row["modality"] for row in rows}

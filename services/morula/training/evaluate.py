@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compute import go_on
-from morula.evaluator.shapes import Overlap, match, overlap, scores
+from morula.evaluator.shape_scores import scores
+from morula.evaluator.shapes import Overlap, match, overlap
 from morula.segmenter.flows import FlowModel
 from morula.segmenter.instances import Calibration, Wanted
 from morula.segmenter.params import FlowParams

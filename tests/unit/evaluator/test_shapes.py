@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from morula.evaluator.boundaries import distances_px
+from morula.evaluator.shape_scores import Tally, intervals, scores, weights_of
 from morula.evaluator.shapes import (
     Counts,
     aggregated_jaccard,
@@ -13,7 +14,6 @@ from morula.evaluator.shapes import (
     instance_dice,
     match,
     overlap,
-    scores,
 )
 
 
@@ -101,3 +101,28 @@ def test_images_of_other_sizes_are_refused() -> None:
         overlap(np.zeros((2, 2), int), np.zeros((2, 3), int))
     with pytest.raises(ValueError, match="no images"):
         scores([])
+
+
+def test_a_draw_has_the_scores_of_its_images_written_out() -> None:
+    rng = np.random.default_rng(5)
+    pairs, apart = [], []
+    for _ in range(6):
+        truth, found = (squares(*rng.integers(0, [30, 50, 12], (5, 3)).tolist()) for _ in range(2))
+        pairs.append(overlap(truth, np.where(rng.random(truth.shape) < 0.9, truth, found)))
+        apart.append(rng.random(rng.integers(0, 4)))
+    groups = ["a", "a", "b", "c", "d", "d"]
+    weights = weights_of(groups, draws=20, seed=1)
+    assert (weights[0] == 1).all()
+    assert (weights[:, 0] == weights[:, 1]).all()
+    drawn = Tally.of(pairs, apart).drawn(weights)
+    for number, row in enumerate(weights.astype(int)):
+        images = np.repeat(np.arange(6), row)
+        counts = [match(pairs[image], 0.5) for image in images]
+        right, lost, surplus = (sum(getattr(one, name) for one in counts) for name in ("matched", "missed", "wrong"))
+        assert drawn["f1_0.5"][number] == pytest.approx(2 * right / (2 * right + lost + surplus))
+        assert drawn["pq"][number] == pytest.approx(sum(one.iou_sum for one in counts) / (right + (lost + surplus) / 2))
+        assert drawn["aji"][number] == pytest.approx(np.mean([aggregated_jaccard(pairs[image]) for image in images]))
+        assert drawn["boundary_px"][number] == pytest.approx(np.concatenate([apart[image] for image in images]).mean())
+    told = intervals(drawn, 6)["f1_0.5"]
+    assert told["low"] < told["value"] < told["high"]
+    assert intervals(Tally.of(pairs).drawn(weights_of(["a"] * 6)), 6)["f1_0.5"]["low"] is None

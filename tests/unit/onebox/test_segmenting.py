@@ -19,7 +19,8 @@ from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.images import find_images, read_image, read_labels, write_labels
 from morula.onebox.run import Request, run
-from morula.onebox.segmenting import score, segment
+from morula.onebox.scoring import score
+from morula.onebox.segmenting import segment
 
 
 def tissue(seed: int = 0) -> np.ndarray:
@@ -128,10 +129,14 @@ def test_folders_are_scored_by_modality(tmp_path: Path) -> None:
     index = tmp_path / "index.csv"
     index.write_text("id,modality\na,he\nb,dark\n")
     scores = score(truth, found, index)
-    assert {name: group["ap_0.5"] for name, group in scores.items()} == {"all": 0.5, "he": 1, "dark": 0}
-    assert scores["he"]["boundary_px"] == 0
-    assert "boundary_px" not in scores["dark"]
-    annotators = score(truth, truth, None, found)["all"]
+    assert {name: group.values["ap_0.5"] for name, group in scores.items()} == {"all": 0.5, "he": 1, "dark": 0}
+    assert scores["he"].values["boundary_px"] == 0
+    assert "boundary_px" not in scores["dark"].values
+    assert scores["all"].intervals["ap_0.5"] == {"value": 0.5, "low": 0.0, "high": 1.0, "n": 2}
+    assert scores["he"].intervals["ap_0.5"] == {"value": 1.0, "low": None, "high": None, "n": 1}
+    against = score(truth, found, None, against=truth)["all"].difference["ap_0.5"]
+    assert (against["value"], against["high"]) == (-0.5, 0.0)
+    annotators = score(truth, truth, None, found)["all"].values
     assert (annotators["error_rate"], annotators["annotators_error_rate"], annotators["consensus_bound"]) == (
         0,
         0.5,

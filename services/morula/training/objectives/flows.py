@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from morula.common.errors import InvalidArgument
-from morula.evaluator.shapes import overlap, scores
+from morula.evaluator.shape_scores import scores
+from morula.evaluator.shapes import overlap
 from morula.networks import unet_files
 from morula.networks.torch_files import load_exactly
 from morula.networks.unet import UNet
