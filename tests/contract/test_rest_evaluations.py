@@ -183,6 +183,9 @@ async def test_labels_are_measured_as_they_were(ground: Evaluated) -> None:
     assert found["named"]["classes"][classes[0]["name"]] == classes[0]["name"].upper()
     assert {"value", "low", "high", "n"} <= found["named"]["accuracy"].keys()
     assert "by their names" in found["remarks"][0]
+    report = (await ground.http.get(f"/v1/evaluations/{found['id']}/report.html")).text
+    assert "What these labels are worth" in report
+    assert "these clusters" not in report
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 WIDTH, HEIGHT, MARGIN = 720, 340, 52
-COLOURS = {"these clusters": "#1d4ed8", "constant": "#6b7280", "random": "#b45309", "singles": "#047857",
-           "morphology": "#7e22ce"}  # fmt: skip
+OURS = "#1d4ed8"
+COLOURS = {"these clusters": OURS, "these labels": OURS, "constant": "#6b7280", "random": "#b45309",
+           "singles": "#047857", "morphology": "#7e22ce"}  # fmt: skip
 Points = Sequence[Mapping[str, Any]]
 
 

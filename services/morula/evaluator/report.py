@@ -31,7 +31,7 @@ thead th{white-space:normal;vertical-align:bottom}
 def page(found: Found) -> str:
     """The report of what `evaluate` found; `of` names the files it was made of, where there are some."""
     honest = found["honest"]
-    sections = [*_head(found), *_honest(found), *_compared(found), *_curves(honest), *_classes(honest),
+    sections = [*_head(found), *_honest(found), *_compared(found), *_curves(found), *_classes(honest),
                 *_noise(honest), *_sure(honest), *_divided(honest), *_paper(found["paper"]), *_between(found),
                 *_match(found)]  # fmt: skip
     body = "\n".join(sections)
@@ -43,18 +43,25 @@ def page(found: Found) -> str:
     )
 
 
+def _measured(found: Found) -> str:
+    """Labels are measured as clusters are: all cells of a class are one."""
+    return str(found.get("of", {}).get("measured", "clusters"))
+
+
 def _head(found: Found) -> Iterator[str]:
     of, match, interval = found.get("of", {}), found["match"], found["honest"]["interval"]
-    yield "<h1>What these clusters are worth</h1>"
+    yield f"<h1>What these {_measured(found)} are worth</h1>"
     yield f"<p>{escape(found['notice'])}</p>"
     if of:
         yield "<p>" + escape(", ".join(f"{name}: {value}" for name, value in of.items())) + "</p>"
     yield (
-        f"<p>{found['honest']['accuracy']['n']:,} cells, {found['honest']['cluster_count']:,} clusters. "
+        f"<p>{found['honest']['accuracy']['n']:,} cells, {found['honest']['cluster_count']:,} {_measured(found)}. "
         f"<strong>{found['match_rate']:.1%}</strong> of the {match['truth_count']:,} cells of the truth were matched "
         f"(by {escape(match['by'])}): the numbers speak of these alone. Intervals of 95 %: {escape(interval['over'])}"
         f", {interval['group_count']:,} of them.</p>"
     )
+    if _measured(found) == "labels":
+        yield "<p>All cells of a label are one cluster here, which a click names after a class of the truth.</p>"
     for line in found["remarks"]:
         yield f'<p class="note">{escape(line)}</p>'
 
@@ -62,7 +69,7 @@ def _head(found: Found) -> Iterator[str]:
 def _honest(found: Found) -> Iterator[str]:
     honest = found["honest"]
     rivals = honest["baselines"]
-    head = ("number", "these clusters", *(BASELINES[name] for name in rivals))
+    head = ("number", f"these {_measured(found)}", *(BASELINES[name] for name in rivals))
     rows = [
         [Named(words, meaning), told(honest[name]), *(told(rival[name], brief=True) for rival in rivals.values())]
         for name, (words, meaning) in MEASURES.items()
@@ -88,8 +95,12 @@ def _compared(found: Found) -> Iterator[str]:
     )  # fmt: skip
 
 
-def _curves(honest: Found) -> Iterator[str]:
-    curves = {"these clusters": honest["curve"], **{n: one["curve"] for n, one in honest["baselines"].items()}}
+def _curves(found: Found) -> Iterator[str]:
+    honest = found["honest"]
+    curves = {
+        f"these {_measured(found)}": honest["curve"],
+        **{n: one["curve"] for n, one in honest["baselines"].items()},
+    }
     yield "<h2>By clicks</h2><p>A click names a cluster, the largest first, or labels a single cell.</p>"
     yield figures.by_clicks(curves, "macro_f1", "macro-F1 by clicks")
     yield figures.by_clicks(curves, "accuracy", "accuracy by clicks")
