@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from morula.common.testing import write_slide
 from morula.evaluator import published_files
 from tests.contract import described
 from tests.contract.rest_world import check_problem
@@ -136,6 +137,42 @@ async def test_what_cannot_be_said_is_refused_and_nothing_is_written(
     answer = await ground.say(sample, kind, body, actor="Bob")
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
     assert (await ground.get(f"/v1/samples/{sample['id']}"))["seq"] == 1
+
+
+async def test_slides_give_tiles_in_turn(ground: Ground, tmp_path: Path) -> None:
+    client = ground.world.client
+    write_slide(tmp_path / "more.tiff", 1100, 600, seed=5)
+    other = await client.upload(tmp_path / "more.tiff", name="More", stain="H&E")
+    mine, first, again = (
+        ground.world.job,
+        await client.run(other["id"]),
+        await client.run(other["id"], min_area_um2=30.0),
+    )
+    sample = await ground.sample(job_ids=[mine["id"], first["id"]], batch_count=4, cells_per_batch=1)
+    assert [(one["name"], one["tile_count"]) for one in sample["slides"]] == [("Tiny", 2), ("More", 2)]
+    turned = await ground.sample(job_ids=[first["id"], mine["id"]], batch_count=4, cells_per_batch=1)
+    same = [(await ground.get(f"/v1/samples/{one['id']}/tiles"))["tiles"] for one in (sample, turned)]
+    assert same[0] == same[1], "the order in which jobs are named changes nothing"
+    assert len({(tile["slide_id"], tile["x_px"], tile["y_px"]) for tile in same[0]}) == 4
+    both = {"job_ids": [first["id"], again["id"]]}
+    assert (
+        "found by two of these jobs"
+        in check_problem(await ground.http.post("/v1/samples", json=both), 400, "INVALID_ARGUMENT")["detail"]
+    )
+
+    body = {"job_ids": [mine["id"], first["id"]]}
+    cohort = await client.ended(client.ok(await ground.http.post("/v1/clusterings", json=body))["id"])
+    for tile in same[0]:
+        cells = list(range(1, tile["cell_count"] + 1))
+        for number in (1, 2):
+            await ground.label(sample, tile["number"], cells[number - 1 :: 2], number)
+    truth = (await ground.http.post("/v1/truths", json={"sample_id": sample["id"]})).json()
+    asked = {"truth_id": truth["id"], "clustering_id": cohort["clustering_id"], "draw_count": 100}
+    job = client.ok(await ground.http.post("/v1/evaluations", json=asked))
+    assert (await client.ended(job["id"]))["state"] == "succeeded"
+    found = await ground.get(f"/v1/evaluations/{job['id']}")
+    assert (found["match_rate"], [one["name"] for one in found["honest"]["slides"]]) == (1.0, ["Tiny", "More"])
+    assert [one["n_tiles"] for one in found["paper"]["batches"]] == [1] * 4
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ DEADLINES_S = {
     "LearnLabels": 5.0,
     "NextPage": 5.0,
     "InspectTruth": 120.0,
-    "SampleTiles": 120.0,
+    "SampleTiles": 300.0,
     "EvaluateClustering": 4 * 3600.0,
     "Check": 2.0,
 }

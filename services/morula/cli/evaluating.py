@@ -30,7 +30,7 @@ def evaluate(
         Path,
         typer.Option(
             help="CSV: cell_id or row, class; where known tile, slide, batch, tissue, species, annotator. "
-            "Or human_labels_*.json, or a folder of batches that has them."
+            "Or human_labels_*.json, or a folder of batches that has them, also of batches that `morula sample` wrote."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for report.html and evaluation.json.")],

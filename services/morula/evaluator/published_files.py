@@ -25,6 +25,8 @@ class Cell(BaseModel):
     cell_id: int
     cluster_id: int | None = None
     cluster_confidence: float | None = None
+    uuid: str | None = None
+    """Its own id, where Morula wrote the file."""
 
 
 class Tile(BaseModel):
@@ -141,6 +143,24 @@ def truth(said: HumanLabels) -> TruthTable:
         classes=pa.array([names.get(cell.human_label, str(cell.human_label)) for _, cell in rows], pa.string()),
         parts={name: pa.array(words, pa.string()) for name, words in parts.items() if words is not None},
     )
+
+
+def truth_of(batches: Iterable[Batch]) -> TruthTable:
+    """What people said of batches that Morula wrote, as a truth of cells by their own ids."""
+    rows: list[tuple[str, ...]] = []
+    for batch in batches:
+        uuids = {_id(batch.name, tile, cell.cell_id): cell.uuid for tile in batch.found.tiles for cell in tile.cells}
+        names = {one.number: one.name for one in batch.said.classes}
+        for named, number, *where in _said(batch):
+            uuid = uuids.get(named)
+            if uuid is None:
+                raise InvalidArgument(
+                    f"cell {named} has no id of its own in cell_labels.json: evaluate the clusters that stand there"
+                )
+            rows.append((uuid, names.get(int(number), number), *where))
+    columns = [pa.array(column, pa.string()) for column in (zip(*rows, strict=True) if rows else [()] * 5)]
+    ids, classes, batch_names, slides, tiles = columns
+    return TruthTable({"cell_id": ids}, classes, {"batch": batch_names, "slide": slides, "tile": tiles})
 
 
 def tables(batches: Iterable[Batch]) -> tuple[TruthTable, Assigned]:

@@ -86,7 +86,11 @@ def _read(request: Request) -> tuple[TruthTable, Assigned, list[str]]:
     if is_published(request.assignments):
         batches, remarks = published_batches.read(request.assignments, request.truth)
         return *published_files.tables(batches), remarks
-    return read(read_bytes(request.truth)), _assigned(request.assignments, request.noise), []
+    assigned = _assigned(request.assignments, request.noise)
+    if is_published(request.truth):
+        batches, remarks = published_batches.read_labelled(request.truth)
+        return published_files.truth_of(batches), assigned, remarks
+    return read(read_bytes(request.truth)), assigned, []
 
 
 def _assigned(path: Path, noise: int | None) -> Assigned:

@@ -34,6 +34,11 @@ def read(found: Path, said: Path) -> tuple[list[Batch], list[str]]:
     return labelled, [f"{folder.name} has no {SAID}: it is left out" for folder, newest in pairs if not newest]
 
 
+def read_labelled(said: Path) -> tuple[list[Batch], list[str]]:
+    """The same of a folder of batches with labels, or of a file of labels with its batch beside it."""
+    return read(said if said.is_dir() else said.parent / FOUND, said)
+
+
 def _batch(name: str, found: Path, said: Path) -> Batch:
     return Batch(
         name.removeprefix("batch_"),

@@ -135,6 +135,8 @@ class JobFolder:
         return Offer(self.slide_id, tiles, np.pad(counts, (0, len(tiles) - len(counts))).astype(np.int64))
 
     def tiles(self, numbers: Sequence[int]) -> dict[int, Tile]:
+        if not numbers:
+            return {}
         wanted = np.flatnonzero(np.isin(self._tile_of_cell, numbers))
         cells = self._rows("cells.parquet", ["cell_id", "geometry"], wanted)
         assigned = self._read("assignments.parquet", ["cell_id", "cluster_id", "confidence"])

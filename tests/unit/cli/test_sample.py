@@ -43,12 +43,12 @@ def write_published(folder: Path, slide: str, counts: list[int]) -> None:
     (folder / f"{slide}_annotations.json").write_text(json.dumps(tiles))
 
 
-def write_job(folder: Path, slide: Path) -> None:
+def write_job(folder: Path, slide: Path, *, name: str = "Ours", cells: int = 4) -> None:
     """What a job leaves of a slide of 1024 x 512 px: a cell in the first tile, two in the second, one where nothing
     was kept."""
     folder.mkdir(parents=True)
     files = only_slide(slide)
-    manifest = {"slide": {"name": "Ours", "digest": digest_of(files)}}
+    manifest = {"slide": {"name": name, "digest": digest_of(files)}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     place = {"tile": [4, 5, 6], "column": [0, 1, 2], "row": [0] * 3, "x_px": [0, SIDE, 2 * SIDE], "y_px": [0] * 3,
              "width_px": [SIDE] * 3, "height_px": [SIDE] * 3, "verdict": ["kept", "kept", "blurred"]}  # fmt: skip
@@ -61,10 +61,10 @@ def write_job(folder: Path, slide: Path) -> None:
     boxes = [shapely.box(x - 3, y - 3, x + 3, y + 3) for x, y in middles]
     ids = [f"0000000{number}-0000-5000-8000-000000000000" for number in range(4)]
     x, y = zip(*middles, strict=True)
-    cells = pa.table({"cell_id": ids, "x_px": x, "y_px": y, "geometry": [shapely.to_wkb(box) for box in boxes]})
-    pq.write_table(cells, folder / "cells.parquet")
-    found = {"cell_id": ids[::-1], "cluster_id": pa.array([7, 7, 0, 9], pa.int32()), "confidence": [0.5] * 4}
-    pq.write_table(pa.table(found), folder / "assignments.parquet")
+    table = pa.table({"cell_id": ids, "x_px": x, "y_px": y, "geometry": [shapely.to_wkb(box) for box in boxes]})
+    pq.write_table(table[:cells], folder / "cells.parquet")
+    found = pa.table({"cell_id": ids[::-1], "cluster_id": pa.array([7, 7, 0, 9], pa.int32()), "confidence": [0.5] * 4})
+    pq.write_table(found[:cells], folder / "assignments.parquet")
 
 
 def batches_of(out: Path) -> dict[str, Any]:
@@ -110,8 +110,9 @@ def test_what_a_job_left_is_sampled_with_pictures_of_its_slide(tmp_path: Path) -
     (tmp_path / "slides").mkdir()
     write_slide(tmp_path / "slides" / "ours.tiff", 1400, 600)
     write_job(tmp_path / "runs" / "ours", tmp_path / "slides" / "ours.tiff")
-    words = ("--pictures", tmp_path / "slides", "--batches", 1, "--cells", 3, "--with-clusters")
-    assert morula("sample", tmp_path / "runs", *words, "--out", tmp_path / "qa") == 0
+    write_job(tmp_path / "runs" / "empty", tmp_path / "slides" / "ours.tiff", name="Nothing", cells=0)
+    words = ("--pictures", tmp_path / "slides", "--batches", 1, "--cells", 3)
+    assert morula("sample", tmp_path / "runs", *words, "--with-clusters", "--out", tmp_path / "qa") == 0
     (batch,) = batches_of(tmp_path / "qa").values()
     tiles = {tile["x"]: tile for tile in batch["tiles"]}
     assert sorted(tiles) == [0, SIDE]
@@ -122,6 +123,24 @@ def test_what_a_job_left_is_sampled_with_pictures_of_its_slide(tmp_path: Path) -
     assert {tile.slide_id.rpartition("_")[0] for tile in parsed.tiles} == {"Ours"}
     for path in (tmp_path / "qa" / "batch_1").glob("*.png"):
         assert imagecodecs.png_decode(path.read_bytes()).shape == (SIDE, SIDE, 3)
+
+    # Labelled blind in the published app, whose files know neither clusters nor ids: the batch's file does.
+    assert morula("sample", tmp_path / "runs" / "ours", *words, "--out", tmp_path / "blind") == 0
+    (blind,) = batches_of(tmp_path / "blind").values()
+    said = [
+        {"slide_id": tile["slide_id"], "tile_name": tile["tile_name"],
+         "labelled_cells": [{"cell_id": cell["cell_id"], "human_label": n % 2} for n, cell in enumerate(tile["cells"])]}
+        for tile in blind["tiles"]
+    ]  # fmt: skip
+    labels = tmp_path / "blind" / "batch_1" / "human_labels_20260101_000000.json"
+    labels.write_text(json.dumps({"batch": "batch_1", "tiles": said}))
+    for truth in (labels, tmp_path / "blind"):
+        assigned = tmp_path / "runs" / "ours" / "assignments.parquet"
+        assert morula("evaluate", assigned, "--truth", truth, "--out", tmp_path / "e") == 0
+        found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+        assert (found["match_rate"], found["paper"]["n_cells"], found["paper"]["n_tiles"]) == (1.0, 3, 2)
+    (tmp_path / "blind" / "batch_1" / "cell_labels.json").write_text(json.dumps(blind).replace('"uuid"', '"other"'))
+    assert morula("evaluate", assigned, "--truth", labels, "--out", tmp_path / "e") == 2
 
 
 @pytest.mark.parametrize(
