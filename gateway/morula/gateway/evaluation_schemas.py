@@ -111,6 +111,8 @@ class Evaluations(Listed):
 class EvaluationNumbers(Evaluation):
     """An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded."""
 
+    of: dict[str, Any] | None = None
+    """Names of the slides, and whether clusters or labels were measured."""
     match_rate: float | None = None
     match: dict[str, Any] | None = None
     remarks: list[str] | None = None

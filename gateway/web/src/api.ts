@@ -6,6 +6,9 @@ import type {
   Choices,
   Clustering,
   Clusters,
+  Evaluation,
+  EvaluationNumbers,
+  EvaluationRequest,
   ExportName,
   Job,
   LabelEvent,
@@ -16,6 +19,7 @@ import type {
   Problem,
   Slide,
   StoredEvent,
+  Truth,
 } from "./types";
 
 export class ProblemError extends Error {
@@ -101,6 +105,7 @@ const v1 = {
   clustering: (id: string) => `v1/clusterings/${encodeURIComponent(id)}`,
   slide: (id: string) => `v1/slides/${encodeURIComponent(id)}`,
   job: (id: string) => `v1/jobs/${encodeURIComponent(id)}`,
+  evaluation: (id: string) => `v1/evaluations/${encodeURIComponent(id)}`,
 };
 
 export const api = {
@@ -117,7 +122,20 @@ export const api = {
   cancelJob: (id: string) => send<Job>("POST", `${v1.job(id)}/cancel`),
   retryJob: (id: string) => send<Job>("POST", `${v1.job(id)}/retry`),
 
-  report: (id: string) => address(`v1/evaluations/${encodeURIComponent(id)}/report.html`),
+  clusterings: () => all<Clustering>("v1/clusterings", "clusterings"),
+  truths: () => all<Truth>("v1/truths", "truths"),
+  truth: (id: string) => get<Truth>(`v1/truths/${encodeURIComponent(id)}`),
+  async bringTruth(file: File): Promise<Truth> {
+    const body = new FormData();
+    body.append("file", file, file.name);
+    return (await (await request("v1/truths", { method: "POST", body })).json()) as Truth;
+  },
+  evaluations: () => all<Evaluation>("v1/evaluations", "evaluations"),
+  evaluation: (id: string) => get<EvaluationNumbers>(v1.evaluation(id)),
+  evaluate: (wanted: EvaluationRequest) => send<Job>("POST", "v1/evaluations", wanted),
+  report: (id: string) => address(`${v1.evaluation(id)}/report.html`),
+  evaluationFile: (id: string) => address(`${v1.evaluation(id)}/evaluation.json`),
+  evaluationData: <T>(id: string) => get<T>(`${v1.evaluation(id)}/evaluation.json`),
 
   /** False where it goes only when its work has stopped. What is gone already counts as gone. */
   async remove(kind: "slide" | "job" | "labelling", id: string): Promise<boolean> {

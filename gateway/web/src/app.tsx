@@ -1,6 +1,9 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { BoardScreen } from "./board/board";
+import { CompareScreen } from "./evaluation/compare";
+import { EvaluationsScreen } from "./evaluation/list";
+import { EvaluationScreen } from "./evaluation/screen";
 import { HomeScreen } from "./jobs/home";
 import { type At, route } from "./route";
 
@@ -9,6 +12,9 @@ export function App() {
   if (here.screen === "board") return <BoardScreen id={here.labelling} key={here.labelling} />;
   if (here.screen === "slide") return <LazySlide key={here.labelling} {...here} />;
   if (here.screen === "look") return <LazySlide key={here.slide} labelling={null} slide={here.slide} at={null} />;
+  if (here.screen === "evaluation") return <EvaluationScreen id={here.id} key={here.id} />;
+  if (here.screen === "compare") return <CompareScreen ids={here.ids} key={here.ids.join()} />;
+  if (here.screen === "evaluations") return <EvaluationsScreen clustering={here.clustering} key={here.clustering} />;
   return <HomeScreen />;
 }
 

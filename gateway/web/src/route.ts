@@ -5,7 +5,11 @@ export type Route =
   | { screen: "home" }
   | { screen: "board"; labelling: string }
   | { screen: "slide"; labelling: string; slide: string | null; at: At | null }
-  | { screen: "look"; slide: string };
+  | { screen: "look"; slide: string }
+  /** With a clustering: the form is open for it. */
+  | { screen: "evaluations"; clustering: string | null }
+  | { screen: "evaluation"; id: string }
+  | { screen: "compare"; ids: readonly string[] };
 
 /** A place on a slide, in level-0 pixels. */
 export interface At {
@@ -21,6 +25,9 @@ export function readRoute(hash: string): Route {
   if (screen === "slide" && id)
     return { screen, labelling: id, slide: slide || null, at: readAt(new URLSearchParams(query)) };
   if (screen === "look" && id) return { screen, slide: id };
+  if (screen === "evaluations") return { screen, clustering: new URLSearchParams(query).get("clustering") };
+  if (screen === "evaluation" && id) return { screen, id };
+  if (screen === "compare" && id) return { screen, ids: id.split(",").filter(Boolean) };
   return { screen: "home" };
 }
 
@@ -34,6 +41,10 @@ export function writeRoute(route: Route): string {
   if (route.screen === "board") return `#/board/${encodeURIComponent(route.labelling)}`;
   if (route.screen === "look") return `#/look/${encodeURIComponent(route.slide)}`;
   if (route.screen === "home") return "#/";
+  if (route.screen === "evaluation") return `#/evaluation/${encodeURIComponent(route.id)}`;
+  if (route.screen === "compare") return `#/compare/${route.ids.map(encodeURIComponent).join(",")}`;
+  if (route.screen === "evaluations")
+    return `#/evaluations${route.clustering ? `?clustering=${encodeURIComponent(route.clustering)}` : ""}`;
   const slide = route.slide ? `/${encodeURIComponent(route.slide)}` : "";
   const row = route.at?.row == null ? "" : `&row=${route.at.row}`;
   const at = route.at ? `?x=${Math.round(route.at.x_px)}&y=${Math.round(route.at.y_px)}${row}` : "";

@@ -271,6 +271,7 @@ export interface EvaluationNumbers {
   match?: Record<string, unknown> | null;
   match_rate?: number | null;
   named?: Record<string, unknown> | null;
+  of?: Record<string, unknown> | null;
   paper?: Record<string, unknown> | null;
   remarks?: string[] | null;
   started_at: string | null;

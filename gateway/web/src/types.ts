@@ -9,6 +9,9 @@ export type {
   Clustering,
   ClusteringSlide,
   Clusters,
+  Evaluation,
+  EvaluationNumbers,
+  EvaluationRequest,
   ExportName,
   Fact,
   HeldOut,
@@ -21,6 +24,7 @@ export type {
   Slide,
   Split,
   StageProgress,
+  Truth,
 } from "./schema";
 
 export type BoardOf = schema.Board;

@@ -38,7 +38,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "table": 2,
     "truth": 1,
     "effective": 1,
-    "evaluation": 1,
+    "evaluation": 2,
     "report": 1,
 }
 

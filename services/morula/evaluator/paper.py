@@ -24,6 +24,8 @@ DIGITS = 4
 ALL = "all"
 MATRIX_ENTRIES = 2_000_000
 """Tiles' confusion matrices are told where all of them together have no more entries."""
+LISTED_CELLS = 100_000
+"""Which cells of a tile are aligned to what is told where there are no more of them in all."""
 CAVEAT = (
     "Each tile is aligned by its own truth, one cluster to one class: everything in one cluster scores `constant`, and "
     "a perfect result with more clusters than classes scores little. It does not say what labels are worth."
@@ -139,11 +141,19 @@ class _Counted:
     def tiles(self) -> Iterator[dict[str, Any]]:
         sizes = [len(np.unique(self.cells.truth.codes[rows])) for rows in self.aligned.rows]
         is_told = sum(size**2 for size in sizes) <= MATRIX_ENTRIES
+        is_listed = self.cells.cell is not None and len(self.cells) <= LISTED_CELLS
         for (batch, slide, tile), rows in zip(self.names, self.aligned.rows, strict=True):
             matrix = {"confusion_matrix": self.confusion(rows)} if is_told else {}
             where = {"batch": batch} if batch else {}
+            listed = {"cells": self.listed(rows)} if is_listed else {}
             yield {"slide": slide, "tile": tile, **where, "n_cells": len(rows), "accuracy": self.accuracy(rows),
-                   "constant": self.constant(rows), **matrix}  # fmt: skip
+                   "constant": self.constant(rows), **matrix, **listed}  # fmt: skip
+
+    def listed(self, rows: Ints) -> dict[str, list[int]]:
+        """The cells by their rows, and the places of their two classes among the labels of all."""
+        assert self.cells.cell is not None
+        columns = {"row": self.cells.cell, "human": self.cells.truth.codes, "aligned": self.aligned.classes}
+        return {name: column[rows].tolist() for name, column in columns.items()}
 
     def parts(self, part: Part) -> Iterator[tuple[str, dict[str, Any], Ints]]:
         for code in np.unique(part.codes).tolist():

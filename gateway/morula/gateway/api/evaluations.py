@@ -39,7 +39,7 @@ from morula.gateway.schemas import Job
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
-SHOWN = ("match_rate", "match", "remarks", "paper", "honest", "named", "agreement")
+SHOWN = ("of", "match_rate", "match", "remarks", "paper", "honest", "named", "agreement")
 HARMLESS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 """A report is a page of others' words: nothing in it runs, and it is no part of this site."""
 
@@ -159,8 +159,10 @@ async def get_evaluation(evaluation_id: str, here: Here) -> EvaluationNumbers:
 
 def _read(here: Components, file: Mapping[str, Any]) -> Mapping[str, Any]:
     with of_artifact(file["key"]):
-        found: Mapping[str, Any] = read_json(here.store.get(file["key"], file["sha256"]))
-        return found
+        found: dict[str, Any] = read_json(here.store.get(file["key"], file["sha256"]))
+        # Which cells a tile has is for who looks at it: evaluation.json has them.
+        tiles = [{name: of for name, of in tile.items() if name != "cells"} for tile in found["paper"]["tiles"]]
+        return {**found, "paper": {**found["paper"], "tiles": tiles}}
 
 
 @router.get("/{evaluation_id}/evaluation.json", response_class=Response, responses=served("application/json"))

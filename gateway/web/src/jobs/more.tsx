@@ -2,6 +2,7 @@
 // asks first, and says what goes.
 import { useState } from "preact/hooks";
 import { countOf } from "../format";
+import { go } from "../route";
 import type { Job, Slide } from "../types";
 import { Ask, type Question } from "../ui/ask";
 import { type Item, Menu } from "../ui/menu";
@@ -20,7 +21,11 @@ export function More({ slide, job, home, otherwise }: MoreProps) {
   const questions = [slideQuestion(slide, home), ...boardQuestions(slide, home)];
   if (job) questions.splice(1, 0, jobQuestion(slide, job, home));
   const goes: Item[] = questions.map((one) => ({ name: `${one.yes}…`, act: () => setQuestion(one) }));
-  const items: Item[] = [{ name: "Find its cells otherwise…", act: otherwise }, ...goes];
+  const clustering = job?.state === "succeeded" ? job.clustering_id : null;
+  const measure: Item[] = clustering
+    ? [{ name: "Measure against a truth…", act: () => go({ screen: "evaluations", clustering }) }]
+    : [];
+  const items: Item[] = [{ name: "Find its cells otherwise…", act: otherwise }, ...measure, ...goes];
   return (
     <>
       <Menu class="icon" label={`More for ${slide.name}`} title="More…" items={items}>

@@ -158,7 +158,7 @@ function Done({ slide, job, home }: { slide: Slide; job: Job; home: Home }) {
           {reports.map((one, index) => (
             <span key={one.id}>
               {index > 0 && ", "}
-              <a href={api.report(one.id)} target="_blank" rel="noopener">
+              <a href={writeRoute({ screen: "evaluation", id: one.id })}>
                 {one.labelling_id ? "labels" : "clusters"}, {when(one.finished_at ?? one.created_at)}
               </a>
             </span>

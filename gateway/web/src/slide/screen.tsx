@@ -8,7 +8,7 @@ import { useKeys } from "../keys";
 import { type At, go } from "../route";
 import { Saved } from "../ui/notes";
 import { Failed, Keys, State } from "../ui/parts";
-import { homeTab, type KeyHelp, labellingTabs, Shell } from "../ui/shell";
+import { evaluationTabs, type KeyHelp, labellingTabs, Shell } from "../ui/shell";
 import { bounded, type Camera, panned, type Size, wholeSlide } from "./camera";
 import { Navigator, ScaleBar } from "./overlays";
 import { SlidePanel } from "./panel";
@@ -64,7 +64,7 @@ export function SlideScreen({ labelling, slide, at }: Props) {
     <Shell
       floating
       crumb={shown && <b>{shown.name}</b>}
-      tabs={labelling ? labellingTabs(labelling, "slide") : [homeTab(false)]}
+      tabs={labelling ? labellingTabs(labelling, "slide") : evaluationTabs(false)}
       actions={
         labelling && (
           <>

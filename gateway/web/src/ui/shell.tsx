@@ -37,12 +37,22 @@ export function homeTab(current: boolean): Tab {
   return { name: "Slides", href: writeRoute({ screen: "home" }), current };
 }
 
+/** `current` is false on a page below it, which it leads back from. */
+export function evaluationTabs(current: boolean): Tab[] {
+  return [homeTab(false), evaluationTab(current)];
+}
+
+export function evaluationTab(current: boolean): Tab {
+  return { name: "Evaluation", href: writeRoute({ screen: "evaluations", clustering: null }), current };
+}
+
 export function labellingTabs(labelling: string, screen: "board" | "slide"): Tab[] {
   const slide = writeRoute({ screen: "slide", labelling, slide: null, at: null });
   return [
     homeTab(false),
     { name: "Board", href: writeRoute({ screen: "board", labelling }), current: screen === "board" },
     { name: "Slide", href: slide, current: screen === "slide" },
+    evaluationTab(false),
   ];
 }
 
