@@ -102,7 +102,9 @@ def test_clusters_are_measured_read_compared_and_the_report_taken_away(
     page.keyboard.press("e")
     two = measure(page, f"clusters {clustering}", "3", truth)
     page.keyboard.press("e")
-    for box in page.get_by_role("checkbox", name="of small.tiff against truth.csv").all():
+    boxes = page.get_by_role("checkbox", name="of small.tiff against truth.csv", disabled=False)
+    expect(boxes).to_have_count(2)
+    for box in boxes.all():
         box.check()
     assert found_by_axe(page) == []
     page.keyboard.press("c")

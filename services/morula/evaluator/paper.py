@@ -141,18 +141,17 @@ class _Counted:
     def tiles(self) -> Iterator[dict[str, Any]]:
         sizes = [len(np.unique(self.cells.truth.codes[rows])) for rows in self.aligned.rows]
         is_told = sum(size**2 for size in sizes) <= MATRIX_ENTRIES
-        is_listed = self.cells.cell is not None and len(self.cells) <= LISTED_CELLS
+        listed = self.cells.cell if len(self.cells) <= LISTED_CELLS else None
         for (batch, slide, tile), rows in zip(self.names, self.aligned.rows, strict=True):
             matrix = {"confusion_matrix": self.confusion(rows)} if is_told else {}
             where = {"batch": batch} if batch else {}
-            listed = {"cells": self.listed(rows)} if is_listed else {}
+            cells = {} if listed is None else {"cells": self.listed(listed, rows)}
             yield {"slide": slide, "tile": tile, **where, "n_cells": len(rows), "accuracy": self.accuracy(rows),
-                   "constant": self.constant(rows), **matrix, **listed}  # fmt: skip
+                   "constant": self.constant(rows), **matrix, **cells}  # fmt: skip
 
-    def listed(self, rows: Ints) -> dict[str, list[int]]:
+    def listed(self, cell: Ints, rows: Ints) -> dict[str, list[int]]:
         """The cells by their rows, and the places of their two classes among the labels of all."""
-        assert self.cells.cell is not None
-        columns = {"row": self.cells.cell, "human": self.cells.truth.codes, "aligned": self.aligned.classes}
+        columns = {"row": cell, "human": self.cells.truth.codes, "aligned": self.aligned.classes}
         return {name: column[rows].tolist() for name, column in columns.items()}
 
     def parts(self, part: Part) -> Iterator[tuple[str, dict[str, Any], Ints]]:
