@@ -143,8 +143,13 @@ async def test_a_service_that_is_away_is_waited_for(name: str, stage: str, slide
             if ended or any(unit["busy_count"] for unit in await units(client, job["id"])):
                 break
         assert (await client.job(job["id"]))["state"] == "running"
+        ready = await client.http.get("/readyz")
+        assert (ready.status_code, ready.json()["services"][name]) == (200, False)
+        assert await client.ledger.read(shards.runnable_counts) == {stage: 1}
+        assert f'morula_runnable_shards{{stage="{stage}"}} 1' in (await client.http.get("/metrics")).text
         await running.start(name)
         job = await client.ended(job["id"])
+        assert await client.ledger.read(shards.runnable_counts) == {}
         assert (job["state"], job["verdict"]) == ("succeeded", "cells")
         [unit] = [unit for unit in await units(client, job["id"]) if unit["stage"] == stage]
         assert unit["attempt_count"] == 1, "waiting spends no attempt"

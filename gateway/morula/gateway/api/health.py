@@ -12,13 +12,15 @@ from sqlalchemy import Connection, func, select
 from morula.common import models
 from morula.common.errors import Unavailable
 from morula.gateway.components import Components, Here
+from morula.gateway.ledger import shards
 from morula.gateway.ledger.tables import job, shard
-from morula.gateway.pipeline.params import PIPELINE_REVISION
+from morula.gateway.pipeline.params import PIPELINE_REVISION, Stage
 from morula.gateway.schemas import JobState, Readiness
 
 router = APIRouter(tags=["health"])
 
 JOB_STATES = get_args(JobState)
+STAGES = get_args(Stage)
 # A readiness probe is repeated soon and has a short timeout of its own.
 PROBE_S = 2.0
 
@@ -31,10 +33,13 @@ async def get_health() -> dict[str, str]:
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready."}})
 async def get_readiness(here: Here) -> JSONResponse:
-    """The database and all services answer, and what has to be written can be written."""
+    """The database answers, and what has to be written can be written. Which services answer is told beside it.
+
+    A service that is away keeps nobody from looking and labelling: jobs wait for it.
+    """
     asked = asyncio.gather(_database(here), here.workers.serving(), here.storage.writable())
     database, serving, writable = await asked
-    ready = database == "ready" and all(serving.values()) and all(writable.values())
+    ready = database == "ready" and all(writable.values())
     answer = {"state": "ready" if ready else "not ready", "database": database}
     return JSONResponse({**answer, "services": serving, "writable": writable}, 200 if ready else 503)
 
@@ -73,12 +78,18 @@ def _counts(tx: Connection) -> list[str]:
     jobs: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
     found = tx.execute(select(job.c.state, func.count()).group_by(job.c.state))
     jobs |= {str(row.state): int(row[1]) for row in found}
-    shards = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
+    units = tx.execute(
+        select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)
+    ).all()
+    runnable = dict.fromkeys(STAGES, 0) | shards.runnable_counts(tx)
     return [
         "# HELP morula_jobs Jobs by state, of all gateways on this database.",
         "# TYPE morula_jobs gauge",
         *(f'morula_jobs{{state="{state}"}} {count}' for state, count in jobs.items()),
         "# HELP morula_shards Pieces of work by stage and state, of all gateways on this database.",
         "# TYPE morula_shards gauge",
-        *(f'morula_shards{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in shards),
+        *(f'morula_shards{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in units),
+        "# HELP morula_runnable_shards Pieces of work by stage that a service could do now: what autoscalers look at.",
+        "# TYPE morula_runnable_shards gauge",
+        *(f'morula_runnable_shards{{stage="{stage}"}} {count}' for stage, count in runnable.items()),
     ]
