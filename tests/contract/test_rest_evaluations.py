@@ -2,76 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
 
-from morula.common.store import Store
 from morula.common.testing import write_slide
-from tests.contract.rest_world import World, caught_up, check_problem, name_page
-from tests.servers.gateway import gateway, place_of, services
+from tests.contract import test_rest_samples as samples
+from tests.contract.evaluated import Evaluated, evaluated, table
+from tests.contract.rest_world import caught_up, check_problem, name_page
+from tests.servers.gateway import place_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass
-class Evaluated:
-    """A world and where its cells lie."""
-
-    world: World
-    cells: list[dict[str, Any]]
-
-    @property
-    def http(self) -> httpx.AsyncClient:
-        return self.world.http
-
-    def kind(self, cell: dict[str, Any]) -> str:
-        """A truth that is worth telling: what lies left and what lies right."""
-        return "left" if cell["x_px"] < 550 else "right"
-
-    async def bring(self, content: bytes, name: str = "truth.csv") -> dict[str, Any]:
-        answer = await self.http.post("/v1/truths", files={"file": (name, content)})
-        assert answer.status_code in (200, 201), answer.text
-        found: dict[str, Any] = answer.json()
-        assert answer.headers["location"] == f"/v1/truths/{found['id']}"
-        return found
-
-    async def evaluate(self, truth: dict[str, Any], **body: Any) -> dict[str, Any]:
-        named = {"truth_id": truth["id"], "clustering_id": self.world.job["clustering_id"], "draw_count": 100}
-        answer = await self.http.post("/v1/evaluations", json={**named, **body})
-        assert answer.status_code == 202, answer.text
-        job = await self.world.client.ended(answer.json()["id"])
-        found: dict[str, Any] = (await self.http.get(answer.headers["location"])).json()
-        assert (found["id"], found["state"], job["kind"]) == (job["id"], job["state"], "evaluation")
-        return found
-
-
-def table(rows: Sequence[dict[str, object]]) -> bytes:
-    sink = io.StringIO()
-    writer = csv.DictWriter(sink, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return sink.getvalue().encode()
-
-
-@asynccontextmanager
-async def evaluated(root: Path, url: str = "", store: Store | None = None) -> AsyncIterator[Evaluated]:
-    write_slide(root / "tiny.tiff", 1100, 800)
-    async with services(root, store=store) as running, gateway(running, root, url) as client:
-        slide = await client.upload(root / "tiny.tiff", name="Tiny", stain="H&E")
-        world = World(client, running, slide, await client.run(slide["id"]))
-        found = await world.http.get(f"{world.clustering}/cells?bbox=0,0,1100,800&limit=20000")
-        yield Evaluated(world, found.json()["cells"])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -84,6 +31,11 @@ async def test_a_cluster_measures_and_deletes_as_a_laptop_does(request: pytest.F
     async with evaluated(tmp_path, *place_of("PostgreSQL and S3", request)) as ground:
         await test_clusters_are_measured_against_a_table(ground)
         await test_labels_are_measured_as_they_were(ground)
+        sampled = samples.Ground(ground.world, ground.cells)
+        await samples.test_tiles_are_labelled_blind(sampled)
+        await samples.test_the_same_event_is_kept_once_however_often_it_is_sent(sampled)
+        await samples.test_labels_of_a_file_come_in_as_one_word_or_not_at_all(sampled)
+        await samples.test_a_job_stays_while_people_label_its_cells(sampled)
         await test_a_truth_goes_after_its_evaluations_and_these_with_their_clustering(ground)
         answer = await ground.http.delete(f"/v1/jobs/{ground.world.job['id']}")
         assert answer.status_code == 204, answer.text

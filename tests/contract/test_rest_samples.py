@@ -1,4 +1,7 @@
-"""Samples over REST: tiles that people label without seeing what was found, on a laptop's ground and on a cluster's."""
+"""Samples over REST: tiles that people label without seeing what was found, on a laptop's ground.
+
+The evaluations' test of a cluster runs some of these there.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,8 @@ import pytest_asyncio
 from morula.common.testing import write_slide
 from morula.evaluator import published_files
 from tests.contract import described
+from tests.contract.evaluated import Evaluated, evaluated
 from tests.contract.rest_world import check_problem
-from tests.contract.test_rest_evaluations import Evaluated, evaluated
-from tests.servers.gateway import place_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,14 +57,6 @@ class Ground(Evaluated):
 async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     async with evaluated(tmp_path_factory.mktemp("samples")) as made:
         yield Ground(made.world, made.cells)
-
-
-async def test_a_cluster_samples_as_a_laptop_does(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    async with evaluated(tmp_path, *place_of("PostgreSQL and S3", request)) as made:
-        ground = Ground(made.world, made.cells)
-        await test_tiles_are_labelled_blind(ground)
-        await test_the_same_event_is_kept_once_however_often_it_is_sent(ground)
-        await test_a_job_stays_while_people_label_its_cells(ground)
 
 
 async def test_tiles_are_labelled_blind(ground: Ground) -> None:
@@ -141,7 +135,7 @@ async def test_what_cannot_be_said_is_refused_and_nothing_is_written(
 
 async def test_slides_give_tiles_in_turn(ground: Ground, tmp_path: Path) -> None:
     client = ground.world.client
-    write_slide(tmp_path / "more.tiff", 1100, 600, seed=5)
+    write_slide(tmp_path / "more.tiff", 1100, 500, seed=5)
     other = await client.upload(tmp_path / "more.tiff", name="More", stain="H&E")
     mine, first, again = (
         ground.world.job,
@@ -173,6 +167,7 @@ async def test_slides_give_tiles_in_turn(ground: Ground, tmp_path: Path) -> None
     found = await ground.get(f"/v1/evaluations/{job['id']}")
     assert (found["match_rate"], [one["name"] for one in found["honest"]["slides"]]) == (1.0, ["Tiny", "More"])
     assert [one["n_tiles"] for one in found["paper"]["batches"]] == [1] * 4
+    assert (await ground.http.delete(f"/v1/jobs/{cohort['id']}")).status_code == 204
 
 
 @pytest.mark.parametrize(
