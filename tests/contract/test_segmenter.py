@@ -18,7 +18,8 @@ from morula.common.compute import Slot
 from morula.common.folder import FolderStore
 from morula.common.formats import read_cells, read_metadata, read_tiles, write_tiles
 from morula.common.models import find
-from morula.common.pixels import RegionPieces, encode_pieces, read_pixels_metadata, write_regions
+from morula.common.pieces import encode_pieces
+from morula.common.pixels import RegionPieces, read_pixels_metadata, write_regions
 from morula.common.rpc import from_rpc_error
 from morula.common.testing import FakeShard, fake_shard, running, temporary_store
 from morula.segmenter.instances import Instances, Wanted

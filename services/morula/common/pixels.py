@@ -9,24 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import imagecodecs
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from morula.common.arrays import Source, reading, write_json
 from morula.common.errors import ArtifactInvalid, InvalidArgument
-from morula.common.jpeg import jpeg_size
+from morula.common.pieces import Piece, Pixels, decode_piece
 from morula.common.tables import METADATA, Metadata, check_columns, read_metadata
-
-Pixels = NDArray[np.uint8]
-Codec = Literal["jpeg", "jxl", "raw"]
 
 WHITE = 255
 MAX_REGION_PX = 8192
-PIECE_PX = 1024
 
 PIXELS_SCHEMA = pa.schema(
     [
@@ -44,17 +38,6 @@ PIXELS_SCHEMA = pa.schema(
     ]
 )
 _REQUIRED = ("mpp", "slide_mpp", "downsample", "halo_px", "calibration", "tile_px", "slide_digest")
-
-
-class Piece(NamedTuple):
-    """A rectangle of a region, encoded. A JPEG tile that reaches beyond the region lies partly at negative places."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-    codec: Codec
-    data: bytes
 
 
 @dataclass(frozen=True)
@@ -81,42 +64,6 @@ class Region:
     halo_px: int
     mpp: float
     slide_mpp: float
-
-
-def encode_pieces(pixels: Pixels, codec: Literal["jxl", "raw"] = "jxl") -> list[Piece]:
-    """A region's pixels as lossless pieces of at most 1024 px."""
-    height, width = pixels.shape[:2]
-    pieces = []
-    for y in range(0, height, PIECE_PX):
-        for x in range(0, width, PIECE_PX):
-            part = np.ascontiguousarray(pixels[y : y + PIECE_PX, x : x + PIECE_PX])
-            data = part.tobytes() if codec == "raw" else bytes(imagecodecs.jpegxl_encode(part, lossless=True, effort=1))
-            pieces.append(Piece(x, y, part.shape[1], part.shape[0], codec, data))
-    return pieces
-
-
-def decode_piece(piece: Piece) -> Pixels:
-    """The piece's pixels, height x width x 3; ArtifactInvalid where they are not what the piece says."""
-    try:
-        pixels = _decode(piece)
-    except (ValueError, RuntimeError) as error:  # imagecodecs' own errors are RuntimeErrors
-        raise ArtifactInvalid(f"a piece cannot be decoded as {piece.codec}: {str(error)[:200]}") from error
-    if pixels.dtype != np.uint8 or pixels.shape != (piece.height, piece.width, 3):
-        raise ArtifactInvalid(f"a piece holds {pixels.shape}, not {(piece.height, piece.width, 3)}")
-    return pixels
-
-
-def _decode(piece: Piece) -> Pixels:
-    if piece.codec == "raw":
-        return np.frombuffer(piece.data, np.uint8).reshape(piece.height, piece.width, 3)
-    if piece.codec == "jxl":
-        return np.asarray(imagecodecs.jpegxl_decode(piece.data))
-    if piece.codec == "jpeg":
-        # Looked at before decoding: a slide's own tile may claim to be small and unfold to gigabytes.
-        if jpeg_size(piece.data) != (piece.width, piece.height):
-            raise ArtifactInvalid(f"a JPEG is {jpeg_size(piece.data)} px, not {(piece.width, piece.height)}")
-        return np.asarray(imagecodecs.jpeg8_decode(piece.data))
-    raise ArtifactInvalid(f"there is no codec {piece.codec!r}")
 
 
 def write_regions(regions: Iterable[RegionPieces], metadata: Metadata, sink: Path | None = None) -> bytes:

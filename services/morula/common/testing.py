@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from morula.common.folder import FolderStore
 from morula.common.formats import QUALITY_METRICS, Metadata, write_cells, write_plan, write_tiles
 from morula.common.geometry import Grid
-from morula.common.pixels import RegionPieces, encode_pieces, write_regions
+from morula.common.pieces import encode_pieces
+from morula.common.pixels import RegionPieces, write_regions
 from morula.common.rpc import Server, channel
 from morula.common.settings import ServiceSettings
 

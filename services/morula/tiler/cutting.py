@@ -14,7 +14,8 @@ from morula.common import formats
 from morula.common.compute import Checkpoint
 from morula.common.errors import InvalidArgument
 from morula.common.geometry import Box, Grid
-from morula.common.pixels import MAX_REGION_PX, Piece, RegionPieces, write_regions
+from morula.common.pieces import Piece
+from morula.common.pixels import MAX_REGION_PX, RegionPieces, write_regions
 from morula.tiler import core
 from morula.tiler.gates import Gate, TileJudgement
 from morula.tiler.judging import Tile, judge, judge_one

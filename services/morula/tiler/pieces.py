@@ -8,7 +8,7 @@ import numpy as np
 
 from morula.common.errors import SlideUnreadable
 from morula.common.jpeg import header_of
-from morula.common.pixels import Piece, encode_pieces
+from morula.common.pieces import Piece, encode_pieces
 from morula.tiler.core import Decoded, SourceWindow, WindowBox
 from morula.tiler.planes import count_marks
 from morula.tiler.slide import Area, Slide, StoredTile

@@ -14,7 +14,7 @@ import tifffile
 
 from morula.common.errors import ArtifactInvalid, SlideUnreadable
 from morula.common.jpeg import header_of
-from morula.common.pixels import Piece, decode_piece
+from morula.common.pieces import Piece, decode_piece
 from morula.tiler.slide import (
     PART_UNIT_PX,
     Area,

@@ -42,7 +42,7 @@ def region(pieces: list[Piece], index: int = 0, width: int = 40, height: int = 3
 
 @pytest.mark.parametrize("codec", ["jxl", "raw"])
 def test_regions_come_back_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str) -> None:
-    monkeypatch.setattr("morula.common.pixels.PIECE_PX", 16)
+    monkeypatch.setattr("morula.common.pieces.PIECE_PX", 16)
     pictures = [picture(30, 40, seed) for seed in range(3)]
     regions = [region(encode_pieces(pixels, codec), index) for index, pixels in enumerate(pictures)]  # type: ignore[arg-type]
     path = tmp_path / "pixels.arrow"

@@ -78,9 +78,7 @@ def _counts(tx: Connection) -> list[str]:
     jobs: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
     found = tx.execute(select(job.c.state, func.count()).group_by(job.c.state))
     jobs |= {str(row.state): int(row[1]) for row in found}
-    units = tx.execute(
-        select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)
-    ).all()
+    units = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
     runnable = dict.fromkeys(STAGES, 0) | shards.runnable_counts(tx)
     return [
         "# HELP morula_jobs Jobs by state, of all gateways on this database.",
