@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from morula.common.errors import InvalidArgument
 from morula.gateway.labels.state import LabelEvent
-from morula.gateway.samples.fold import check_own_undo, fold
+from morula.gateway.samples.fold import Folded, check_own_undo, fold, fold_on
 
 ANNOTATORS = ("Ada", "Bob")
 CELLS = st.lists(st.integers(1, 4), min_size=1, max_size=3)
@@ -53,6 +53,10 @@ def test_an_undone_event_counts_as_if_it_had_not_been(
     log = log_of(said)
     words = fold(log)
     assert words.seq == len(log)
+    begun = fold_on(Folded(), log[: len(log) // 2])
+    kept = {name: vars(begun.words.of(name).copy()) for name in ANNOTATORS}
+    assert fold_on(begun, log[len(log) // 2 :]).words == words
+    assert {name: vars(begun.words.of(name)) for name in ANNOTATORS} == kept, "what was folded does not change"
     for name in ANNOTATORS:
         alone = fold([event for event in log if event.actor == name]).of(name)
         assert (words.of(name).classes, words.of(name).flagged) == (alone.classes, alone.flagged)
@@ -60,6 +64,7 @@ def test_an_undone_event_counts_as_if_it_had_not_been(
         return
     gone = data.draw(st.sampled_from(log))
     undone = LabelEvent(len(log) + 1, "undone", {"seq": gone.seq}, gone.actor)
+    assert fold_on(fold_on(Folded(), log), [undone]).words == fold([*log, undone])
     after, without = fold([*log, undone]), fold([event for event in log if event is not gone])
     for name in ANNOTATORS:
         assert vars(after.of(name)) == vars(without.of(name))

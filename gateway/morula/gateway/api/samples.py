@@ -35,7 +35,7 @@ from morula.gateway.samples.appending import append_event, same_event
 from morula.gateway.samples.importing import import_labels
 from morula.gateway.samples.kinds import NewSampleEvent, SentKind
 from morula.gateway.samples.published import cell_labels, file_name, human_labels
-from morula.gateway.samples.service import snapshot_of
+from morula.gateway.samples.snapshots import Snapshots
 from morula.gateway.samples.views import sample_answer, tile_answers
 
 router = APIRouter(prefix="/v1/samples", tags=["samples"])
@@ -52,11 +52,11 @@ async def create_sample(body: NewSample, response: Response, here: Here) -> Samp
     """
     sample_id = await here.samples.make(body)
     response.headers["Location"] = f"/v1/samples/{sample_id}"
-    return await here.ledger.read(_answer, sample_id, LOCAL)
+    return await here.ledger.read(_answer, here.samples.snapshots, sample_id, LOCAL)
 
 
-def _answer(tx: Connection, sample_id: str, annotator: str) -> Sample:
-    snapshot = snapshot_of(tx, sample_id)
+def _answer(tx: Connection, snapshots: Snapshots, sample_id: str, annotator: str) -> Sample:
+    snapshot = snapshots.of(tx, sample_id)
     set_id = snapshot.row["label_set_id"]
     label_set = label_set_answer(label_sets.get_label_set(tx, set_id), label_sets.list_classes(tx, set_id))
     return sample_answer(tx, snapshot.row, snapshot.words, annotator, label_set)
@@ -65,18 +65,20 @@ def _answer(tx: Connection, sample_id: str, annotator: str) -> Sample:
 @router.get("", response_model=Samples)
 async def list_samples(here: Here, wanted: Wanted, annotator: Whose = LOCAL) -> Samples:
     """Samples, newest first."""
-    return await here.ledger.read(_part, here.project, wanted, annotator)
+    return await here.ledger.read(_part, here.samples.snapshots, here.project, wanted, annotator)
 
 
-def _part(tx: Connection, project: str, wanted: Slice, annotator: str) -> Samples:
+def _part(tx: Connection, snapshots: Snapshots, project: str, wanted: Slice, annotator: str) -> Samples:
     part = samples.list_samples(tx, project, wanted)
-    return Samples(samples=[_answer(tx, row["id"], annotator) for row in part.rows], next_cursor=cursor_after(part))
+    return Samples(
+        samples=[_answer(tx, snapshots, row["id"], annotator) for row in part.rows], next_cursor=cursor_after(part)
+    )
 
 
 @router.get("/{sample_id}", response_model=Sample)
 async def get_sample(sample_id: str, here: Here, annotator: Whose = LOCAL) -> Sample:
     """One sample: its batches, what is in none, and how far an annotator is."""
-    return await here.ledger.read(_answer, sample_id, annotator)
+    return await here.ledger.read(_answer, here.samples.snapshots, sample_id, annotator)
 
 
 @router.delete("/{sample_id}", status_code=204, response_class=Response)
@@ -91,11 +93,13 @@ async def list_sample_tiles(
     sample_id: str, here: Here, wanted: Wanted, batch: Number | None = None, annotator: Whose = LOCAL
 ) -> SampleTiles:
     """Tiles in the order in which to label them, or those of one batch."""
-    return await here.ledger.read(_tiles, sample_id, wanted, batch, annotator)
+    return await here.ledger.read(_tiles, here.samples.snapshots, sample_id, wanted, batch, annotator)
 
 
-def _tiles(tx: Connection, sample_id: str, wanted: Slice, batch: int | None, annotator: str) -> SampleTiles:
-    said = snapshot_of(tx, sample_id).words.of(annotator)
+def _tiles(
+    tx: Connection, snapshots: Snapshots, sample_id: str, wanted: Slice, batch: int | None, annotator: str
+) -> SampleTiles:
+    said = snapshots.of(tx, sample_id).words.of(annotator)
     part = samples.part_of_tiles(tx, sample_id, wanted, batch)
     tiles = tile_answers(part.rows, samples.sample_slides(tx, sample_id), said)
     return SampleTiles(tiles=tiles, next_cursor=cursor_after(part))
@@ -136,7 +140,7 @@ async def append_sample_event(sample_id: str, body: NewSampleEvent, response: Re
         # The same event came twice at once.
         seq, is_new = await here.ledger.read(_known, sample_id, event), False
     response.status_code = 201 if is_new else 200
-    return await here.ledger.read(_appended, sample_id, event.actor, seq)
+    return await here.ledger.read(_appended, here.samples.snapshots, sample_id, event.actor, seq)
 
 
 def _known(tx: Connection, sample_id: str, event: SentKind) -> int:
@@ -146,8 +150,8 @@ def _known(tx: Connection, sample_id: str, event: SentKind) -> int:
     return same_event(known, event)
 
 
-def _appended(tx: Connection, sample_id: str, annotator: str, seq: int) -> SampleAppended:
-    words = snapshot_of(tx, sample_id).words
+def _appended(tx: Connection, snapshots: Snapshots, sample_id: str, annotator: str, seq: int) -> SampleAppended:
+    words = snapshots.of(tx, sample_id).words
     said = words.of(annotator)
     return SampleAppended(
         event_seq=seq,
@@ -194,14 +198,14 @@ def _batch(tx: Connection, sample_id: str, number: int) -> tuple[list[Record], l
 )
 async def get_human_labels(sample_id: str, number: Number, here: Here, annotator: Whose = LOCAL) -> Response:
     """What an annotator said of a batch, as the published system writes it, with the names of the classes."""
-    written = await here.ledger.read(_human_labels, sample_id, number, annotator)
+    written = await here.ledger.read(_human_labels, here.samples.snapshots, sample_id, number, annotator)
     headers = {"Content-Disposition": f'attachment; filename="{file_name()}"'}
     return Response(json.dumps(written), media_type="application/json", headers=headers)
 
 
-def _human_labels(tx: Connection, sample_id: str, number: int, annotator: str) -> dict[str, Any]:
+def _human_labels(tx: Connection, snapshots: Snapshots, sample_id: str, number: int, annotator: str) -> dict[str, Any]:
     tiles, slides = _batch(tx, sample_id, number)
-    snapshot = snapshot_of(tx, sample_id)
+    snapshot = snapshots.of(tx, sample_id)
     classes = label_sets.list_classes(tx, snapshot.row["label_set_id"])
     return human_labels(number, snapshot.row, (annotator, snapshot.words.of(annotator)), tiles, slides, classes)
 
@@ -219,4 +223,4 @@ async def import_human_labels(
     Classes are found by the names that the file gives them, else by their numbers; the label set gets those it lacks.
     """
     seq = await here.ledger.write(import_labels, sample_id, body, annotator, event_id)
-    return await here.ledger.read(_appended, sample_id, annotator, seq)
+    return await here.ledger.read(_appended, here.samples.snapshots, sample_id, annotator, seq)

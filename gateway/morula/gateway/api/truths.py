@@ -94,6 +94,7 @@ async def _of_sample(request: Request, here: Components) -> tuple[Record, bool]:
         raise RequestValidationError(error.errors()) from error
     snapshot, table = await here.ledger.read(
         truth_table,
+        here.samples.snapshots,
         wanted.sample_id,
         wanted.annotator,
         leave_out_badly_segmented=wanted.leave_out_badly_segmented,

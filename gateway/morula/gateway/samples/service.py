@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from morula.common.errors import FailedPrecondition, Gone, InvalidArgument
 from morula.common.keys import artifact_key
 from morula.common.store import Store
-from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import clusterings, jobs, label_sets, samples, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.records import Record
@@ -21,8 +20,7 @@ from morula.gateway.ledger.samples import Sampled
 from morula.gateway.pictures import drawn_once
 from morula.gateway.refs import from_json, row_ref, slide_ref
 from morula.gateway.sample_schemas import NewSample, OpenTile, SampleCell, TilePicture
-from morula.gateway.samples.fold import fold
-from morula.gateway.samples.state import Words
+from morula.gateway.samples.snapshots import Snapshot, Snapshots
 from morula.gateway.samples.views import tile_answer
 from morula.gateway.views import Ring, SlideRows
 from morula.gateway.workers import Workers, once_it_is_free
@@ -36,22 +34,6 @@ MARGIN_PX = 32
 REASON = "LEFT_OUT_REASON_"
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A sample at one moment: what was said later is not in it."""
-
-    row: Record
-    events: Sequence[LabelEvent]
-    words: Words
-
-
-def snapshot_of(tx: Connection, sample_id: str) -> Snapshot:
-    """The sample as this transaction sees it."""
-    row = samples.get_sample(tx, sample_id)
-    events = samples.WORDS.after(tx, sample_id)
-    return Snapshot(row, events, fold(events))
-
-
 class TileSamples:
     """Makes samples and opens their tiles."""
 
@@ -60,6 +42,7 @@ class TileSamples:
         self._workers = workers
         self._store = store
         self._project = project
+        self.snapshots = Snapshots()
         self._kept: OrderedDict[tuple[str, str], SlideRows] = OrderedDict()
         self._lock = threading.Lock()
         """Of what is kept, which threads share."""
@@ -86,7 +69,7 @@ class TileSamples:
 
     async def open_tile(self, sample_id: str, number: int, annotator: str) -> OpenTile:
         """A tile with its cells' outlines, and what this annotator said of them."""
-        snapshot, tile, slide = await self._ledger.read(_opened, sample_id, number)
+        snapshot, tile, slide = await self._ledger.read(_opened, self.snapshots, sample_id, number)
         polygons = await asyncio.to_thread(self.outlines, slide, tile)
         said = snapshot.words.of(annotator)
         picture = _region(tile, slide)
@@ -224,9 +207,8 @@ def _rows(values: Mapping[str, Any], sources: Sequence[Source], found: SampleTil
     return Sampled({**values, "left_out": left_out}, members, tiles)
 
 
-def _opened(tx: Connection, sample_id: str, number: int) -> tuple[Snapshot, Record, Record]:
-    snapshot = snapshot_of(tx, sample_id)
-    return snapshot, *_placed(tx, sample_id, number)
+def _opened(tx: Connection, snapshots: Snapshots, sample_id: str, number: int) -> tuple[Snapshot, Record, Record]:
+    return snapshots.of(tx, sample_id), *_placed(tx, sample_id, number)
 
 
 def _placed(tx: Connection, sample_id: str, number: int) -> tuple[Record, Record]:

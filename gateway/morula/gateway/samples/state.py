@@ -19,6 +19,10 @@ class Said:
     last: LabelEvent | None = None
     """The newest event that counts: the one that an undo would take back."""
 
+    def copy(self) -> "Said":
+        """The same, which may change without changing this."""
+        return Said(dict(self.classes), set(self.flagged), self.last)
+
     def label(self, place: Place, class_number: int | None) -> None:
         """Give a cell a class, or take back the one that it has."""
         if class_number is None:
@@ -34,6 +38,10 @@ class Words:
     seq: int = 0
     by: dict[str, Said] = field(default_factory=dict)
     """By annotator."""
+
+    def said_by(self, annotator: str) -> Said:
+        """What this annotator said, to add to."""
+        return self.by.setdefault(annotator, Said())
 
     def of(self, annotator: str) -> Said:
         """What this annotator said; nothing where nobody of this name said anything."""

@@ -10,16 +10,16 @@ from morula.common.errors import FailedPrecondition
 from morula.gateway.ledger import label_sets, samples
 from morula.gateway.ledger.records import Record
 from morula.gateway.samples.published import batch_called, tile_called
-from morula.gateway.samples.service import Snapshot, snapshot_of
+from morula.gateway.samples.snapshots import Snapshot, Snapshots
 
 COLUMNS = ("cell_id", "class", "slide", "tile", "batch", "annotator", "badly_segmented")
 
 
 def truth_table(
-    tx: Connection, sample_id: str, annotator: str | None, *, leave_out_badly_segmented: bool
+    tx: Connection, snapshots: Snapshots, sample_id: str, annotator: str | None, *, leave_out_badly_segmented: bool
 ) -> tuple[Snapshot, bytes]:
     """The sample, and its labelled cells as CSV: of all annotators, or of one. Both are of the same moment."""
-    snapshot = snapshot_of(tx, sample_id)
+    snapshot = snapshots.of(tx, sample_id)
     tiles, slides = samples.tiles_with_cells(tx, sample_id), samples.sample_slides(tx, sample_id)
     names = {row["number"]: row["name"] for row in label_sets.list_classes(tx, snapshot.row["label_set_id"])}
     sink = io.StringIO()
