@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morula.common.errors import ArtifactInvalid, InvalidArgument
+from morula.common.pieces import Piece, encode_pieces
 from morula.common.pixels import (
     PIXELS_SCHEMA,
-    Piece,
     RegionPieces,
-    encode_pieces,
     read_pixels_metadata,
     read_regions,
     write_regions,
