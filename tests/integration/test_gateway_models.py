@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from morula.common import imported
 from morula.common.compute import Slot
 from morula.common.models import Description, add_rows, find
 from morula.common.testing import write_slide
@@ -91,7 +92,7 @@ async def test_what_forbids_it_is_not_used_commercially(borrowed: None, tmp_path
             check_refused(await client.http.post(f"/v1/jobs/{done['id']}/retry"))
             check_refused(await client.http.post("/v1/clusterings", json={"job_ids": both["job_ids"], "name": "again"}))
             refused = {name for name, model in (await models_there(client)).items() if model["refusal"]}
-            assert refused == {BORROWED}
+            assert refused == {BORROWED, imported.MODEL}
             taken_up = await client.ended(begun["id"])
             assert (taken_up["state"], taken_up["error"]["reason"]) == ("failed", "LICENCE_FORBIDS")
             assert await made_by(client, done) == {BORROWED: "no", "morphology": "yes"}, "what is there stays"

@@ -19,7 +19,7 @@ from morula.clusterer.layout import layout
 from morula.clusterer.leaves import LeafModel
 from morula.clusterer.proposal import proposed_count
 from morula.clusterer.tree import Structure, Tree, ward, whole
-from morula.common.clustering import LAYOUTS, PACKAGES, UMAP_DBSCAN
+from morula.common.clustering import IMPORTED, LAYOUTS, PACKAGES, UMAP_DBSCAN
 from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument
 from morula.common.formats import NOISE_LEAF
@@ -47,11 +47,12 @@ class Params:
     layout: str = ""
 
     def __post_init__(self) -> None:
-        if self.algorithm and self.algorithm not in PACKAGES:
-            raise InvalidArgument(f"there is no way of clustering {self.algorithm!r}; there are: {', '.join(PACKAGES)}")
+        ways = (*PACKAGES, IMPORTED)
+        if self.algorithm and self.algorithm not in ways:
+            raise InvalidArgument(f"there is no way of clustering {self.algorithm!r}; there are: {', '.join(ways)}")
         if self.layout and self.layout not in LAYOUTS.values():
             raise InvalidArgument(f"there is no layout {self.layout!r}; there are: {', '.join(LAYOUTS.values())}")
-        if not (0 <= self.eps < math.inf) or (self.eps and not self.algorithm):
+        if not (0 <= self.eps < math.inf) or (self.eps and self.algorithm not in PACKAGES):
             raise InvalidArgument(f"eps is a positive number, or 0 for the knee, and of {UMAP_DBSCAN} alone")
         if self.leaf_count and self.algorithm:
             raise InvalidArgument(f"{self.algorithm} finds out by itself how many clusters there are: no leaf_count")
@@ -84,6 +85,14 @@ class Clustered:
     confidence: Bytes
     layout: Halves
     tree: Tree
+
+
+@dataclass(frozen=True)
+class Came:
+    """Cluster of each row as it came with its cell, below 0 for none, and how sure it was there."""
+
+    cluster: NDArray[np.int32]
+    confidence: NDArray[np.float32]
 
 
 def silent(_done: int, _total: int, _stage: str) -> None:
@@ -150,6 +159,28 @@ def cluster_as_published(
     _steps(PUBLISHED_STAGES, checkpoint, report)(0)
     with threadpool_limits(1):
         published = paper.cluster(vectors, params.eps, params.seed, steps, checkpoint)
+    return published_board(features, published, params.seed, checkpoint, report)
+
+
+def cluster_as_imported(
+    features: Features,
+    came: Came,
+    params: Params,
+    checkpoint: Checkpoint = go_on,
+    report: Report = silent,
+) -> Clustered:
+    """The clusters that came with the cells, the largest first, with a board on top."""
+    if not len(came.cluster):
+        raise InvalidArgument("there are no cells to cluster")
+    numbers, place = np.unique(came.cluster[came.cluster >= 0], return_inverse=True)
+    if len(numbers) > leaves.MAX_LEAVES:
+        raise InvalidArgument(
+            f"the imported cells have {len(numbers):,} clusters, and a board holds {leaves.MAX_LEAVES:,}"
+        )
+    cluster = np.full(len(came.cluster), NOISE, np.int64)
+    cluster[came.cluster >= 0] = place
+    known = np.clip(np.nan_to_num(came.confidence.astype(np.float64)), 0, 1)
+    published = paper.Published(cluster, known, 0.0, False, np.empty(0, np.int64))
     return published_board(features, published, params.seed, checkpoint, report)
 
 

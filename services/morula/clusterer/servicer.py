@@ -17,9 +17,9 @@ from morula.clusterer.mixing import mixing
 from morula.clusterer.regrouping import Wanted, regroup
 from morula.clusterer.splitting import split
 from morula.common import answers
-from morula.common.clustering import check_installed, installed, way_of
+from morula.common.clustering import IMPORTED, check_installed, installed, way_of
 from morula.common.compute import Checkpoint, Slot
-from morula.common.errors import of_artifact
+from morula.common.errors import InvalidArgument, of_artifact
 from morula.common.formats import CLUSTERING_ARTIFACTS, read_array, write_array
 from morula.common.models import resolve
 from morula.common.progress import with_progress
@@ -128,7 +128,7 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
             slides = [self._vectors(slide) for slide in request.slides]
             with threadpool_limits(1):
                 made = features.build(slides, scale, params.neighbours)
-            clustered = _clustered(made, slides, params, checkpoint, report)
+            clustered = self._grouped(request, made, slides, params, checkpoint, report)
             clustered = _laid_out(clustered, made.matrix, params, checkpoint)
             checkpoint()
             clustered = _mixed(clustered, made, slides, params)
@@ -183,6 +183,24 @@ class ClustererServicer(clusterer_pb2_grpc.ClustererServiceServicer):
         refs = [ref_of(found) for found in stored if found is not None]
         clustering = clusterer_pb2.Clustering(**dict(zip(CLUSTERING_ARTIFACTS, refs, strict=True)))
         return answers.added(self._store, clustering, request.slide)
+
+    def _grouped(
+        self,
+        request: clusterer_pb2.ClusterCellsRequest,
+        made: features.Features,
+        slides: Sequence[features.SlideVectors],
+        params: core.Params,
+        checkpoint: Checkpoint,
+        report: Report,
+    ) -> Clustered:
+        if params.algorithm != IMPORTED:
+            return _clustered(made, slides, params, checkpoint, report)
+        if len(request.slides) != 1:
+            raise InvalidArgument("clusters that came with slides are each slide's own: cluster several anew")
+        (slide,) = request.slides
+        cells = [key_of(shard.cells) for shard in shards_of(self._store, slide)]
+        came = tables.came_with(self._store, key_of(slide.index), cells)
+        return core.cluster_as_imported(made, came, params, checkpoint, report)
 
     def _clustered(self, clustering: clusterer_pb2.Clustering) -> Clustered:
         with of_artifact(clustering.confidence.key):

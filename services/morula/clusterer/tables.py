@@ -11,11 +11,20 @@ import shapely
 from numpy.typing import NDArray
 
 from morula.clusterer.arrays import Halves
+from morula.clusterer.core import Came
 from morula.clusterer.features import SlideVectors
 from morula.clusterer.outlines import outlines
 from morula.clusterer.settle import Cells, Identity, Settled
-from morula.common.errors import ArtifactInvalid, of_artifact
-from morula.common.formats import read_array, read_cells, read_index, read_metadata, write_index, write_outlines
+from morula.common.errors import ArtifactInvalid, InvalidArgument, of_artifact
+from morula.common.formats import (
+    IMPORTED,
+    read_array,
+    read_cells,
+    read_index,
+    read_metadata,
+    write_index,
+    write_outlines,
+)
 from morula.common.store import Store
 
 Ref = tuple[str, str]
@@ -111,6 +120,28 @@ def slide_vectors(store: Store, index: Ref, vectors: Sequence[Ref]) -> SlideVect
     if gathered is None or (len(shard) and shard.max() >= len(vectors)):
         raise ArtifactInvalid("the index points to shards that the request does not name", key=index[0])
     return SlideVectors(gathered, column("x_px", np.float64) * mpp, column("y_px", np.float64) * mpp)
+
+
+def came_with(store: Store, index: Ref, cells: Sequence[Ref]) -> Came:
+    """The clusters that came with the cells of a settled slide, in row order."""
+    with of_artifact(index[0]):
+        table = read_index(store.get(*index), ["shard", "row"])
+    column = _reader(table)
+    shard, row = column("shard", np.int64), column("row", np.int64)
+    came = Came(np.full(len(shard), -1, np.int32), np.zeros(len(shard), np.float32))
+    for number, ref in enumerate(cells):
+        inside = shard == number
+        if not inside.any():
+            continue
+        with of_artifact(ref[0]):
+            part = read_cells(store.get(*ref))
+        if not set(IMPORTED) <= set(part.column_names):
+            raise InvalidArgument(
+                "these cells came without clusters: the clustering imported is for cells by the segmenter imported"
+            )
+        for name, values in (("imported_cluster", came.cluster), ("imported_confidence", came.confidence)):
+            values[inside] = part[name].to_numpy()[row[inside]]
+    return came
 
 
 def _reader(table: pa.Table) -> Callable[[str, type], NDArray[Any]]:

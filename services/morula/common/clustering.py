@@ -13,6 +13,8 @@ UMAP_DBSCAN = "umap-dbscan"
 """The published system's: unit vectors, UMAP, DBSCAN."""
 UMAP_DBSCAN_CUML = "umap-dbscan-cuml"
 """The same by cuML on a GPU: a way of its own, because its results are others."""
+IMPORTED = "imported"
+"""The clusters that came with a slide."""
 PACKAGES: Mapping[str, Mapping[str, str]] = {
     UMAP_DBSCAN_CUML: {"cuml": "cuml-cu12", "kneed": "kneed"},
     UMAP_DBSCAN: {"umap": "umap-learn", "kneed": "kneed"},
@@ -55,7 +57,7 @@ def published(there: Collection[str]) -> str:
 
 def check_installed(algorithm: str, there: Collection[str]) -> None:
     """Raises ModelUnavailable with what is missing, and what brings it, for a way that is not among those there are."""
-    if algorithm and algorithm not in there:
+    if algorithm and algorithm != IMPORTED and algorithm not in there:
         needed = " and ".join(missing(algorithm) or PACKAGES[algorithm].values())
         raise ModelUnavailable(
             f"clustering by {algorithm} needs {needed}, not there where it would run: {INSTALL[algorithm]}",

@@ -9,6 +9,7 @@ from morula.common.outlines import decode_outline, decode_outlines, encode_outli
 from morula.common.tables import (
     CELLS_SCHEMA,
     CLUSTERING_ARTIFACTS,
+    IMPORTED,
     INDEX_SCHEMA,
     NETWORK_FEATURES,
     NETWORK_STYLE,
@@ -38,6 +39,7 @@ from morula.common.tables import (
 __all__ = [
     "CELLS_SCHEMA",
     "CLUSTERING_ARTIFACTS",
+    "IMPORTED",
     "INDEX_SCHEMA",
     "NETWORK_FEATURES",
     "NETWORK_STYLE",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from morula.common import imported
 from morula.common.errors import ModelUnavailable
 from morula.common.model_spec import (
     ANY_USE,
@@ -100,6 +101,20 @@ REGISTRY: tuple[ModelSpec, ...] = (
             commercial="yes",
         ),
         takes=BY_CONTRAST,
+    ),
+    ModelSpec(
+        name=imported.MODEL,
+        task="segmenter",
+        object_kind="nucleus",
+        mpp=0.5,
+        object_um=8.0,
+        channels=("imported_cells",),
+        shard_tile_count=64,
+        description=Description(
+            licence="of the run that found the cells",
+            trained_on="nothing: cells that another program found and that came with their slide",
+            commercial="unclear",
+        ),
     ),
     _morphology(MORPHOLOGY, ("H&E",), _OF_A_REFERENCE_SET),
     _morphology("morphology-ihc", ("IHC",), _BY_CONSTRUCTION.format("DAB")),

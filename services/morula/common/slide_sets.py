@@ -1,4 +1,5 @@
-"""Which files make one slide: several only where their format needs it (MRXS, VMS and VMU, DICOM, OME-TIFF).
+"""Which files make one slide: several only where their format needs it (MRXS, VMS and VMU, DICOM, OME-TIFF), or
+where cells that were found elsewhere came with a slide.
 
 Files are known by names as a form or a folder gives them: relative, with slashes.
 """
@@ -9,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from morula.common import imported
 from morula.common.errors import InvalidArgument
 from morula.common.slide_headers import dicom_series, is_dicom, ome_names, vms_names
 
@@ -23,6 +25,7 @@ NAMED_AT_MOST = 5
 def entry_of(names: Iterable[str]) -> str:
     """The file of one slide that a reader opens: the only one, the MRXS or VMS index, else the first by name."""
     ordered = sorted(names)
+    ordered = [name for name in ordered if not name.endswith(imported.ENDING)] or ordered
     indexes = [name for name in ordered if _ext(name) in (".mrxs", *INDEXES)]
     return indexes[0] if indexes else min(ordered, key=lambda name: (name.count("/"), name))
 
@@ -65,7 +68,8 @@ class SlideFiles:
         if ext in INDEXES:
             return self._beside(name, vms_names(self._files[name]))
         if ext in TIFFS:
-            return self._beside(name, ome_names(self._files[name]))
+            cells = f"{PurePosixPath(name).stem}{imported.ENDING}"
+            return self._beside(name, [*ome_names(self._files[name]), cells])
         series = self._series_of(name)
         if series is None:
             return set()

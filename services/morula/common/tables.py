@@ -106,6 +106,10 @@ CELLS_SCHEMA = _schema(
 NETWORK_FEATURES, NETWORK_STYLE = "network_features", "network_style"
 """Columns of cells that a network which tells what it sees adds: numbers of half precision, as many as it has."""
 
+IMPORTED = {"imported_row": pa.int32(), "imported_cluster": pa.int32(), "imported_confidence": pa.float32()}
+"""Columns of cells that came with their slide: the row of the file that holds them, and the cluster that they had
+there, -1 for none."""
+
 UNEMBEDDED = "unembedded_rows"
 """In the metadata of morphology, where there are any: the rows of cells without a vector, which are NaN there."""
 
@@ -216,9 +220,12 @@ def read_tile_places(source: Source) -> pa.Table:
 def write_cells(columns: Mapping[str, Any], metadata: Metadata) -> bytes:
     """Cells of a shard as GeoParquet; `geometry` holds WKB polygons at level 0, which no map's crs describes."""
     seen = {name: columns[name] for name in (NETWORK_FEATURES, NETWORK_STYLE) if name in columns}
-    cells = table(CELLS_SCHEMA, {name: values for name, values in columns.items() if name not in seen})
+    came = {name: columns[name] for name in IMPORTED if name in columns}
+    cells = table(CELLS_SCHEMA, {name: values for name, values in columns.items() if name not in seen | came})
     for name, values in seen.items():
         cells = cells.append_column(name, halves(values))
+    for name, values in came.items():
+        cells = cells.append_column(name, pa.array(values, IMPORTED[name]))
     geo = {
         "version": "1.1.0",
         "primary_column": "geometry",

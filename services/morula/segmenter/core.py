@@ -67,6 +67,7 @@ def segment_region(
         "seam": (seam | crossing)[rows],
         "area_um2": cells.areas_px[rows] * region.mpp**2,
         **_seen(cells, rows),
+        **{name: values[rows] for name, values in cells.columns.items()},
     }
 
 

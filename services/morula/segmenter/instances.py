@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, go_on
+from morula.common.imported import Painted
 from morula.segmenter.params import DEFAULTS, FlowParams
 
 # Of all shards together: each holds some hundred MB, and three keep batches full.
@@ -35,6 +36,8 @@ class Wanted:
     flows: FlowParams = DEFAULTS
     is_part: bool = False
     """Whether the image was cut from a larger one, which goes on beyond its frame."""
+    imported: Painted | None = None
+    """The cells that came with the slide where this image was cut, where some did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Instances:
     """What the model saw under each mask (n, width); None where it does not tell."""
     style: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     """What kind of image it is; empty where the model does not tell."""
+    imported: Painted | None = None
+    """Where the objects came with the slide: which they are there."""
 
 
 class Model(Protocol):

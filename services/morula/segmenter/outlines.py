@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from morula.common.formats import IMPORTED
+from morula.common.imported import Painted
 from morula.segmenter.instances import Instances
 from morula.segmenter.polygons import separate, trace
 
@@ -22,6 +26,8 @@ class Outlines:
     areas_px: NDArray[np.int64]
     features: NDArray[np.float16] | None = None
     style: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What else the table of cells has of each."""
 
     def diameters_um(self, mpp: float) -> NDArray[np.float64]:
         """Diameters of discs of the same area."""
@@ -41,4 +47,18 @@ def outline(instances: Instances) -> Outlines:
     y = np.bincount(cell, row + 0.5, present.size) / np.maximum(areas, 1)
     features = None if instances.features is None else instances.features[present]
     centroids = np.stack([x, y], axis=1)
-    return Outlines(labels, trace(labels), instances.scores[present], centroids, areas, features, instances.style)
+    return Outlines(
+        labels,
+        trace(labels),
+        instances.scores[present],
+        centroids,
+        areas,
+        features,
+        instances.style,
+        {} if instances.imported is None else _came_with(instances.imported, present),
+    )
+
+
+def _came_with(painted: Painted, present: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
+    columns = (painted.rows, painted.clusters, painted.confidences)
+    return {name: values[present] for name, values in zip(IMPORTED, columns, strict=True)}

@@ -16,6 +16,7 @@ from morula.common.compute import Checkpoint, Processors, Slot, in_order
 from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable, of_artifact
 from morula.common.formats import Metadata, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
+from morula.common.imported import Imported
 from morula.common.models import resolve
 from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.refs import ref_of
@@ -24,6 +25,7 @@ from morula.common.store import Store, Stored
 from morula.networks.asked import numerics_of
 from morula.segmenter import core
 from morula.segmenter.backends import MODELS
+from morula.segmenter.imported import painted_around
 from morula.segmenter.instances import REGIONS_AT_ONCE, Calibration, Model, Sizing, Wanted
 from morula.segmenter.outlines import outline
 from morula.segmenter.params import DEFAULTS, FlowParams
@@ -105,10 +107,13 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             flows=_flow_params(request.params),
         )
 
+        imported = self._imported(request.imported) if request.HasField("imported") else None
+
         def cells_of(region: Region) -> tuple[int, core.Columns]:
             with self._regions, self._processors.taken():
                 checkpoint()
-                return region.index, core.segment_region(region, layout, model, wanted, checkpoint)
+                asked = replace(wanted, imported=painted_around(imported, region)) if imported else wanted
+                return region.index, core.segment_region(region, layout, model, asked, checkpoint)
 
         pixels = request.pixels
         with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
@@ -117,6 +122,10 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         checkpoint()
         cells = write_cells(core.join(list(parts.values())), _cells_metadata(metadata, request.model, parts))
         return self._store.put(request.cells_key, cells)
+
+    def _imported(self, ref: artifact_pb2.ObjectRef) -> Imported:
+        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):
+            return Imported(path)
 
 
 def _layout(tiles: pa.Table, *, keeps_rejected: bool) -> core.Layout:

@@ -13,7 +13,8 @@ from morula.tiler.quality import Quality, Thresholds, laplacian_variance, measur
 from morula.tiler.tissue import Mask, TissueRule
 
 Verdict = Literal["kept", "background", "blurred", "artefact", "poor", "unreadable"]
-Gate = Literal["default", "paper"]
+Gate = Literal["default", "paper", "every"]
+EVERY: Gate = "every"
 
 MAX_PEN_FRACTION = 0.25
 MAX_FOLD_FRACTION = 0.3
@@ -105,7 +106,14 @@ def _paper_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:
     return ("poor" if failed else "kept"), failed
 
 
+def _every_gate(tile: Evidence) -> tuple[Verdict, tuple[str, ...]]:
+    """Whatever shows anything: cells that came with a slide are not judged by how their tiles look."""
+    is_blank = tile.spread == 0
+    return ("background" if is_blank else "kept"), ("background",) if is_blank else ()
+
+
 GATES: dict[Gate, Callable[[Evidence], tuple[Verdict, tuple[str, ...]]]] = {
     "default": _default_gate,
     "paper": _paper_gate,
+    EVERY: _every_gate,
 }

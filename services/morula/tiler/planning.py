@@ -14,6 +14,7 @@ from morula.common.regions import FARTHEST_PX
 from morula.common.stain import Stain
 from morula.tiler import core
 from morula.tiler.calibration import calibrate
+from morula.tiler.gates import EVERY
 from morula.tiler.judging import Tile, judge_one
 from morula.tiler.microarray import core_of, find_cores
 from morula.tiler.selection import Selection, draw_sample, spread_order, wanted_tiles
@@ -135,7 +136,8 @@ def _left_out(
     slide_grid: SlideGrid, tissue: Fractions, folds: Fractions, selection: Selection, checkpoint: Checkpoint
 ) -> npt.NDArray[np.str_]:
     """Why each tile is not to be read; empty for those that are."""
-    left_out = np.where(tissue < slide_grid.rule.min_fraction, "background", "").astype("<U10")
+    is_tissue = (tissue >= slide_grid.rule.min_fraction) | (selection.gate == EVERY)
+    left_out = np.where(is_tissue, "", "background").astype("<U10")
     left_out[~wanted_tiles(slide_grid.grid, selection, checkpoint)] = "excluded"
     if not selection.sample_tile_count:
         return left_out

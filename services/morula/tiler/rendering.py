@@ -18,15 +18,24 @@ MAX_WINDOW_UM = 2000.0
 
 
 def render_region(
-    slide: Slide, x_px: int, y_px: int, width_px: int, height_px: int, downsample: float, checkpoint: Checkpoint
+    slide: Slide,
+    x_px: int,
+    y_px: int,
+    width_px: int,
+    height_px: int,
+    downsample: float,
+    checkpoint: Checkpoint,
+    *,
+    lossless: bool = False,
 ) -> bytes:
-    """A JPEG of `width_px` x `height_px`, white beyond the slide's edge."""
+    """A JPEG, or a PNG, of `width_px` x `height_px`, white beyond the slide's edge."""
     if not (1 <= width_px <= MAX_SIDE_PX and 1 <= height_px <= MAX_SIDE_PX):
         raise InvalidArgument(f"a picture has 1 to {MAX_SIDE_PX} px, not {width_px} x {height_px}")
     # At larger values the whole slide is less than a pixel; the comparison is false for NaN, too.
     if not 2**-6 <= downsample <= max(slide.width_px, slide.height_px, 64):
         raise InvalidArgument(f"downsample {downsample} is out of range")
-    return _jpeg(slide.read_scaled(x_px, y_px, downsample, width_px, height_px, checkpoint))
+    pixels = slide.read_scaled(x_px, y_px, downsample, width_px, height_px, checkpoint)
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=1)) if lossless else _jpeg(pixels)
 
 
 def render_cells(

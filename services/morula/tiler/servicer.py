@@ -102,9 +102,10 @@ class TilerServicer(tiler_pb2_grpc.TilerServiceServicer):
     ) -> tiler_pb2.RenderRegionResponse:
         def render(opened: OpenSlide, checkpoint: Checkpoint) -> bytes:
             box = (request.x_px, request.y_px, request.width_px, request.height_px)
-            return render_region(opened.slide, *box, request.downsample, checkpoint)
+            return render_region(opened.slide, *box, request.downsample, checkpoint, lossless=request.lossless)
 
-        return tiler_pb2.RenderRegionResponse(jpeg=await self._on_slide(self._render, request.slide, render))
+        picture = await self._on_slide(self._render, request.slide, render)
+        return tiler_pb2.RenderRegionResponse(**{"png" if request.lossless else "jpeg": picture})
 
     async def RenderCells(  # noqa: N802
         self, request: tiler_pb2.RenderCellsRequest, _context: Any

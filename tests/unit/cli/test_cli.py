@@ -22,7 +22,7 @@ def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["nonsense"], 2, "nonsense"),
         (["run"], 2, "Missing argument"),
         (["run", "no.svs", "--out", "o"], 3, "no.svs is not there"),
-        (["run", __file__, "--out", "o", "--segmenter", "magic"], 2, "there are: morula-nuclei, watershed"),
+        (["run", __file__, "--out", "o", "--segmenter", "magic"], 2, "there are: imported, morula-nuclei, watershed"),
         (["run", __file__, "--out", "o", "--preset", "paper"], 2, "morula models add resnet50 FILE"),
         (["run", __file__, "--out", "o", "--eps", "0.5"], 2, "or choose the preset 'paper'"),
         (["run", __file__, "--out", "o", "--mpp", "-1"], 2, "--mpp"),

@@ -26,6 +26,7 @@ def test_names_are_unique_per_task() -> None:
 
 
 REVISIONS = {
+    "imported": "1bdf35b79b69f03d25d162634964b5768fd973e6f3355e67e3da6c5204cf7445",
     "morula-nuclei-features": "70a52bf95f4793975030dc6d7d9609a6e0daa7f8a22dea823046fd4cb387872e",
     "watershed": "a994837246f597e1ae4d31a75576b3336a9c69c98123dc7e898e058d0ff061ef",
     "morphology": "ecd0300a30659dc653a5e04d4ae0f88531cf03cb41c7d68ec1ea583b03e846ed",

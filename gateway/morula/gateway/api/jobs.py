@@ -17,8 +17,9 @@ from morula.gateway.licences import check_job, check_params
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pipeline.params import SLIDE_STAGES, make_params, params_digest
 from morula.gateway.pipeline.results import reopen
+from morula.gateway.pipeline.slide_job import imported_cells
 from morula.gateway.ranges import send_object
-from morula.gateway.refs import row_ref
+from morula.gateway.refs import row_ref, slide_ref
 from morula.gateway.schemas import Job, JobFile, JobFiles, JobRequest, Jobs, StageProgress
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -37,6 +38,8 @@ async def create_job(body: JobRequest, response: Response, here: Here) -> Job:
         known_stain=slide["stain"],
     )
     check_params(params, here.settings.profile)
+    files = await here.ledger.read(slides.slide_files, slide["id"])
+    imported_cells(slide_ref(slide, files), params.segmenter)
     values = {
         "project_id": here.project,
         "kind": "slide",

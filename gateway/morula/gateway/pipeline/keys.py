@@ -66,7 +66,9 @@ class SlideKeys:
             "seed": self.params.seed,
         }
         regions = {"include": self.params.include_geojson, "exclude": self.params.exclude_geojson}
-        return regions | (sample if self.params.sample_tile_count else {})
+        # Every other gate judges what is read, and leaves the plan alone.
+        gate = {"gate": self.params.tile_gate} if self.params.tile_gate == "every" else {}
+        return regions | gate | (sample if self.params.sample_tile_count else {})
 
     def tiles(self, shard: Shard) -> str:
         return self._of_plan("tiles", "parquet", shard)

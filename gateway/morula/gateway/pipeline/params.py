@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from morula.common import clustering, models
+from morula.common import clustering, imported, models
 from morula.common.compute import cpu_count
 from morula.common.errors import FailedPrecondition, InvalidArgument, ModelUnavailable, SlideScaleUnknown
 from morula.common.keys import digest
@@ -227,6 +227,14 @@ PRESETS["paper"] = {
     "seed": 42,
     "leaf_count": 0,
 }
+# A run of the published system with the cells and the clusters that it found; its tiles are the grid's.
+PRESETS["imported"] = {
+    **PRESETS["paper-tiles"],
+    "segmenter": imported.MODEL,
+    "tile_gate": "every",
+    "algorithm": clustering.IMPORTED,
+    "leaf_count": 0,
+}
 
 
 def halo_px(mpp: float) -> int:
@@ -319,10 +327,10 @@ def _chosen(choices: Choices, algorithms: Collection[str] | None) -> dict[str, A
     """The preset with what the request asks for in place of it, and the way to cluster that is there."""
     if choices.preset not in PRESETS:
         raise InvalidArgument(f"There is no preset {choices.preset!r}; there are: {', '.join(PRESETS)}.")
-    if choices.eps is not None and "algorithm" not in PRESETS[choices.preset]:
+    if choices.eps is not None and "eps" not in PRESETS[choices.preset]:
         raise InvalidArgument("eps is of the published clustering alone: leave it out, or choose the preset 'paper'.")
     chosen = {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
-    if "algorithm" in chosen:
+    if "eps" in chosen:
         chosen["algorithm"] = clustering.published(_ways(algorithms))
     if "layout" in chosen:
         chosen["layout"] = clustering.LAYOUTS[clustering.published(_ways(algorithms))]
@@ -381,4 +389,9 @@ def cohort_params(sources: Sequence[Params]) -> Params:
             "The jobs found their cells by different segmenters or at different scales, and the cells differ by that: "
             "take jobs that found them alike."
         )
-    return sources[0]
+    # Clusters that came with a slide are its own.
+    return replace(sources[0], algorithm=None, leaf_count=Params.leaf_count) if _came(sources[0]) else sources[0]
+
+
+def _came(params: Params) -> bool:
+    return params.algorithm == clustering.IMPORTED

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from morula.common import answers
-from morula.common.errors import ArtifactMissing, SlideUnreadable
+from morula.common import answers, imported
+from morula.common.errors import ArtifactMissing, InvalidArgument, SlideUnreadable
 from morula.common.refs import ref_of, stain_message
 from morula.common.shard_lists import write_shard_list
 from morula.common.store import Store, put_exactly
@@ -173,7 +173,7 @@ class SlideJob:
 
     async def segment(self, plan: Mapping[str, Any], shard: Shard, diameter_um: float) -> Json:
         """Find the shard's cells, and the regions in which the halo cuts some."""
-        cells_key = self.keys.cells(shard)
+        cells_key, params = self.keys.cells(shard), self.params
 
         def find(refs: Refs) -> SegmentShardResponse:
             return answers.segmented(self._store, refs[cells_key])
@@ -183,13 +183,14 @@ class SlideJob:
             request = SegmentShardRequest(
                 pixels=await self._ref(self._pixels(shard)),
                 tiles=await self._ref(self.keys.tiles(shard)),
-                model=self.params.segmenter_ref,
+                model=params.segmenter_ref,
                 params=SegmentParams(
-                    **{"diameter_um": diameter_um} | self.params.segmentation,
+                    **{"diameter_um": diameter_um} | params.segmentation,
                     calibration=calibration,
                     numerics=self._numerics,
                 ),
                 cells_key=cells_key,
+                imported=imported_cells(self.slide, params.segmenter),
             )
             return await self._workers.segment_shard(request)
 
@@ -300,6 +301,19 @@ class SlideJob:
     async def _ref(self, key: str) -> ObjectRef:
         (ref,) = await self._runner.refs([key])
         return ref
+
+
+def imported_cells(slide: SlideRef, segmenter: str) -> ObjectRef | None:
+    """The file of cells that came with a slide, for the segmenter that takes them; raises where there is none."""
+    if segmenter != imported.MODEL:
+        return None
+    found: ObjectRef | None = next((file.object for file in slide.files if file.name.endswith(imported.ENDING)), None)
+    if found is None:
+        raise InvalidArgument(
+            "No cells came with this slide, so there is nothing for the segmenter imported to take: `morula import` "
+            "brings slides with their cells."
+        )
+    return found
 
 
 def _tile_counts(answer: CutShardResponse) -> Json:

@@ -155,9 +155,12 @@ export function askedOf(first: Choices, model: Model): Choices {
   return chosen;
 }
 
+/** Of the one that takes cells which came with a slide: only an import brings some. */
+const IMPORTED = "imported_cells";
+
 /** What may be asked for: variants stand in for the model that is, where a slide's stain wants it. */
 export function offered(models: readonly Model[], task: Model["task"]): Model[] {
-  return models.filter((one) => one.task === task && !one.variant_of);
+  return models.filter((one) => one.task === task && !one.variant_of && !one.channels.includes(IMPORTED));
 }
 
 export function modelOf(

@@ -63,18 +63,20 @@ class MeasureObjectsResponse(_message.Message):
     def __init__(self, diameter_um: _Optional[float] = ..., object_count: _Optional[int] = ...) -> None: ...
 
 class SegmentShardRequest(_message.Message):
-    __slots__ = ("pixels", "tiles", "model", "params", "cells_key")
+    __slots__ = ("pixels", "tiles", "model", "params", "cells_key", "imported")
     PIXELS_FIELD_NUMBER: _ClassVar[int]
     TILES_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     CELLS_KEY_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_FIELD_NUMBER: _ClassVar[int]
     pixels: _artifact_pb2.ObjectRef
     tiles: _artifact_pb2.ObjectRef
     model: _artifact_pb2.ModelRef
     params: SegmentParams
     cells_key: str
-    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., tiles: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., params: _Optional[_Union[SegmentParams, _Mapping]] = ..., cells_key: _Optional[str] = ...) -> None: ...
+    imported: _artifact_pb2.ObjectRef
+    def __init__(self, pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., tiles: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., model: _Optional[_Union[_artifact_pb2.ModelRef, _Mapping]] = ..., params: _Optional[_Union[SegmentParams, _Mapping]] = ..., cells_key: _Optional[str] = ..., imported: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
 
 class SegmentShardResponse(_message.Message):
     __slots__ = ("cells", "cell_count", "truncated_cell_count", "truncated_regions")

@@ -14,9 +14,11 @@ class TileGate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TILE_GATE_UNSPECIFIED: _ClassVar[TileGate]
     TILE_GATE_DEFAULT: _ClassVar[TileGate]
     TILE_GATE_PAPER: _ClassVar[TileGate]
+    TILE_GATE_EVERY: _ClassVar[TileGate]
 TILE_GATE_UNSPECIFIED: TileGate
 TILE_GATE_DEFAULT: TileGate
 TILE_GATE_PAPER: TileGate
+TILE_GATE_EVERY: TileGate
 
 class InspectSlideRequest(_message.Message):
     __slots__ = ("slide",)
@@ -167,26 +169,30 @@ class CutShardResponse(_message.Message):
     def __init__(self, tiles: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., pixels: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., kept_tile_count: _Optional[int] = ..., rejected_tile_count: _Optional[int] = ..., failed_tile_count: _Optional[int] = ...) -> None: ...
 
 class RenderRegionRequest(_message.Message):
-    __slots__ = ("slide", "x_px", "y_px", "width_px", "height_px", "downsample")
+    __slots__ = ("slide", "x_px", "y_px", "width_px", "height_px", "downsample", "lossless")
     SLIDE_FIELD_NUMBER: _ClassVar[int]
     X_PX_FIELD_NUMBER: _ClassVar[int]
     Y_PX_FIELD_NUMBER: _ClassVar[int]
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     DOWNSAMPLE_FIELD_NUMBER: _ClassVar[int]
+    LOSSLESS_FIELD_NUMBER: _ClassVar[int]
     slide: _artifact_pb2.SlideRef
     x_px: int
     y_px: int
     width_px: int
     height_px: int
     downsample: float
-    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., x_px: _Optional[int] = ..., y_px: _Optional[int] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., downsample: _Optional[float] = ...) -> None: ...
+    lossless: bool
+    def __init__(self, slide: _Optional[_Union[_artifact_pb2.SlideRef, _Mapping]] = ..., x_px: _Optional[int] = ..., y_px: _Optional[int] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., downsample: _Optional[float] = ..., lossless: _Optional[bool] = ...) -> None: ...
 
 class RenderRegionResponse(_message.Message):
-    __slots__ = ("jpeg",)
+    __slots__ = ("jpeg", "png")
     JPEG_FIELD_NUMBER: _ClassVar[int]
+    PNG_FIELD_NUMBER: _ClassVar[int]
     jpeg: bytes
-    def __init__(self, jpeg: _Optional[bytes] = ...) -> None: ...
+    png: bytes
+    def __init__(self, jpeg: _Optional[bytes] = ..., png: _Optional[bytes] = ...) -> None: ...
 
 class SlidePoint(_message.Message):
     __slots__ = ("x_px", "y_px")
