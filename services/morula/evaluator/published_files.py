@@ -1,4 +1,4 @@
-"""Files of the published system: annotations of a slide, `cell_labels.json` of a batch, `human_labels_*.json`."""
+"""Files of the published system: what its stages leave of a slide, `cell_labels.json` of a batch, `human_labels_*.json`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ ENDING = ".png"
 
 class Cell(BaseModel):
     cell_id: int
+    label_id: int | None = None
     cluster_id: int | None = None
     cluster_confidence: float | None = None
     uuid: str | None = None
@@ -40,6 +41,43 @@ class CellLabels(BaseModel):
 
     tiles: list[Tile]
     format: int = FORMAT
+
+
+class Boxed(BaseModel):
+    """A cell of `*_bboxes.json`: its label in the tile's mask, and the box with its last pixels."""
+
+    label_id: int
+    bbox: tuple[int, int, int, int]
+
+
+class Boxes(RootModel[list[Boxed]]):
+    """A `*_bboxes.json`."""
+
+
+class Clustered(Boxed):
+    bbox_file: str
+    cluster_id: int
+    confidence: float
+
+
+class Assignments(RootModel[list[Clustered]]):
+    """A `cluster_assignments.json`."""
+
+
+class Classified(BaseModel):
+    label_id: int
+    pred_class: str | None = None
+    cluster_id: int | None = None
+    cluster_confidence: float | None = None
+
+
+class ClassifiedTile(BaseModel):
+    tile_name: str
+    classified_cells: list[Classified]
+
+
+class Classification(RootModel[list[ClassifiedTile]]):
+    """A `classification_results.json`."""
 
 
 class HumanLabel(BaseModel):
@@ -84,6 +122,11 @@ class AnnotatedCell(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     cell_id: int
+    label_id: int | None = None
+    polygon: list[tuple[float, float]] = []
+    pred_class: str | None = None
+    cluster_id: int | None = None
+    cluster_confidence: float | None = None
 
 
 class AnnotatedTile(BaseModel):

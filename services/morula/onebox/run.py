@@ -70,7 +70,7 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
     known = _check_models(request, folder)
     slides = places_of(request, console)
     with ExitStack() as opened:
-        door = cache(lambda: opened.enter_context(_gateway(folder, lambda line: console.print(line, style="yellow"))))
+        door = cache(lambda: opened.enter_context(gateway_of(folder, lambda line: console.print(line, style="yellow"))))
         if len(slides) == 1 and not request.together:
             return _run_one(request, next(iter(slides.values())), folder, known, door, console)
         if request.together:
@@ -185,7 +185,7 @@ def _check_models(request: Request, folder: DataFolder) -> list[ModelSpec]:
 
 
 @contextmanager
-def _gateway(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Client]:
+def gateway_of(folder: DataFolder, notify: Callable[[str], None]) -> Iterator[Client]:
     """The gateway that serves this folder now, or one of our own until the block ends."""
     holder = folder.holder()
     if holder and holder.url:

@@ -235,7 +235,7 @@ class PublishedSlide:
         return {number: self._tile(self._annotated[number]) for number in numbers}
 
     def _tile(self, tile: AnnotatedTile) -> Tile:
-        cells = [{**UNKNOWN, **cell.model_dump()} for cell in tile.cells]
+        cells = [{**UNKNOWN, **cell.model_dump(exclude_unset=True)} for cell in tile.cells]
         named = {"slide_id": self.slide_id, "tile_name": tile.name, "tile_path": f"{self.slide_id}/{tile.name}{ENDING}"}
         return {**named, "magnification": tile.magnification, "x": tile.x, "y": tile.y, "cells": cells}
 

@@ -1,6 +1,6 @@
 """A tiled pyramid written as a stream: tiles are encoded as they come and wait in one file per level for their turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,31 @@ def encode_jpeg(tile: NDArray[np.uint8]) -> bytes:
     return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(tile), level=JPEG_QUALITY, subsampling="420"))
 
 
+def encode_exactly(tile: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.zlib_encode(np.ascontiguousarray(tile).tobytes(), level=1))
+
+
 def encode_labels(tile: NDArray[np.uint32]) -> bytes:
     return bytes(imagecodecs.zlib_encode(np.ascontiguousarray(tile).astype("<u4").tobytes(), level=1))
+
+
+Encode = Callable[[NDArray[np.uint8]], bytes]
+AS_JPEG: dict[str, Any] = {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)}
+EXACTLY: dict[str, Any] = {"compression": "zlib", "photometric": "rgb"}
+"""What a file says of tiles by `encode_jpeg` and by `encode_exactly`."""
 
 
 class Level:
     """One level of the pyramid: takes rows, emits tiles, hands rows of a quarter of the size to the next level."""
 
-    def __init__(self, folder: Path, name: int, width_px: int, height_px: int) -> None:
+    def __init__(self, folder: Path, name: int, width_px: int, height_px: int, *, encode: Encode = encode_jpeg) -> None:
         self.spool = Spool(folder / f"level{name}", width_px, height_px)
+        self._encode = encode
         self._rows: list[NDArray[np.uint8]] = []
         small = max(width_px, height_px) <= TILE_PX
-        self.next = None if small else Level(folder, name + 1, -(-width_px // STEP), -(-height_px // STEP))
+        self.next = (
+            None if small else Level(folder, name + 1, -(-width_px // STEP), -(-height_px // STEP), encode=encode)
+        )
 
     def push(self, rows: NDArray[np.uint8]) -> None:
         """Take rows from the top down; their width is padded to whole tiles of this level."""
@@ -68,7 +81,7 @@ class Level:
 
     def _emit(self, band: NDArray[np.uint8]) -> None:
         lefts = range(0, self.spool.width_px, TILE_PX)
-        self.spool.put([encode_jpeg(band[:, left : left + TILE_PX]) for left in lefts])
+        self.spool.put([self._encode(band[:, left : left + TILE_PX]) for left in lefts])
         if self.next is not None:
             self.next.push(padded(shrunk(band)))
 
@@ -96,13 +109,12 @@ def padded(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(rows, ((0, 0), (0, -rows.shape[1] % TILE_PX), (0, 0)), mode="edge")
 
 
-def write_slide(path: Path, spools: list[Spool], mpp: float) -> None:
+def write_slide(path: Path, spools: list[Spool], mpp: float, coding: dict[str, Any] = AS_JPEG) -> None:
     """The levels as one TIFF that OpenSlide opens as a generic tiled TIFF and reads the scale of."""
     with tifffile.TiffWriter(path, bigtiff=sum(s.size_bytes for s in spools) > _CLASSIC_TIFF_BYTES) as tiff:
         for index, spool in enumerate(spools):
             per_cm = 10_000 / (mpp * STEP**index)
             scale = {"resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER", "subfiletype": int(index > 0)}
-            coding = {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)}
             _write_page(tiff, spool, np.uint8, (3,), **coding, **scale)
 
 

@@ -1,0 +1,90 @@
+"""`morula import` as a person calls it: a run of the published system is a slide like any other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from morula.common.published import TileName
+from morula.onebox.client import Client
+from morula.onebox.machine import LocalMachine
+from tests.e2e.test_run import run
+from tests.fixtures.published_run import Run, write_run
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return write_run(tmp_path_factory.mktemp("published") / "run")
+
+
+def brought(machine: LocalMachine, folder: Path) -> Any:
+    ended = run("import", folder, "--slide-mpp", 0.46, "--data", machine.folder.root, "--json")
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def test_a_run_is_a_slide_with_its_cells_clusters_classes_and_truth(
+    machine: LocalMachine, client: Client, published: Run, tmp_path: Path
+) -> None:
+    told = brought(machine, published.folder)
+    (slide,) = told["slides"]
+    assert (slide["cell_count"], slide["class_count"], told["remarks"]) == (72, len(published.classes), [])
+
+    for name in ("cells.parquet", "assignments.parquet"):
+        client.download(f"/v1/jobs/{slide['job_id']}/files/{name}", tmp_path / name)
+    cells, assigned = (pq.read_table(tmp_path / name).to_pydict() for name in ("cells.parquet", "assignments.parquet"))
+    place = {tuple(map(int, xy)): row for row, xy in enumerate(zip(cells["x_px"], cells["y_px"], strict=True))}
+    theirs: dict[int, set[int]] = {}
+    labels = client.get(f"/v1/labellings/{slide['labelling_id']}/events", limit=200)["events"]
+    said = {event["body"]["row"]: event["body"]["class_number"] for event in labels}
+    label_set = client.get(f"/v1/labellings/{slide['labelling_id']}")["label_set"]
+    classes = {one["number"]: one["name"] for one in label_set["classes"]}
+    for (name, label), cluster in published.clusters.items():
+        tile = TileName.of(name)
+        assert tile is not None
+        mask = published.masks[name] == label
+        y, x = (float(at.mean()) + 0.5 for at in np.nonzero(mask))
+        row = place[int(x + tile.x_px), int(y + tile.y_px)]
+        outline = shapely.from_wkb(cells["geometry"][row])
+        assert outline.area == mask.sum()
+        rows, columns = np.nonzero(mask)
+        assert outline.bounds == (
+            columns.min() + tile.x_px, rows.min() + tile.y_px, columns.max() + 1 + tile.x_px, rows.max() + 1 + tile.y_px
+        )  # fmt: skip
+        assert cells["imported_cluster"][row] == cluster
+        theirs.setdefault(cluster, set()).add(assigned["cluster_id"][row])
+        assert classes.get(said.get(row, 0)) == published.classes.get((name, label))
+    assert theirs.pop(-1) == {0}
+    assert sorted(map(len, theirs.values())) == [1, 1, 1]
+    assert len(set.union(*theirs.values())) == 3
+
+    truth = client.get(f"/v1/truths/{told['truth_id']}")
+    assert (truth["row_count"], [one["name"] for one in truth["classes"]]) == (15, ["0", "1"])
+    clustering_id = client.get(f"/v1/jobs/{slide['job_id']}")["clustering_id"]
+    job = client.post("/v1/evaluations", {"truth_id": truth["id"], "clustering_id": clustering_id})
+    *_, last = client.watch(job["id"])
+    assert last["state"] == "succeeded", last["error"]
+    assert client.get(f"/v1/evaluations/{job['id']}/evaluation.json")["match_rate"] == 1.0
+    assert client.page(slide["labelling_id"]) is not None
+
+    again = brought(machine, published.folder)
+    assert [one["job_id"] for one in again["slides"]] == [slide["job_id"]]
+    assert again["truth_id"] == told["truth_id"]
+    assert client.get(f"/v1/labellings/{slide['labelling_id']}/events", limit=200)["events"] == labels
+
+
+def test_cells_are_imported_only_where_some_came(machine: LocalMachine, client: Client, published: Run) -> None:
+    ended = run("import", published.folder / "segment", "--slide-mpp", 0.46, "--data", machine.folder.root)
+    assert ended.returncode == 2
+    assert "nothing of" in ended.stderr
+    (slide,) = (one for one in client.get("/v1/slides")["slides"] if one["name"] == published.slide_id)
+    cut = {"slide_id": slide["id"], "preset": "imported", "mpp": 1.0}
+    *_, last = client.watch(client.post("/v1/jobs", cut)["id"])
+    assert last["state"] == "failed"
+    assert "level 0" in last["error"]["detail"]
