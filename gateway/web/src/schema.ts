@@ -932,4 +932,4 @@ export interface Where {
 }
 
 /** A format in which labels are taken away. */
-export type ExportName = "cells.geojson.gz" | "labels.parquet";
+export type ExportName = "cells.geojson.gz" | "labels.parquet" | "published.zip";

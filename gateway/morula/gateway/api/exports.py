@@ -6,22 +6,24 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
+from morula.common.arrays import read_array
 from morula.common.disk_space import telling_full
+from morula.common.errors import of_artifact
+from morula.common.store import Store
 from morula.gateway.components import Components, Here
 from morula.gateway.contract import exported
 from morula.gateway.exports.formats import Format
-from morula.gateway.exports.label_files import (
-    LABEL_FILES,
-    SLIDE_LABEL_FILES,
-    Labelled,
-    LabelledSlide,
-    confidence_of,
-)
+from morula.gateway.exports.label_files import LABEL_FILES, SLIDE_LABEL_FILES, confidence_of
+from morula.gateway.exports.label_material import Labelled, LabelledSlide
+from morula.gateway.ledger import jobs
+from morula.gateway.refs import row_ref
 from morula.gateway.uploads import REMEDY
+from morula.gateway.views import ClusteringView
 
 Material = TypeVar("Material")
 
@@ -35,7 +37,8 @@ def _of_slide(wanted: Format[LabelledSlide]) -> Callable[..., Awaitable[Response
         await asyncio.to_thread(
             lambda: slide.outlines
         )  # Raises before the first byte is sent if they are missing or damaged.
-        return await _send(wanted, LabelledSlide(**vars(labelled), slide=slide), here.settings.scratch)
+        tiles = row_ref(await here.ledger.read(jobs.get_file, slide.job_id, "tiles.parquet"))
+        return await _send(wanted, LabelledSlide(**vars(labelled), slide=slide, tiles=tiles), here.settings.scratch)
 
     return export
 
@@ -77,7 +80,15 @@ async def _read(here: Components, labelling_id: str) -> Labelled:
         cut=await here.labelling.learning.cut(view, snapshot.row["cluster_count"]),
         effective=effective,
         confidence=await asyncio.to_thread(confidence_of, here.store, snapshot, view, effective),
+        cluster_confidence=await asyncio.to_thread(_cluster_confidence, here.store, view),
+        store=here.store,
     )
+
+
+def _cluster_confidence(store: Store, view: ClusteringView) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    ref = view.artifacts.confidence
+    with of_artifact(ref.key):
+        return np.asarray(read_array(store.get(ref.key, ref.sha256)), np.uint8)
 
 
 async def _send(wanted: Format[Material], material: Material, scratch: Path | None) -> Response:

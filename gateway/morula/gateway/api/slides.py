@@ -3,14 +3,16 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
+from morula.common.regions import FARTHEST_PX
 from morula.gateway import references
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.components import Components, Here
@@ -28,6 +30,8 @@ router = APIRouter(prefix="/v1/slides", tags=["slides"])
 
 TILE_PX = 512
 THUMBNAIL_LIMIT_PX = 2048
+Corner = Annotated[int, Query(ge=-FARTHEST_PX, le=FARTHEST_PX)]
+Side = Annotated[int, Query(ge=1, le=2048)]
 
 _FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
 _FORM = SlideFields.model_json_schema()
@@ -167,8 +171,29 @@ async def get_thumbnail(slide_id: str, request: Request, here: Here, max_px: int
     return send_bytes(request, await while_waited(request, _render(here, slide_id, place)), "image/jpeg", etag)
 
 
+@router.get("/{slide_id}/region.png", response_class=Response, responses=served("image/png"))
+async def get_region(
+    slide_id: str,
+    request: Request,
+    here: Here,
+    x_px: Corner = 0,
+    y_px: Corner = 0,
+    width_px: Side = TILE_PX,
+    height_px: Side = TILE_PX,
+    downsample: Annotated[float, Query(gt=0, allow_inf_nan=False)] = 1.0,
+) -> Response:
+    """Pixels without loss: so many from a level-0 corner on, each `downsample` level-0 pixels wide."""
+    slide = await here.ledger.read(slides.get_slide, slide_id)
+    etag = f"{slide['digest']}-{x_px}-{y_px}-{width_px}-{height_px}-{downsample!r}"
+    place = RenderRegionRequest(
+        x_px=x_px, y_px=y_px, width_px=width_px, height_px=height_px, downsample=downsample, lossless=True
+    )
+    return send_bytes(request, await while_waited(request, _render(here, slide_id, place)), "image/png", etag)
+
+
 async def _render(here: Components, slide_id: str, place: RenderRegionRequest) -> bytes:
     slide = await here.ledger.read(slides.get_slide, slide_id)
     files = await here.ledger.read(slides.slide_files, slide_id)
     place.slide.CopyFrom(slide_ref(slide, files))
-    return bytes((await here.workers.render_region(place)).jpeg)
+    rendered = await here.workers.render_region(place)
+    return bytes(rendered.png if place.lossless else rendered.jpeg)

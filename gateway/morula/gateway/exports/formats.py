@@ -17,6 +17,7 @@ MEDIA_TYPES = {
     "json": "application/json",
     "gz": "application/gzip",
     "html": "text/html",
+    "zip": "application/zip",
 }
 
 

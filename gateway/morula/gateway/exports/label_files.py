@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +11,12 @@ import pyarrow.parquet as pq
 from morula.common.store import Store
 from morula.gateway.exports.formats import Format, streamed
 from morula.gateway.exports.geojson import Classification, feature_collection, gzipped
+from morula.gateway.exports.label_material import Confidence, Labelled, LabelledSlide
+from morula.gateway.exports.published import write_run
 from morula.gateway.exports.tables import NOISE_CLUSTER, clusters_of_rows
-from morula.gateway.label_schemas import LabelSet
 from morula.gateway.labels.effective import NOT_SURE, SOURCES, Effective
-from morula.gateway.labels.learning import Snapshot, TreeCut
-from morula.gateway.views import ClusteringView, SlideRows
-
-Confidence = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The effective label of every cell of a clustering."""
-
-    view: ClusteringView
-    snapshot: Snapshot
-    label_set: LabelSet
-    cut: TreeCut
-    effective: Effective
-    confidence: Confidence
-    """The confidence of each row; NaN if it is not known."""
-
-
-@dataclass(frozen=True)
-class LabelledSlide(Labelled):
-    """The same, with the one slide whose cells are exported."""
-
-    slide: SlideRows
+from morula.gateway.labels.learning import Snapshot
+from morula.gateway.views import ClusteringView
 
 
 def _geojson(labelled: LabelledSlide) -> Iterator[bytes]:
@@ -97,6 +75,11 @@ def confidence_of(store: Store, snapshot: Snapshot, view: ClusteringView, effect
 
 SLIDE_LABEL_FILES: tuple[Format[LabelledSlide], ...] = (
     streamed("cells.geojson.gz", "Cells of a slide with their labels, as QuPath reads them.", _geojson),
+    Format(
+        "published.zip",
+        "A slide's masks, boxes, clusters, classes and outlines as files of the published system.",
+        write_run,
+    ),
 )
 LABEL_FILES: tuple[Format[Labelled], ...] = (
     Format(

@@ -10,12 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import shapely
 
 from morula.common.arrays import write_json
 from morula.common.errors import of_artifact
 from morula.common.shard_lists import shards_of
 from morula.common.store import Store
-from morula.common.tables import TILES_SCHEMA, read_cells, read_metadata, read_morphology, read_plan, read_tiles
+from morula.common.tables import (
+    IMPORTED,
+    TILES_SCHEMA,
+    read_cells,
+    read_metadata,
+    read_morphology,
+    read_plan,
+    read_tiles,
+)
 from morula.gateway.views import ClusteringView, SlideRows
 from morula.v1.artifact_pb2 import ObjectRef, SettledSlide, ShardCells
 
@@ -99,7 +108,8 @@ class _ShardReader:
     def _table(self, number: int) -> pa.Table:
         shard = self._shards[number]
         with self._path(shard.cells) as path, of_artifact(shard.cells.key):
-            cells = read_cells(path).select(CELL_COLUMNS)
+            cells = read_cells(path)
+            cells = cells.select([*CELL_COLUMNS, *(name for name in IMPORTED if name in cells.column_names)])
         with self._path(shard.morphology) as path, of_artifact(shard.morphology.key):
             morphology = read_morphology(path)
         for name in morphology.column_names:
@@ -119,6 +129,22 @@ class _ShardReader:
 
     def _path(self, ref: ObjectRef) -> Any:
         return self._store.local_path(ref.key, ref.sha256)
+
+
+class OutlineReader:
+    """Polygons of a slide's cells at level 0, along the edges of working pixels."""
+
+    def __init__(self, store: Store, slide: SlideRows) -> None:
+        self._slide = slide
+        self._shards = _ShardReader(store, shards_of(store, slide.settled))
+
+    def polygons(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.object_]]:
+        """Those of these rows, in their order."""
+        if not len(rows):
+            return np.empty(0, object)
+        taken = self._shards.take(self._slide.shard[rows], self._slide.shard_row[rows])
+        found: np.ndarray[Any, np.dtype[np.object_]] = shapely.from_wkb(taken["geometry"].to_numpy())
+        return found
 
 
 def write_empty_cells(path: Path) -> None:
