@@ -1,4 +1,4 @@
-"""Files of the published system: what its stages leave of a slide, `cell_labels.json` of a batch, `human_labels_*.json`."""
+"""Files of the published system: what stages leave of a slide, `cell_labels.json` of a batch, `human_labels_*.json`."""
 
 from __future__ import annotations
 

@@ -136,7 +136,11 @@ def known_cells(slide: SlideFolder, remarks: Remarks) -> Mapping[str, dict[int, 
     if slide.annotations is not None:
         for tile in _read(Annotations, slide.annotations).root:
             cells = known[_stem(tile.tile_path)]
-            cells |= {one.cell_id if one.label_id is None else one.label_id: _of_annotation(one) for one in tile.cells}
+            for outlined in tile.cells:
+                if outlined.label_id is None:
+                    remarks.add("cells of JSON have no label_id: what is said of them is left out", tile.tile_path)
+                else:
+                    cells[outlined.label_id] = _of_annotation(outlined)
     if slide.classification is not None:
         for named in _read(Classification, slide.classification).root:
             cells = known[_stem(named.tile_name)]
