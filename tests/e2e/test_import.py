@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from PIL import Image
 
 from morula.common.published import TileName
 from morula.onebox.client import Client
 from morula.onebox.machine import LocalMachine
+from morula.onebox.published_cells import read_mask
+from morula.onebox.published_run import Remarks, boxes_of, known_cells, slides_in
 from tests.e2e.test_run import run
 from tests.fixtures.published_run import Run, write_run
 
@@ -88,3 +93,44 @@ def test_cells_are_imported_only_where_some_came(machine: LocalMachine, client: 
     *_, last = client.watch(client.post("/v1/jobs", cut)["id"])
     assert last["state"] == "failed"
     assert "level 0" in last["error"]["detail"]
+
+
+def test_what_came_goes_back_with_equal_cells_clusters_and_classes(
+    machine: LocalMachine, client: Client, published: Run, tmp_path: Path
+) -> None:
+    (slide,) = brought(machine, published.folder)["slides"]
+    client.download(f"/v1/labellings/{slide['labelling_id']}/published.zip", tmp_path / "run.zip")
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        archive.extractall(tmp_path / "back")
+    (back,) = slides_in(tmp_path / "back")
+    remarks = Remarks()
+    known = known_cells(back, remarks)
+    assert remarks.lines() == []
+    theirs: dict[int, set[int]] = {}
+    names = {(tile.name.x_px, tile.name.y_px): name for name, tile in back.tiles.items()}
+    for name, mask in published.masks.items():
+        tile = TileName.of(name)
+        assert tile is not None
+        called = names.pop((tile.x_px, tile.y_px))
+        files = back.tiles[called]
+        assert files.mask is not None
+        assert files.boxes is not None
+        after = read_mask(files.mask)
+        boxes = {one.label_id: one.bbox for one in boxes_of(files.boxes).root}
+        for label in map(int, np.unique(mask)[1:]):
+            rows, columns = np.nonzero(mask == label)
+            (number,) = np.unique(after[rows, columns]).tolist()
+            np.testing.assert_array_equal(after == number, mask == label)
+            assert boxes[number] == (columns.min(), rows.min(), columns.max(), rows.max())
+            said = known[called][number]
+            theirs.setdefault(published.clusters[name, label], set()).add(said.cluster)
+            # Where the run said nothing, what its classes spread to may stand.
+            assert said.pred_class == published.classes.get((name, label), said.pred_class)
+    assert names == {}
+    assert theirs.pop(-1) == {-1}
+    assert [len(found) for found in theirs.values()] == [1, 1, 1]
+    assert len(set.union(*theirs.values())) == 3
+
+    picture = client.bytes(f"/v1/slides/{slide['slide_id']}/region.png?x_px=512&y_px=1024")
+    last = next(name for name in published.pictures if "X_512__Y_1024" in name)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(picture))), published.pictures[last])
