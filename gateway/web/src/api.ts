@@ -15,8 +15,14 @@ import type {
   Labelling,
   LabelSet,
   Model,
+  NewSample,
+  OpenTile,
   Page,
   Problem,
+  Sample,
+  SampleAppended,
+  SampleTile,
+  SampleWord,
   Slide,
   StoredEvent,
   Truth,
@@ -106,7 +112,10 @@ const v1 = {
   slide: (id: string) => `v1/slides/${encodeURIComponent(id)}`,
   job: (id: string) => `v1/jobs/${encodeURIComponent(id)}`,
   evaluation: (id: string) => `v1/evaluations/${encodeURIComponent(id)}`,
+  sample: (id: string) => `v1/samples/${encodeURIComponent(id)}`,
 };
+
+const whose = (annotator: string) => `annotator=${encodeURIComponent(annotator)}`;
 
 export const api = {
   slides: () => all<Slide>("v1/slides", "slides"),
@@ -138,7 +147,7 @@ export const api = {
   evaluationData: <T>(id: string) => get<T>(`${v1.evaluation(id)}/evaluation.json`),
 
   /** False where it goes only when its work has stopped. What is gone already counts as gone. */
-  async remove(kind: "slide" | "job" | "labelling", id: string): Promise<boolean> {
+  async remove(kind: "slide" | "job" | "labelling" | "sample", id: string): Promise<boolean> {
     try {
       return (await request(v1[kind](id), { method: "DELETE" })).status !== 202;
     } catch (error) {
@@ -180,6 +189,20 @@ export const api = {
   layer: (id: string, version: number, layer: "class" | "confidence", start: number, stop: number) =>
     bytes(`${v1.labelling(id)}/layers/${version}/${layer}`, [start, stop]),
   exportAddress: (id: string, name: ExportName) => address(`${v1.labelling(id)}/${name}`),
+
+  labelSets: () => all<LabelSet>("v1/label-sets", "label_sets"),
+  samples: (annotator: string) => all<Sample>(`v1/samples?${whose(annotator)}`, "samples"),
+  startSample: (wanted: NewSample) => send<Sample>("POST", "v1/samples", wanted),
+  sample: (id: string, annotator: string) => get<Sample>(`${v1.sample(id)}?${whose(annotator)}`),
+  sampleTiles: (id: string, annotator: string) =>
+    all<SampleTile>(`${v1.sample(id)}/tiles?${whose(annotator)}`, "tiles"),
+  sampleTile: (id: string, number: number, annotator: string) =>
+    get<OpenTile>(`${v1.sample(id)}/tiles/${number}?${whose(annotator)}`),
+  picture: (tile: OpenTile) => address(tile.picture.href),
+  sayOfSample: (id: string, word: SampleWord) => send<SampleAppended>("POST", `${v1.sample(id)}/events`, word),
+  humanLabels: (id: string, batch: number, annotator: string) =>
+    address(`${v1.sample(id)}/batches/${batch}/human_labels.json?${whose(annotator)}`),
+  truthOfSample: (sample_id: string) => send<Truth>("POST", "v1/truths", { sample_id }),
 
   addClass: (set_id: string, name: string) =>
     send<LabelSet>("POST", `v1/label-sets/${encodeURIComponent(set_id)}/classes`, { name }),

@@ -6,6 +6,8 @@ import { EvaluationsScreen } from "./evaluation/list";
 import { EvaluationScreen } from "./evaluation/screen";
 import { HomeScreen } from "./jobs/home";
 import { type At, route } from "./route";
+import { SamplesScreen } from "./tiles/samples";
+import { TilesScreen } from "./tiles/screen";
 
 export function App() {
   const here = route.value;
@@ -14,7 +16,9 @@ export function App() {
   if (here.screen === "look") return <LazySlide key={here.slide} labelling={null} slide={here.slide} at={null} />;
   if (here.screen === "evaluation") return <EvaluationScreen id={here.id} key={here.id} />;
   if (here.screen === "compare") return <CompareScreen ids={here.ids} key={here.ids.join()} />;
-  if (here.screen === "evaluations") return <EvaluationsScreen clustering={here.clustering} key={here.clustering} />;
+  if (here.screen === "evaluations") return <EvaluationsScreen {...here} key={`${here.clustering} ${here.truth}`} />;
+  if (here.screen === "samples") return <SamplesScreen job={here.job} key={here.job} />;
+  if (here.screen === "tiles") return <TilesScreen id={here.sample} key={here.sample} />;
   return <HomeScreen />;
 }
 

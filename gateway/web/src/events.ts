@@ -9,18 +9,19 @@ export interface Heard {
   job?: (job: Job) => void;
   slide?: (slide: Slide) => void;
   labelling?: (changed: { id: string }) => void;
+  sample?: (changed: { id: string }) => void;
   deleted?: (gone: Gone) => void;
   /** The stream came back after a break, or too much happened meanwhile: what was missed has to be read again. */
   reopened?: () => void;
 }
 
 export interface Gone {
-  kind: "slide" | "job" | "labelling";
+  kind: "slide" | "job" | "labelling" | "sample";
   id: string;
 }
 
 const POLL_MS = 2000;
-const KINDS = ["job", "slide", "labelling", "deleted"] as const;
+const KINDS = ["job", "slide", "labelling", "sample", "deleted"] as const;
 
 export function useEvents(heard: Heard): void {
   const latest = useRef(heard);
@@ -41,6 +42,7 @@ function hand(heard: Heard, kind: Kind, data: unknown): void {
   if (kind === "job") heard.job?.(data as Job);
   else if (kind === "slide") heard.slide?.(data as Slide);
   else if (kind === "deleted") heard.deleted?.(data as Gone);
+  else if (kind === "sample") heard.sample?.(data as { id: string });
   else heard.labelling?.(data as { id: string });
 }
 

@@ -1,13 +1,12 @@
 // Everything said waits here until the gateway has it: in order, over a lost connection, a reload and a closed window.
 import { effect, signal } from "@preact/signals";
 import { asProblem, isAway } from "./api";
-import { boundTo, isSame, wasSpokenOf } from "./kinds";
 import { keep, newName } from "./storage";
-import type { AppendedState, LabelEvent, Labelling, Problem, StoredEvent } from "./types";
+import type { Problem } from "./types";
 
-export interface Word {
+export interface Word<E> {
   id: string;
-  event: LabelEvent;
+  event: E;
   /** The newest event that was known when the word was given; for a page, when its cells were shown. */
   expected_seq: number;
   /** It was sent before without an answer: the gateway may have it. */
@@ -15,48 +14,47 @@ export interface Word {
 }
 
 /** A word that was not taken, and why. */
-export interface Refusal {
-  word: Word;
+export interface Refusal<E> {
+  word: Word<E>;
   problem: Problem;
 }
 
 /** As it is stored: a refused word has its problem, until the person dismisses it. */
-export type KeptWord = Word & { problem?: Problem };
+export type KeptWord<E> = Word<E> & { problem?: Problem };
 
-/** What became of a word: the event `seq` and the labelling with it, in which others may have spoken since; or why it
+/** What became of a word: the event `seq` and the state with it, in which others may have spoken since; or why it
  * was not taken. */
-export type Outcome = { labelling: Labelling; seq: number } | Refusal;
+export type Outcome<E, S> = { state: S; seq: number } | Refusal<E>;
 
-/** The way to the gateway, and how long to wait before it is tried again. */
-export interface Post {
-  say: (labelling: string, event: LabelEvent, expected_seq: number) => Promise<AppendedState>;
-  events: (labelling: string) => Promise<StoredEvent[]>;
-  labelling: (labelling: string) => Promise<Labelling>;
+/** The way to the gateway, how long to wait before it is tried again, and what a word says, for a person. */
+export interface Post<E, S> {
+  say: (of: string, event: E, expected_seq: number) => Promise<S & { event_seq: number }>;
   pause: (attempt: number) => Promise<void>;
+  words: (event: E) => string;
 }
 
-export class Outbox {
-  readonly words = signal<readonly Word[]>([]);
-  /** The labelling as the last word that arrived left it. */
-  readonly newest = signal<Labelling | null>(null);
+export class Outbox<E, S> {
+  readonly words = signal<readonly Word<E>[]>([]);
+  /** The state as the last word that arrived left it. */
+  readonly newest = signal<S | null>(null);
   /** Words that were not taken, until the person dismisses them. */
-  readonly refused = signal<readonly Refusal[]>([]);
+  readonly refused = signal<readonly Refusal<E>[]>([]);
   /** Why the first word has not arrived; null while nothing is in its way. */
   readonly away = signal<Problem | null>(null);
   /** False: the words are kept by this page alone, and go with it. */
   readonly isKept = signal(true);
-  private readonly answered = new Map<string, (outcome: Outcome) => void>();
-  private readonly own = new Set<number>();
+  private readonly answered = new Map<string, (outcome: Outcome<E, S>) => void>();
+  protected readonly own = new Set<number>();
   private isSending = false;
   private wake: () => void = () => undefined;
 
   constructor(
-    readonly labelling: string,
+    readonly of: string,
     private readonly place: string,
-    private readonly post: Post,
+    protected readonly post: Post<E, S>,
   ) {}
 
-  say(event: LabelEvent, expected_seq: number): Promise<Outcome> {
+  say(event: E, expected_seq: number): Promise<Outcome<E, S>> {
     const word = this.knowingOwn({ id: newName(), event, expected_seq, tried: false });
     return new Promise((resolve) => {
       this.answered.set(word.id, resolve);
@@ -66,7 +64,7 @@ export class Outbox {
   }
 
   /** Takes over words of a closed window, before this window's own; they may have been sent already. */
-  adopt(kept: readonly KeptWord[]): void {
+  adopt(kept: readonly KeptWord<E>[]): void {
     const refused = kept.flatMap(({ problem, ...word }) => (problem ? [{ word, problem }] : []));
     const words = kept.filter((one) => !one.problem).map((word) => ({ ...word, tried: true }));
     this.refused.value = [...refused, ...this.refused.value];
@@ -74,9 +72,18 @@ export class Outbox {
     void this.send();
   }
 
-  dismiss(refusals: readonly Refusal[]): void {
+  dismiss(refusals: readonly Refusal<E>[]): void {
     this.refused.value = this.refused.value.filter((one) => !refusals.includes(one));
     this.keep(this.words.value);
+  }
+
+  /** What was not taken, in words. */
+  told(): { words: string; problem: Problem }[] {
+    return this.refused.value.map(({ word, problem }) => ({ words: this.post.words(word.event), problem }));
+  }
+
+  dismissAll(): void {
+    this.dismiss(this.refused.value);
   }
 
   /** Sends at once instead of waiting for the next attempt. */
@@ -96,9 +103,9 @@ export class Outbox {
     });
   }
 
-  private keep(words: readonly Word[]): void {
+  private keep(words: readonly Word<E>[]): void {
     this.words.value = words;
-    const kept: KeptWord[] = [...this.refused.value.map(({ word, problem }) => ({ ...word, problem })), ...words];
+    const kept: KeptWord<E>[] = [...this.refused.value.map(({ word, problem }) => ({ ...word, problem })), ...words];
     this.isKept.value = keep(this.place, kept.length > 0 ? kept : null);
   }
 
@@ -122,7 +129,7 @@ export class Outbox {
   }
 
   /** Why the gateway did not answer, or null. */
-  private async sendOne(word: Word): Promise<Problem | null> {
+  private async sendOne(word: Word<E>): Promise<Problem | null> {
     try {
       const outcome = await this.outcomeOf(word);
       if (outcome) this.settle(word, outcome);
@@ -135,49 +142,33 @@ export class Outbox {
     }
   }
 
-  /** Null if the word has to be sent again, because others named other things meanwhile. */
-  private async outcomeOf(word: Word): Promise<Outcome | null> {
-    try {
-      const labelling = await this.post.say(this.labelling, word.event, word.expected_seq);
-      return { labelling, seq: labelling.event_seq };
-    } catch (error) {
-      const problem = asProblem(error);
-      if (problem.status !== 412) throw error;
-      return await this.reconciled(word, problem);
-    }
+  /** Null if the word has to be sent again, changed. */
+  protected async outcomeOf(word: Word<E>): Promise<Outcome<E, S> | null> {
+    const state = await this.post.say(this.of, word.event, word.expected_seq);
+    return { state, seq: state.event_seq };
   }
 
-  private async reconciled(word: Word, problem: Problem): Promise<Outcome | null> {
-    const events = await this.post.events(this.labelling);
-    const since = events.filter((event) => event.seq > word.expected_seq && !this.own.has(event.seq));
-    const arrived = word.tried && since.find((event) => isSame(event, word.event));
-    if (arrived) return { labelling: await this.post.labelling(this.labelling), seq: arrived.seq };
-    if (boundTo(word.event) !== "nothing" || wasSpokenOf(word.event, since, events)) return { word, problem };
-    this.change({ ...word, expected_seq: events.at(-1)?.seq ?? 0 });
-    return null;
-  }
-
-  private change(word: Word): void {
+  protected change(word: Word<E>): void {
     this.keep(this.words.value.map((one) => (one.id === word.id ? word : one)));
   }
 
-  private settle(word: Word, outcome: Outcome): void {
+  private settle(word: Word<E>, outcome: Outcome<E, S>): void {
     const left = this.words.value.filter((one) => one.id !== word.id);
-    if ("labelling" in outcome) this.newest.value = outcome.labelling;
+    if ("state" in outcome) this.newest.value = outcome.state;
     else this.refused.value = [...this.refused.value, outcome];
-    this.keep("labelling" in outcome ? this.after(outcome.seq, left) : left);
+    this.keep("state" in outcome ? this.after(outcome.seq, left) : left);
     this.answered.get(word.id)?.(outcome);
     this.answered.delete(word.id);
   }
 
   /** Words given after the one that has just arrived knew of it. */
-  private after(seq: number, left: readonly Word[]): readonly Word[] {
+  private after(seq: number, left: readonly Word<E>[]): readonly Word<E>[] {
     this.own.add(seq);
     return left.map((one) => this.knowingOwn(one));
   }
 
   /** Whoever gives a word knows of all own words before it, and of what others said only as far as it was shown. */
-  private knowingOwn(word: Word): Word {
+  private knowingOwn(word: Word<E>): Word<E> {
     let { expected_seq } = word;
     while (this.own.has(expected_seq + 1)) expected_seq += 1;
     return { ...word, expected_seq };

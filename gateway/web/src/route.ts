@@ -6,8 +6,11 @@ export type Route =
   | { screen: "board"; labelling: string }
   | { screen: "slide"; labelling: string; slide: string | null; at: At | null }
   | { screen: "look"; slide: string }
-  /** With a clustering: the form is open for it. */
-  | { screen: "evaluations"; clustering: string | null }
+  /** With a clustering, or a truth: the form is open for it. */
+  | { screen: "evaluations"; clustering: string | null; truth: string | null }
+  /** With a job: the form is open for its slide. */
+  | { screen: "samples"; job: string | null }
+  | { screen: "tiles"; sample: string }
   | { screen: "evaluation"; id: string }
   | { screen: "compare"; ids: readonly string[] };
 
@@ -25,7 +28,10 @@ export function readRoute(hash: string): Route {
   if (screen === "slide" && id)
     return { screen, labelling: id, slide: slide || null, at: readAt(new URLSearchParams(query)) };
   if (screen === "look" && id) return { screen, slide: id };
-  if (screen === "evaluations") return { screen, clustering: new URLSearchParams(query).get("clustering") };
+  const asked = new URLSearchParams(query);
+  if (screen === "evaluations") return { screen, clustering: asked.get("clustering"), truth: asked.get("truth") };
+  if (screen === "samples") return { screen, job: asked.get("job") };
+  if (screen === "tiles" && id) return { screen, sample: id };
   if (screen === "evaluation" && id) return { screen, id };
   if (screen === "compare" && id) return { screen, ids: id.split(",").filter(Boolean) };
   return { screen: "home" };
@@ -44,11 +50,18 @@ export function writeRoute(route: Route): string {
   if (route.screen === "evaluation") return `#/evaluation/${encodeURIComponent(route.id)}`;
   if (route.screen === "compare") return `#/compare/${route.ids.map(encodeURIComponent).join(",")}`;
   if (route.screen === "evaluations")
-    return `#/evaluations${route.clustering ? `?clustering=${encodeURIComponent(route.clustering)}` : ""}`;
+    return `#/evaluations${asking({ clustering: route.clustering, truth: route.truth })}`;
+  if (route.screen === "samples") return `#/samples${asking({ job: route.job })}`;
+  if (route.screen === "tiles") return `#/tiles/${encodeURIComponent(route.sample)}`;
   const slide = route.slide ? `/${encodeURIComponent(route.slide)}` : "";
   const row = route.at?.row == null ? "" : `&row=${route.at.row}`;
   const at = route.at ? `?x=${Math.round(route.at.x_px)}&y=${Math.round(route.at.y_px)}${row}` : "";
   return `#/slide/${encodeURIComponent(route.labelling)}${slide}${at}`;
+}
+
+function asking(fields: Record<string, string | null>): string {
+  const said = Object.entries(fields).filter((one): one is [string, string] => one[1] !== null);
+  return said.length > 0 ? `?${new URLSearchParams(said)}` : "";
 }
 
 export const route = signal<Route>({ screen: "home" });

@@ -18,9 +18,16 @@ export type {
   LabelSet,
   Model,
   NearPicture,
+  NewSample,
   Noise,
+  OpenTile,
   Page,
   PageCell,
+  Sample,
+  SampleAppended,
+  SampleCell,
+  SampleSlide,
+  SampleTile,
   Slide,
   Split,
   StageProgress,
@@ -43,6 +50,8 @@ export type Problem = Pick<schema.Problem, "title" | "status"> & Partial<schema.
 export type Choices = Omit<schema.JobRequest, "slide_id">;
 export type Job = Omit<schema.Job, "error"> & { error: Problem | null };
 
+/** What an annotator says of a sample's cells. */
+export type SampleWord = schema.NewSampleEvent;
 export type LabelEvent = schema.NewEvent;
 /** An event as the gateway keeps it. */
 export type StoredEvent = LabelEvent & { seq: number };

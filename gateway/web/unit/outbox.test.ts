@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ProblemError } from "../src/api";
-import { Outbox, type Word } from "../src/outbox";
+import { LabelOutbox } from "../src/label_outbox";
+import type { Word } from "../src/outbox";
 import { read } from "../src/storage";
 import type { AppendedState, LabelEvent, Labelling, StoredEvent } from "../src/types";
 
@@ -31,6 +32,7 @@ class Gateway {
       return read;
     },
     labelling: async () => this.state(),
+    words: () => "a word",
     pause: () => new Promise<void>((resolve) => this.pauses.push(resolve)),
   };
 
@@ -62,8 +64,8 @@ class Gateway {
   }
 }
 
-function opened(gateway: Gateway): Outbox {
-  return new Outbox("one", `morula.unsent/one/${crypto.randomUUID()}`, gateway.post);
+function opened(gateway: Gateway): LabelOutbox {
+  return new LabelOutbox("one", `morula.unsent/one/${crypto.randomUUID()}`, gateway.post);
 }
 
 const row = (number: number) => cell(number).body;
@@ -90,7 +92,7 @@ describe("the outbox", () => {
     const outcome = outbox.say(cell(1), 0);
     await outbox.still();
     gateway.mend();
-    expect(await outcome).toMatchObject({ labelling: { seq: 1 } });
+    expect(await outcome).toMatchObject({ state: { seq: 1 } });
     expect(gateway.bodies()).toEqual([row(1)]);
   });
 
@@ -98,7 +100,7 @@ describe("the outbox", () => {
     const gateway = new Gateway();
     const outbox = opened(gateway);
     gateway.write(cell(7, 2));
-    expect(await outbox.say(cell(8), 0)).toMatchObject({ labelling: { seq: 2 } });
+    expect(await outbox.say(cell(8), 0)).toMatchObject({ state: { seq: 2 } });
     expect(await outbox.say(cell(7), 0)).toMatchObject({ problem: { status: 412 } });
     expect(gateway.bodies()).toEqual([cell(7, 2).body, row(8)]);
   });
@@ -113,10 +115,7 @@ describe("the outbox", () => {
       const outcomes = [1, 7].map((number) => outbox.say(cell(number), 0));
       await outbox.still();
       gateway.mend();
-      expect(await Promise.all(outcomes)).toMatchObject([
-        { seq: 1, labelling: { seq: 2 } },
-        { problem: { status: 412 } },
-      ]);
+      expect(await Promise.all(outcomes)).toMatchObject([{ seq: 1, state: { seq: 2 } }, { problem: { status: 412 } }]);
       expect(gateway.bodies()).toEqual([row(1), cell(7, 2).body]);
     },
   );
@@ -153,7 +152,7 @@ describe("the outbox", () => {
     gateway.refusal = 422;
     expect(await outbox.say(cell(1), 0)).toMatchObject({ problem: { status: 422 } });
     gateway.refusal = null;
-    expect(await outbox.say(cell(2), 0)).toMatchObject({ labelling: { seq: 1 } });
+    expect(await outbox.say(cell(2), 0)).toMatchObject({ state: { seq: 1 } });
   });
 
   test("a refused word stays to be shown, also where nobody waits for it any more", async () => {
@@ -170,7 +169,7 @@ describe("the outbox", () => {
   test("a refused word outlives its window until the person dismisses it", async () => {
     const gateway = new Gateway();
     const place = `morula.unsent/one/${crypto.randomUUID()}`;
-    const outbox = new Outbox("one", place, gateway.post);
+    const outbox = new LabelOutbox("one", place, gateway.post);
     gateway.refusal = 422;
     await outbox.say(cell(1), 0);
     const next = opened(gateway);
@@ -185,7 +184,7 @@ describe("the outbox", () => {
     const gateway = new Gateway();
     const outbox = opened(gateway);
     gateway.write(cell(1));
-    const left: Word[] = [1, 2].map((number) => ({
+    const left: Word<LabelEvent>[] = [1, 2].map((number) => ({
       id: `${number}`,
       event: cell(number),
       expected_seq: 0,

@@ -1,7 +1,7 @@
 // A cluster that is being split: a job makes another clustering, and its board takes this one's place when it is there.
 import { type Signal, signal } from "@preact/signals";
 import { api, asProblem, titleOf } from "../api";
-import type { Outbox } from "../outbox";
+import type { LabelOutbox } from "../label_outbox";
 import { go } from "../route";
 import type { Job, Labelling, Problem, Split } from "../types";
 import type { Note } from "../ui/notes";
@@ -22,7 +22,7 @@ export class Splitting {
   private job_id: string | null = null;
 
   constructor(
-    private readonly outbox: Outbox,
+    private readonly outbox: LabelOutbox,
     private readonly notice: Signal<Note | null>,
   ) {}
 

@@ -25,7 +25,7 @@ export function CompareScreen({ ids }: { ids: readonly string[] }) {
     void readNumbers(ids).catch(() => undefined);
   }, [all, ids]);
   useKeys((key) => {
-    if (key === "e") go({ screen: "evaluations", clustering: null });
+    if (key === "e") go({ screen: "evaluations", clustering: null, truth: null });
     return key === "e";
   });
   const sides = ids.flatMap((id): Side[] => {

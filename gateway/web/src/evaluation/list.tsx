@@ -16,12 +16,17 @@ const HELP: KeyHelp[] = [
   { keys: ["C"], does: "put the chosen ones side by side" },
 ];
 
-export function EvaluationsScreen({ clustering }: { clustering: string | null }) {
+interface Props {
+  clustering: string | null;
+  truth: string | null;
+}
+
+export function EvaluationsScreen({ clustering, truth }: Props) {
   const all = useMemo(() => new AllEvaluations(), []);
   const [starting, setStarting] = useState(false);
   useEffect(() => {
-    void all.load().then(() => clustering && setStarting(true));
-  }, [all, clustering]);
+    void all.load().then(() => (clustering || truth) && setStarting(true));
+  }, [all, clustering, truth]);
   useEvents({
     job: (job) => void all.hear(job),
     deleted: (gone) => all.hearDeleted(gone),
@@ -50,7 +55,7 @@ export function EvaluationsScreen({ clustering }: { clustering: string | null })
       note={all.note.value}
     >
       <Content all={all} start={() => setStarting(true)} />
-      {starting && <Start all={all} clustering={clustering} done={() => setStarting(false)} />}
+      {starting && <Start all={all} clustering={clustering} brought={truth} done={() => setStarting(false)} />}
     </Shell>
   );
 }

@@ -34,7 +34,7 @@ export function EvaluationScreen({ id }: { id: string }) {
   const one = scene.evaluation.value;
   const found = one && isFound(one) ? one : null;
   useKeys((key) => {
-    if (key === "e") go({ screen: "evaluations", clustering: null });
+    if (key === "e") go({ screen: "evaluations", clustering: null, truth: null });
     else if (key === "r" && found) window.open(api.report(id), "_blank", "noopener");
     else return false;
     return true;
@@ -84,7 +84,10 @@ interface Props {
 function Content({ scene, one, found }: Props) {
   const problem = scene.problem.value;
   if (problem) {
-    const instead = { label: "All evaluations", act: () => go({ screen: "evaluations", clustering: null }) };
+    const instead = {
+      label: "All evaluations",
+      act: () => go({ screen: "evaluations", clustering: null, truth: null }),
+    };
     return <Failed problem={problem} again={() => void scene.load()} instead={instead} />;
   }
   const job = scene.job.value;
@@ -160,7 +163,7 @@ function Panel({ scene, one, found }: Props & { one: EvaluationNumbers }) {
 
 async function remove(scene: EvaluationScene): Promise<void> {
   await scene.remove();
-  if (!scene.refusal.value) go({ screen: "evaluations", clustering: null });
+  if (!scene.refusal.value) go({ screen: "evaluations", clustering: null, truth: null });
 }
 
 function Big({ found }: { found: Found }) {

@@ -29,10 +29,18 @@ function clusteringsOf(clusterings: readonly Clustering[]): Choice[] {
   }));
 }
 
-export function Start({ all, clustering, done }: { all: AllEvaluations; clustering: string | null; done: () => void }) {
+interface StartProps {
+  all: AllEvaluations;
+  clustering: string | null;
+  /** A truth that is here already, chosen first. */
+  brought: string | null;
+  done: () => void;
+}
+
+export function Start({ all, clustering, brought, done }: StartProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [what, setWhat] = useState(clustering ? `clusters ${clustering}` : "");
-  const [truth, setTruth] = useState("");
+  const [truth, setTruth] = useState(brought ?? "");
   const [refusal, setRefusal] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
   useLayoutEffect(() => dialog.current?.showModal(), []);

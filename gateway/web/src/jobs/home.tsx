@@ -6,7 +6,7 @@ import { bytes, countOf, percent } from "../format";
 import { useKeys } from "../keys";
 import { newlySent } from "../outboxes";
 import { Failed, Keys, State } from "../ui/parts";
-import { Disclaimer, evaluationTab, homeTab, type KeyHelp, Shell } from "../ui/shell";
+import { Disclaimer, evaluationTab, homeTab, type KeyHelp, Shell, samplesTab } from "../ui/shell";
 import { SlideRow } from "./row";
 import { filesOf } from "./sets";
 import { Home, type Upload } from "./store";
@@ -50,7 +50,7 @@ export function HomeScreen() {
 
   return (
     <Shell
-      tabs={[homeTab(true), evaluationTab(false)]}
+      tabs={[homeTab(true), samplesTab(false), evaluationTab(false)]}
       panel={<Add over={over} choose={choose} home={home} />}
       keyline={<Keys names={["N"]}>new slide</Keys>}
       last={home.slides.value && countOf(home.slides.value.length, "slide")}

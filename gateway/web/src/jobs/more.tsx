@@ -23,9 +23,13 @@ export function More({ slide, job, home, otherwise }: MoreProps) {
   const goes: Item[] = questions.map((one) => ({ name: `${one.yes}…`, act: () => setQuestion(one) }));
   const clustering = job?.state === "succeeded" ? job.clustering_id : null;
   const measure: Item[] = clustering
-    ? [{ name: "Measure against a truth…", act: () => go({ screen: "evaluations", clustering }) }]
+    ? [{ name: "Measure against a truth…", act: () => go({ screen: "evaluations", clustering, truth: null }) }]
     : [];
-  const items: Item[] = [{ name: "Find its cells otherwise…", act: otherwise }, ...measure, ...goes];
+  const sampling: Item[] =
+    job?.state === "succeeded" && job.verdict === "cells"
+      ? [{ name: "Sample tiles to label…", act: () => go({ screen: "samples", job: job.id }) }]
+      : [];
+  const items: Item[] = [{ name: "Find its cells otherwise…", act: otherwise }, ...sampling, ...measure, ...goes];
   return (
     <>
       <Menu class="icon" label={`More for ${slide.name}`} title="More…" items={items}>

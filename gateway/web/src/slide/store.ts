@@ -1,8 +1,8 @@
 // One slide, and if it is labelled: the classes of its cells, counted and coloured, corrected one by one.
 import { computed, signal } from "@preact/signals";
 import { api, asProblem, ProblemError, titleOf } from "../api";
+import type { LabelOutbox } from "../label_outbox";
 import { classOfNode, effectiveClasses, effectiveLabel, type LabelInputs, type Source } from "../labels";
-import type { Outbox } from "../outbox";
 import { outboxOf } from "../outboxes";
 import type { Clustering, ClusteringSlide, Klass, LabelEvent, Labelling, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
@@ -43,7 +43,7 @@ export class SlideScene {
     row_start: this.part.value?.row_start ?? 0,
   }));
 
-  private readonly outbox: Outbox | null;
+  private readonly outbox: LabelOutbox | null;
 
   constructor(
     readonly labellingId: string | null,
@@ -191,7 +191,7 @@ export class SlideScene {
     this.notice.value = null;
     const outcome = await this.outbox?.say(event, expected_seq);
     if (!outcome) return;
-    if ("labelling" in outcome) return await this.follow(outcome.labelling);
+    if ("state" in outcome) return await this.follow(outcome.state);
     await this.hear();
     this.outbox?.dismiss([outcome]);
     this.notice.value = {

@@ -1,7 +1,6 @@
 // Small and local: what was refused, what has to wait, and that the gateway is away. Nothing on the page moves for it.
 import { titleOf } from "../api";
 import { countOf } from "../format";
-import { wordsFor } from "../kinds";
 import { cut } from "../line";
 import { dismissRefusals, refusals, tryNow, unsent } from "../outboxes";
 
@@ -49,7 +48,7 @@ function Away() {
 function NotTaken() {
   const all = refusals.value;
   if (all.length === 0) return null;
-  const words = [...new Set(all.map(({ word }) => wordsFor(word.event)))].join(", ");
+  const words = [...new Set(all.map(({ words }) => words))].join(", ");
   const why = all.every(({ problem }) => problem.status === 412)
     ? "Labelled elsewhere meanwhile: nothing was overwritten."
     : (all[0]?.problem.detail ?? all[0]?.problem.title);

@@ -39,11 +39,19 @@ export function homeTab(current: boolean): Tab {
 
 /** `current` is false on a page below it, which it leads back from. */
 export function evaluationTabs(current: boolean): Tab[] {
-  return [homeTab(false), evaluationTab(current)];
+  return [homeTab(false), samplesTab(false), evaluationTab(current)];
+}
+
+export function samplesTabs(current: boolean): Tab[] {
+  return [homeTab(false), samplesTab(current), evaluationTab(false)];
+}
+
+export function samplesTab(current: boolean): Tab {
+  return { name: "Tiles", href: writeRoute({ screen: "samples", job: null }), current };
 }
 
 export function evaluationTab(current: boolean): Tab {
-  return { name: "Evaluation", href: writeRoute({ screen: "evaluations", clustering: null }), current };
+  return { name: "Evaluation", href: writeRoute({ screen: "evaluations", clustering: null, truth: null }), current };
 }
 
 export function labellingTabs(labelling: string, screen: "board" | "slide"): Tab[] {
@@ -52,6 +60,7 @@ export function labellingTabs(labelling: string, screen: "board" | "slide"): Tab
     homeTab(false),
     { name: "Board", href: writeRoute({ screen: "board", labelling }), current: screen === "board" },
     { name: "Slide", href: slide, current: screen === "slide" },
+    samplesTab(false),
     evaluationTab(false),
   ];
 }
