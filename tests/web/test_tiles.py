@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import tifffile
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.servers.jobs import classical
 from tests.web.axe import found_by_axe
 from tests.web.conftest import OpenPage
 
+TILE = 512
 SAYING = re.compile(r"/samples/[^/]+/events$")
 
 
@@ -154,8 +159,73 @@ def test_what_is_said_without_a_line_is_kept_over_a_reload_and_sent_once(
     expect(tiles.locator(".outline.labelled")).to_have_count(2)
     assert classes(address, sample) == {}
     tiles.unroute(SAYING, refuse)
-    tiles.get_by_role("button", name="Try now").click()
     saved(tiles)
     assert sorted(classes(address, sample).values()) == [1, 2]
     events = httpx.get(f"{address}/v1/samples/{sample}/events", timeout=60).json()["events"]
     assert [event["kind"] for event in events] == ["cells_labelled"] * 2
+
+
+@pytest.fixture(scope="module")
+def forty(address: str, slide: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished job over forty tiles of one tissue, each of which the tile filter keeps."""
+    pixels = tifffile.imread(slide, level=0)
+    blocks = [pixels[y : y + TILE, x : x + TILE] for y in (0, TILE) for x in (0, TILE)]
+    path = tmp_path_factory.mktemp("forty") / "forty.tiff"
+    tissue = np.tile(min(blocks, key=lambda block: float(block.mean())), (5, 8, 1))
+    options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}  # 0.5 um per px
+    tifffile.imwrite(path, tissue, tile=(256, 256), photometric="rgb", compression="jpeg", **options)
+    with httpx.Client(base_url=address, timeout=60) as client:
+        made = client.post("/v1/slides", files={"file": (path.name, path.read_bytes())}).raise_for_status().json()
+        job = client.post("/v1/jobs", json=classical(made["id"])).raise_for_status().json()
+        client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "0"}, timeout=300).raise_for_status()
+        ended = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()
+    assert ended["kept_tile_count"] == 40, ended["error"]
+    return str(job["id"])
+
+
+def test_forty_tiles_are_labelled_blind_measured_and_read(
+    open_page: OpenPage, address: str, forty: str, tmp_path: Path
+) -> None:
+    page = open_page(f"/samples?job={forty}")
+    asked: list[str] = []
+    form = page.get_by_role("dialog", name="Sample tiles to label")
+    form.get_by_label("Name").fill("Forty")
+    form.get_by_label("Batches").fill("2")
+    form.get_by_label("Cells in each").fill("50000")
+    page.on("request", lambda request: asked.append(request.url))
+    form.get_by_role("button", name="Sample").click()
+    for number in range(1, 41):
+        expect(page.get_by_role("heading", name=f"Tile {number}", exact=True)).to_be_visible()
+        page.keyboard.press("n")
+        page.keyboard.press("1")
+        page.keyboard.press("2")
+        page.keyboard.press("Escape")
+        page.mouse.click(*middle_of(page, lone_cells(page)[-1]))
+        page.keyboard.press("ArrowRight")
+    saved(page)
+    assert found_by_axe(page) == []
+    assert not [url for url in asked if re.search("clustering|labelling|layers|evaluation", url)], (
+        "it is labelled blind"
+    )
+    sample = page.url.rsplit("/", 1)[1]
+    told_of = httpx.get(f"{address}/v1/samples/{sample}", timeout=60).raise_for_status().json()
+    done = sum(batch["labelled_count"] for batch in told_of["batches"])
+    assert 80 <= done <= 120
+
+    page.get_by_role("button", name="Make a truth of it and evaluate…").click()
+    page.get_by_role("dialog", name="Measure against a truth").get_by_role("button", name="Measure").click()
+    expect(page.get_by_role("heading", name="What these clusters are worth")).to_be_visible()
+    found = httpx.get(f"{address}/v1/evaluations/{page.url.rsplit('/', 1)[1]}", timeout=60).raise_for_status().json()
+    assert (found["match_rate"], found["match"]["truth_count"], found["paper"]["n_tiles"]) == (1, done, 40)
+    row = page.get_by_role("row", name=re.compile("^macro-F1 clusters named"))
+    expect(row).to_contain_text("{value:.3f}".format(**found["honest"]["macro_f1"]))
+    expect(row).to_contain_text("{value:.3f}".format(**found["honest"]["baselines"]["constant"]["macro_f1"]))
+    batches = page.get_by_role("region", name="Table: By batches, as published")
+    expect(batches.get_by_role("row")).to_have_count(3)
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Download the report").click()
+    kept = tmp_path / "report.html"
+    taken.value.save_as(kept)
+    page.goto(kept.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("What these clusters are worth")
+    assert found_by_axe(page) == []

@@ -33,7 +33,10 @@ export function TilesScreen({ id }: { id: string }) {
   const scene = useMemo(() => new TilesScene(id), [id]);
   const seen = useSignal<Seen | null>(null);
   const [sample, tile] = [scene.sample.value, scene.tile.value];
-  useEffect(() => void scene.load(), [scene]);
+  useEffect(() => {
+    void scene.load();
+    return scene.follow();
+  }, [scene]);
   useEffect(() => {
     seen.value = null;
   }, [tile?.number, seen]);

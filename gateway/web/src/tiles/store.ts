@@ -1,13 +1,21 @@
 // One sample: its tiles, what this annotator said of their cells, and the word to say next. No cluster and no prediction
 // is here, for the gateway tells none.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { api, asProblem, titleOf } from "../api";
 import { type SampleOutbox, sampleOutboxOf, takenOver } from "../outboxes";
 import { keep, read } from "../storage";
 import type { Klass, OpenTile, Problem, Sample, SampleTile, SampleWord } from "../types";
 import type { Note } from "../ui/notes";
-import { cellsAfter, flagged, labelled, undone } from "./kinds";
+import { type Cells, cellsAfter, flagged, labelled, undone } from "./kinds";
 import { inReadingOrder, placed } from "./places";
+
+/** A word of this window, or of a closed one whose words it took over. */
+interface Given {
+  id: string;
+  word: SampleWord;
+  /** The number under which the gateway has it, at most; null while it waits. */
+  seq: number | null;
+}
 
 /** What a click does. */
 export type Tool = { kind: "class"; number: number } | { kind: "erase" } | { kind: "flag" };
@@ -31,19 +39,19 @@ export class TilesScene {
   readonly selected = signal<number | null>(null);
   readonly onlyUnlabelled = signal(false);
   private readonly listed = signal<readonly SampleTile[]>([]);
+  /** As the gateway told them last. */
   private readonly opened = signal<ReadonlyMap<number, OpenTile>>(new Map());
-  /** Words that arrived, by their numbers: a tile that was asked for before them does not have them. */
-  private readonly arrived: { seq: number; word: SampleWord }[] = [];
+  private readonly given = signal<readonly Given[]>([]);
   private readonly outbox: SampleOutbox;
   private hearing: ReturnType<typeof setTimeout> | undefined;
 
-  readonly tile = computed(() => this.opened.value.get(this.number.value) ?? null);
+  readonly tile = computed(() => this.withWords(this.opened.value.get(this.number.value)));
   readonly klasses = computed<readonly Klass[]>(() => this.sample.value?.label_set.classes ?? []);
   readonly places = computed(() => placed(this.tile.value?.cells ?? []));
   /** Tiles with what was said of them up to now. */
   readonly tiles = computed<readonly SampleTile[]>(() =>
     this.listed.value.map((one) => {
-      const cells = this.opened.value.get(one.number)?.cells;
+      const cells = this.withWords(this.opened.value.get(one.number))?.cells;
       return cells ? { ...one, labelled_count: cells.filter((cell) => cell.class_number !== null).length } : one;
     }),
   );
@@ -112,7 +120,7 @@ export class TilesScene {
     try {
       const tile = await api.sampleTile(this.id, number, this.annotator.value);
       if (tile.annotator !== this.annotator.value) return;
-      this.opened.value = new Map(this.opened.value).set(number, this.withWords(tile));
+      this.opened.value = new Map(this.opened.value).set(number, tile);
       if (ahead) new Image().src = api.picture(tile);
     } catch (error) {
       const problem = asProblem(error);
@@ -120,19 +128,31 @@ export class TilesScene {
     }
   }
 
-  private withWords(tile: OpenTile): OpenTile {
-    const late = this.arrived.filter(({ seq }) => seq > tile.seq).map(({ word }) => word);
-    const words = [...late, ...this.outbox.words.value.map(({ event }) => event)];
-    const own = words.filter((word) => word.actor === tile.annotator);
+  /** With what is said but not told yet: words that wait, and those that came after the tile was told. */
+  private withWords(tile: OpenTile | undefined): OpenTile | null {
+    if (!tile) return null;
+    const late = this.given.value.filter(
+      ({ word, seq }) => word.actor === tile.annotator && (seq === null || seq > tile.seq),
+    );
     return {
       ...tile,
-      cells: [
-        ...own.reduce(
-          (cells, word) => cellsAfter(cells, tile.number, word),
-          tile.cells as readonly OpenTile["cells"][number][],
-        ),
-      ],
+      cells: [...late.reduce((cells: Cells, { word }) => cellsAfter(cells, tile.number, word), tile.cells)],
     };
+  }
+
+  /** Follows what becomes of words until the returned function is called. */
+  follow(): () => void {
+    return effect(() => {
+      const waiting = new Map(this.outbox.words.value.map((one) => [one.id, one.event]));
+      const refused = new Set(this.outbox.refused.value.map(({ word }) => word.id));
+      const arrived = this.outbox.newest.value?.event_seq ?? 0;
+      const known = this.given.peek();
+      const kept = known
+        .filter((one) => !refused.has(one.id))
+        .map((one) => (one.seq === null && !waiting.has(one.id) ? { ...one, seq: arrived } : one));
+      for (const one of known) waiting.delete(one.id);
+      this.given.value = [...kept, ...[...waiting].map(([id, word]) => ({ id, word, seq: null }))];
+    });
   }
 
   /** Gives cells what the tool says, or takes it back; at once on the page, and kept until the gateway has it. */
@@ -147,14 +167,7 @@ export class TilesScene {
 
   private async say(word: SampleWord): Promise<void> {
     this.notice.value = null;
-    for (const [number, tile] of this.opened.value) {
-      const cells = cellsAfter(tile.cells, number, word);
-      if (cells !== tile.cells)
-        this.opened.value = new Map(this.opened.value).set(number, { ...tile, cells: [...cells] });
-    }
-    const outcome = await this.outbox.say(word, 0);
-    if ("state" in outcome) this.arrived.push({ seq: outcome.seq, word });
-    else await this.openTile(this.number.value);
+    await this.outbox.say(word, 0);
   }
 
   /** Takes the annotator's last word back, when all words before it have arrived. */
@@ -170,9 +183,8 @@ export class TilesScene {
       return;
     }
     const outcome = await this.outbox.say(undone(this.annotator.value, seq), 0);
-    const word = this.arrived.find((one) => one.seq === seq)?.word;
+    const word = this.given.value.find((one) => one.seq === seq)?.word;
     const about = word && word.kind !== "undone" ? word.body.tile : this.number.value;
-    this.arrived.splice(0);
     this.opened.value = new Map([...this.opened.value].filter(([number]) => number === this.number.value));
     if ("state" in outcome && about !== this.number.value) {
       this.notice.value = { text: `Undone on tile ${about}, which is shown now` };
