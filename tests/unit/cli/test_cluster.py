@@ -120,7 +120,7 @@ def test_the_columns_are_those_that_are_described(preset: str, tmp_path: Path) -
     known = described.described_columns()
     assignments, words = (tmp_path / "out" / name for name in ("assignments.parquet", "clusters.json"))
     assert described.of_parquet(assignments.read_bytes()) == known["assignments.parquet of morula cluster"]
-    of_paper: set[str] = set() if preset == "paper" else {"eps", "space"}
+    of_paper: set[str] = set() if preset == "paper" else {"algorithm", "eps", "space"}
     expected = {name: kind for name, kind in known["clusters.json of morula cluster"].items() if name not in of_paper}
     assert described.of_json(words.read_bytes(), expected) == expected
 
