@@ -330,7 +330,7 @@ def _chosen(choices: Choices, algorithms: Collection[str] | None) -> dict[str, A
     if choices.eps is not None and "eps" not in PRESETS[choices.preset]:
         raise InvalidArgument("eps is of the published clustering alone: leave it out, or choose the preset 'paper'.")
     chosen = {"preset": choices.preset} | PRESETS[choices.preset] | choices.asked
-    if "eps" in chosen:
+    if chosen.get("algorithm") == clustering.UMAP_DBSCAN:
         chosen["algorithm"] = clustering.published(_ways(algorithms))
     if "layout" in chosen:
         chosen["layout"] = clustering.LAYOUTS[clustering.published(_ways(algorithms))]
