@@ -105,3 +105,13 @@ async def test_splits_that_make_no_sense(world: World, asked: dict[str, Any], st
     pair = next(node for node in fine if fine.count(node) == 2)
     answer = await world.http.post(f"{world.clustering}/splits", json={"node_id": pair, **asked})
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [({}, 422), ({"labelling_id": "nobodys"}, 404), ({"cluster_count": -1}, 422), ({"cluster_count": 4097}, 422)],
+)
+async def test_regroupings_that_make_no_sense(world: World, asked: dict[str, Any], status: int) -> None:
+    mine = {"labelling_id": world.job["labelling_id"]} if asked.keys() == {"cluster_count"} else {}
+    answer = await world.http.post(f"{world.clustering}/regroupings", json={**mine, **asked})
+    assert answer.status_code == status, answer.text

@@ -49,6 +49,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             for number, state in enumerate(STATES)
         ),
         {"id": "other", "project_id": "default", "slide_id": "slide", "params_digest": "other", "state": "running"},
+        {
+            "id": "split",
+            "project_id": "default",
+            "kind": "split",
+            "params_digest": "split",
+            "params": {"mpp": 0.5, "splits": [{"node_id": 3, "part_count": 2}], "split_of": "c"},
+            "state": "succeeded",
+        },
     ],
     "job_file": [{"job_id": "job-5", "name": "cells.parquet", "key": "default/d/table/t.parquet"}],
     "stage": [{"job_id": "job-5", "stage": "cut"}],
@@ -127,6 +135,8 @@ def test_all_that_was_done_comes_along(engine: Engine, ledger_url: str) -> None:
     assert [job["id"] for job in living] == ["job-0", "job-2", "job-5"]
     for job in living[:-1]:
         job["params_digest"] = job["id"]
+    (split,) = (job for job in before["job"] if job["kind"] == "split")
+    split["params"] = {"mpp": 0.5, "changes": split["params"]["splits"], "change_of": "c"}
     for slide in before["slide"]:
         slide["stain"] = STAINS.get(slide["stain"])
     assert after == before | {"label_layer": [], "cut": []}

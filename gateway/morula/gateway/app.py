@@ -14,6 +14,7 @@ from morula.common.store import Store
 from morula.gateway import contract, problems
 from morula.gateway.access import Access
 from morula.gateway.api import (
+    changes,
     clusterings,
     evaluations,
     events,
@@ -61,6 +62,7 @@ ROUTERS = (
     models,
     jobs,
     events,
+    changes,
     clusterings,
     label_sets,
     labellings,

@@ -152,6 +152,8 @@ class State(Answer):
     class_counts: list[ClassCount]
     unlabelled_count: int
     cluster_names: list[NamedCluster]
+    locked_node_ids: list[int]
+    """Clusters that stay when the rest is grouped anew: named whole, by their seen cells, or by a page of theirs."""
     cluster_count: int
     marks: list[tuple[int, int]]
     """Row and class of each cell that a person spoke of; 255 for "not sure"."""

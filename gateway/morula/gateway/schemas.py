@@ -175,6 +175,15 @@ class SplitRequest(Request):
     """A labelling of this clustering; without one the newest labels of its cells come along."""
 
 
+class RegroupingRequest(Request):
+    """Whose named clusters stay while all other cells are grouped anew, and into how many clusters at most."""
+
+    labelling_id: Identifier
+    """A labelling of this clustering: `locked_node_ids` of it are what stays, and what was said in it comes along."""
+    cluster_count: Annotated[int, Field(ge=0, le=4096)] = 0
+    """0: as many as stand apart."""
+
+
 class AdditionRequest(Request):
     """Which finished job's slide to add to a clustering, and whose labels go on."""
 
@@ -198,7 +207,7 @@ class Job(Answer):
     id: str
     slide_id: str | None
     slide_name: str | None
-    kind: Literal["slide", "cohort", "split", "addition", "evaluation"]
+    kind: Literal["slide", "cohort", "split", "regrouping", "addition", "evaluation"]
     state: JobState
     verdict: Literal["cells", "no_tissue", "no_cells"] | None
     stage: Stage | None
@@ -271,6 +280,15 @@ class Split(Answer):
     part_ids: list[int]
 
 
+class Regrouping(Answer):
+    """The rest was grouped anew: the clustering that it was of, which may have been deleted since, the clusters that
+    stayed, and those that the rest falls into in the cut that is proposed, the largest first."""
+
+    clustering_id: str
+    locked_ids: list[int]
+    cluster_ids: list[int]
+
+
 class Clustering(Answer):
     """A clustering."""
 
@@ -285,7 +303,9 @@ class Clustering(Answer):
     mixing: Mixing | None
     """How well its slides mix; null where fewer than two have enough cells to say."""
     split: Split | None
-    """The split that made it; null of one that was made of cells."""
+    """The split that made it; null of one that was made otherwise."""
+    regrouping: Regrouping | None
+    """The same where it was made by grouping the rest anew."""
     feature_names: list[str]
     created_at: Time
 

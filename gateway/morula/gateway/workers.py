@@ -50,6 +50,7 @@ DEADLINES_S = {
     "SettleCells": 4 * 3600.0,
     "ClusterCells": 12 * 3600.0,
     "SplitCluster": 600.0,
+    "RegroupCells": 3600.0,
     "AssignCells": 3600.0,
     "CutTree": 5.0,
     "LearnLabels": 5.0,
@@ -145,6 +146,9 @@ class Workers:
 
     async def split_cluster(self, request: clusterer_pb2.SplitClusterRequest) -> clusterer_pb2.SplitClusterResponse:
         return await _call(self._clusterer.SplitCluster, request, DEADLINES_S["SplitCluster"])
+
+    async def regroup_cells(self, request: clusterer_pb2.RegroupCellsRequest) -> clusterer_pb2.RegroupCellsResponse:
+        return await _call(self._clusterer.RegroupCells, request, DEADLINES_S["RegroupCells"])
 
     async def assign_cells(self, request: clusterer_pb2.AssignCellsRequest) -> clusterer_pb2.AssignCellsResponse:
         return await _call(self._clusterer.AssignCells, request, DEADLINES_S["AssignCells"])

@@ -28,6 +28,7 @@ export interface AppendedState {
   last_event: LastEvent | null;
   learned_s: number | null;
   learned_seq: number;
+  locked_node_ids: number[];
   mark_count: number;
   marks: [number, number][];
   moved: MovedLabels | null;
@@ -189,6 +190,7 @@ export interface Clustering {
   mixing: Mixing | null;
   name: string;
   noise_count: number;
+  regrouping: Regrouping | null;
   slides: ClusteringSlide[];
   split: Split | null;
   structure_found: boolean;
@@ -379,7 +381,7 @@ export interface Job {
   finished_at: string | null;
   id: string;
   kept_tile_count: number;
-  kind: "slide" | "cohort" | "split" | "addition" | "evaluation";
+  kind: "slide" | "cohort" | "split" | "regrouping" | "addition" | "evaluation";
   labelling_id: string | null;
   params: Record<string, unknown>;
   result_digest: string | null;
@@ -684,6 +686,19 @@ export interface Readiness {
   writable: Record<string, boolean>;
 }
 
+/** The rest was grouped anew: the clustering that it was of, which may have been deleted since, the clusters that stayed, and those that the rest falls into in the cut that is proposed, the largest first. */
+export interface Regrouping {
+  cluster_ids: number[];
+  clustering_id: string;
+  locked_ids: number[];
+}
+
+/** Whose named clusters stay while all other cells are grouped anew, and into how many clusters at most. */
+export interface RegroupingRequest {
+  cluster_count?: number;
+  labelling_id: string;
+}
+
 /** Tiles that were sampled for people to label, in batches. */
 export interface Sample {
   annotator: string;
@@ -865,6 +880,7 @@ export interface State {
   last_event: LastEvent | null;
   learned_s: number | null;
   learned_seq: number;
+  locked_node_ids: number[];
   mark_count: number;
   marks: [number, number][];
   moved: MovedLabels | null;

@@ -3,42 +3,38 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
 from morula.common import tracing
-from morula.common.errors import FailedPrecondition, InvalidArgument, NotFound
+from morula.common.errors import FailedPrecondition, InvalidArgument
 from morula.common.formats import NOISE_LEAF
 from morula.common.geometry import BLOCK_PX
 from morula.common.models import Profile
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
-from morula.gateway.components import Components, Here
+from morula.gateway.components import Here
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.fields import Number
 from morula.gateway.labels.kinds import NO_CLUSTER
 from morula.gateway.labels.learning import CutCluster, NearRow, TreeCut
 from morula.gateway.labels.paging import describe, rows_of_place
-from morula.gateway.ledger import clusterings, jobs, labels
+from morula.gateway.ledger import clusterings, jobs
 from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.licences import check_job
 from morula.gateway.lists import Wanted, cursor_after
 from morula.gateway.pictures import CELL_PX, WINDOW_UM, SheetRequest, cell_pictures, render_sheet
 from morula.gateway.pipeline.params import (
     COHORT_STAGES,
-    Params,
     cohort_params,
     params_digest,
     stored_params,
 )
-from morula.gateway.pipeline.results import reopen
 from morula.gateway.ranges import array_begin, send_bytes, send_object
 from morula.gateway.schemas import (
-    AdditionRequest,
     Block,
     Blocks,
     CellPicture,
@@ -52,7 +48,6 @@ from morula.gateway.schemas import (
     Job,
     NearPicture,
     Noise,
-    SplitRequest,
 )
 from morula.gateway.views import ClusteringView, mixing_of
 
@@ -97,103 +92,6 @@ def _create_cohort(
     }
     row, created = jobs.create_job(tx, values, COHORT_STAGES)
     return row["id"], created
-
-
-@router.post("/{clustering_id}/splits", status_code=202, response_model=Job, responses=created(202, Job))
-async def split_cluster(clustering_id: str, body: SplitRequest, response: Response, here: Here) -> Job:
-    """Have a cluster split: the job makes a clustering whose cuts show its parts, and the labels come along.
-
-    What is split stays as it is. The new clustering can be looked at as soon as the job is in its stage `tables`.
-    The same again, where nothing was said since, is the same job; what it lost is made again.
-    """
-    view = await here.views.get(clustering_id)
-    _check_split(view, body.node_id, body.part_count)
-    traceparent = tracing.outgoing().get(tracing.HEADER)
-    row, created = await here.ledger.write(_create_split, view.id, body, traceparent, here.settings.profile)
-    return await _asked_for(here, response, row, created)
-
-
-def _check_split(view: ClusteringView, node_id: int, part_count: int) -> None:
-    if node_id not in view.nodes:
-        raise NotFound("The clustering has no cluster of this id.", node_id=str(node_id))
-    node, leaf_count = view.nodes[node_id], len(view.leaves_below[node_id])
-    if node.leaf is None and leaf_count < part_count:
-        raise InvalidArgument(f"The cluster is of {leaf_count} parts: split it into those, and one of them further.")
-    if node.cell_count < part_count:
-        raise InvalidArgument(f"The cluster has fewer than {part_count} cells.")
-
-
-def _create_split(
-    tx: Connection, clustering_id: str, body: SplitRequest, traceparent: str | None, profile: Profile
-) -> tuple[Record, bool]:
-    clustering = clusterings.get_clustering(tx, clustering_id)
-    seen = jobs.get_job(tx, clustering["job_id"])
-    (source,) = jobs.hold_sources(tx, [seen["source_job_ids"][0] if seen["kind"] == "split" else seen["id"]])
-    check_job(tx, source, profile)
-    known = stored_params(seen["params"])
-    splits = [*(known.splits or []), {"node_id": body.node_id, "part_count": body.part_count}]
-    params = replace(known, splits=splits, split_of=clustering_id, labels_of=body.labelling_id)
-    return _create_from(tx, clustering, "split", [source["id"]], params, traceparent)
-
-
-def _create_from(
-    tx: Connection, clustering: Record, kind: str, source_ids: list[str], params: Params, traceparent: str | None
-) -> tuple[Record, bool]:
-    """A job that goes on from a clustering, with the labels of a labelling of it where `params` name one."""
-    seq = 0
-    if params.labels_of is not None:
-        labelling = labels.get_labelling(tx, params.labels_of)
-        seq = labelling["seq"]
-        if labelling["clustering_id"] != clustering["id"]:
-            raise InvalidArgument("The labelling is of another clustering.", labelling_id=params.labels_of)
-    values = {
-        "project_id": clustering["project_id"],
-        "kind": kind,
-        "slide_id": None,
-        "source_job_ids": source_ids,
-        "name": clustering["name"],
-        "params": params.to_json(),
-        "params_digest": params_digest(kind, [*source_ids, seq], params),
-        "traceparent": traceparent,
-    }
-    return jobs.create_job(tx, values, COHORT_STAGES)
-
-
-@router.post("/{clustering_id}/additions", status_code=202, response_model=Job, responses=created(202, Job))
-async def add_slide(clustering_id: str, body: AdditionRequest, response: Response, here: Here) -> Job:
-    """Have the cells of another slide's finished job added: each gets the cluster that it is nearest to, or none.
-
-    The job makes a clustering of all of these cells; the one before stays as it is. Nothing that was clustered changes,
-    and what was said goes on: names of clusters hold for the new cells, and a model learns from the same words.
-    """
-    traceparent = tracing.outgoing().get(tracing.HEADER)
-    row, created = await here.ledger.write(_create_addition, clustering_id, body, traceparent, here.settings.profile)
-    return await _asked_for(here, response, row, created)
-
-
-def _create_addition(
-    tx: Connection, clustering_id: str, body: AdditionRequest, traceparent: str | None, profile: Profile
-) -> tuple[Record, bool]:
-    clustering = clusterings.get_clustering(tx, clustering_id)
-    source, added = jobs.hold_sources(tx, [clustering["job_id"], body.job_id])
-    if added["kind"] != "slide" or added["verdict"] != "cells":
-        raise FailedPrecondition("Only a job of a single slide that succeeded and found cells can be added.")
-    if added["slide_id"] in {slide["slide_id"] for slide in clusterings.clustering_slides(tx, clustering_id)}:
-        raise InvalidArgument("The slide is in the clustering already.", slide_id=added["slide_id"])
-    for job in (source, added):
-        check_job(tx, job, profile)
-    known = cohort_params([stored_params(job["params"]) for job in (source, added)])
-    params = replace(known, splits=None, split_of=None, labels_of=body.labelling_id)
-    return _create_from(tx, clustering, "addition", [source["id"], added["id"]], params, traceparent)
-
-
-async def _asked_for(here: Components, response: Response, row: Record, is_new: bool) -> Job:
-    """The answer about a job that was asked for; of one that succeeded, what was lost is made again."""
-    if row["state"] == "succeeded":
-        is_new = await reopen(here.ledger, here.store, row["id"], thoroughly=False)
-    response.status_code = 202 if is_new else 200
-    response.headers["Location"] = f"/v1/jobs/{row['id']}"
-    return await here.ledger.read(job_answer, row["id"])
 
 
 @router.get("", response_model=Clusterings)

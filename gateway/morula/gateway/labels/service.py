@@ -10,7 +10,8 @@ from morula.common.store import Store
 from morula.gateway.label_schemas import ClassCount, Cut, HeldOut, LabelClass, LabelSet, LastEvent, NamedCluster, State
 from morula.gateway.labels.effective import NOT_SURE, Effective, Spread, effective, spread_classes
 from morula.gateway.labels.kinds import RULES
-from morula.gateway.labels.learning import Learning, Learnt, Snapshot
+from morula.gateway.labels.learning import Learning, Learnt, Snapshot, TreeCut
+from morula.gateway.labels.locking import locked_nodes
 from morula.gateway.labels.state import LabelEvent
 from morula.gateway.ledger import label_sets
 from morula.gateway.ledger.engine import Ledger
@@ -44,7 +45,7 @@ class Labelling:
         label_set = await self.label_set(snapshot.row["label_set_id"])
         cut = await self.learning.cut(view, snapshot.row["cluster_count"])
         effective_labels = await asyncio.to_thread(self._effective, view, snapshot, cut.node_of_leaf)
-        return _state(snapshot, view, label_set, effective_labels, cut.nodes)
+        return _state(snapshot, view, label_set, effective_labels, cut)
 
     async def effective(self, labelling_id: str) -> tuple[Snapshot, ClusteringView, Effective]:
         """The effective label of every row."""
@@ -60,6 +61,13 @@ class Labelling:
         cut = await self.learning.cut(view, snapshot.row["cluster_count"])
         names = [{"node_id": node, "class_number": number} for node, number in _names(snapshot.learnt).items()]
         return Cut(cluster_count=snapshot.row["cluster_count"], node_of_leaf=list(cut.node_of_leaf), names=names)
+
+    async def locked(self, labelling_id: str) -> list[int]:
+        """Clusters that stay when the rest is grouped anew, with all that can be known of what was said."""
+        await self.learning.learn(labelling_id)
+        snapshot = await self.learning.snapshot(labelling_id)
+        view = await self._views.get(snapshot.row["clustering_id"])
+        return locked_nodes(snapshot, view, await self.learning.cut(view, snapshot.row["cluster_count"]))
 
     async def label_set(self, label_set_id: str) -> LabelSet:
         """A label set with its classes."""
@@ -96,9 +104,9 @@ def _class(row: object) -> LabelClass:
 
 
 def _state(
-    snapshot: Snapshot, view: ClusteringView, label_set: LabelSet, effective_labels: Effective, nodes: Sequence[int]
+    snapshot: Snapshot, view: ClusteringView, label_set: LabelSet, effective_labels: Effective, cut: TreeCut
 ) -> State:
-    labels, learnt = snapshot.labels, snapshot.learnt
+    labels, learnt, nodes = snapshot.labels, snapshot.learnt, cut.nodes
     counts = np.bincount(effective_labels.classes, minlength=256)
     explicit = inherit_names(labels.names, nodes, view.parents)
     names = {**_names(learnt), **explicit}
@@ -126,6 +134,7 @@ def _state(
             for node, number in sorted(names.items())
             if node in nodes
         ],
+        locked_node_ids=locked_nodes(snapshot, view, cut),
         cluster_count=snapshot.row["cluster_count"],
         marks=sorted(labels.marks.items()),
         odd=sorted(labels.odd.items()),

@@ -12,7 +12,7 @@ from morula.common.errors import InUse
 from morula.gateway.ledger import objects
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
-from morula.gateway.ledger.jobs import UNFINISHED
+from morula.gateway.ledger.jobs import CHANGES, UNFINISHED
 from morula.gateway.ledger.records import Record, by_id, every
 from morula.gateway.ledger.tables import (
     clustering,
@@ -46,7 +46,7 @@ def delete_slide(tx: Connection, slide_id: str) -> bool:
     # Locked first, because a job may end meanwhile, or a cohort may be made of it.
     locked = select(job.c.id, job.c.state).where(job.c.slide_id == slide_id).order_by(job.c.id).with_for_update()
     mine = every(tx, locked)
-    mine = [*_splits_of(tx, [row["id"] for row in mine]), *mine]
+    mine = [*_changes_of(tx, [row["id"] for row in mine]), *mine]
     _check_unused(tx, [row["id"] for row in mine])
     changed = [change for row in mine for change in _delete_job(tx, row)]
     at_work = any(row["state"] in UNFINISHED for row in mine)
@@ -59,9 +59,9 @@ def delete_slide(tx: Connection, slide_id: str) -> bool:
 
 
 def delete_job(tx: Connection, job_id: str) -> bool:
-    """Delete a job with its clustering, its splits, labellings and files; False where one has to end first."""
+    """Delete a job with its clustering, changes of it, labellings and files; False where one has to end first."""
     row = by_id(tx, job, job_id, lock=True)
-    mine = [*_splits_of(tx, [job_id]), row]
+    mine = [*_changes_of(tx, [job_id]), row]
     _check_unused(tx, [row["id"] for row in mine])
     _announce(tx, [change for row in mine for change in _delete_job(tx, row)])
     return all(row["state"] not in UNFINISHED for row in mine)
@@ -130,10 +130,10 @@ def _empty_slides() -> Select[str]:
     return select(slide.c.id).where(slide.c.deleting_since.is_not(None), ~left, ~seen)
 
 
-def _splits_of(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
-    """Jobs that split clusters of these, locked: they are the same cells seen otherwise, and go with them."""
-    splits = select(job.c.id, job.c.state, job.c.source_job_ids).where(job.c.kind == "split").order_by(job.c.id)
-    of_these = [row["id"] for row in every(tx, splits) if set(row["source_job_ids"]) & set(job_ids)]
+def _changes_of(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
+    """Jobs that changed clusters of these, locked: they are the same cells seen otherwise, and go with them."""
+    changes = select(job.c.id, job.c.state, job.c.source_job_ids).where(job.c.kind.in_(CHANGES)).order_by(job.c.id)
+    of_these = [row["id"] for row in every(tx, changes) if set(row["source_job_ids"]) & set(job_ids)]
     return every(tx, select(job.c.id, job.c.state).where(job.c.id.in_(of_these)).order_by(job.c.id).with_for_update())
 
 

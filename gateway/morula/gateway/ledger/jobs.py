@@ -21,6 +21,8 @@ from morula.gateway.ledger.tables import job, job_file, shard, stage
 
 UNFINISHED = ("queued", "running", "cancelling")
 ENDED_BADLY = ("failed", "cancelled")
+CHANGES = ("split", "regrouping")
+"""Kinds of jobs that change the clusters of another's cells."""
 COMES_TO_NOTHING = (*ENDED_BADLY, "cancelling")
 
 

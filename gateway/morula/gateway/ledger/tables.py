@@ -204,6 +204,8 @@ clustering = Table(
     Column("mixing", JSON(none_as_null=True)),
     # Of which clustering which node was split into which; null of those that were not made by a split.
     Column("split", JSON(none_as_null=True)),
+    # Of which clustering which clusters stayed, and which the rest falls into; null where it was not grouped anew.
+    Column("regrouping", JSON(none_as_null=True)),
     # How often its artifacts were replaced by others with the same cells and clusters.
     Column("renewed_count", Integer, nullable=False, server_default="0"),
     UniqueConstraint("job_id"),

@@ -94,6 +94,8 @@ class TreeFacts:
     """Columns of the clustering's features."""
     split: Json | None
     """The node that was split last, and its parts."""
+    regrouping: Json | None
+    """Which clusters stayed the last time that the rest was grouped anew, and which it falls into."""
 
 
 def tree_facts(store: Store, result: Json) -> TreeFacts:
@@ -101,7 +103,8 @@ def tree_facts(store: Store, result: Json) -> TreeFacts:
     ref = from_json(result, ClusterCellsResult).clustering.tree
     with of_artifact(ref.key):
         tree = read_json(store.get(ref.key, ref.sha256))
-    return TreeFacts([str(name) for name in tree["feature_names"]], next(iter(tree.get("splits", [])[-1:]), None))
+    split = next(iter(tree.get("splits", [])[-1:]), None)
+    return TreeFacts([str(name) for name in tree["feature_names"]], split, tree.get("regrouped"))
 
 
 def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member], facts: TreeFacts) -> tuple[str, str]:
@@ -125,7 +128,8 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
         "cluster_count": parsed.cluster_count,
         "structure_found": parsed.structure_found,
         "feature_names": list(facts.feature_names),
-        "split": _split_of(job, facts),
+        "split": _change_of(job, "split", facts.split),
+        "regrouping": _change_of(job, "regrouping", facts.regrouping),
         "mixing": to_json(parsed.mixing) if parsed.HasField("mixing") else None,
     }
     clustering_id = clusterings.create_clustering(tx, values, rows)
@@ -137,26 +141,28 @@ def publish(tx: Connection, job_id: str, result: Json, members: Sequence[Member]
     return clustering_id, labelling_id
 
 
-def _split_of(job: Record, facts: TreeFacts) -> Json | None:
-    """What a job split; the tree of another may tell of splits that were before it."""
-    if job["kind"] != "split" or facts.split is None:
+def _change_of(job: Record, kind: str, told: Json | None) -> Json | None:
+    """What a job of this kind changed; the tree of another may tell of changes that were before it."""
+    if job["kind"] != kind or told is None:
         return None
-    return {"clustering_id": job["params"]["split_of"], **facts.split}
+    return {"clustering_id": job["params"]["change_of"], **told}
 
 
 def _begin_labelling(
     tx: Connection, job: Record, clustering_id: str, result: ClusterCellsResult, facts: TreeFacts
 ) -> str:
     """An empty labelling: by the project's first label set, or as the one that goes on here, where it is still
-    there."""
+    there. Its cut shows the parts of what was split; where the rest was grouped anew, it is the one proposed."""
     source = labels.find_labelling(tx, job["params"].get("labels_of"))
     if source is None:
         label_set_id, cluster_count = label_sets.default_label_set(tx, job["project_id"]), result.cluster_count
     else:
-        split = _split_of(job, facts)
+        split = _change_of(job, "split", facts.split)
         more_count = len(split["part_ids"]) - 1 if split else 0
         label_set_id = source["label_set_id"]
         cluster_count = min(source["cluster_count"] + more_count, result.leaf_count)
+        if job["kind"] == "regrouping":
+            cluster_count = result.cluster_count
     return labels.create_labelling(tx, clustering_id, label_set_id, cluster_count)
 
 

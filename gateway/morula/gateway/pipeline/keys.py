@@ -1,6 +1,6 @@
 """Keys of a job's artifacts. A key is a digest of what determines the artifact, so all keys are known beforehand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,15 +160,15 @@ def clustering_keys(
     )
 
 
-def split_keys(before: Clustering, node_id: int, part_count: int, seed: int) -> tuple[str, str]:
-    """Keys of leaves and tree after a split: all else stays what it was."""
+def changed_keys(before: Clustering, stages: Sequence[str], params: Mapping[str, Any]) -> list[str]:
+    """Keys of what a change by these parameters makes of a clustering: all else stays what it was."""
     project, scope, *_ = before.leaf.key.split("/")
     inputs = [before.leaf.key, before.tree.key, before.features.key]
-    params = {"node_id": node_id, "part_count": part_count, "seed": seed}
-    return (
-        artifact_key(project, scope, "leaf", "npy", inputs=inputs, params=params),
-        artifact_key(project, scope, "tree", "json", inputs=inputs, params=params),
-    )
+    extensions = {"tree": "json"}
+    return [
+        artifact_key(project, scope, stage, extensions.get(stage, "npy"), inputs=inputs, params=params)
+        for stage in stages
+    ]
 
 
 def table_key(project: str, scope: str, name: str, inputs: Sequence[str]) -> str:

@@ -153,10 +153,11 @@ class Params:
     embedder_dtype: str | None = None
     embedder_thread_count: int | None = None
     """How the embedder's network computes; None for an embedder without one."""
-    splits: Sequence[Mapping[str, int]] | None = None
-    """Clusters that people had split, in this order: `node_id` and `part_count`."""
-    split_of: str | None = None
-    """The clustering that they looked at when they asked for the last split."""
+    changes: Sequence[Mapping[str, Any]] | None = None
+    """What people had changed of the clusters, in this order: `node_id` and `part_count` of one that was split, or
+    `locked_ids` of those that stayed and `cluster_count` where the rest was grouped anew."""
+    change_of: str | None = None
+    """The clustering that they looked at when they asked for the last change."""
     labels_of: str | None = None
     """The labelling that goes on in the new clustering."""
 

@@ -18,6 +18,7 @@ from morula.gateway.ledger.outages import passes
 from morula.gateway.ledger.records import Record
 from morula.gateway.licences import check_job
 from morula.gateway.pipeline.adding import add
+from morula.gateway.pipeline.changing import change
 from morula.gateway.pipeline.clustering import Member, cluster, publish, tree_facts
 from morula.gateway.pipeline.ended import job_span, tell_of_end
 from morula.gateway.pipeline.evaluating import evaluate
@@ -26,7 +27,6 @@ from morula.gateway.pipeline.keys import Shard, second_cuts
 from morula.gateway.pipeline.params import Params, stored_params
 from morula.gateway.pipeline.repair import repair
 from morula.gateway.pipeline.slide_job import SlideJob, Tools
-from morula.gateway.pipeline.splitting import split
 from morula.gateway.pipeline.units import Json, UnitRunner
 from morula.gateway.problems import problem_of
 from morula.gateway.refs import slide_ref
@@ -244,8 +244,8 @@ class Pipeline:
         await self._end(job["id"], "succeeded", verdict=outcome.verdict, result_digest=result_digest)
 
     async def _cluster(self, job: Mapping[str, Any], params: Params, members: Sequence[Member]) -> Json:
-        if job["kind"] == "split":
-            return await split(self._tools, job["id"], job["source_job_ids"][0], params)
+        if job["kind"] in jobs.CHANGES:
+            return await change(self._tools, job["id"], job["source_job_ids"][0], params)
         if job["kind"] == "addition":
             return await add(self._tools, job["id"], job["source_job_ids"][0], params, members[-1].settled)
         return await cluster(self._tools, job["id"], job["project_id"], params, members)
