@@ -133,6 +133,54 @@ async def test_what_cannot_be_said_is_refused_and_nothing_is_written(
     assert (await ground.get(f"/v1/samples/{sample['id']}"))["seq"] == 1
 
 
+async def test_a_batch_that_was_sampled_elsewhere_is_labelled_here(ground: Ground) -> None:
+    first = await ground.sample(cells_per_batch=100)
+    batch = await ground.get(f"/v1/samples/{first['id']}/batches/1/cell_labels.json")
+    # As the published system writes it: numbers count on over the slide, and no cell has an id of its own.
+    (tile,) = batch["tiles"]
+    for cell in tile["cells"]:
+        cell |= {"cell_id": cell["cell_id"] + 500, "cluster_id": 3}
+        del cell["uuid"]
+    tile |= {"slide_id": "Tiny", "tile_name": "Tiny__MAG_1d00__X_0.png"}
+    far = [[x + 9000, y] for x, y in tile["cells"][0]["polygon"]]
+    tile["cells"].append({"cell_id": 9, "polygon": far})
+    wanted = {"job_ids": [ground.world.job["id"]], "batches": [batch], "name": "Theirs"}
+    answer = await ground.http.post("/v1/samples", json=wanted)
+    assert answer.status_code == 201, answer.text
+    sample = answer.json()
+    assert (sample["batch_count"], sample["tile_count"], sample["name"]) == (1, 1, "Theirs")
+    assert [(one["reason"], one["tile_count"], one["cell_count"]) for one in sample["left_out"]] == [
+        ("not_found", 0, 1)
+    ]
+    number = next(one["number"] for one in (await ground.get(f"/v1/samples/{first['id']}/tiles?batch=1"))["tiles"])
+    tiles = [await ground.get(f"/v1/samples/{one}/tiles/{n}") for one, n in ((first["id"], number), (sample["id"], 1))]
+    assert [cell["outline"] for cell in tiles[0]["cells"]] == [cell["outline"] for cell in tiles[1]["cells"]]
+
+    await ground.label(sample, 1, [1, 2], 2)
+    said = await ground.get(f"/v1/samples/{sample['id']}/batches/1/human_labels.json")
+    assert (said["tiles"][0]["slide_id"], said["tiles"][0]["tile_name"]) == ("Tiny", "Tiny__MAG_1d00__X_0")
+    assert [cell["cell_id"] for cell in said["tiles"][0]["labelled_cells"]] == [501, 502]
+    again = await ground.http.post(f"/v1/samples/{sample['id']}/labels?annotator=Ada", json=said)
+    assert (again.status_code, again.json()["labelled_count"]) == (201, 2), again.text
+    theirs = await ground.get(f"/v1/samples/{sample['id']}/batches/1/cell_labels.json")
+    by_id = {**wanted, "batches": [theirs]}
+    exact = (await ground.http.post("/v1/samples", json=by_id)).json()
+    assert (exact["cell_count"], exact["left_out"]) == (sample["cell_count"], [])
+
+    lost = {**tile, "cells": tile["cells"][-1:]}
+    for words, changed in {
+        "No slide is called 'Elsewhere'": {"batches": [{"tiles": [{**tile, "slide_id": "Elsewhere"}]}]},
+        "is there twice": {"batches": [batch, batch]},
+        "No cell of these batches": {"batches": [{"tiles": [lost]}]},
+        "batches leave nothing to choose": {"seed": 1},
+        "magnification": {"batches": [{"tiles": [{**tile, "magnification": 0}]}]},
+        "format": {"batches": [{**batch, "format": 2}]},
+    }.items():
+        problem = await ground.http.post("/v1/samples", json={**wanted, **changed})
+        assert problem.status_code in (400, 422), problem.text
+        assert words in problem.text
+
+
 async def test_slides_give_tiles_in_turn(ground: Ground, tmp_path: Path) -> None:
     client = ground.world.client
     write_slide(tmp_path / "more.tiff", 1100, 500, seed=5)
@@ -293,7 +341,7 @@ async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground
     first, *others = tile["labelled_cells"]
     wrong = {
         "no tile": {**tile, "tile_name": "Elsewhere"},
-        "the file speaks of cell 99999": {**tile, "labelled_cells": [{**first, "cell_id": 99999}]},
+        "has no cell 99999 in this sample": {**tile, "labelled_cells": [{**first, "cell_id": 99999}]},
         "another one in the file": {**tile, "labelled_cells": [{**first, "uuid": "of another job"}, *others]},
         "says nothing of any cell": {**tile, "labelled_cells": [], "badly_segmented": []},
     }

@@ -21,9 +21,9 @@ TRUTHS_PATH = "/v1/truths"
 MAX_TRUTH_BYTES = 128 * 1024**2 + 64 * 1024
 """What the evaluator reads of one, and what a form has around it."""
 
-LABELS_PATH = re.compile(r"/v1/samples/[^/]{1,64}/labels")
-MAX_LABELS_BYTES = 16 * 1024**2
-"""A label of each cell that a sample may have."""
+SAMPLES_PATH = re.compile(r"/v1/samples(/[^/]{1,64}/labels)?")
+MAX_SAMPLE_BYTES = 32 * 1024**2
+"""Batches with the outlines of some 30,000 cells, or a label of each cell that a sample may have."""
 
 HEADERS = {
     b"content-security-policy": (
@@ -76,8 +76,8 @@ class Guard:
 
     def _longest(self, scope: Scope, headers: dict[str, str]) -> int:
         """How many bytes a body may have."""
-        if LABELS_PATH.fullmatch(scope["path"]):
-            return MAX_LABELS_BYTES
+        if SAMPLES_PATH.fullmatch(scope["path"]):
+            return MAX_SAMPLE_BYTES
         if headers.get("content-type", "").startswith("application/json"):
             return MAX_BODY_BYTES
         return {UPLOAD_PATH: self._max_upload_bytes, TRUTHS_PATH: MAX_TRUTH_BYTES}.get(scope["path"], MAX_BODY_BYTES)

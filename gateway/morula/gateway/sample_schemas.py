@@ -1,16 +1,48 @@
 """What requests and answers about samples look like. Nothing here tells a cluster, a prediction or a score."""
 
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from morula.gateway.fields import Identifier, Name, Request
+from morula.gateway.fields import Identifier, Level0Px, Name, Request
 from morula.gateway.label_schemas import LabelSet
 from morula.gateway.schemas import Answer, Listed, Time
 
+Pixel = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 BATCH_LIMIT = 100
 SAMPLED_CELL_LIMIT = 100_000
 """So many cells a sample may have; nobody labels more one by one."""
+
+
+class BatchCell(Request):
+    """A cell of a batch's file."""
+
+    model_config = ConfigDict(extra="ignore")
+    cell_id: Annotated[int, Field(ge=0, lt=2**31)]
+    polygon: Annotated[list[tuple[Pixel, Pixel]], Field(min_length=3, max_length=10_000)]
+    uuid: UUID | None = None
+    """The cell's own id, where this program wrote the file."""
+
+
+class BatchTile(Request):
+    """A tile of a batch's file."""
+
+    model_config = ConfigDict(extra="ignore")
+    slide_id: Annotated[str, Field(max_length=300)]
+    tile_name: Annotated[str, Field(max_length=300)]
+    magnification: Annotated[float, Field(ge=1 / 64, le=1, allow_inf_nan=False)]
+    x: Level0Px
+    y: Level0Px
+    cells: list[BatchCell]
+
+
+class BatchFile(Request):
+    """`cell_labels.json` as the published system or this program writes it; what was found of cells is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+    format: Literal[1] = 1
+    tiles: Annotated[list[BatchTile], Field(min_length=1)]
 
 
 class NewSample(Request):
@@ -25,11 +57,15 @@ class NewSample(Request):
     cells_per_batch: Annotated[int, Field(ge=1, le=SAMPLED_CELL_LIMIT)] = 1000
     """All batches together end with the tile that reaches it, and each has a tile at least."""
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 42
+    batches: Annotated[list[BatchFile], Field(max_length=BATCH_LIMIT, default_factory=list)]
+    """Batches that were sampled elsewhere, to label here: nothing is left to chance then."""
 
     @model_validator(mode="after")
     def _some_cells(self) -> Self:
         if not self.job_ids and not self.clustering_ids:
             raise ValueError("name job_ids or clustering_ids to sample from")
+        if self.batches and self.model_fields_set & {"batch_count", "cells_per_batch", "seed"}:
+            raise ValueError("batches leave nothing to choose: leave out batch_count, cells_per_batch and seed")
         if self.batch_count * self.cells_per_batch > SAMPLED_CELL_LIMIT:
             raise ValueError(f"a sample has at most {SAMPLED_CELL_LIMIT} cells: batch_count times cells_per_batch")
         return self
@@ -46,11 +82,12 @@ class SampleSlide(Answer):
 
 
 class SampleLeftOut(Answer):
-    """Tiles of a slide that are in no batch: they have no cells, or the budget was spent."""
+    """Tiles and cells of a slide that are in no batch: they have no cells, the budget was spent, or a batch that was
+    sampled elsewhere has cells that are not found here."""
 
     slide_id: str
     name: str
-    reason: Literal["no_cells", "budget"]
+    reason: Literal["no_cells", "budget", "not_found"]
     tile_count: int
     cell_count: int
 
@@ -164,7 +201,7 @@ class FileLabel(Request):
     """A label of a file of the published system."""
 
     model_config = ConfigDict(extra="ignore")
-    cell_id: Annotated[int, Field(ge=1, lt=2**31)]
+    cell_id: Annotated[int, Field(ge=0, lt=2**31)]
     human_label: Annotated[int, Field(ge=0, le=250)]
     uuid: Identifier | None = None
     """The cell's own id, where this API wrote the file."""
@@ -177,7 +214,7 @@ class FileTile(Request):
     slide_id: Annotated[str, Field(max_length=300)]
     tile_name: Annotated[str, Field(max_length=300)]
     labelled_cells: list[FileLabel]
-    badly_segmented: list[Annotated[int, Field(ge=1, lt=2**31)]] = Field(default_factory=list)
+    badly_segmented: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default_factory=list)
 
 
 class FileClass(Request):

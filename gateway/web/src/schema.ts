@@ -42,6 +42,29 @@ export interface AppendedState {
   version: number;
 }
 
+/** A cell of a batch's file. */
+export interface BatchCell {
+  cell_id: number;
+  polygon: [number, number][];
+  uuid?: string | null;
+}
+
+/** `cell_labels.json` as the published system or this program writes it; what was found of cells is passed over. */
+export interface BatchFile {
+  format?: 1;
+  tiles: BatchTile[];
+}
+
+/** A tile of a batch's file. */
+export interface BatchTile {
+  cells: BatchCell[];
+  magnification: number;
+  slide_id: string;
+  tile_name: string;
+  x: number;
+  y: number;
+}
+
 /** A square of the slide, its corner in level-0 px, whose cells are a range of rows. */
 export interface Block {
   number: number;
@@ -565,6 +588,7 @@ export interface NewLabelling {
 /** Of which finished jobs, or of which clusterings' cells, to sample tiles, and how many. */
 export interface NewSample {
   batch_count?: number;
+  batches?: BatchFile[];
   cells_per_batch?: number;
   clustering_ids?: string[];
   job_ids?: string[];
@@ -760,11 +784,11 @@ export interface SampleEvents {
   next_cursor: string | null;
 }
 
-/** Tiles of a slide that are in no batch: they have no cells, or the budget was spent. */
+/** Tiles and cells of a slide that are in no batch: they have no cells, the budget was spent, or a batch that was sampled elsewhere has cells that are not found here. */
 export interface SampleLeftOut {
   cell_count: number;
   name: string;
-  reason: "no_cells" | "budget";
+  reason: "no_cells" | "budget" | "not_found";
   slide_id: string;
   tile_count: number;
 }

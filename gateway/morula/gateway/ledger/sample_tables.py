@@ -63,6 +63,8 @@ sample_tile = Table(
     Column("cell_count", Integer, nullable=False),
     # Cells are called by their places here, from 1.
     Column("cell_ids", JSON, nullable=False),
+    # What the file calls it and its cells that it came in by; null where it was sampled here.
+    Column("named", JSON(none_as_null=True)),
 )
 
 # Append-only, as label_event is.

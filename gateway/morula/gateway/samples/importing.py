@@ -10,9 +10,7 @@ from morula.gateway.ledger.records import Record
 from morula.gateway.sample_schemas import FileTile, HumanLabels
 from morula.gateway.samples.appending import append_event
 from morula.gateway.samples.kinds import ImportedLabel, LabelsImported, LabelsImportedBody
-from morula.gateway.samples.published import slide_called, tile_called
-
-ENDING = ".png"
+from morula.gateway.samples.published import ENDING, names_of, numbers_of
 
 
 def import_labels(tx: Connection, sample_id: str, file: HumanLabels, actor: str, event_id: str | None) -> int:
@@ -22,10 +20,7 @@ def import_labels(tx: Connection, sample_id: str, file: HumanLabels, actor: str,
     """
     row = samples.get_sample(tx, sample_id)
     slides = samples.sample_slides(tx, sample_id)
-    tiles = {
-        (slide_called(slides[tile["slide"]]), tile_called(tile, slides[tile["slide"]])): tile
-        for tile in samples.tiles_with_cells(tx, sample_id)
-    }
+    tiles = {names_of(tile, slides[tile["slide"]]): tile for tile in samples.tiles_with_cells(tx, sample_id)}
     said = [(_found(tiles, tile), tile) for tile in file.tiles]
     numbers = _numbers(tx, row["label_set_id"], file)
     labels = [label for mine, tile in said for label in _labels(mine, tile, numbers)]
@@ -40,14 +35,13 @@ def _found(tiles: Mapping[tuple[str, str], Record], tile: FileTile) -> Record:
     mine = tiles.get((tile.slide_id, tile.tile_name.removesuffix(ENDING)))
     if mine is None:
         raise InvalidArgument(f"The sample has no tile {tile.tile_name[:200]!r} of a slide {tile.slide_id[:200]!r}.")
+    uuids = dict(zip(numbers_of(mine), mine["cell_ids"], strict=True))
     numbers = [*(cell.cell_id for cell in tile.labelled_cells), *tile.badly_segmented]
-    beyond = next((number for number in numbers if number > mine["cell_count"]), None)
-    if beyond is not None:
-        raise InvalidArgument(
-            f"Tile {tile.tile_name[:200]!r} has {mine['cell_count']} cells, and the file speaks of cell {beyond}."
-        )
+    foreign = next((number for number in numbers if number not in uuids), None)
+    if foreign is not None:
+        raise InvalidArgument(f"Tile {tile.tile_name[:200]!r} has no cell {foreign} in this sample.")
     for cell in tile.labelled_cells:
-        if cell.uuid not in (None, mine["cell_ids"][cell.cell_id - 1]):
+        if cell.uuid not in (None, uuids[cell.cell_id]):
             raise InvalidArgument(
                 f"Cell {cell.cell_id} of tile {tile.tile_name[:200]!r} is another one in the file: its cells were "
                 "found by another job."
@@ -59,9 +53,10 @@ def _labels(mine: Record, tile: FileTile, numbers: Mapping[int, int]) -> Iterato
     """What the file says of a tile; of a cell that is there twice the last counts."""
     classes = {cell.cell_id: numbers[cell.human_label] for cell in tile.labelled_cells}
     flagged = set(tile.badly_segmented)
-    for cell in sorted(classes.keys() | flagged):
-        flag = True if cell in flagged else None
-        yield ImportedLabel(tile=mine["number"], cell=cell, class_number=classes.get(cell), badly_segmented=flag)
+    for cell, number in enumerate(numbers_of(mine), 1):
+        if number in classes or number in flagged:
+            flag = True if number in flagged else None
+            yield ImportedLabel(tile=mine["number"], cell=cell, class_number=classes.get(number), badly_segmented=flag)
 
 
 def _numbers(tx: Connection, label_set_id: str, file: HumanLabels) -> dict[int, int]:

@@ -19,6 +19,7 @@ FORMAT = 1
 SLIDE_LETTERS = 20
 UNKNOWN = {"pred_class": "Unclassified", "cluster_id": None, "cluster_confidence": None}
 """What a blind file says of a cell."""
+ENDING = ".png"
 EDGE_PX = 0.5
 """Its outlines run through the middles of pixels, ours along their edges."""
 
@@ -28,6 +29,20 @@ def slide_called(slide: Mapping[str, Any]) -> str:
     kept = "".join(letter for letter in slide["name"] if letter.isalnum() or letter in " -_")
     own = hashlib.sha256(slide["digest"].encode()).hexdigest()[:8]
     return f"{kept[:SLIDE_LETTERS].strip()}_{own}".replace(" ", "_")
+
+
+def names_of(tile: Mapping[str, Any], slide: Mapping[str, Any]) -> tuple[str, str]:
+    """What slide and tile are called there: as in the file that the tile came in by, if it did."""
+    named = tile.get("named")
+    if named is not None:
+        return named["slide_id"], named["tile_name"]
+    return slide_called(slide), tile_called(tile, slide)
+
+
+def numbers_of(tile: Mapping[str, Any]) -> Sequence[int]:
+    """What the tile's cells are called there, in their order."""
+    named = tile.get("named")
+    return named["numbers"] if named is not None else range(1, len(tile["cell_ids"]) + 1)
 
 
 def tile_called(tile: Mapping[str, Any], slide: Mapping[str, Any]) -> str:
@@ -65,11 +80,11 @@ def batch_file(number: int, tiles: Iterable[Mapping[str, Any]]) -> Iterator[byte
 
 def tile_entry(tile: Mapping[str, Any], slide: Mapping[str, Any], rings: Sequence[Ring]) -> dict[str, Any]:
     """A tile with the outlines of its cells."""
-    name = tile_called(tile, slide)
+    slide_name, name = names_of(tile, slide)
     return {
-        "slide_id": slide_called(slide),
+        "slide_id": slide_name,
         "tile_name": name,
-        "tile_path": f"{slide_called(slide)}/{name}.png",
+        "tile_path": f"{slide_name}/{name}{ENDING}",
         "magnification": magnification(tile, slide),
         "x": tile["x_px"],
         "y": tile["y_px"],
@@ -79,7 +94,7 @@ def tile_entry(tile: Mapping[str, Any], slide: Mapping[str, Any], rings: Sequenc
 
 def _cells(tile: Mapping[str, Any], slide: Mapping[str, Any], rings: Sequence[Ring]) -> Iterator[dict[str, Any]]:
     scale = magnification(tile, slide)
-    for number, (uuid, ring) in enumerate(zip(tile["cell_ids"], rings, strict=True), 1):
+    for number, uuid, ring in zip(numbers_of(tile), tile["cell_ids"], rings, strict=True):
         polygon = [
             [round((x - tile["x_px"]) * scale - EDGE_PX, 2), round((y - tile["y_px"]) * scale - EDGE_PX, 2)]
             for x, y in ring
@@ -124,19 +139,20 @@ def human_labels(
 
 def _labelled(index: int, tile: Record, slide: Record, words: Said) -> dict[str, Any] | None:
     """What was said of a tile; None where nothing was."""
-    number = tile["number"]
+    number, numbers = tile["number"], numbers_of(tile)
     cells = [
-        {"cell_id": cell, "human_label": words.classes[number, cell], "uuid": uuid}
-        for cell, uuid in enumerate(tile["cell_ids"], 1)
-        if (number, cell) in words.classes
+        {"cell_id": numbers[at], "human_label": words.classes[number, at + 1], "uuid": uuid}
+        for at, uuid in enumerate(tile["cell_ids"])
+        if (number, at + 1) in words.classes
     ]
-    flagged = [cell for cell in range(1, tile["cell_count"] + 1) if (number, cell) in words.flagged]
+    flagged = [numbers[at] for at in range(tile["cell_count"]) if (number, at + 1) in words.flagged]
     if not cells and not flagged:
         return None
+    slide_name, name = names_of(tile, slide)
     return {
         "tile_index": index,
-        "slide_id": slide_called(slide),
-        "tile_name": tile_called(tile, slide),
+        "slide_id": slide_name,
+        "tile_name": name,
         "total_cells": tile["cell_count"],
         "labelled_cells": cells,
         "badly_segmented": flagged,

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from morula.gateway.ledger.samples import Sampled
 from morula.gateway.pictures import drawn_once
 from morula.gateway.refs import from_json, row_ref, slide_ref
 from morula.gateway.sample_schemas import NewSample, OpenTile, SampleCell, TilePicture
+from morula.gateway.samples.batches import Found, Ground, find_batches
 from morula.gateway.samples.snapshots import Snapshot, Snapshots
 from morula.gateway.samples.views import tile_answer
 from morula.gateway.views import Ring, SlideRows
@@ -32,6 +33,8 @@ KEPT_COUNT = 16
 MARGIN_PX = 32
 """Around a tile in its picture: cells reach beyond the tile that their middle lies in."""
 REASON = "LEFT_OUT_REASON_"
+MEMBER = ("slide_id", "job_id", "slide_mpp")
+Rows = list[dict[str, Any]]
 
 
 class TileSamples:
@@ -50,6 +53,27 @@ class TileSamples:
     async def make(self, wanted: NewSample) -> str:
         """Sample tiles; the new sample's id. Nothing is left of one that cannot be made."""
         sources, label_set_id = await self._ledger.read(_sources, self._project, wanted)
+        values: dict[str, Any] = {"project_id": self._project, "label_set_id": label_set_id}
+        members = [{name: source.row[name] for name in MEMBER} | {"position": n} for n, source in enumerate(sources)]
+        settled = {source.row["job_id"]: source.settled for source in sources}
+        if wanted.batches:
+            found = await asyncio.to_thread(self._find, wanted, sources)
+            tiles, left_out = found.tiles, found.left_out()
+            largest = max(_sizes(tiles).values())
+            values |= {"batch_count": len(wanted.batches), "cells_per_batch": largest, "seed": 0}
+        else:
+            tiles, left_out = await self._sample(wanted, sources)
+            values |= wanted.model_dump(include={"seed", "batch_count", "cells_per_batch"})
+        values |= {"name": wanted.name or f"{len(tiles)} tiles of {len(sources)} slides", "left_out": left_out}
+        return await self._ledger.write(samples.create_sample, Sampled(values, members, tiles), settled)
+
+    def _find(self, wanted: NewSample, sources: Sequence["Source"]) -> Found:
+        """Batches that were sampled elsewhere, on these slides."""
+        grounds = [Ground(source.row, self._rows_of({**source.row, "settled": source.settled})) for source in sources]
+        return find_batches(wanted.batches, grounds)
+
+    async def _sample(self, wanted: NewSample, sources: Sequence["Source"]) -> tuple[Rows, Rows]:
+        """Rows of tiles that were taken, and what was left out."""
         request = SampleTilesRequest(
             slides=[source.offer for source in sources],
             batch_count=wanted.batch_count,
@@ -57,15 +81,7 @@ class TileSamples:
             seed=wanted.seed,
         )
         found = await once_it_is_free(lambda: self._workers.sample_tiles(request))
-        values = {
-            "project_id": self._project,
-            "label_set_id": label_set_id,
-            "name": wanted.name or f"{len(found.tiles)} tiles of {len(sources)} slides",
-            **wanted.model_dump(include={"seed", "batch_count", "cells_per_batch"}),
-        }
-        made = _rows(values, sources, found)
-        settled = {source.row["job_id"]: source.settled for source in sources}
-        return await self._ledger.write(samples.create_sample, made, settled)
+        return _tiles(found), _left_out(found)
 
     async def open_tile(self, sample_id: str, number: int, annotator: str) -> OpenTile:
         """A tile with its cells' outlines, and what this annotator said of them."""
@@ -174,11 +190,19 @@ def _source(tx: Connection, row: Record) -> Source:
     settled = jobs.get_job(tx, row["job_id"])["settled"]
     tiles = row_ref(jobs.get_file(tx, row["job_id"], "tiles.parquet"))
     offer = OfferedSlide(name=row["slide_id"], settled=from_json(settled, SettledSlide), tiles=tiles)
-    return Source({name: row[name] for name in ("slide_id", "job_id", "slide_mpp")}, settled, offer)
+    return Source(row, settled, offer)
 
 
-def _rows(values: Mapping[str, Any], sources: Sequence[Source], found: SampleTilesResponse) -> Sampled:
-    left_out = [
+def _sizes(tiles: Rows) -> dict[int, int]:
+    """How many cells each batch has."""
+    sizes: Counter[int] = Counter()
+    for tile in tiles:
+        sizes[tile["batch"]] += tile["cell_count"]
+    return sizes
+
+
+def _left_out(found: SampleTilesResponse) -> Rows:
+    return [
         {
             "slide": one.slide,
             "reason": LeftOutReason.Name(one.reason).removeprefix(REASON).lower(),
@@ -187,7 +211,10 @@ def _rows(values: Mapping[str, Any], sources: Sequence[Source], found: SampleTil
         }
         for one in found.left_out
     ]
-    tiles = [
+
+
+def _tiles(found: SampleTilesResponse) -> Rows:
+    return [
         {
             "number": number,
             "batch": one.batch,
@@ -200,11 +227,10 @@ def _rows(values: Mapping[str, Any], sources: Sequence[Source], found: SampleTil
             "mpp": one.mpp,
             "cell_count": len(one.cell_ids),
             "cell_ids": [str(UUID(bytes=cell_id)) for cell_id in one.cell_ids],
+            "named": None,
         }
         for number, one in enumerate(found.tiles, 1)
     ]
-    members = [{**source.row, "position": position} for position, source in enumerate(sources)]
-    return Sampled({**values, "left_out": left_out}, members, tiles)
 
 
 def _opened(tx: Connection, snapshots: Snapshots, sample_id: str, number: int) -> tuple[Snapshot, Record, Record]:

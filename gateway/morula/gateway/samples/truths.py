@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from morula.common.errors import FailedPrecondition
 from morula.gateway.ledger import label_sets, samples
 from morula.gateway.ledger.records import Record
-from morula.gateway.samples.published import batch_called, tile_called
+from morula.gateway.samples.published import batch_called, names_of
 from morula.gateway.samples.snapshots import Snapshot, Snapshots
 
 COLUMNS = ("cell_id", "class", "slide", "tile", "batch", "annotator", "badly_segmented")
@@ -47,7 +47,7 @@ def _rows(
     """Labelled cells in the order of the sample, those of one tile by annotator."""
     for tile in tiles:
         slide, number = slides[tile["slide"]], tile["number"]
-        where = (slide["slide_id"], tile_called(tile, slide), batch_called(tile["batch"]))
+        where = (slide["slide_id"], names_of(tile, slide)[1], batch_called(tile["batch"]))
         for name, said in sorted(snapshot.words.by.items()):
             if annotator is not None and name != annotator:
                 continue

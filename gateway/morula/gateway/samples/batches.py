@@ -1,0 +1,139 @@
+"""Batches that were sampled elsewhere, found again on the slides here: tiles by their places, cells by id or place."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from morula.common.errors import InvalidArgument
+from morula.gateway.sample_schemas import SAMPLED_CELL_LIMIT, BatchCell, BatchFile, BatchTile
+from morula.gateway.samples.published import EDGE_PX, ENDING, slide_called
+from morula.gateway.views import SlideRows
+
+TILE_PX = 512
+REACH_UM = 2.0
+"""How far the middle of a cell may lie from the middle of the outline in the file: less than half a nucleus."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A slide here: its record, and its cells."""
+
+    row: Mapping[str, Any]
+    cells: SlideRows
+
+
+@dataclass
+class Found:
+    """Rows of a sample's tiles, and how many cells and tiles of each slide were not found again."""
+
+    tiles: list[dict[str, Any]] = field(default_factory=list)
+    lost_cells: Counter[int] = field(default_factory=Counter)
+    lost_tiles: Counter[int] = field(default_factory=Counter)
+
+    def left_out(self) -> list[dict[str, Any]]:
+        """What is in no batch, as a sample keeps it."""
+        return [
+            {"slide": slide, "reason": "not_found", "tile_count": self.lost_tiles[slide], "cell_count": cells}
+            for slide, cells in sorted(self.lost_cells.items())
+        ]
+
+
+def find_batches(batches: Sequence[BatchFile], slides: Sequence[Ground]) -> Found:
+    """Tiles of these batches with the cells that are found; InvalidArgument where a tile's slide is not here."""
+    found, seen = Found(), set()
+    for number, batch in enumerate(batches, 1):
+        for tile in batch.tiles:
+            at = _slide_called(tile.slide_id, slides)
+            place = (at, tile.x, tile.y, tile.magnification)
+            if place in seen:
+                raise InvalidArgument(f"Tile {tile.tile_name[:200]!r} is there twice.")
+            seen.add(place)
+            _add(found, number, at, tile, slides[at])
+    if not found.tiles:
+        raise InvalidArgument("No cell of these batches is among the cells of these jobs.")
+    if (count := sum(tile["cell_count"] for tile in found.tiles)) > SAMPLED_CELL_LIMIT:
+        raise InvalidArgument(f"A sample has at most {SAMPLED_CELL_LIMIT} cells, and these batches have {count}.")
+    return found
+
+
+def _add(found: Found, batch: int, at: int, tile: BatchTile, slide: Ground) -> None:
+    rows = list(_rows(tile, slide))
+    kept = [(cell, row) for cell, row in zip(tile.cells, rows, strict=True) if row is not None]
+    if len(kept) < len(rows):
+        found.lost_cells[at] += len(rows) - len(kept)
+    if not kept:
+        found.lost_tiles[at] += 1
+        return
+    side = round(TILE_PX / tile.magnification)
+    local = [row for _, row in kept]
+    numbers = Counter(slide.cells.tile[local].tolist())
+    found.tiles.append(
+        {
+            "number": len(found.tiles) + 1,
+            "batch": batch,
+            "slide": at,
+            "tile": numbers.most_common(1)[0][0],
+            "x_px": tile.x,
+            "y_px": tile.y,
+            "width_px": side,
+            "height_px": side,
+            "mpp": slide.row["slide_mpp"] / tile.magnification,
+            "cell_count": len(kept),
+            "cell_ids": [str(UUID(bytes=cell_id)) for cell_id in slide.cells.cell_ids(local)],
+            "named": {
+                "slide_id": tile.slide_id,
+                "tile_name": tile.tile_name.removesuffix(ENDING),
+                "numbers": [cell.cell_id for cell, _ in kept],
+            },
+        }
+    )
+
+
+def _slide_called(name: str, slides: Sequence[Ground]) -> int:
+    found = [
+        at
+        for at, slide in enumerate(slides)
+        if name in (slide_called(slide.row), slide.row["name"], slide.row["slide_id"], slide.row["digest"])
+    ]
+    if len(found) != 1:
+        how_many = f"{len(found)} slides are" if found else "No slide is"
+        raise InvalidArgument(f"{how_many} called {name[:200]!r} among those of these jobs.")
+    return found[0]
+
+
+def _rows(tile: BatchTile, slide: Ground) -> Iterator[int | None]:
+    """The row of each of the tile's cells on the slide, each row once; None where it is not found."""
+    uuids = [cell.uuid for cell in tile.cells]
+    known = slide.cells.rows_of([uuid.bytes for uuid in uuids if uuid is not None])
+    by_id = iter(known)
+    taken: set[int] = set()
+    for cell in tile.cells:
+        row = next(by_id) if cell.uuid is not None else _nearest(tile, cell, slide, taken)
+        if row in taken:
+            row = None
+        if row is not None:
+            taken.add(row)
+        yield row
+
+
+def _nearest(tile: BatchTile, cell: BatchCell, slide: Ground, taken: set[int]) -> int | None:
+    """The cell whose middle is nearest to that of the outline, if it is near enough and no other took it."""
+    x, y = np.array([tile.x, tile.y]) + (_middle(np.array(cell.polygon)) + EDGE_PX) / tile.magnification
+    apart = np.hypot(slide.cells.x_px - x, slide.cells.y_px - y)
+    within = np.flatnonzero(apart <= REACH_UM / slide.row["slide_mpp"])
+    free = [int(row) for row in within[np.argsort(apart[within], kind="stable")] if int(row) not in taken]
+    return free[0] if free else None
+
+
+def _middle(ring: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The centroid of an outline; the mean of its corners where it encloses nothing."""
+    before, after = ring, np.roll(ring, -1, axis=0)
+    cross = before[:, 0] * after[:, 1] - after[:, 0] * before[:, 1]
+    area = cross.sum() / 2
+    if abs(area) < 1e-6:
+        return np.asarray(ring.mean(axis=0))
+    return np.asarray(((before + after) * cross[:, None]).sum(axis=0) / (6 * area))
