@@ -48,6 +48,37 @@ def test_a_split_cluster_shows_its_parts_with_all_that_was_said(
     expect(cards).to_have_count(4)
 
 
+def test_the_rest_is_grouped_anew_and_named_clusters_stay(open_page: OpenPage, address: str, clustering: str) -> None:
+    made = httpx.post(f"{address}/v1/labellings", json={"clustering_id": clustering}, timeout=60)
+    labelling = str(made.raise_for_status().json()["id"])
+    httpx.put(f"{address}/v1/labellings/{labelling}/cut", json={"cluster_count": 4}, timeout=60).raise_for_status()
+    named = httpx.get(f"{address}/v1/clusterings/{clustering}/clusters?count=4", timeout=60).json()["clusters"][0]
+    said = {"kind": "cluster_named", "body": {"node_id": named["node_id"], "class_number": 1}}
+    httpx.post(f"{address}/v1/labellings/{labelling}/events", json=said, timeout=60).raise_for_status()
+    board = open_page(f"/board/{labelling}")
+    page_number(board)
+
+    board.keyboard.press("r")
+    question = board.get_by_role("dialog", name="Group the rest anew?")
+    expect(question).to_contain_text(f"Cluster {named['node_id']} stays")
+    board.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    board.get_by_role("button", name="Group the rest anew").click()
+    question.get_by_label("Into").select_option("2")
+    question.get_by_role("button", name="Group anew").click()
+    expect(board.locator(".notes")).to_contain_text("The rest was grouped anew, into 2 clusters")
+    settled(board)
+    led_to = board.url.rsplit("/", 1)[1]
+    assert led_to != labelling
+    after = state(address, led_to)
+    told = httpx.get(f"{address}/v1/clusterings/{after['clustering_id']}", timeout=60).json()["regrouping"]
+    assert told["locked_ids"] == [named["node_id"]]
+    expect(board.locator(".focus")).to_contain_text(f"cluster {told['cluster_ids'][0]}")
+    cards = board.locator(".card", has=board.get_by_role("button", name=re.compile("^Split"))).locator("header b")
+    expect(cards).to_have_text([*(f"↳ {node}" for node in told["cluster_ids"]), str(named["node_id"])])
+    assert [one["node_id"] for one in after["cluster_names"] if one["explicit"]] == [named["node_id"]]
+
+
 def test_an_opened_cluster_shows_what_is_not_typical_of_it(open_page: OpenPage, labelling: str) -> None:
     board = open_page(f"/board/{labelling}")
     page_number(board)

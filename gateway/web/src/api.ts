@@ -161,6 +161,9 @@ export const api = {
   /** The job that splits a cluster into two; what was said in the labelling comes along. */
   split: (id: string, node_id: number, labelling_id: string) =>
     send<Job>("POST", `${v1.clustering(id)}/splits`, { node_id, labelling_id }),
+  /** The job that groups anew all that has no name in the labelling; what was said in it comes along. */
+  regroup: (id: string, cluster_count: number, labelling_id: string) =>
+    send<Job>("POST", `${v1.clustering(id)}/regroupings`, { cluster_count, labelling_id }),
   blocks: (id: string, slide_id: string) =>
     get<{ block_px: number; blocks: Block[] }>(`${v1.clustering(id)}/blocks?slide_id=${encodeURIComponent(slide_id)}`),
   block: (id: string, slide_id: string, number: number, range: [number, number] | null, signal: AbortSignal) =>

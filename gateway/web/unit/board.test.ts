@@ -1,8 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { partsFirst } from "../src/board/clusters";
+import { newFirst } from "../src/board/clusters";
 import { newestBeside } from "../src/board/earlier";
 import { curve, mostTelling, rank } from "../src/board/facts";
-import { headline, heldOutSentence, mixingSentence, movedSentence, structureSentence } from "../src/board/words";
+import {
+  changeSentence,
+  headline,
+  heldOutSentence,
+  mixingSentence,
+  movedSentence,
+  structureSentence,
+} from "../src/board/words";
 import { bytes, duration, measure, shareOf } from "../src/format";
 import { doneSentence } from "../src/jobs/boards";
 import { sentence } from "../src/jobs/stages";
@@ -155,6 +162,19 @@ describe("sentences", () => {
 test("the parts of what was split stand before the others, which keep their order", () => {
   const clusters = [7, 3, 9, 8].map((node_id) => ({ node_id }) as Cluster);
   const split = { clustering_id: "c", node_id: 4, part_ids: [8, 9] };
-  expect(partsFirst(clusters, { split }).map((one) => one.node_id)).toEqual([9, 8, 7, 3]);
-  expect(partsFirst(clusters, { split: null })).toEqual(clusters);
+  expect(newFirst(clusters, { split, regrouping: null }).map((one) => one.node_id)).toEqual([9, 8, 7, 3]);
+  expect(newFirst(clusters, { split: null, regrouping: null })).toEqual(clusters);
+});
+
+test("what a change made and what stayed is said", () => {
+  const split = { clustering_id: "c", node_id: 4, part_ids: [8, 9] };
+  expect(changeSentence({ split, regrouping: null })).toBe(
+    "Cluster 4 was split into 8 and 9. All others are what they were.",
+  );
+  const regrouping = { clustering_id: "c", locked_ids: [3], cluster_ids: [30, 31] };
+  expect(changeSentence({ split: null, regrouping })).toBe(
+    "The rest was grouped anew, into 2 clusters. Cluster 3 stays with cells and names.",
+  );
+  const many = { ...regrouping, locked_ids: Array.from({ length: 20 }, (_, place) => place + 1) };
+  expect(changeSentence({ split: null, regrouping: many })).toContain("10, 11 and 9 others stay");
 });

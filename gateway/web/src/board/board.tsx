@@ -13,6 +13,7 @@ import { ClusterCards } from "./clusters";
 import { type Choice, classForKey, give, release, touch } from "./decide";
 import { Focus } from "./focus";
 import { BoardPanel } from "./panel";
+import { Regroup } from "./regroup";
 import { type Sight, useSight } from "./shown";
 import { Board } from "./store";
 import "./board.css";
@@ -27,6 +28,7 @@ const HELP: KeyHelp[] = [
   { keys: ["Space"], does: "bring the surroundings back" },
   { keys: ["V"], does: "see the page's cells on the slide" },
   { keys: ["S"], does: "split the page's cluster into two" },
+  { keys: ["R"], does: "group anew all that has no name: asks first" },
   { keys: ["←", "→"], does: "earlier and later pages" },
   { keys: ["U", "Ctrl+Z"], does: "undo the last thing said" },
 ];
@@ -40,7 +42,7 @@ export function BoardScreen({ id }: { id: string }) {
   }, [board]);
   useEvents({
     labelling: (changed) => changed.id === id && void board.hear(),
-    job: (job) => void board.splitting.hear(job),
+    job: (job) => void board.changing.hear(job),
     deleted: (gone) => gone.id === id && board.gone(),
     reopened: () => void board.resume(),
   });
@@ -175,10 +177,20 @@ function Content({ board }: { board: Board }) {
           names={labelling.cluster_names}
           classes={labelling.label_set.classes}
           current={turn?.page.place.node_id ?? null}
-          splitting={board.splitting.node_id.value}
+          changing={board.changing.wish.value !== null}
           open={(of) => board.open(of)}
-          split={(node_id) => board.split(node_id)}
+          split={(node_id) => board.changeClusters({ kind: "split", node_id })}
+          regroup={acts.regroup}
           name={(node_id, class_number) => void board.nameCluster(node_id, class_number)}
+        />
+      )}
+      {board.changing.isAsking.value && (
+        <Regroup
+          locked_ids={labelling.locked_node_ids}
+          act={(cluster_count) => board.changeClusters({ kind: "regroup", cluster_count })}
+          done={() => {
+            board.changing.isAsking.value = false;
+          }}
         />
       )}
     </>
@@ -193,6 +205,8 @@ interface Acts {
   touch: (row: number) => void;
   view: () => void;
   split: () => void;
+  /** Asks whether to. */
+  regroup: () => void;
   toggleContext: () => void;
 }
 
@@ -230,8 +244,11 @@ function actsOf(board: Board, sight: Sight, toggleContext: () => void): Acts {
     view: () => viewOnSlide(board),
     split: () => {
       const whole = wholeOf(board);
-      if (whole) board.split(whole.node_id);
+      if (whole) board.changeClusters({ kind: "split", node_id: whole.node_id });
       else board.notice.value = { text: "This page is of no cluster alone: open one of them to split it" };
+    },
+    regroup: () => {
+      board.changing.isAsking.value = board.changing.wish.value === null;
     },
     toggleContext,
   };
@@ -243,6 +260,7 @@ function pressed(key: string, board: Board, acts: Acts): boolean {
   if (key === "u" || key === "Ctrl+z") void board.undo();
   else if (key === "ArrowLeft") board.move(-1);
   else if (key === "ArrowRight") board.move(1);
+  else if (key === "r") acts.regroup();
   else if (!turn) return false;
   else if (key === "Enter") acts.accept();
   else if (key === " ") acts.toggleContext();

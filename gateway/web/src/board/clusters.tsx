@@ -6,7 +6,7 @@ import type { CellPicture, Cluster, Clustering, ClusterName, Klass, Noise } from
 import { Menu } from "../ui/menu";
 import { Dot } from "../ui/parts";
 import { crop } from "./cells";
-import { NO_CLUSTER } from "./words";
+import { type Changed, NO_CLUSTER, newClusters } from "./words";
 
 interface ClustersProps {
   clusters: readonly Cluster[];
@@ -15,10 +15,11 @@ interface ClustersProps {
   names: readonly ClusterName[];
   classes: readonly Klass[];
   current: number | null;
-  /** The cluster that is being split. */
-  splitting: number | null;
+  /** Clusters are being changed: one change at a time. */
+  changing: boolean;
   open: (of: Wanted) => void;
   split: (node_id: number) => void;
+  regroup: () => void;
   name: (node_id: number, class_number: number | null) => void;
 }
 
@@ -32,15 +33,25 @@ export function ClusterCards(props: ClustersProps) {
         <span class="tiny">
           {countOf(clusters.length, "cluster")} · noise {percent(noise, 1)}
         </span>
+        <button
+          type="button"
+          class="tiny plain push"
+          disabled={props.changing}
+          title="Named clusters stay; all other cells are clustered by themselves"
+          aria-keyshortcuts="R"
+          onClick={props.regroup}
+        >
+          Group the rest anew…
+        </button>
       </div>
       <ul class="grid">
-        {partsFirst(clusters, clustering).map((cluster) => (
+        {newFirst(clusters, clustering).map((cluster) => (
           <li key={cluster.node_id} class={`card ${cluster.node_id === current ? "current" : ""}`}>
             <Card
               {...props}
               cluster={cluster}
               called={names.find((one) => one.node_id === cluster.node_id)}
-              isPart={clustering.split?.part_ids.includes(cluster.node_id) ?? false}
+              isNew={newClusters(clustering).includes(cluster.node_id)}
             />
           </li>
         ))}
@@ -63,38 +74,35 @@ export function ClusterCards(props: ClustersProps) {
   );
 }
 
-/** What came of the last split stands before the others, which are by size. */
-export function partsFirst(clusters: readonly Cluster[], { split }: Pick<Clustering, "split">): Cluster[] {
-  const isPart = ({ node_id }: Cluster) => split?.part_ids.includes(node_id) ?? false;
-  return [...clusters.filter(isPart), ...clusters.filter((one) => !isPart(one))];
+/** What came of the last change stands before the others, which are by size. */
+export function newFirst(clusters: readonly Cluster[], changed: Changed): Cluster[] {
+  const isNew = ({ node_id }: Cluster) => newClusters(changed).includes(node_id);
+  return [...clusters.filter(isNew), ...clusters.filter((one) => !isNew(one))];
 }
 
-interface CardProps extends Pick<ClustersProps, "classes" | "clustering" | "splitting" | "open" | "split" | "name"> {
+interface CardProps extends Pick<ClustersProps, "classes" | "clustering" | "changing" | "open" | "split" | "name"> {
   cluster: Cluster;
-  isPart: boolean;
+  isNew: boolean;
   called: ClusterName | undefined;
 }
 
-function Card({ cluster, called, isPart, classes, clustering, splitting, open, split, name }: CardProps) {
+function Card({ cluster, called, isNew, classes, clustering, changing, open, split, name }: CardProps) {
   const klass = classes.find((one) => one.number === called?.class_number);
   const id = cluster.node_id;
   return (
     <>
       <header>
         <b>
-          {isPart && "↳ "}
+          {isNew && "↳ "}
           {id}
         </b>
-        <span
-          class="muted"
-          title={isPart ? `Part of cluster ${clustering.split?.node_id}, which was split` : undefined}
-        >
+        <span class="muted" title={isNew ? originOf(clustering) : undefined}>
           {countOf(cluster.cell_count, "cell")}
         </span>
         <button
           type="button"
           class="divide"
-          disabled={splitting !== null}
+          disabled={changing}
           title="Split it into two"
           aria-label={`Split cluster ${id} into two`}
           onClick={() => split(id)}
@@ -111,6 +119,10 @@ function Card({ cluster, called, isPart, classes, clustering, splitting, open, s
       />
     </>
   );
+}
+
+function originOf({ split }: Changed): string {
+  return split ? `Part of cluster ${split.node_id}, which was split` : "Of the rest, which was grouped anew";
 }
 
 interface SixProps {

@@ -4,6 +4,7 @@ import { api, asProblem, isAway, titleOf, type Wanted } from "../api";
 import { outboxOf, takenOver } from "../outboxes";
 import type { Clustering, Clusters, Klass, Labelling, Page, Problem, Slide } from "../types";
 import type { Note } from "../ui/notes";
+import { arrival, Changing } from "./changing";
 import {
   accepted,
   type Choice,
@@ -19,9 +20,8 @@ import {
 import { Drafts } from "./drafts";
 import { newestBeside } from "./earlier";
 import { painted, pictured } from "./shown";
-import { arrival, Splitting } from "./splitting";
 import { seen, type Turn } from "./turn";
-import { splitSentence } from "./words";
+import { changeSentence, newClusters, type Wish } from "./words";
 
 const RESUME_MS = 2000;
 
@@ -39,7 +39,7 @@ export class Board {
   readonly turn = computed(() => this.turns.value[this.at.value] ?? null);
   readonly classes = computed<readonly Klass[]>(() => this.labelling.value?.label_set.classes ?? []);
   readonly outbox;
-  readonly splitting;
+  readonly changing;
   private readonly working = signal(0);
   private readonly arriving = signal(0);
   /** The page in focus was named just now and the next one has not come: keys are meant for that one. */
@@ -59,7 +59,7 @@ export class Board {
 
   constructor(readonly id: string) {
     this.outbox = outboxOf(id);
-    this.splitting = new Splitting(this.outbox, this.notice);
+    this.changing = new Changing(this.outbox, this.notice);
     this.drafts = new Drafts(id);
   }
 
@@ -151,11 +151,11 @@ export class Board {
     if (labelling) this.clusters.value = await api.clusters(labelling.clustering_id, labelling.cluster_count);
   }
 
-  /** After a split the board begins with its larger part. */
+  /** After a change the board begins with the largest cluster that it made. */
   private async showFirst(): Promise<void> {
-    const split = arrival(this.id);
-    await this.showPage(split?.part_ids[0]);
-    if (split) this.notice.value = { text: splitSentence(split) };
+    const changed = arrival(this.id);
+    await this.showPage(changed && newClusters(changed)[0]);
+    if (changed) this.notice.value = { text: changeSentence(changed) };
   }
 
   /** A page takes the old one's place when it can be seen whole, and can be named when it is on the screen. */
@@ -331,8 +331,8 @@ export class Board {
     if ("problem" in outcome) await this.hear();
   }
 
-  split(node_id: number): void {
-    void this.act(() => this.splitting.ask(this.labelling.value, node_id));
+  changeClusters(wish: Wish): void {
+    void this.act(() => this.changing.ask(this.labelling.value, wish));
   }
 
   cut(cluster_count: number): void {
@@ -388,7 +388,7 @@ export class Board {
     if (this.problem.value) return this.load();
     this.notice.value = null;
     await this.hear();
-    await this.act(() => this.splitting.resume());
+    await this.act(() => this.changing.resume());
     if (this.turn.value?.state !== "open" && !this.busy.value) await this.act(() => this.showPage());
     if (!this.clusters.value)
       await this.act(() => Promise.all([this.loadSlides(), this.loadClusters()]).then(() => undefined));

@@ -1,6 +1,6 @@
 // Sentences of the panel: what spreads and why, whether there are groups at all.
 import { countOf, shareOf } from "../format";
-import type { Clustering, ClusterName, HeldOut, Klass, Labelling, Moved, Split } from "../types";
+import type { Clustering, ClusterName, HeldOut, Klass, Labelling, Moved } from "../types";
 
 type Counted = Pick<Labelling, "spread" | "cell_count" | "sure_count" | "unlabelled_count">;
 
@@ -79,9 +79,49 @@ export function nearWords(node_id: number | null, names: readonly ClusterName[],
   return `nearest to cluster ${node_id}${name ? `, ${name}` : ""}`;
 }
 
-export function splitSentence({ node_id, part_ids }: Pick<Split, "node_id" | "part_ids">): string {
-  const last = part_ids[part_ids.length - 1];
-  return `Cluster ${node_id} was split into ${part_ids.slice(0, -1).join(", ")} and ${last}. All others are what they were.`;
+/** What a person asks to be changed; 0 clusters are as many as stand apart. */
+export type Wish = { kind: "split"; node_id: number } | { kind: "regroup"; cluster_count: number };
+
+/** What is said of a wish while it waits, when it is under way, and where nothing comes of it. */
+export function wishWords(wish: Wish): { waits: string; begun: string; stays: string } {
+  if (wish.kind === "split") {
+    const cluster = `Cluster ${wish.node_id}`;
+    const waits = "A split waits until everything said is sent";
+    return { waits, begun: `${cluster} is being split…`, stays: `${cluster} is as it was.` };
+  }
+  return {
+    waits: "The rest waits until everything said is sent",
+    begun: "The rest is being grouped anew…",
+    stays: "All clusters are as they were.",
+  };
+}
+
+export type Changed = Pick<Clustering, "split" | "regrouping">;
+
+/** Clusters that the last change made. */
+export function newClusters({ split, regrouping }: Changed): readonly number[] {
+  return split?.part_ids ?? regrouping?.cluster_ids ?? [];
+}
+
+/** What was changed; empty where the clustering was made of cells. */
+export function changeSentence({ split, regrouping }: Changed): string {
+  if (split) return `Cluster ${split.node_id} was split into ${listed(split.part_ids)}. All others are what they were.`;
+  if (!regrouping) return "";
+  const made = `The rest was grouped anew, into ${countOf(regrouping.cluster_ids.length, "cluster")}.`;
+  return `${made} ${keptSentence(regrouping.locked_ids)}`;
+}
+
+export function keptSentence(locked_ids: readonly number[]): string {
+  if (locked_ids.length === 0) return "No cluster has a name.";
+  const those = locked_ids.length === 1 ? "Cluster" : "Clusters";
+  return `${those} ${listed(locked_ids, MOST_LISTED)} ${locked_ids.length === 1 ? "stays" : "stay"} with cells and names.`;
+}
+
+const MOST_LISTED = 12;
+
+function listed(ids: readonly number[], most = ids.length): string {
+  const shown = ids.length > most ? [...ids.slice(0, most - 1), `${ids.length - most + 1} others`] : ids;
+  return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown[shown.length - 1]}`;
 }
 
 function is(count: number): string {
