@@ -30,15 +30,35 @@ def sample(address: str, clustering: str) -> Iterator[str]:
         wanted = {"job_ids": [job], "batch_count": 2, "cells_per_batch": 50}
         made = client.post("/v1/samples", json=wanted).raise_for_status().json()
         yield made["id"]
-        client.delete(f"/v1/samples/{made['id']}").raise_for_status()
+        assert client.delete(f"/v1/samples/{made['id']}").status_code in (204, 404)
 
 
 @pytest.fixture
 def tiles(open_page: OpenPage, sample: str) -> Page:
     """Its first tile."""
-    page = open_page(f"/tiles/{sample}", refusals=(0, 503))
+    page = open_page(f"/tiles/{sample}", refusals=(0, 404, 503))
     expect(page.get_by_role("heading", level=1)).to_have_text("Tile 1")
     return page
+
+
+def test_a_tile_that_did_not_come_is_asked_for_again_and_a_sample_that_is_gone_says_so(
+    open_page: OpenPage, tiles: Page, address: str, sample: str
+) -> None:
+    other = open_page("/samples", refusals=(404,))
+    tiles.reload()
+    tiles.route(re.compile(r"/tiles/2\?"), lambda route: route.fulfill(status=503, json={"title": "Away."}))
+    expect(tiles.locator(".outline").first).to_be_visible()
+    tiles.keyboard.press("ArrowRight")
+    expect(tiles.get_by_role("alert")).to_contain_text("Away")
+    tiles.unroute_all()
+    tiles.get_by_role("button", name="Try again").click()
+    expect(tiles.get_by_role("heading", level=1)).to_have_text("Tile 2")
+    other.get_by_role("link", name="Label its tiles").first.click()
+    expect(other.get_by_role("heading", level=1)).to_have_text(re.compile("Tile"))
+    httpx.delete(f"{address}/v1/samples/{sample}", timeout=60).raise_for_status()
+    expect(other.get_by_role("alert")).to_be_visible()
+    other.get_by_role("button", name="All samples").click()
+    expect(other).to_have_url(re.compile("#/samples$"))
 
 
 def told(address: str, sample: str, number: int = 1, who: str = "local") -> dict[int, dict[str, Any]]:

@@ -5,6 +5,7 @@ import { followHash } from "./route";
 import "./look/tokens.css";
 import "./look/base.css";
 import "./look/shell.css";
+import "./look/sheet.css";
 
 followHash();
 releaseClicked();

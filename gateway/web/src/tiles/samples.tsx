@@ -134,7 +134,7 @@ function List({ all, samples }: { all: AllSamples; samples: readonly Sample[] })
                 <p class="muted">
                   {count(done)} of {countOf(sample.cell_count, "cell")} labelled by {sample.annotator} ·{" "}
                   {countOf(sample.tile_count, "tile")} in{" "}
-                  {countOf(sample.batches.length, "batch").replace("batchs", "batches")} ·{" "}
+                  {sample.batches.length === 1 ? "1 batch" : `${count(sample.batches.length)} batches`} ·{" "}
                   {countOf(sample.slides.length, "slide")}
                 </p>
                 <p class="tiny">

@@ -1,9 +1,9 @@
 // The tiles of a sample, one at a time: people say what cells are without seeing what was found of them.
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { useEvents } from "../events";
 import { count, microns } from "../format";
-import { useKeys } from "../keys";
+import { singleKeys, useKeys } from "../keys";
 import { go } from "../route";
 import type { OpenTile } from "../types";
 import { Saved } from "../ui/notes";
@@ -45,6 +45,7 @@ export function TilesScreen({ id }: { id: string }) {
   });
   useEvents({
     sample: (changed) => changed.id === id && scene.hear(),
+    deleted: (gone) => gone.id === id && void scene.load(),
     reopened: () => scene.hear(),
   });
   useKeys((key) => says(key, scene) || (tile !== null && looks(key, tile, seen)));
@@ -71,6 +72,8 @@ export function TilesScreen({ id }: { id: string }) {
         />
       ) : sample && tile ? (
         <Tile scene={scene} tile={tile} seen={seen} />
+      ) : scene.lacking.value ? (
+        <Failed problem={scene.lacking.value} again={() => void scene.show(scene.number.value)} />
       ) : (
         <State title="Opening the tile">Its picture and its cells are on their way.</State>
       )}
@@ -81,7 +84,7 @@ export function TilesScreen({ id }: { id: string }) {
 interface TileProps {
   scene: TilesScene;
   tile: OpenTile;
-  seen: { value: Seen | null };
+  seen: Signal<Seen | null>;
 }
 
 function Tile({ scene, tile, seen }: TileProps) {
@@ -119,7 +122,9 @@ function Tile({ scene, tile, seen }: TileProps) {
         </span>
       </header>
       <progress class="meter" max={tile.cells.length} value={done} aria-label="Labelled cells of this tile" />
-      <TileView key={tile.number} scene={scene} tile={tile} seen={seen as never} />
+      <div class="tile-holder">
+        <TileView key={tile.number} scene={scene} tile={tile} seen={seen} />
+      </div>
       <div class="row tiny">
         <span role="status" aria-label="The selected cell">
           {selectedWords(scene, tile)}
@@ -193,8 +198,8 @@ function useHeld(key: string, then: (held: boolean) => void): void {
   useEffect(() => {
     const change = (event: KeyboardEvent) => {
       const writes = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
-      if (event.key.toLowerCase() === key && !writes && !event.ctrlKey && !event.metaKey)
-        then(event.type === "keydown");
+      const isOurs = singleKeys.value && !writes && !event.ctrlKey && !event.metaKey;
+      if (event.key.toLowerCase() === key && isOurs) then(event.type === "keydown");
     };
     const release = () => then(false);
     window.addEventListener("keydown", change);

@@ -32,6 +32,8 @@ export function annotatorKept(): string {
 export class TilesScene {
   readonly sample = signal<Sample | null>(null);
   readonly problem = signal<Problem | null>(null);
+  /** Why the tile that is wanted is not here. */
+  readonly lacking = signal<Problem | null>(null);
   readonly notice = signal<Note | null>(null);
   readonly annotator = signal(annotatorKept());
   readonly number = signal(1);
@@ -71,8 +73,9 @@ export class TilesScene {
       } else await this.openTile(this.number.value);
       this.problem.value = null;
     } catch (error) {
-      if (this.sample.value) this.notice.value = { text: titleOf(asProblem(error)) };
-      else this.problem.value = asProblem(error);
+      const problem = asProblem(error);
+      if (this.sample.value && problem.status !== 404) this.notice.value = { text: titleOf(problem) };
+      else this.problem.value = problem;
     }
   }
 
@@ -121,10 +124,11 @@ export class TilesScene {
       const tile = await api.sampleTile(this.id, number, this.annotator.value);
       if (tile.annotator !== this.annotator.value) return;
       this.opened.value = new Map(this.opened.value).set(number, tile);
+      if (!ahead) this.lacking.value = null;
       if (ahead) new Image().src = api.picture(tile);
     } catch (error) {
-      const problem = asProblem(error);
-      if (!ahead) this.notice.value = { text: `Tile ${number} cannot be shown yet: ${titleOf(problem)}` };
+      // What is fetched ahead is asked for again when it is wanted.
+      if (!ahead) this.lacking.value = asProblem(error);
     }
   }
 

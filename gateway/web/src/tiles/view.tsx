@@ -46,6 +46,13 @@ export function TileView({ scene, tile, seen }: Props) {
       aria-label={`Tile ${tile.number}: ${done} of ${tile.cells.length} cells have a class`}
     >
       <image href={api.picture(tile)} x="0" y="0" width={size.width_px} height={size.height_px} />
+      <rect
+        class="frame"
+        x={size.margin_px}
+        y={size.margin_px}
+        width={size.width_px - 2 * size.margin_px}
+        height={size.height_px - 2 * size.margin_px}
+      />
       <path class="casing" d={tile.cells.map((cell) => `M${cell.outline.join("L")}Z`).join("")} />
       {tile.cells.map((cell) => (
         <Outline
