@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +97,11 @@ def test_what_came_goes_back_with_equal_cells_clusters_and_classes(
     machine: LocalMachine, client: Client, published: Run, tmp_path: Path
 ) -> None:
     (slide,) = brought(machine, published.folder)["slides"]
-    client.download(f"/v1/labellings/{slide['labelling_id']}/published.zip", tmp_path / "run.zip")
-    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
-        archive.extractall(tmp_path / "back")
+    words = ("--out", tmp_path / "back", "--data", machine.folder.root, "--draw-bbox", "--max-items", 5)
+    ended = run("export", slide["job_id"], *words)
+    assert ended.returncode == 0, ended.stderr
+    assert "3 tiles with 72 cells" in ended.stdout
+    assert run("export", slide["job_id"], *words).returncode == 2, "the folder is not empty any more"
     (back,) = slides_in(tmp_path / "back")
     remarks = Remarks()
     known = known_cells(back, remarks)
@@ -131,6 +131,17 @@ def test_what_came_goes_back_with_equal_cells_clusters_and_classes(
     assert [len(found) for found in theirs.values()] == [1, 1, 1]
     assert len(set.union(*theirs.values())) == 3
 
-    picture = client.bytes(f"/v1/slides/{slide['slide_id']}/region.png?x_px=512&y_px=1024")
     last = next(name for name in published.pictures if "X_512__Y_1024" in name)
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(picture))), published.pictures[last])
+    called = next(name for name in back.tiles if "X_512__Y_1024" in name)
+    pictures = {
+        stage: np.asarray(Image.open(tmp_path / "back" / stage / back.slide_id / f"{called}.png"))
+        for stage in ("data_prep", "annotations", "filtered_annotations")
+    }
+    np.testing.assert_array_equal(pictures["data_prep"], published.pictures[last])
+    assert all((pictures["data_prep"] != pictures[stage]).any() for stage in ("annotations", "filtered_annotations"))
+    chosen = json.loads((tmp_path / "back/cluster_tiles" / back.slide_id / "filtered_annotations.json").read_text())
+    assert sum(len(tile["cells"]) for tile in chosen) == 3 + 3 * 5
+
+    again = brought(machine, tmp_path / "back")
+    assert again["remarks"] == []
+    assert again["slides"][0]["cell_count"] == 72

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from morula.cli import bench, evaluating, images, importing, models, sampling, slides, training, upkeep, vectors
+from morula.cli import (
+    bench,
+    evaluating,
+    exporting,
+    images,
+    importing,
+    models,
+    sampling,
+    slides,
+    training,
+    upkeep,
+    vectors,
+)
 from morula.onebox.failures import DEBUG, guarded
 
 app = typer.Typer(
@@ -49,6 +61,7 @@ for verb in (
     upkeep.sweep,
 ):
     app.command()(verb)
+app.command()(exporting.export)
 app.command("import")(importing.import_run)
 app.add_typer(images.score, name="score")
 app.add_typer(models.models, name="models")

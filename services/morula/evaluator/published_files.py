@@ -124,6 +124,7 @@ class AnnotatedCell(BaseModel):
     cell_id: int
     label_id: int | None = None
     polygon: list[tuple[float, float]] = []
+    bbox: tuple[int, int, int, int] | None = None
     pred_class: str | None = None
     cluster_id: int | None = None
     cluster_confidence: float | None = None
