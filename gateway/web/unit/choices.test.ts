@@ -20,6 +20,7 @@ const watershed = {
   is_default: true,
   refusal: null,
   measures_objects: false,
+  channels: ["red", "green", "blue"],
   defaults: { diameter_um: 8, min_area_um2: 10, keep_rejected: false },
   speed: { seconds_per_mm2: 0.824, seconds_per_megapixel: 0.2, shard_count: 1 },
 } as unknown as Model;
@@ -29,6 +30,7 @@ const network = {
   is_default: false,
   refusal: null,
   measures_objects: true,
+  channels: ["gray", "none"],
   defaults: {
     diameter_um: null,
     flow_threshold: 0.4,
@@ -39,7 +41,13 @@ const network = {
   },
   speed: null,
 } as unknown as Model;
-const embedder = { name: "morphology", task: "embedder", is_default: true, refusal: null } as unknown as Model;
+const embedder = {
+  name: "morphology",
+  task: "embedder",
+  channels: ["red", "green", "blue"],
+  is_default: true,
+  refusal: null,
+} as unknown as Model;
 
 function form(...fields: [string, string][]): FormData {
   const filled = new FormData();
@@ -170,6 +178,10 @@ describe("models", () => {
     const plain = { ...embedder, name: "morphology-plain", is_default: false, variant_of: "morphology" };
     expect(offered([embedder, plain, watershed], "embedder")).toEqual([embedder]);
     expect(modelOf([plain, embedder], "embedder", "morphology-plain")).toBe(embedder);
+  });
+  test("cells that came with a slide are not to be chosen", () => {
+    const imported = { ...watershed, name: "imported", channels: ["imported_cells"] };
+    expect(offered([imported, watershed], "segmenter")).toEqual([watershed]);
   });
   test("what is known of a stain is said, and whence", () => {
     const words = [
