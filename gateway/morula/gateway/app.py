@@ -26,6 +26,7 @@ from morula.gateway.api import (
     models,
     samples,
     slides,
+    suggestions,
     truths,
 )
 from morula.gateway.caretaker import Caretaker
@@ -66,6 +67,7 @@ ROUTERS = (
     clusterings,
     label_sets,
     labellings,
+    suggestions,
     exports,
     samples,
     truths,

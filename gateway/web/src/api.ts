@@ -25,6 +25,7 @@ import type {
   SampleWord,
   Slide,
   StoredEvent,
+  Suggestion,
   Truth,
 } from "./types";
 
@@ -172,6 +173,7 @@ export const api = {
     bytes(`${v1.clustering(id)}/layers/leaf`, [start * 2, stop * 2]).then(littleEndian16),
 
   labelling: (id: string) => get<Labelling>(v1.labelling(id)),
+  suggestions: (id: string) => get<{ suggestions: Suggestion[] }>(`${v1.labelling(id)}/suggestions`),
   async page(id: string, of?: Wanted): Promise<Page | null> {
     const query = of === undefined ? "" : of === "noise" ? "?noise=true" : `?node_id=${of}`;
     const response = await request(`${v1.labelling(id)}/page${query}`);

@@ -600,6 +600,13 @@ export interface NewSample {
 /** Something that an annotator says. */
 export type NewSampleEvent = CellsLabelled | CellsFlagged | SampleUndone;
 
+/** What a program thinks that a cluster is; null where its votes agree too little. */
+export interface NewSuggestion {
+  class_number: number | null;
+  origin: Origin;
+  votes: Vote[];
+}
+
 /** The cells in no cluster. */
 export interface Noise {
   cell_count: number;
@@ -624,6 +631,19 @@ export interface OpenTile {
   width_px: number;
   x_px: number;
   y_px: number;
+}
+
+/** What made a suggestion, so that it can be judged and asked for again. */
+export interface Origin {
+  answered_by?: string | null;
+  call_count: number;
+  endpoint: string;
+  model: string;
+  morula: string;
+  prompt_sha256: string;
+  rows: number[];
+  tissue?: string;
+  token_count: number;
 }
 
 export interface Page {
@@ -918,6 +938,19 @@ export interface State {
   version: number;
 }
 
+/** What a program thinks that a cluster is. It is no label: nothing is learnt from it. */
+export interface Suggestion {
+  class_number: number | null;
+  created_at: string;
+  node_id: number;
+  origin: Origin;
+  votes: Vote[];
+}
+
+export interface Suggestions {
+  suggestions: Suggestion[];
+}
+
 /** The tile's picture, with so much around the tile on each side. */
 export interface TilePicture {
   height_px: number;
@@ -962,6 +995,12 @@ export interface Undone {
 
 export interface UndoneBody {
   seq: number;
+}
+
+/** One answer: a class, or null where the program would not say. */
+export interface Vote {
+  class_number: number | null;
+  reason?: string;
 }
 
 /** Cells of a page's cluster on the slide: centroids in level-0 px. */

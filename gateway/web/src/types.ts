@@ -31,6 +31,7 @@ export type {
   Slide,
   Split,
   StageProgress,
+  Suggestion,
   Truth,
 } from "./schema";
 

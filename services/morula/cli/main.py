@@ -17,6 +17,7 @@ from morula.cli import (
     models,
     sampling,
     slides,
+    suggesting,
     training,
     upkeep,
     vectors,
@@ -62,6 +63,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command()(exporting.export)
+app.command()(suggesting.suggest)
 app.command("import")(importing.import_run)
 app.add_typer(images.score, name="score")
 app.add_typer(models.models, name="models")

@@ -40,6 +40,9 @@ class Client:
     def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
         return self._json("POST", path, json=body)
 
+    def put(self, path: str, body: Mapping[str, object]) -> Json:
+        return self._json("PUT", path, json=body)
+
     def bytes(self, path: str) -> bytes:
         """The body of an answer as it is."""
         return _checked(self._http.get(path)).content

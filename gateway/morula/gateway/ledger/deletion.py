@@ -33,6 +33,7 @@ from morula.gateway.ledger.tables import (
     slide,
     slide_file,
     stage,
+    suggestion,
     truth,
 )
 
@@ -192,7 +193,7 @@ def _remove_job(tx: Connection, job_id: str) -> list[Gone]:
 
 
 def _remove_labelling(tx: Connection, labelling_id: str) -> None:
-    for table in (label_event, label_layer):
+    for table in (label_event, label_layer, suggestion):
         tx.execute(delete(table).where(table.c.labelling_id == labelling_id))
     tx.execute(delete(labelling).where(labelling.c.id == labelling_id))
     objects.release(tx, labelling_id)

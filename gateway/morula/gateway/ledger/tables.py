@@ -28,6 +28,7 @@ from morula.gateway.ledger.sample_tables import sample as sample
 from morula.gateway.ledger.sample_tables import sample_event as sample_event
 from morula.gateway.ledger.sample_tables import sample_slide as sample_slide
 from morula.gateway.ledger.sample_tables import sample_tile as sample_tile
+from morula.gateway.ledger.suggestion_tables import suggestion as suggestion
 
 SAME_JOB = text("state NOT IN ('failed', 'cancelled', 'cancelling')")
 

@@ -171,6 +171,7 @@ function Content({ board }: { board: Board }) {
       )}
       {board.clusters.value && (
         <ClusterCards
+          labelling={labelling.id}
           clusters={board.clusters.value.clusters}
           noise={board.clusters.value.noise}
           clustering={clustering}

@@ -6,9 +6,11 @@ import type { CellPicture, Cluster, Clustering, ClusterName, Klass, Noise } from
 import { Menu } from "../ui/menu";
 import { Dot } from "../ui/parts";
 import { crop } from "./cells";
+import { Suggested, useSuggestions } from "./suggestions";
 import { type Changed, NO_CLUSTER, newClusters } from "./words";
 
 interface ClustersProps {
+  labelling: string;
   clusters: readonly Cluster[];
   noise: Noise | null;
   clustering: Clustering;
@@ -24,7 +26,8 @@ interface ClustersProps {
 }
 
 export function ClusterCards(props: ClustersProps) {
-  const { clusters, noise: rest, clustering, names, current, open } = props;
+  const { labelling, clusters, noise: rest, clustering, names, current, open, classes } = props;
+  const suggestions = useSuggestions(labelling, clusters);
   const noise = clustering.noise_count / Math.max(1, clustering.cell_count);
   return (
     <section class="clusters" aria-labelledby="clusters-title">
@@ -32,6 +35,7 @@ export function ClusterCards(props: ClustersProps) {
         <h2 id="clusters-title">Clusters</h2>
         <span class="tiny">
           {countOf(clusters.length, "cluster")} · noise {percent(noise, 1)}
+          {suggestions.failed && " · suggestions could not be read"}
         </span>
         <button
           type="button"
@@ -53,6 +57,9 @@ export function ClusterCards(props: ClustersProps) {
               called={names.find((one) => one.node_id === cluster.node_id)}
               isNew={newClusters(clustering).includes(cluster.node_id)}
             />
+            {!names.some((one) => one.node_id === cluster.node_id && one.explicit) && (
+              <Suggested of={suggestions.by.get(cluster.node_id)} classes={classes} />
+            )}
           </li>
         ))}
         {rest && (

@@ -1,0 +1,93 @@
+"""A multimodal model over a real connection: what passes is waited for, what is no answer is none, and budgets hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from morula.onebox.failures import Failure
+from morula.onebox.vision_model import Budget, OutOfBudget, Said, VisionModel
+from tests.servers.vision import Answer, completion, vision_endpoint
+
+SCHEMA = {"type": "object", "properties": {"cell_class": {"type": "string"}}}
+BUSY = Answer(b"slow down", 429, {"Retry-After": "0.2"})
+
+
+def ask(
+    answers: Sequence[Answer], *, calls: int = 10, tokens: int = 1000, timeout_s: float = 5.0
+) -> tuple[Said, Budget]:
+    budget = Budget(calls, tokens)
+    with (
+        vision_endpoint(lambda number: answers[min(number, len(answers) - 1)]) as endpoint,
+        VisionModel(endpoint.url, "seer", "top-secret", budget, timeout_s) as model,
+    ):
+        said = model.ask("Judge.", "What is it?", [b"jpeg"], SCHEMA)
+        assert set(endpoint.keys) == {"Bearer top-secret"}
+        assert endpoint.asked[0]["model"] == "seer"
+        assert endpoint.asked[0]["response_format"]["json_schema"]["schema"] == SCHEMA
+        assert endpoint.asked[0]["messages"][1]["content"][1]["image_url"]["url"] == "data:image/jpeg;base64,anBlZw=="
+        assert len(endpoint.asked) == budget.calls
+    return said, budget
+
+
+def test_an_answer_is_read_with_what_it_cost() -> None:
+    said, budget = ask([completion('{"cell_class": "a"}', tokens=321)])
+    assert (said, budget.calls, budget.tokens) == (Said('{"cell_class": "a"}', "", "seer-1"), 1, 321)
+
+
+def test_a_busy_endpoint_is_waited_for_as_long_as_it_asks() -> None:
+    began = time.monotonic()
+    said, budget = ask([BUSY, BUSY, completion("yes")])
+    assert (said.text, budget.calls) == ("yes", 3)
+    assert time.monotonic() - began >= 0.4
+
+
+@pytest.mark.parametrize(
+    ("answers", "words", "calls"),
+    [
+        ([BUSY], "answered 429", 4),
+        ([completion(None, refusal="I cannot help with that.")], "refused: I cannot", 1),
+        ([completion(None)], "the answer is empty", 1),
+        ([Answer(b'{"choices": []}')], "the answer is empty", 1),
+        ([Answer(b'{"choices": [{"mess')], "none of the protocol", 1),
+        ([Answer(b"<html>")], "none of the protocol", 1),
+    ],
+)
+def test_what_is_no_answer_is_none_and_says_why(answers: Sequence[Answer], words: str, calls: int) -> None:
+    said, budget = ask(answers)
+    assert said.text is None
+    assert words in said.why_not
+    assert budget.calls == calls
+
+
+def test_an_answer_that_is_late_is_asked_for_again() -> None:
+    said, budget = ask([Answer(b"", after_s=1.0), completion("yes")], timeout_s=0.3)
+    assert (said.text, budget.calls) == ("yes", 2)
+
+
+@pytest.mark.parametrize(("calls", "tokens", "words"), [(2, 1000, "2 calls"), (9, 150, "200 tokens")])
+def test_a_budget_ends_before_the_next_call(calls: int, tokens: int, words: str) -> None:
+    budget = Budget(calls, tokens)
+    with (
+        vision_endpoint(lambda _: completion("yes")) as endpoint,
+        VisionModel(endpoint.url, "seer", None, budget) as model,
+    ):
+        for _ in range(2):
+            model.ask("", "", [], SCHEMA)
+        with pytest.raises(OutOfBudget, match=words):
+            model.ask("", "", [], SCHEMA)
+        assert len(endpoint.asked) == 2
+        assert set(endpoint.keys) == {""}
+
+
+def test_what_every_call_would_fail_of_is_an_error_without_the_key() -> None:
+    refused = Answer(b"the key top-secret is not known", 401)
+    with pytest.raises(Failure, match=r"answered 401: the key \.\.\. is not known"):
+        ask([refused])
+    with (
+        VisionModel("http://127.0.0.1:1/v1", "seer", None, Budget(5, 5)) as model,
+        pytest.raises(Failure, match="reached"),
+    ):
+        model.ask("", "", [], SCHEMA)
