@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from morula.onebox.published_run import Known, Remarks, SlideFolder, TileFiles, 
 from morula.synth.pyramid import EXACTLY, Level, encode_exactly, write_slide
 
 BLANK = 255
+ROUNDING_PX = 1.0
+"""How far a corner may lie from where a grid with a side that is no whole number has it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def assemble(slide: SlideFolder, folder: Path, level_0_mpp: float, remarks: Rema
         yield Assembled(name, {path.name: path for path in (picture, cells)}, mpp, count, len(tiles))
 
 
-def _by_side(slide: SlideFolder, remarks: Remarks) -> dict[int, list[Placed]]:
+def _by_side(slide: SlideFolder, remarks: Remarks) -> dict[float, list[Placed]]:
     """Tiles by the side of their square at level 0, from which their place in the grid follows."""
     groups: dict[float, list[TileFiles]] = defaultdict(list)
     for tile in slide.tiles.values():
@@ -65,25 +67,34 @@ def _by_side(slide: SlideFolder, remarks: Remarks) -> dict[int, list[Placed]]:
             remarks.add("tiles are enlarged beyond the scan: they are left out with their cells", tile.name.text)
         else:
             groups[tile.name.magnification].append(tile)
-    sides: dict[int, list[Placed]] = defaultdict(list)
+    sides: dict[float, list[Placed]] = defaultdict(list)
     for tiles in groups.values():
         side_px = _side_of(tiles)
         for tile in tiles:
-            (column, x), (row, y) = divmod(tile.name.x_px, side_px), divmod(tile.name.y_px, side_px)
-            if x or y:
-                remarks.add("tiles lie beside the grid of the others: they are left out", tile.name.text)
-            else:
+            if _fits(tile, side_px):
+                column, row = (round(at / side_px) for at in (tile.name.x_px, tile.name.y_px))
                 sides[side_px].append(Placed(column, row, tile))
+            else:
+                remarks.add("tiles lie beside the grid of the others: they are left out", tile.name.text)
     return sides
 
 
-def _side_of(tiles: Sequence[TileFiles]) -> int:
-    """The side by which the corners of most tiles can be divided; of several the one that the name tells best."""
-    sides = tiles[0].name.sides_px
-    fitting = Counter(
-        side for tile in tiles for side in sides if tile.name.x_px % side == 0 and tile.name.y_px % side == 0
-    )
-    return max(sides, key=lambda side: fitting[side])
+def _side_of(tiles: Sequence[TileFiles]) -> float:
+    """The side of a square of a grid in which most of these tiles lie; of several the one that the name tells best.
+
+    Published tiles have whole sides. Those of other grids, as ours at any scale, follow from how far the last one lies.
+    """
+    whole = [float(side) for side in tiles[0].name.sides_px]
+    far = max(max(tile.name.x_px, tile.name.y_px) for tile in tiles)
+    counts = range(int(far // (whole[0] + 1)), int(far // max(whole[-1] - 1, 1)) + 1)
+    sides = [*whole, *(far / count for count in counts if count)]
+    return max(sides, key=lambda side: sum(_fits(tile, side) for tile in tiles))
+
+
+def _fits(tile: TileFiles, side_px: float) -> bool:
+    """Whether a tile's corner is one of the grid's: of a whole side exactly, else but for rounding."""
+    slack = 0.0 if side_px.is_integer() else ROUNDING_PX
+    return all(abs(at - round(at / side_px) * side_px) <= slack for at in (tile.name.x_px, tile.name.y_px))
 
 
 def _write_picture(tiles: Sequence[Placed], path: Path, mpp: float) -> None:

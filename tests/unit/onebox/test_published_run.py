@@ -86,6 +86,25 @@ def test_pixels_masks_clusters_and_classes_stay_what_they_were(
     assert (picture[512:, :512] == 255).all()
 
 
+def test_tiles_of_a_grid_with_broken_sides_lie_where_they_should(tmp_path: Path) -> None:
+    """As an export of cells at 0.5 um of a slide of 0.46 writes them."""
+    run = write_run(tmp_path / "run", places=((0, 0),))
+    side, names = 512 * 0.5 / 0.46, [TileName.of(name) for name in run.masks]
+    (first,) = (name.text for name in names if name is not None)
+    for number, (column, row) in enumerate(((1, 0), (3, 2), (40, 7)), 1):
+        place = f"__MAG_0d92__X_{round(column * side)}__Y_{round(row * side)}__IDX_{number:06d}"
+        for path in sorted(run.folder.rglob(f"{first}*")):
+            (path.parent / path.name.replace("__MAG_1d00__X_0__Y_0__IDX_000000", place)).write_bytes(path.read_bytes())
+    for path in run.folder.rglob(f"{first}*"):
+        path.unlink()
+    (slide,), remarks = assembled(run, tmp_path)
+    assert not [line for line in remarks if "beside the grid" in line]
+    assert slide.mpp == pytest.approx(0.25 * side / 512, rel=1e-4)
+    picture = tifffile.imread(tmp_path / "out" / f"{slide.name}.tiff", level=0)
+    assert picture.shape == (8 * 512, 41 * 512, 3)
+    np.testing.assert_array_equal(picture[2 * 512 : 3 * 512, 3 * 512 : 4 * 512], run.pictures[first])
+
+
 def test_several_magnifications_are_several_slides_and_enlarged_tiles_are_said(tmp_path: Path) -> None:
     for number, factor in enumerate((1.0, 0.5, 1.5)):
         run = write_run(tmp_path / "run" / str(number), magnification=factor, places=((0, 0),))
