@@ -380,3 +380,15 @@ def test_pixels_belong_to_a_job_and_what_is_made_of_them_to_all() -> None:
     assert len(owned) == 6
     assert all(key.startswith((f"default/{'d' * 64}/pixels/one-", f"default/{'d' * 64}/pixels/two-")) for key in owned)
     assert len({keys.cells(shard) for shard in shards}) == 3
+
+
+def test_clusters_that_came_are_kept_for_the_cells_that_came_and_for_their_slide_alone() -> None:
+    came = make_params(Choices(preset="imported"), KNOWN_MPP)
+    assert (came.segmenter, came.algorithm, came.tile_gate, came.clustering.leaf_count) == ("imported",) * 2 + (
+        "every",
+        0,
+    )
+    anew = cohort_params([came, came])
+    assert (anew.segmenter, anew.algorithm, anew.leaf_count) == ("imported", None, 160)
+    with pytest.raises(InvalidArgument, match="finds anew"):
+        make_params(Choices(preset="imported", segmenter="watershed"), KNOWN_MPP)

@@ -307,6 +307,11 @@ def models_of(
     )
     _check_segmentation(segmenter, choices, chosen["mpp"])
     embedder.check_cells_of(segmenter)
+    if chosen.get("algorithm") == clustering.IMPORTED and segmenter.name != imported.MODEL:
+        raise InvalidArgument(
+            f"The preset {choices.preset} keeps the clusters that came with a slide's cells, which {segmenter.name} "
+            "finds anew: leave the segmenter to the preset, or choose another preset."
+        )
     return segmenter, embedder
 
 
@@ -391,8 +396,5 @@ def cohort_params(sources: Sequence[Params]) -> Params:
             "take jobs that found them alike."
         )
     # Clusters that came with a slide are its own.
-    return replace(sources[0], algorithm=None, leaf_count=Params.leaf_count) if _came(sources[0]) else sources[0]
-
-
-def _came(params: Params) -> bool:
-    return params.algorithm == clustering.IMPORTED
+    came = sources[0].algorithm == clustering.IMPORTED
+    return replace(sources[0], algorithm=None, leaf_count=Params.leaf_count) if came else sources[0]
