@@ -24,6 +24,7 @@ from morula.bench import whole
 from morula.bench.known_cells import CELLS, TILE_PX, Labels, flows_of, nuclei
 from morula.bench.networks import need_networks
 from morula.bench.report import Case, Report, against
+from morula.common import imported
 from morula.common.models import REGISTRY, ModelSpec
 from morula.networks import shipped
 from morula.segmenter.polygons import trace
@@ -98,7 +99,7 @@ def _real_slide(data: Path) -> list[Case]:
 def _memory() -> list[Case]:
     from morula.bench import memory
 
-    return [memory.case(row) for row in REGISTRY if row.task == "segmenter"]
+    return [memory.case(row) for row in REGISTRY if row.task == "segmenter" and row.name != imported.MODEL]
 
 
 def _post_processing(flow: NDArray[np.float32], logits: NDArray[np.float32]) -> list[Case]:
