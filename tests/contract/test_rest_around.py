@@ -41,6 +41,7 @@ async def test_it_says_how_it_is(world: World) -> None:
     assert {model["name"] for model in (await world.http.get("/version")).json()["models"]} == {
         "morula-nuclei",
         "watershed",
+        "imported",
         "morphology",
         "morphology-ihc",
         "morphology-fluorescence",
