@@ -144,13 +144,14 @@ async def test_a_batch_that_was_sampled_elsewhere_is_labelled_here(ground: Groun
     tile |= {"slide_id": "Tiny", "tile_name": "Tiny__MAG_1d00__X_0.png"}
     far = [[x + 9000, y] for x, y in tile["cells"][0]["polygon"]]
     tile["cells"].append({"cell_id": 9, "polygon": far})
+    batch["tiles"].append({**tile, "x": 0, "y": 9999, "cells": []})
     wanted = {"job_ids": [ground.world.job["id"]], "batches": [batch], "name": "Theirs"}
     answer = await ground.http.post("/v1/samples", json=wanted)
     assert answer.status_code == 201, answer.text
     sample = answer.json()
     assert (sample["batch_count"], sample["tile_count"], sample["name"]) == (1, 1, "Theirs")
     assert [(one["reason"], one["tile_count"], one["cell_count"]) for one in sample["left_out"]] == [
-        ("not_found", 0, 1)
+        ("not_found", 1, 1)
     ]
     number = next(one["number"] for one in (await ground.get(f"/v1/samples/{first['id']}/tiles?batch=1"))["tiles"])
     tiles = [await ground.get(f"/v1/samples/{one}/tiles/{n}") for one, n in ((first["id"], number), (sample["id"], 1))]

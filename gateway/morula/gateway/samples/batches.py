@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from morula.common.errors import InvalidArgument
 from morula.gateway.sample_schemas import SAMPLED_CELL_LIMIT, BatchCell, BatchFile, BatchTile
@@ -37,8 +38,13 @@ class Found:
     def left_out(self) -> list[dict[str, Any]]:
         """What is in no batch, as a sample keeps it."""
         return [
-            {"slide": slide, "reason": "not_found", "tile_count": self.lost_tiles[slide], "cell_count": cells}
-            for slide, cells in sorted(self.lost_cells.items())
+            {
+                "slide": slide,
+                "reason": "not_found",
+                "tile_count": self.lost_tiles[slide],
+                "cell_count": self.lost_cells[slide],
+            }
+            for slide in sorted(self.lost_cells.keys() | self.lost_tiles.keys())
         ]
 
 
@@ -110,9 +116,10 @@ def _rows(tile: BatchTile, slide: Ground) -> Iterator[int | None]:
     uuids = [cell.uuid for cell in tile.cells]
     known = slide.cells.rows_of([uuid.bytes for uuid in uuids if uuid is not None])
     by_id = iter(known)
+    near = None if all(uuids) else _near(tile, slide)
     taken: set[int] = set()
     for cell in tile.cells:
-        row = next(by_id) if cell.uuid is not None else _nearest(tile, cell, slide, taken)
+        row = next(by_id) if near is None or cell.uuid is not None else _nearest(tile, cell, slide, near, taken)
         if row in taken:
             row = None
         if row is not None:
@@ -120,16 +127,24 @@ def _rows(tile: BatchTile, slide: Ground) -> Iterator[int | None]:
         yield row
 
 
-def _nearest(tile: BatchTile, cell: BatchCell, slide: Ground, taken: set[int]) -> int | None:
+def _near(tile: BatchTile, slide: Ground) -> NDArray[np.int64]:
+    """Rows of the cells in and around a tile: only these are looked at for each of its cells."""
+    margin = TILE_PX / tile.magnification
+    x, y = slide.cells.x_px, slide.cells.y_px
+    across = (x >= tile.x - margin) & (x <= tile.x + 2 * margin)
+    return np.flatnonzero(across & (y >= tile.y - margin) & (y <= tile.y + 2 * margin))
+
+
+def _nearest(tile: BatchTile, cell: BatchCell, slide: Ground, near: NDArray[np.int64], taken: set[int]) -> int | None:
     """The cell whose middle is nearest to that of the outline, if it is near enough and no other took it."""
     x, y = np.array([tile.x, tile.y]) + (_middle(np.array(cell.polygon)) + EDGE_PX) / tile.magnification
-    apart = np.hypot(slide.cells.x_px - x, slide.cells.y_px - y)
-    within = np.flatnonzero(apart <= REACH_UM / slide.row["slide_mpp"])
-    free = [int(row) for row in within[np.argsort(apart[within], kind="stable")] if int(row) not in taken]
-    return free[0] if free else None
+    apart = np.hypot(slide.cells.x_px[near] - x, slide.cells.y_px[near] - y)
+    order = np.argsort(apart, kind="stable")
+    within = near[order[apart[order] <= REACH_UM / slide.row["slide_mpp"]]]
+    return next((row for row in within.tolist() if row not in taken), None)
 
 
-def _middle(ring: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _middle(ring: NDArray[np.float64]) -> NDArray[np.float64]:
     """The centroid of an outline; the mean of its corners where it encloses nothing."""
     before, after = ring, np.roll(ring, -1, axis=0)
     cross = before[:, 0] * after[:, 1] - after[:, 0] * before[:, 1]
