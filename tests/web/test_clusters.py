@@ -96,3 +96,29 @@ def test_an_opened_cluster_shows_what_is_not_typical_of_it(open_page: OpenPage, 
     settled(board)
     border.first.click()
     expect(board).to_have_url(re.compile(r"#/slide/.*row=\d+"))
+
+
+def test_what_a_model_suggests_stands_beside_its_cluster_until_it_has_a_name(
+    open_page: OpenPage, address: str, clustering: str
+) -> None:
+    made = httpx.post(f"{address}/v1/labellings", json={"clustering_id": clustering}, timeout=60).raise_for_status()
+    labelling, classes = made.json()["id"], made.json()["label_set"]["classes"]
+    httpx.put(f"{address}/v1/labellings/{labelling}/cut", json={"cluster_count": 3}, timeout=60).raise_for_status()
+    cut = httpx.get(f"{address}/v1/labellings/{labelling}/cut", timeout=60).raise_for_status().json()
+    node, named = cut["node_of_leaf"][0], next(one for one in classes if one["key"] == "2")
+    spent = {"call_count": 3, "token_count": 300, "rows": [1], "morula": "0.1.0"}
+    origin = {"model": "seer", "endpoint": "http://127.0.0.1/v1", "prompt_sha256": "0" * 64, **spent}
+    votes = [{"class_number": named["number"], "reason": "Small and round."}, {"class_number": None}]
+    said = {"class_number": named["number"], "votes": votes, "origin": origin}
+    where = f"{address}/v1/labellings/{labelling}/suggestions/{node}"
+    httpx.put(where, json=said, timeout=60).raise_for_status()
+
+    board = open_page(f"/board/{labelling}")
+    page_number(board)
+    suggested = board.locator(".card .suggested")
+    expect(suggested).to_have_text(f"{named['name']}? suggested")
+    expect(suggested).to_have_attribute("title", re.compile(r"seer suggests .* \(1 of 2 answers\)\. Small and round\."))
+    assert state(address, labelling)["seq"] == 0
+    body = {"kind": "cluster_named", "actor": "Ada", "body": {"node_id": node, "class_number": named["number"]}}
+    httpx.post(f"{address}/v1/labellings/{labelling}/events", json=body, timeout=60).raise_for_status()
+    expect(suggested).to_have_count(0)
