@@ -173,7 +173,7 @@ test("what a change made and what stayed is said", () => {
   );
   const regrouping = { clustering_id: "c", locked_ids: [3], cluster_ids: [30, 31] };
   expect(changeSentence({ split: null, regrouping })).toBe(
-    "The rest was grouped anew, into 2 clusters. Cluster 3 stays with cells and names.",
+    "The rest was grouped anew, into 2 clusters. Cluster 3 stays, with its cells and its name.",
   );
   const many = { ...regrouping, locked_ids: Array.from({ length: 20 }, (_, place) => place + 1) };
   expect(changeSentence({ split: null, regrouping: many })).toContain("10, 11 and 9 others stay");

@@ -31,7 +31,10 @@ export function Regroup({ locked_ids, act, done }: RegroupProps) {
         <h1 id="regroup-title">Group the rest anew?</h1>
         <ul>
           <li>{keptSentence(locked_ids)}</li>
-          <li>All other cells, those in no cluster among them, are clustered by themselves.</li>
+          <li>
+            {locked_ids.length > 0 ? "All other cells" : "All cells"}, those in no cluster among them, are clustered by
+            themselves.
+          </li>
           <li>What you said comes along to the new board, and this one stays.</li>
         </ul>
         <label class="into">

@@ -112,9 +112,9 @@ export function changeSentence({ split, regrouping }: Changed): string {
 }
 
 export function keptSentence(locked_ids: readonly number[]): string {
-  if (locked_ids.length === 0) return "No cluster has a name.";
-  const those = locked_ids.length === 1 ? "Cluster" : "Clusters";
-  return `${those} ${listed(locked_ids, MOST_LISTED)} ${locked_ids.length === 1 ? "stays" : "stay"} with cells and names.`;
+  if (locked_ids.length === 0) return "No cluster has a name: none stays as it was.";
+  if (locked_ids.length === 1) return `Cluster ${locked_ids[0]} stays, with its cells and its name.`;
+  return `Clusters ${listed(locked_ids, MOST_LISTED)} stay, with their cells and their names.`;
 }
 
 const MOST_LISTED = 12;
