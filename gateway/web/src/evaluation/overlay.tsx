@@ -123,7 +123,7 @@ function Picture({ slide, cells, box }: Shown) {
         <Background slide={slide} box={box} />
         {cells.map((cell) => (
           <path
-            key={cell.row}
+            key={`${cell.row} ${cell.human}`}
             data-row={cell.row}
             class={`cell-outline ${cell.human === cell.aligned ? "right" : "wrong"} ${cell === selected ? "chosen" : ""}`}
             d={pathOf(cell.outline)}
@@ -191,7 +191,7 @@ function publishedOf(id: string): Promise<Published> {
   return asked;
 }
 
-/** Null where it is not known which cells the tile has. */
+/** Null where it is not known which cells the tile has. What several annotators say of a cell alike is drawn once. */
 async function open(id: string, number: number, clustering: Clustering): Promise<Shown | null> {
   const paper = await publishedOf(id);
   const told = paper.tiles[number]?.cells;
@@ -204,15 +204,18 @@ async function open(id: string, number: number, clustering: Clustering): Promise
   const read = await Promise.all(
     wanted.map(async (one) => readBlock(one, await api.block(clustering.id, slide.id, one.number, null, abort.signal))),
   );
+  const drawn = new Set<string>();
   const cells = told.row.flatMap((row, at): Cell[] => {
     const outline = read.map((one) => outlineOf(one, row)).find((one) => one !== null);
     const [human, aligned] = [told.human[at] ?? -1, told.aligned[at] ?? -1];
-    if (!outline) return [];
+    const name = `${row} ${human}`;
+    if (!outline || drawn.has(name)) return [];
+    drawn.add(name);
     return [
       { row, outline, human: paper.confusion.labels[human] ?? "", aligned: paper.confusion.labels[aligned] ?? null },
     ];
   });
-  return { slide, cells, box: around(cells, slide) };
+  return cells.length > 0 ? { slide, cells, box: around(cells, slide) } : null;
 }
 
 const MARGIN_PX = 24;
