@@ -12,6 +12,7 @@ import pytest
 from morula.common.testing import write_slide
 from morula.onebox.assembled import assemble
 from morula.onebox.published_run import Remarks, slides_in
+from tests.contract.described import described_columns, of_parquet
 from tests.fixtures.published_run import write_run
 from tests.servers.gateway import gateway, place_of, services
 
@@ -36,6 +37,13 @@ async def test_cells_come_in_and_go_out_and_suggestions_go_with_their_labelling(
         job = client.ok(await client.http.post("/v1/jobs", json={"slide_id": slide["id"], "preset": "imported"}))
         job = await client.ended(job["id"])
         assert (job["state"], job["cell_count"], job["error"]) == ("succeeded", made.cell_count, None)
+
+        known = described_columns()
+        came = next(path for name, path in made.files.items() if name.endswith(".parquet"))
+        assert of_parquet(came.read_bytes()) == known["Imported cells"]
+        cells = await client.http.get(f"/v1/jobs/{job['id']}/files/cells.parquet")
+        columns = known["cells.parquet"] | known["morphology"] | known["cells.parquet of imported cells"]
+        assert of_parquet(cells.content) == columns
 
         plain = await client.upload(tmp_path / "plain.tiff")
         refused = await client.http.post("/v1/jobs", json={"slide_id": plain["id"], "preset": "imported"})
