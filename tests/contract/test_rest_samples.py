@@ -356,6 +356,21 @@ async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground
     assert "send cell_labels.json of their batch with them" in check_problem(unknown, 400, "INVALID_ARGUMENT")["detail"]
 
 
+async def test_a_tile_whose_outlines_are_gone_says_so_and_keeps_its_words(ground: Ground) -> None:
+    sample = await ground.sample()
+    await ground.label(sample, 1, [1], 1)
+    (key,) = [key for key in ground.world.objects() if "/outlines/" in key and ground.world.slide["digest"] in key]
+    path = ground.world.objects_folder / key
+    content = path.read_bytes()
+    for damage in (path.unlink, lambda: path.write_bytes(content[:100])):
+        damage()
+        problem = check_problem(await ground.http.get(f"/v1/samples/{sample['id']}/tiles/1"), 410, "GONE")
+        assert "retry the job" in problem["detail"]
+        path.write_bytes(content)
+    tile = await ground.get(f"/v1/samples/{sample['id']}/tiles/1")
+    assert tile["cells"][0]["class_number"] == 1
+
+
 async def test_a_job_stays_while_people_label_its_cells(ground: Ground) -> None:
     sample = await ground.sample(job_ids=[], clustering_ids=[ground.world.job["clustering_id"]])
     for path in (f"/v1/jobs/{ground.world.job['id']}", f"/v1/slides/{ground.world.slide['id']}"):
