@@ -23,7 +23,16 @@ from tests.fixtures.published_run import Run, write_run
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return write_run(tmp_path_factory.mktemp("published") / "run")
+    made = write_run(tmp_path_factory.mktemp("published") / "run")
+    # A tile without cells is a tile, too: the published lists do not name it.
+    name = f"{made.slide_id}__MAG_1d00__X_0__Y_512__IDX_000009"
+    made.masks[name] = np.zeros((512, 512), np.uint16)
+    made.pictures[name] = np.full((512, 512, 3), (220, 200, 210), np.uint8)
+    made.pictures[name][::2] += 9
+    Image.fromarray(made.masks[name]).save(made.folder / "segment" / made.slide_id / f"{name}_mask.png")
+    (made.folder / "segment" / made.slide_id / f"{name}_bboxes.json").write_text("[]")
+    Image.fromarray(made.pictures[name]).save(made.folder / "data_prep" / made.slide_id / f"{name}.png")
+    return made
 
 
 def brought(machine: LocalMachine, folder: Path) -> Any:
@@ -100,7 +109,7 @@ def test_what_came_goes_back_with_equal_cells_clusters_and_classes(
     words = ("--out", tmp_path / "back", "--data", machine.folder.root, "--draw-bbox", "--max-items", 5)
     ended = run("export", slide["job_id"], *words)
     assert ended.returncode == 0, ended.stderr
-    assert "3 tiles with 72 cells" in ended.stdout
+    assert "4 tiles with 72 cells" in ended.stdout
     assert run("export", slide["job_id"], *words).returncode == 2, "the folder is not empty any more"
     (back,) = slides_in(tmp_path / "back")
     remarks = Remarks()

@@ -22,7 +22,8 @@ def export(
     draw_polygon: Annotated[bool, typer.Option("--draw-polygon/--no-draw-polygon", help="Draw outlines.")] = True,
     text: Annotated[bool, typer.Option("--text/--no-text", help="Write beside each cell what is known of it.")] = True,
     text_use: Annotated[
-        list[str] | None, typer.Option(help="pred_class, cluster_id, cluster_confidence.", show_default="all")
+        list[str] | None,
+        typer.Option(help="pred_class, cluster_id, cluster_confidence.", show_default="both of the cluster"),
     ] = None,
     text_scale: Annotated[float, typer.Option(min=0.1, max=4, help="Size of the words.")] = 0.5,
     color_by: Annotated[str, typer.Option(help="cluster_id, pred_class or none.")] = "cluster_id",

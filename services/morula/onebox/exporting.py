@@ -14,14 +14,15 @@ from PIL import Image
 from rich.console import Console
 
 from morula.common.errors import NotFound
-from morula.common.published import TILE_PX
-from morula.evaluator.published_files import AnnotatedTile, Annotations, parse
+from morula.common.published import TILE_PX, TileName
+from morula.evaluator.published_files import ENDING, AnnotatedTile, Annotations, parse
 from morula.onebox.client import Client, Json
 from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.progress import counted
 from morula.onebox.published_overlays import Overlay, drawn
 from morula.onebox.published_representatives import Choice, choose, name_of
+from morula.onebox.published_run import MASK
 from morula.onebox.results import staging
 from morula.onebox.run import gateway_of
 
@@ -76,10 +77,12 @@ def _export_slide(
     client.download(f"/v1/labellings/{labelling_id}/published.zip?slide_id={slide['slide_id']}", packed)
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(place)
-        listed = next(name for name in archive.namelist() if name.endswith(ANNOTATIONS))
+        names = archive.namelist()
     packed.unlink()
+    listed = next(name for name in names if name.endswith(ANNOTATIONS))
     called = Path(listed).parent.name
     tiles = parse(Annotations, (place / listed).read_bytes(), listed).root
+    tiles += _empty_tiles(names, tiles)
     chosen = choose(called, tiles, request.choice)
     for name, content in chosen.files.items():
         _written(place / REPRESENTATIVES / called / name, json.dumps(content, indent=2).encode())
@@ -93,6 +96,23 @@ def _export_slide(
                 )
     cells = sum(len(tile.cells) for tile in tiles)
     return {"slide_id": slide["slide_id"], "name": called, "tile_count": len(tiles), "cell_count": cells}
+
+
+def _empty_tiles(names: Sequence[str], tiles: Sequence[AnnotatedTile]) -> list[AnnotatedTile]:
+    """Tiles that have a mask and no cells: the list of cells does not name them."""
+    named = {name_of(tile).removesuffix(ENDING) for tile in tiles}
+    masks = [TileName.of(Path(name).name.removesuffix(MASK)) for name in names if name.endswith(MASK)]
+    return [
+        AnnotatedTile(
+            tile_path=f"{TILES}/{one.slide}/{one.text}{ENDING}",
+            magnification=tiles[0].magnification if tiles else one.magnification,
+            x=one.x_px,
+            y=one.y_px,
+            cells=[],
+        )
+        for one in masks
+        if one is not None and one.text not in named
+    ]
 
 
 def _draw(

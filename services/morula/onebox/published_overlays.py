@@ -18,6 +18,8 @@ from morula.onebox.failures import WrongUse
 
 Said = Literal["pred_class", "cluster_id", "cluster_confidence"]
 SAID: tuple[Said, ...] = ("pred_class", "cluster_id", "cluster_confidence")
+WRITTEN: tuple[Said, ...] = ("cluster_id", "cluster_confidence")
+"""Unless somebody asks for more: where classes are shown, cells without one are left out."""
 ColourBy = Literal["cluster_id", "pred_class", "none"]
 COLOUR_BY: tuple[ColourBy, ...] = get_args(ColourBy)
 GREY, WHITE, BACKDROP = (128, 128, 128), (255, 255, 255), (0, 0, 0)
@@ -36,7 +38,7 @@ class Overlay:
     draw_bbox: bool = False
     draw_polygon: bool = True
     text: bool = True
-    text_use: Sequence[Said] = SAID
+    text_use: Sequence[Said] = WRITTEN
     text_scale: float = 0.5
     color_by: ColourBy = "cluster_id"
     filter_unclassified: bool = True
@@ -48,7 +50,7 @@ class Overlay:
 
 def overlay_of(*, text_use: Sequence[str] | None, color_by: str, **rest: Any) -> Overlay:
     """An overlay of words as a person writes them."""
-    used = tuple(name for name in SAID if name in (text_use or SAID))
+    used = tuple(name for name in SAID if name in (text_use or WRITTEN))
     if unknown := set(text_use or ()) - set(SAID):
         raise WrongUse(f"--text-use is one of {', '.join(SAID)}, not {min(unknown)}")
     by = next((name for name in COLOUR_BY if name == color_by), None)

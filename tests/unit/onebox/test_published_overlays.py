@@ -65,7 +65,13 @@ def test_words_stand_on_dark_and_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overlay", "count"), [({}, 1), ({"filter_unclassified": False}, 2), ({"text_use": ("cluster_id",)}, 2)]
+    ("overlay", "count"),
+    [
+        ({}, 2),
+        ({"text_use": ("pred_class",)}, 1),
+        ({"text": False, "color_by": "pred_class"}, 1),
+        ({"text_use": ("pred_class",), "filter_unclassified": False}, 2),
+    ],
 )
 def test_cells_without_a_class_are_left_out_where_classes_are_shown(overlay: dict[str, Any], count: int) -> None:
     cells = [cell(0), cell(1, named="Unclassified")]
