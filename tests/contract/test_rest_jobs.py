@@ -65,7 +65,7 @@ async def test_a_job_whose_clustering_is_not_installed_is_refused_before_it_begi
     """The gateway goes by its settings: the clusterer may run elsewhere, with other packages."""
     body = classical(world.slide["id"]) | {"preset": "paper", "embedder": "morphology"}
     problem = check_problem(await world.http.post("/v1/jobs", json=body), 400, "MODEL_UNAVAILABLE")
-    assert "umap-learn and kneed, not installed" in problem["detail"]
+    assert "umap-learn and kneed, not there where it would run" in problem["detail"]
 
 
 async def test_a_problem_with_regions_says_which_and_what(world: World) -> None:

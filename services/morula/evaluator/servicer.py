@@ -28,7 +28,7 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         request: evaluator_pb2.InspectTruthRequest,
         context: object,  # noqa: ARG002 - gRPC's signature
     ) -> evaluator_pb2.InspectTruthResponse:
-        return await self._truths.run(lambda _: self._inspect(request))
+        return await self._truths.run(lambda checkpoint: self._inspect(request, checkpoint))
 
     async def SampleTiles(  # noqa: N802 - the contract's name
         self,
@@ -48,10 +48,12 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             else:
                 yield evaluator_pb2.EvaluateClusteringResponse(result=event)
 
-    def _inspect(self, request: evaluator_pb2.InspectTruthRequest) -> evaluator_pb2.InspectTruthResponse:
+    def _inspect(
+        self, request: evaluator_pb2.InspectTruthRequest, checkpoint: Checkpoint
+    ) -> evaluator_pb2.InspectTruthResponse:
         from morula.evaluator import work
 
-        return work.inspect(self._store, request.truth)
+        return work.inspect(self._store, request.truth, checkpoint)
 
     def _sample(self, request: evaluator_pb2.SampleTilesRequest) -> evaluator_pb2.SampleTilesResponse:
         from morula.evaluator import offers

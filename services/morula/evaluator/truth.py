@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument, TooLarge
 from morula.evaluator import published_files, published_truth, truth_raster, truth_table
 from morula.evaluator.cells import Flags
@@ -54,14 +55,14 @@ class Shapes:
 Truth = TruthTable | Shapes
 
 
-def read(data: bytes) -> Truth:
+def read(data: bytes, checkpoint: Checkpoint = go_on) -> Truth:
     """The truth in these bytes; InvalidArgument says in a line why they are none."""
     if len(data) > BYTES_LIMIT:
         raise TooLarge(f"the truth has {len(data):,} bytes, more than {BYTES_LIMIT:,}")
     if not data.strip():
         raise InvalidArgument("the truth is empty")
     if data.startswith(truth_raster.BEGINS):
-        truth: Truth = _pixels(data)
+        truth: Truth = _pixels(data, checkpoint)
     else:
         truth = _of_json(data) if data.lstrip()[:1] in (b"{", b"[") else _table(data)
     if not len(truth.classes):
@@ -69,6 +70,8 @@ def read(data: bytes) -> Truth:
     names = pc.unique(truth.classes)
     if len(names) > CLASS_LIMIT:
         raise InvalidArgument(f"the truth has {len(names):,} classes, such as {names[0].as_py()!r}: is that a class?")
+    if pc.any(pc.match_substring(names, "\0")).as_py():
+        raise InvalidArgument("the truth has a class with a NUL in its name")
     return truth
 
 
@@ -94,14 +97,19 @@ def _table(data: bytes) -> Truth:
     )
 
 
-def _pixels(data: bytes) -> Shapes:
-    found = truth_raster.read(data)
+def _pixels(data: bytes, checkpoint: Checkpoint) -> Shapes:
+    found = truth_raster.read(data, checkpoint)
     count = len(found.classes)
     if count and not (np.abs(shapely.total_bounds(found.polygons)) <= FARTHEST_PX).all():
         raise InvalidArgument("the truth lies nowhere on a slide")
-    return Shapes(
-        "shapes", found.polygons, np.full(count, not found.are_cells), pa.array(found.classes, pa.string()), {}
-    )
+    return Shapes("shapes", found.polygons, np.full(count, not found.are_cells), _text(found.classes), {})
+
+
+def _text(words: Sequence[str | None]) -> pa.Array:
+    try:
+        return pa.array(words, pa.string())
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"the truth has a name that is no text: {error.reason}") from error
 
 
 def _numbers(name: str, words: pa.Array) -> NDArray[np.float64]:
@@ -177,8 +185,8 @@ def _shapes(content: Any) -> Shapes:
         kind="shapes",
         shapes=np.array(shapes, dtype=object),
         is_region=np.array(regions, bool),
-        classes=pa.array(classes, pa.string()),
-        parts={"slide": pa.array(slides, pa.string())} if named else {},
+        classes=_text(classes),
+        parts={"slide": _text(slides)} if named else {},
     )
 
 

@@ -8,7 +8,10 @@ one, in level-0 px.
 from __future__ import annotations
 
 import io
+import math
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +19,29 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument, TooLarge
 from morula.evaluator.cells import Floats, Ints
 
 BEGINS = b"PK"
 PIXELS, CELLS = "classes", "instances"
 ARRAYS = (PIXELS, CELLS, "names", "scale", "x", "y")
-UNPACKED_LIMIT = 2 * 1024**3
 LARGEST = {PIXELS: 65_535, CELLS: 2**31 - 1}
-RUN_LIMIT = 4_000_000
-"""Of equal pixels beside each other. More are no regions, but noise, and would be drawn for hours."""
+PIXEL_LIMIT = 2**26
+LIMITS = {PIXELS: PIXEL_LIMIT, CELLS: PIXEL_LIMIT, "names": 65_535}
+NAMES_BYTES = 2**24
+RUN_LIMIT = 400_000
+"""Of equal pixels beside each other. More are no regions, but noise, and would be drawn for many minutes."""
+LOOK_EVERY = 64
+"""Shapes between two looks at whether anybody still waits."""
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError, OSError, ValueError, EOFError, RuntimeError, SyntaxError,
+)  # fmt: skip
+"""What zipfile and NumPy raise of files that are none of theirs, encrypted ones among them."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +60,11 @@ class _Runs:
 
     value: Ints
     box: NDArray[Any]
+    piece: Ints
+    """Number of what it hangs together with."""
 
 
-def read(data: bytes) -> Pixels:
+def read(data: bytes, checkpoint: Checkpoint = go_on) -> Pixels:
     """The polygons of a file; InvalidArgument says in a line what is wrong with it."""
     arrays = _arrays(data)
     classes = _numbered(arrays, PIXELS)
@@ -60,31 +77,49 @@ def read(data: bytes) -> Pixels:
     if place[0] <= 0:
         raise InvalidArgument(f"`scale` of the truth is {place[0]:g}: a pixel has a width")
     if CELLS not in arrays:
-        found = [
-            (polygon, value) for value, shape in _drawn(_runs(classes, place)) for polygon in shapely.get_parts(shape)
-        ]
-        return Pixels(_listed([one for one, _ in found]), [names[value - 1] for _, value in found], are_cells=False)
-    cells = _numbered(arrays, CELLS)
-    if cells.shape != classes.shape:
-        raise InvalidArgument(f"`instances` of the truth is {cells.shape} pixels, `classes` {classes.shape}")
-    class_of = _commonest(cells, classes)
-    drawn = [(_largest(shape), class_of[value]) for value, shape in _drawn(_runs(cells, place)) if value in class_of]
-    return Pixels(_listed([one for one, _ in drawn]), [names[value - 1] for _, value in drawn], are_cells=True)
+        found = list(_drawn(_runs(classes, place), checkpoint))
+    else:
+        cells = _numbered(arrays, CELLS)
+        if cells.shape != classes.shape:
+            raise InvalidArgument(f"`instances` of the truth is {cells.shape} pixels, `classes` {classes.shape}")
+        class_of = _commonest(cells, classes)
+        largest = _largest(_drawn(_runs(cells, place), checkpoint))
+        found = [(class_of[cell], polygon) for cell, polygon in largest.items() if cell in class_of]
+    polygons = np.empty(len(found), object)
+    polygons[:] = [polygon for _, polygon in found]
+    return Pixels(polygons, [names[value - 1] for value, _ in found], are_cells=CELLS in arrays)
 
 
 def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(one.file_size for one in archive.infolist())
-        if unpacked > UNPACKED_LIMIT:
-            raise TooLarge(f"the truth unpacks to {unpacked:,} bytes, more than {UNPACKED_LIMIT:,}")
+            # A header may claim what the file does not hold: nothing is read of what would be too much.
+            there = [name for name in ARRAYS if f"{name}.npy" in archive.namelist()]
+            for name in there:
+                _check_size(name, *_header(archive, name))
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            found = {name: stored[name] for name in ARRAYS if name in stored.files}
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, MemoryError) as error:
-        raise InvalidArgument(f"the truth is no .npz of NumPy: {str(error)[:200]}") from error
+            found = {name: np.asarray(stored[name]) for name in there}
+    except _BROKEN as error:
+        raise InvalidArgument(f"the truth is no .npz of NumPy: {str(error)[:200] or type(error).__name__}") from error
     if PIXELS not in found:
         raise InvalidArgument(f"the truth is an .npz without `{PIXELS}`, the class of each pixel")
     return found
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with archive.open(f"{name}.npy") as file:
+        read = _HEADERS.get(np.lib.format.read_magic(file))
+        if read is None:
+            raise ValueError(f"`{name}` is of a version of NumPy's format that holds no plain numbers")
+        shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _check_size(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    count = math.prod(shape)
+    limit = LIMITS.get(name, 1)
+    if count > limit or (name not in (PIXELS, CELLS) and count * dtype.itemsize > NAMES_BYTES):
+        raise TooLarge(f"`{name}` of the truth has {count:,} entries of {dtype.itemsize} bytes: that is too much")
 
 
 def _numbered(arrays: dict[str, NDArray[Any]], name: str) -> Ints:
@@ -109,31 +144,50 @@ def _number(arrays: dict[str, NDArray[Any]], name: str, default: float) -> float
 
 
 def _runs(pixels: Ints, place: list[float]) -> _Runs:
-    """Runs of pixels that are something, by value."""
+    """Runs of pixels that are something, by row and column, and the piece that each is of."""
     width = pixels.shape[1]
     flat = pixels.ravel()
-    begins = np.empty(len(flat), bool)
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    begins[::width] = True
-    start = np.flatnonzero(begins)
-    stop = np.append(start[1:], len(flat))
-    inside = np.flatnonzero(flat[start])
-    if len(inside) > RUN_LIMIT:
-        raise TooLarge(f"the truth has {len(inside):,} runs of equal pixels, more than {RUN_LIMIT:,}: is it noise?")
-    value = flat[start[inside]].astype(np.int64)
-    inside = inside[np.argsort(value, kind="stable")]
+    begins = flat != 0
+    if not begins.any():
+        return _Runs(np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, np.int64))
+    ends = begins.copy()
+    differs = flat[1:] != flat[:-1]
+    differs[width - 1 :: width] = True
+    begins[1:] &= differs
+    ends[:-1] &= differs
+    # Counted before any of them is looked at: a mark for each pixel is what there is room for, a number is not.
+    if (count := np.count_nonzero(begins)) > RUN_LIMIT:
+        raise TooLarge(f"the truth has {count:,} runs of equal pixels, more than {RUN_LIMIT:,}: is it noise?")
+    start, stop = np.flatnonzero(begins), np.flatnonzero(ends) + 1
+    value = flat[start].astype(np.int64)
     scale, x, y = place
-    row, left = np.divmod(start[inside], width)
-    right = left + stop[inside] - start[inside]
-    edges: list[Floats] = [x + left * scale, y + row * scale, x + right * scale, y + (row + 1) * scale]
-    return _Runs(np.sort(value, kind="stable"), shapely.box(*edges))
+    row, left = np.divmod(start, width)
+    edges: list[Floats] = [x + left * scale, y + row * scale, x + (left + stop - start) * scale, y + (row + 1) * scale]
+    return _Runs(value, shapely.box(*edges), _pieces(start, stop, value, width))
 
 
-def _drawn(runs: _Runs) -> Iterator[tuple[int, Any]]:
-    """Each value with the shape of its pixels."""
-    values, firsts = np.unique(runs.value, return_index=True)
-    for value, boxes in zip(values.tolist(), np.split(runs.box, firsts[1:]), strict=False):
-        yield value, shapely.union_all(boxes)
+def _pieces(start: Ints, stop: Ints, value: Ints, width: int) -> Ints:
+    """The piece of each run: runs of one value are joined where pixels of two rows lie on each other."""
+    first = np.searchsorted(stop, start + width, "right")
+    past = np.searchsorted(start, stop + width, "left")
+    counts = np.maximum(past - first, 0)
+    above = np.repeat(np.arange(len(start)), counts)
+    below = np.arange(len(above)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+    same = value[above] == value[below]
+    shape = (len(start), len(start))
+    graph = coo_array((np.ones(int(same.sum()), np.int8), (above[same], below[same])), shape=shape)
+    piece: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return piece
+
+
+def _drawn(runs: _Runs, checkpoint: Checkpoint) -> Iterator[tuple[int, Any]]:
+    """The polygon of each piece, with its value."""
+    order = np.argsort(runs.piece, kind="stable")
+    firsts = np.flatnonzero(np.diff(runs.piece[order], prepend=-1))
+    for number, rows in enumerate(np.split(order, firsts[1:]) if len(order) else ()):
+        if number % LOOK_EVERY == 0:
+            checkpoint()
+        yield int(runs.value[rows[0]]), runs.box[rows[0]] if len(rows) == 1 else shapely.union_all(runs.box[rows])
 
 
 def _commonest(cells: Ints, classes: Ints) -> dict[int, int]:
@@ -147,13 +201,10 @@ def _commonest(cells: Ints, classes: Ints) -> dict[int, int]:
     return dict(zip(cell[order][firsts].tolist(), name[order][firsts].tolist(), strict=True))
 
 
-def _largest(shape: Any) -> Any:
-    """Pixels that meet at a corner only are two polygons: the larger one is the cell."""
-    parts = shapely.get_parts(shape)
-    return parts[int(shapely.area(parts).argmax())]
-
-
-def _listed(polygons: list[Any]) -> NDArray[Any]:
-    listed = np.empty(len(polygons), object)
-    listed[:] = polygons
-    return listed
+def _largest(drawn: Iterator[tuple[int, Any]]) -> dict[int, Any]:
+    """The largest piece of each cell: pixels that meet at a corner only are two."""
+    found: dict[int, Any] = {}
+    for value, piece in drawn:
+        if value not in found or piece.area > found[value].area:
+            found[value] = piece
+    return found

@@ -30,9 +30,9 @@ REACH_UM = 4.0
 LISTED_SLIDES = 8
 
 
-def inspect(store: Store, truth: ObjectRef) -> InspectTruthResponse:
+def inspect(store: Store, truth: ObjectRef, checkpoint: Checkpoint) -> InspectTruthResponse:
     """What a truth has."""
-    found = read(store.get(*key_of(truth)))
+    found = read(store.get(*key_of(truth)), checkpoint)
     counts = sorted((one["values"], one["counts"]) for one in pc.value_counts(found.classes).to_pylist())
     return InspectTruthResponse(
         kind=TruthKind.Value(f"TRUTH_KIND_{kind_of(found).upper()}"),
@@ -45,7 +45,7 @@ def measure(
     store: Store, request: EvaluateClusteringRequest, checkpoint: Checkpoint, tell: Report
 ) -> tuple[bytes, bytes]:
     """The numbers (JSON) and the report (HTML)."""
-    truth = read(store.get(*key_of(request.truth)))
+    truth = read(store.get(*key_of(request.truth)), checkpoint)
     rows = Rows.read(store, request)
     checkpoint()
     before = len(rows.slides)
