@@ -40,6 +40,7 @@ LOOK_EVERY = 64
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, tokenize.TokenError, OSError, ValueError, EOFError, RuntimeError, SyntaxError,
+    MemoryError,
 )  # fmt: skip
 """What zipfile and NumPy raise of files that are none of theirs, encrypted ones among them."""
 
