@@ -27,7 +27,8 @@ from morula.evaluator.measures import Setting
 FORMAT = 1
 STAGES = ("paper", "clusters", "constant", "random", "singles", "morphology", "ceiling", "parts")
 DRAWN_PAIRS, LEAST_DRAWS = 20_000_000, 100
-"""Of very many clusters and classes slides are drawn less often: so many pairs of them over all draws, or so often."""
+"""Of very many clusters and classes slides are drawn less often: so many pairs of them, or of classes, over all draws,
+or so often."""
 NOTICE = "For research and education. Not a medical device."
 
 Report = Callable[[int, int, str], None]
@@ -113,7 +114,8 @@ def each_once(cells: Cells) -> tuple[Cells, list[str]]:
 def setting_of(cells: Cells, wanted: Wanted, checkpoint: Checkpoint) -> Setting:
     """Groups, folds and draws of these cells: what is measured of them by one setting can be compared."""
     pairs = len(np.unique(cells.clusters * len(cells.truth.names) + cells.truth.codes))
-    draws = min(wanted.draws, max(LEAST_DRAWS, DRAWN_PAIRS // pairs))
+    entries = max(pairs, len(cells.truth.names) ** 2)
+    draws = min(wanted.draws, max(LEAST_DRAWS, DRAWN_PAIRS // entries))
     counts: Ints = np.bincount(cells.truth.codes, minlength=len(cells.truth.names))
     return Setting(
         groups=groups_of(cells, wanted.folds, draws, wanted.seed),

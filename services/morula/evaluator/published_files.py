@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from morula.common.errors import InvalidArgument
 from morula.evaluator.truth_table import Assigned, TruthTable
@@ -19,12 +19,13 @@ FORMAT = 1
 """Of such files as they are now; those that the published system wrote do not say it."""
 ENDING = ".png"
 """Of a tile's name, with which one of the files may have it and the other not."""
+ClusterId = Annotated[int, Field(ge=NOISE, lt=2**31)]
 
 
 class Cell(BaseModel):
     cell_id: int
     label_id: int | None = None
-    cluster_id: int | None = None
+    cluster_id: ClusterId | None = None
     cluster_confidence: float | None = None
     uuid: str | None = None
     """Its own id, where Morula wrote the file."""
@@ -56,7 +57,7 @@ class Boxes(RootModel[list[Boxed]]):
 
 class Clustered(Boxed):
     bbox_file: str
-    cluster_id: int
+    cluster_id: ClusterId
     confidence: float
 
 
@@ -67,7 +68,7 @@ class Assignments(RootModel[list[Clustered]]):
 class Classified(BaseModel):
     label_id: int
     pred_class: str | None = None
-    cluster_id: int | None = None
+    cluster_id: ClusterId | None = None
     cluster_confidence: float | None = None
 
 
@@ -126,7 +127,7 @@ class AnnotatedCell(BaseModel):
     polygon: list[tuple[float, float]] = []
     bbox: tuple[int, int, int, int] | None = None
     pred_class: str | None = None
-    cluster_id: int | None = None
+    cluster_id: ClusterId | None = None
     cluster_confidence: float | None = None
 
 

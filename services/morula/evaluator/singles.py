@@ -7,7 +7,7 @@ the commonest label.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -19,6 +19,8 @@ from morula.evaluator.naming import UNSEEN
 LEARNT_CELLS = 20_000
 """A ceiling is learnt from so many cells of each naming part at most."""
 ITERATIONS = 300
+MANY_CLASSES = 64
+"""Of more, least squares separate them: it takes seconds, where the steps of a logistic model take many minutes."""
 STREAM = 1
 
 
@@ -44,8 +46,13 @@ def _spread(vectors: Floats | None, truth: Ints, known: Ints, rest: Ints) -> Int
     said = truth[known]
     if vectors is None or len(np.unique(said)) < 2:
         return np.full(len(rest), np.bincount(said).argmax())
-    return np.asarray(_model().fit(vectors[known].astype(np.float32), said).predict(vectors[rest].astype(np.float32)))
+    return np.asarray(
+        _model(len(np.unique(said)))
+        .fit(vectors[known].astype(np.float32), said)
+        .predict(vectors[rest].astype(np.float32))
+    )
 
 
-def _model() -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
+def _model(class_count: int) -> Pipeline:
+    linear = RidgeClassifier() if class_count > MANY_CLASSES else LogisticRegression(max_iter=ITERATIONS)
+    return make_pipeline(StandardScaler(), linear)

@@ -122,6 +122,8 @@ def clusters_in(other: Assigned, assigned: Assigned, rows: Ints) -> tuple[Ints, 
     by = next((name for name in IDS if name in other.ids and name in assigned.ids), None)
     if by is None:
         raise InvalidArgument("both assignments need cell_id, or both row")
+    if not len(other.cluster):
+        raise InvalidArgument("the other assignments have no rows")
     place = pc.index_in(assigned.ids[by].take(pa.array(rows)), value_set=other.ids[by])
     return other.cluster[pc.fill_null(place, 0).to_numpy()], np.asarray(place.is_valid())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from morula.common.compute import go_on
 from morula.evaluator import published_files, report
@@ -103,20 +105,52 @@ def _assigned(path: Path, noise: int | None) -> Assigned:
     names = table.column_names
     if "cluster_id" not in names or not any(name in names for name in IDS):
         raise WrongUse(f"{path} needs the columns cluster_id and {' or '.join(IDS)}; it has {', '.join(names)}")
-    if not pa.types.is_integer(table["cluster_id"].type) or table["cluster_id"].null_count:
-        raise WrongUse(f"cluster_id of {path} has to be a whole number in every row")
-    cluster = table["cluster_id"].to_numpy().astype(np.int64)
-    confidence = table["confidence"].to_numpy().astype(np.float64) if "confidence" in names else None
+    cluster = _column(table, "cluster_id", pa.types.is_integer, pa.int64(), f"a whole number in every row of {path}")
+    confidence = None
+    if "confidence" in names:
+        confidence = _column(table, "confidence", _is_number, pa.float64(), f"a number in every row of {path}")
     if noise is None:
         noise = _noise_of(cluster, confidence)
     if len(strange := np.unique(cluster[(cluster < 0) & (cluster != noise)])):
         raise WrongUse(f"cluster_id {strange[0]} of {path} is no cluster: say --noise {strange[0]} if it means none")
     return Assigned(
-        ids={name: table[name].combine_chunks() for name in IDS if name in names},
+        ids={name: _ids(table, name, path) for name in IDS if name in names},
         cluster=cluster,
         confidence=confidence,
         noise=noise,
     )
+
+
+def _column(
+    table: pa.Table, name: str, suits: Callable[[pa.DataType], bool], wanted: pa.DataType, words: str
+) -> NDArray[Any]:
+    """A column as numbers of one kind, none of which is missing."""
+    column = table[name]
+    try:
+        if suits(column.type) and not column.null_count:
+            numbers: NDArray[Any] = column.cast(wanted).to_numpy()
+            return numbers
+    except pa.ArrowInvalid as error:
+        raise WrongUse(f"{name} has to be {words}: {error}") from error
+    raise WrongUse(f"{name} has to be {words}")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _ids(table: pa.Table, name: str, path: Path) -> pa.Array:
+    """Ids of the cells, as words or whole numbers, however they are encoded."""
+    column = table[name].combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (
+        pa.types.is_integer(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    ):
+        raise WrongUse(f"{name} of {path} is {column.type}: it has to be whole numbers or text")
+    if column.null_count:
+        raise WrongUse(f"{name} of {path} is missing in {column.null_count:,} rows")
+    return column if pa.types.is_integer(column.type) else column.cast(pa.string())
 
 
 def _noise_of(cluster: Ints, confidence: Floats | None) -> int:

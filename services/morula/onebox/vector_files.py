@@ -28,6 +28,8 @@ def read_vectors(source: Path) -> Vectors:
         raise WrongUse(f"{source} is not there")
     if source.is_dir():
         return _of_folder(source)
+    if not source.is_file():
+        raise WrongUse(f"{source} is no file: a table of vectors is read from its end")
     readers = {".npy": _npy, ".parquet": _parquet, ".h5ad": _h5ad}
     if source.suffix not in readers:
         raise WrongUse(f"{source} is no table of vectors: a file ends in {', '.join(readers)}, a folder has {VECTORS}")
@@ -113,12 +115,27 @@ def _h5ad(path: Path) -> Vectors:
     try:
         with h5py.File(path) as file:
             matrix = file["X"]
+            _check_within(file, path)
             if isinstance(matrix, h5py.Dataset):
                 _check_shape(matrix.shape or (), path)
                 return np.asarray(matrix)
             return _dense(matrix, path)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise Unreadable(f"{path} cannot be read as .h5ad: {error}") from error
+
+
+def _check_within(file: Any, path: Path) -> None:
+    """A file that came from elsewhere does not say which other file is opened here."""
+    import h5py
+
+    matrix = file["X"]
+    parts = [matrix] if isinstance(matrix, h5py.Dataset) else list(matrix.values())
+    links = [file.get("X", getlink=True)]
+    links += [] if isinstance(matrix, h5py.Dataset) else [matrix.get(name, getlink=True) for name in matrix]
+    if any(isinstance(link, h5py.ExternalLink) for link in links) or any(
+        part.external or part.is_virtual for part in parts if isinstance(part, h5py.Dataset)
+    ):
+        raise WrongUse(f"{path} keeps its numbers in another file: write them into this one")
 
 
 def _dense(group: Any, path: Path) -> Vectors:

@@ -147,6 +147,20 @@ def write_header(path: Path, header: bytes) -> None:
 LARGER_THAN_ANY = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 9)}\n"
 
 
+def write_external(path: Path) -> None:
+    """Its numbers are those of another file, whichever it names."""
+    h5py = pytest.importorskip("h5py")
+    (path.parent / "other").write_bytes(ROWS.tobytes())
+    with h5py.File(path, "w") as file:
+        file.create_dataset("X", ROWS.shape, ROWS.dtype, external=[(str(path.parent / "other"), 0, ROWS.nbytes)])
+
+
+def write_loop(path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file["X"] = h5py.SoftLink("/X")
+
+
 def write_mismatch(path: Path) -> None:
     write_folder(path)
     np.save(path / "vectors.npy", ROWS[:299])
@@ -162,6 +176,9 @@ def write_mismatch(path: Path) -> None:
         ("v.npy", lambda path: write_header(path, LARGER_THAN_ANY), [], 3, "cannot be read as an .npy array"),
         ("v.npy", lambda path: np.save(path, np.zeros((2, 9000))), [], 2, "9000 columns, more than 8192"),
         ("v.h5ad", write_pointing_outside, [], 3, "cannot be read as .h5ad: indices must be < 6"),
+        ("v.h5ad", write_external, [], 2, "keeps its numbers in another file"),
+        ("v.h5ad", write_loop, [], 3, "cannot be read as .h5ad"),
+        ("v.npy", os.mkfifo, [], 2, "is no file"),
         ("v.npy", lambda path: np.save(path, np.zeros((0, 5))), [], 2, "0 rows and 5 columns"),
         ("v.npy", lambda path: np.save(path, np.zeros(5)), [], 2, "the shape (5,)"),
         ("v.npy", lambda path: np.save(path, np.array([["a"]])), [], 2, "not real numbers"),

@@ -145,7 +145,8 @@ def test_ids_that_went_wrong_are_named_and_counted(tmp_path: Path) -> None:
 def test_cells_are_matched_by_their_ids_and_columns_that_are_not_known_may_be_missing(tmp_path: Path) -> None:
     ids = [f"id-{row}" for row in range(COUNT)]
     rows = [{"cell_id": ids[row], "class": NAMES[row % 3]} for row in range(COUNT)]
-    found = evaluated(tmp_path, rows, cell_id=ids, row=None, confidence=None)
+    # As pandas writes words that come again and again.
+    found = evaluated(tmp_path, rows, cell_id=pa.array(ids).dictionary_encode(), row=None, confidence=None)
     assert (found["match"]["by"], found["match_rate"]) == ("cell_id", 1.0)
     assert found["honest"]["accuracy"]["low"] is None
     assert "coverage" not in found["honest"]
@@ -227,6 +228,10 @@ def test_which_cells_are_in_no_cluster_is_told_from_the_table_or_said(
         (lambda rows: rows, {"confidence": np.full(COUNT, np.nan)}, "confidence of 1,200 cells is no number"),
         (lambda rows: rows, {"cluster_id": pa.array([1, -7] * (COUNT // 2))}, "--noise -7"),
         (lambda rows: rows, {"cluster_id": None}, "needs the columns cluster_id"),
+        (lambda rows: rows, {"cluster_id": pa.array([2**64 - 1] * COUNT, pa.uint64())}, "cluster_id has to be a whole"),
+        (lambda rows: rows, {"confidence": ["sure"] * COUNT}, "confidence has to be a number in every row"),
+        (lambda rows: rows, {"row": pa.array([0.5] * COUNT)}, "is double: it has to be whole numbers or text"),
+        (lambda rows: rows, {"row": pa.array([None, *range(COUNT - 1)])}, "is missing in 1 rows"),
         (lambda rows: rows, {"row": pa.array([0, *range(COUNT - 1)])}, "assigned more than once"),
     ],
 )
