@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
+import os.util
 import sys
 from pathlib import Path
 from typing import Any
