@@ -12,7 +12,18 @@ from sqlalchemy import Connection, text
 
 from morula.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, Stale
 from morula.gateway.labels.fold import check_undo, fold
-from morula.gateway.ledger import boards, clusterings, events, jobs, label_sets, labels, objects, shards, slides
+from morula.gateway.ledger import (
+    boards,
+    clusterings,
+    deletion,
+    events,
+    jobs,
+    label_sets,
+    labels,
+    objects,
+    shards,
+    slides,
+)
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.label_sets import NOT_A_CELL
@@ -303,3 +314,19 @@ async def test_a_listener_misses_nothing_and_carries_on(ledger: Ledger, project:
     await listeners.close()
     assert [batch async for batch in listeners.follow(last)] == []
     watch.cancel()
+
+
+def test_a_job_is_not_retried_while_what_it_goes_on_from_waits_for_its_deletion(ledger: Ledger, project: str) -> None:
+    with ledger.writing() as tx:
+        source, _ = add_job(tx, project)
+        jobs.finish_job(tx, source, "succeeded", verdict="cells")
+        values = {"project_id": project, "kind": "evaluation", "slide_id": None, "source_job_ids": [source]}
+        values |= {"name": "e", "params": {}, "params_digest": "e"}
+        made, _ = jobs.create_job(tx, values, ["evaluate"])
+        jobs.finish_job(tx, made["id"], "failed")
+        # What it lost is made again, and it runs: its deletion waits for its end.
+        jobs.retry_job(tx, source, ("succeeded",))
+        jobs.start_job(tx, source)
+        assert not deletion.delete_job(tx, source)
+    with pytest.raises(Conflict, match="being deleted"), ledger.writing() as tx:
+        jobs.retry_job(tx, made["id"])

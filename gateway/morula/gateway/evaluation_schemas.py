@@ -90,6 +90,7 @@ class Evaluation(Answer):
     state: JobState
     clustering_id: str
     labelling_id: str | None
+    """Whose labels were measured; it may have been deleted since."""
     labelling_seq: int | None
     """The labels are those after this event."""
     truth_id: str

@@ -150,6 +150,8 @@ def _described(matrix: Halves, cluster_id: Rows, rows: Rows) -> list[dict[str, A
             "borderline_rows": other[members] - own[members],
             "outlying_rows": -own[members],
         }
+        if count == 1:
+            orders = {**orders, "borderline_rows": np.zeros(0, np.float32)}  # There is no border.
         shown = {name: rows[members[np.argsort(by, kind="stable")[:SHOWN]]].tolist() for name, by in orders.items()}
         described.append({"cluster_id": number, "cell_count": int(sizes[number - 1]), **shown})
     return described

@@ -38,7 +38,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "table": 2,
     "truth": 1,
     "effective": 1,
-    "evaluation": 2,
+    "evaluation": 3,
     "report": 1,
 }
 

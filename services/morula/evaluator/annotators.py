@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common.compute import Checkpoint, go_on
+from morula.common.errors import InvalidArgument
 from morula.evaluator.cells import Cells, Ints
 from morula.evaluator.draws import Drawn, Groups, groups_of, number, ratio
 
 NOT_SAID = -1
+ANNOTATOR_LIMIT = 64
 
 
 def agreement(cells: Cells, wanted: tuple[int, int, int], checkpoint: Checkpoint = go_on) -> dict[str, Any] | None:
@@ -23,6 +25,10 @@ def agreement(cells: Cells, wanted: tuple[int, int, int], checkpoint: Checkpoint
     """
     if cells.annotator is None or cells.cell is None or len(np.unique(cells.annotator.codes)) < 2:
         return None
+    if (count := len(np.unique(cells.annotator.codes))) > ANNOTATOR_LIMIT:
+        raise InvalidArgument(
+            f"the truth has {count:,} annotators, more than {ANNOTATOR_LIMIT}: is `annotator` who said it?"
+        )
     _, first, cell = np.unique(cells.cell, return_index=True, return_inverse=True)
     groups = groups_of(cells.take(first), *wanted)
     names, annotator = np.unique(cells.annotator.codes, return_inverse=True)

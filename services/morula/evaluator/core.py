@@ -29,6 +29,8 @@ STAGES = ("paper", "clusters", "constant", "random", "singles", "morphology", "c
 DRAWN_PAIRS, LEAST_DRAWS = 20_000_000, 100
 """Of very many clusters and classes slides are drawn less often: so many pairs of them, or of classes, over all draws,
 or so often."""
+WORTH_A_WORD = 0.1
+"""Share of the cells."""
 NOTICE = "For research and education. Not a medical device."
 
 Report = Callable[[int, int, str], None]
@@ -78,7 +80,7 @@ def evaluate(
             "match_rate": round(match.rate, 6),
             "match": match.as_json(),
             "wanted": vars(wanted),
-            "remarks": [*said, *_remarks(cells, match), *honest.remarks(setting.groups)],
+            "remarks": [*said, *_remarks(cells, match), *honest.remarks(setting.groups), *_of_vectors(cells)],
             "paper": published,
             "honest": honest.measure(once, setting, step),
             **({} if between is None else {"agreement": between}),
@@ -136,4 +138,24 @@ def _remarks(cells: Cells, match: Match) -> list[str]:
     if cells.tile is None:
         each = "each slide counts as one" if cells.slide is not None else "all cells count as one"
         said.append(f"the truth names no tiles: for the published number {each}")
+    if (share := _alone(cells)) >= WORTH_A_WORD:
+        said.append(
+            f"{share:.0%} of the cells lie in clusters that no other slide has: named on other slides these have no "
+            "name, and their cells count as wrong"
+        )
     return said
+
+
+def _of_vectors(cells: Cells) -> list[str]:
+    if cells.vectors is not None:
+        return []
+    return ["no vectors are given: the ceiling is every cell right, and single labels tell nothing of other cells"]
+
+
+def _alone(cells: Cells) -> float:
+    """Share of cells in clusters of one slide, where slides are named by each other."""
+    if cells.slide is None or cells.is_apart or len(np.unique(cells.slide.codes)) < 2:
+        return 0.0
+    pairs = np.unique(np.column_stack([cells.clusters, cells.slide.codes])[~cells.is_noise], axis=0)
+    clusters, slides = np.unique(pairs[:, 0], return_counts=True)
+    return float(np.isin(cells.clusters[~cells.is_noise], clusters[slides == 1]).sum() / len(cells))

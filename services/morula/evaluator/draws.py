@@ -17,6 +17,8 @@ LEVEL = 0.95
 CHUNK = 4_000_000
 """Counts of so many entries are looked at at once, over all draws together."""
 DIGITS = 6
+LEAST_DRAWS = 20
+"""Of very many slides or tiles, whose weights fill CHUNK in fewer draws than were wanted; each changes little there."""
 
 Over = Literal["slides", "within this slide", "none"]
 Drawn = dict[str, NDArray[np.float64]]
@@ -95,7 +97,8 @@ def groups_of(cells: Cells, fold_count: int, draw_count: int, seed: int) -> Grou
         codes = rng.permutation(len(cells)) % min(fold_count, len(cells))
     else:
         codes = np.unique(part.codes, return_inverse=True)[1].ravel()
-    count, draws = int(codes.max()) + 1, draw_count if part is not None else 0
+    count = int(codes.max()) + 1
+    draws = min(draw_count, max(LEAST_DRAWS, CHUNK // count)) if part is not None else 0
     slide = np.arange(count) if over == "slides" else np.zeros(count, np.int64)
     # Folds come first: how often is drawn changes no value.
     if over == "slides" and cells.is_apart:
@@ -104,7 +107,14 @@ def groups_of(cells: Cells, fold_count: int, draw_count: int, seed: int) -> Grou
     else:
         fold = rng.permutation(count) % min(fold_count, count)
     weights = np.concatenate([np.ones((1, count)), rng.multinomial(count, np.full(count, 1 / count), draws)])
-    return Groups(over, codes, len(fold), fold, slide, weights[:, slide] if over == "slides" else weights)
+    weights = weights[:, slide] if over == "slides" else weights
+    return Groups(over, codes, len(fold), fold, slide, weights[_can_be_named(weights, fold)])
+
+
+def _can_be_named(weights: NDArray[np.float64], fold: Ints) -> NDArray[np.bool_]:
+    """Draws of more than one fold: of one alone there is nothing left to name it on, and a 0 would be no measure."""
+    folds = np.equal.outer(fold, np.unique(fold))
+    return np.asarray(((weights > 0) @ folds).sum(axis=1) > min(1, folds.shape[1] - 1))
 
 
 def _within(cells: Cells, slide: Ints, fold_count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,16 @@ def measure(
 ) -> dict[str, Any] | None:
     """Scores of classes whose numbers are the cells' clusters; None where no class is called like one of the truth's.
 
-    Small and large letters are the same. A cell without a label, or with one that the truth does not know, is wrong.
+    Small and large letters are the same, but where the truth has two classes that differ by them alone. A cell without
+    a label, or with one that the truth does not know, is wrong.
     """
     once, _ = each_once(cells)
-    codes = {name.casefold(): code for code, name in enumerate(once.truth.names)}
-    same = {number: codes[name.casefold()] for number, name in names.items() if name.casefold() in codes}
+    codes = _codes(once.truth.names)
+    same = {
+        number: code
+        for number, name in names.items()
+        if (code := codes.get(name, codes.get(name.casefold()))) is not None
+    }
     if not same:
         return None
     setting = setting_of(once, wanted, checkpoint)
@@ -42,3 +47,10 @@ def measure(
         "unlabelled_count": int(once.is_noise.sum()),
         "baselines": {"constant": scores(np.full(len(once), commonest, np.int64))},
     }
+
+
+def _codes(names: Sequence[str]) -> dict[str, int]:
+    """The class of each name, and of each that only one of them has whatever the size of its letters."""
+    folded = [name.casefold() for name in names]
+    alike = {name: code for code, name in enumerate(folded) if folded.count(name) == 1}
+    return alike | {name: code for code, name in enumerate(names)}

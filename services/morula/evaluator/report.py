@@ -55,15 +55,21 @@ def _head(found: Found) -> Iterator[str]:
     if of:
         yield "<p>" + escape(", ".join(f"{name}: {value}" for name, value in of.items())) + "</p>"
     yield (
-        f"<p>{found['honest']['accuracy']['n']:,} cells, {found['honest']['cluster_count']:,} {_measured(found)}. "
+        f"<p>{found['honest']['accuracy']['n']:,} cells, which lie in {found['honest']['cluster_count']:,} "
+        f"{_measured(found)}. "
         f"<strong>{found['match_rate']:.1%}</strong> of the {match['truth_count']:,} cells of the truth were matched "
-        f"(by {escape(match['by'])}): the numbers speak of these alone. Intervals of 95 %: {escape(interval['over'])}"
-        f", {interval['group_count']:,} of them.</p>"
+        f"(by {escape(match['by'])}): the numbers speak of these alone. {_intervals(interval)}</p>"
     )
     if _measured(found) == "labels":
         yield "<p>All cells of a label are one cluster here, which a click names after a class of the truth.</p>"
     for line in found["remarks"]:
         yield f'<p class="note">{escape(line)}</p>'
+
+
+def _intervals(interval: Found) -> str:
+    if interval["over"] == "none":
+        return "There are no intervals."
+    return f"Intervals of 95 %: {escape(interval['over'])}, {interval['group_count']:,} of them."
 
 
 def _honest(found: Found) -> Iterator[str]:
@@ -75,7 +81,7 @@ def _honest(found: Found) -> Iterator[str]:
         for name, (words, meaning) in MEASURES.items()
     ]
     yield "<h2>Honest numbers, beside what costs nothing</h2>"
-    yield table(f"Values with intervals of 95 %. Ceiling: {honest['ceiling']['of']}.", head, rows)
+    yield table(f"Ceiling: {honest['ceiling']['of']}.", head, rows)
 
 
 def _compared(found: Found) -> Iterator[str]:

@@ -18,13 +18,12 @@ from morula.common.errors import InvalidArgument, TooLarge
 from morula.evaluator import published_files, published_truth, truth_raster, truth_table
 from morula.evaluator.cells import Flags
 from morula.evaluator.crossings import Mender
+from morula.evaluator.truth_raster import FARTHEST_PX
 from morula.evaluator.truth_table import CLASS, IDS, PARTS, Columns, TruthTable
 
 BYTES_LIMIT = 128 * 1024**2
 CLASS_LIMIT = 1000
 """More of them are no classes: the column holds something else, such as ids."""
-FARTHEST_PX = 1e8
-"""No slide reaches as far."""
 PLACE = ("x", "y")
 BATCH = "published_batch"
 """Under it two files of the published system come as one truth."""
@@ -100,8 +99,6 @@ def _table(data: bytes) -> Truth:
 def _pixels(data: bytes, checkpoint: Checkpoint) -> Shapes:
     found = truth_raster.read(data, checkpoint)
     count = len(found.classes)
-    if count and not (np.abs(shapely.total_bounds(found.polygons)) <= FARTHEST_PX).all():
-        raise InvalidArgument("the truth lies nowhere on a slide")
     return Shapes("shapes", found.polygons, np.full(count, not found.are_cells), _text(found.classes), {})
 
 
@@ -180,7 +177,9 @@ def _shapes(content: Any) -> Shapes:
             regions.append(shape.geom_type == "Polygon" and properties.get("objectType", "annotation") == "annotation")
             classes.append(name)
             slides.append(properties.get("slide"))
-    named = bool(slides) and all(isinstance(slide, str) for slide in slides)
+    named = any(isinstance(slide, str) for slide in slides)
+    if named and not all(isinstance(slide, str) for slide in slides):
+        raise InvalidArgument("some features of the truth say their `slide`, and others do not")
     return Shapes(
         kind="shapes",
         shapes=np.array(shapes, dtype=object),

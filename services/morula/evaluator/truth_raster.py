@@ -31,6 +31,8 @@ PIXELS, CELLS = "classes", "instances"
 ARRAYS = (PIXELS, CELLS, "names", "scale", "x", "y")
 LARGEST = {PIXELS: 65_535, CELLS: 2**31 - 1}
 PIXEL_LIMIT = 2**26
+FARTHEST_PX = 1e8
+"""No slide reaches as far."""
 LIMITS = {PIXELS: PIXEL_LIMIT, CELLS: PIXEL_LIMIT, "names": 65_535}
 NAMES_BYTES = 2**24
 RUN_LIMIT = 400_000
@@ -77,6 +79,8 @@ def read(data: bytes, checkpoint: Checkpoint = go_on) -> Pixels:
     place = [_number(arrays, name, default) for name, default in (("scale", 1.0), ("x", 0.0), ("y", 0.0))]
     if place[0] <= 0:
         raise InvalidArgument(f"`scale` of the truth is {place[0]:g}: a pixel has a width")
+    if max(classes.shape, default=0) * place[0] + max(map(abs, place[1:])) > FARTHEST_PX:
+        raise InvalidArgument("the truth lies nowhere on a slide")
     if CELLS not in arrays:
         found = list(_drawn(_runs(classes, place), checkpoint))
     else:

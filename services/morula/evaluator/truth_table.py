@@ -124,6 +124,8 @@ def clusters_in(other: Assigned, assigned: Assigned, rows: Ints) -> tuple[Ints, 
         raise InvalidArgument("both assignments need cell_id, or both row")
     if not len(other.cluster):
         raise InvalidArgument("the other assignments have no rows")
+    if len(twice := _more_than_once(other.ids[by])):
+        raise InvalidArgument(f"the other assignments have {len(twice):,} cells more than once, such as {twice[0]}")
     place = pc.index_in(assigned.ids[by].take(pa.array(rows)), value_set=other.ids[by])
     return other.cluster[pc.fill_null(place, 0).to_numpy()], np.asarray(place.is_valid())
 

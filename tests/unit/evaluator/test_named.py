@@ -30,3 +30,11 @@ def test_labels_are_right_by_their_names_alone() -> None:
     }
     assert found["unlabelled_count"] == int((label == 0).sum())
     assert measure(cells, {1: "other"}, Wanted(draws=50)) is None
+
+
+def test_two_classes_that_differ_by_their_letters_are_two() -> None:
+    cells = Cells(Part.of(["Tumour", "tumour", "fat", "fat"] * 5), np.array([1, 2, 3, 3] * 5))
+    found = measure(cells, {1: "Tumour", 2: "tumour", 3: "FAT"}, Wanted(draws=10))
+    assert found is not None
+    assert found["accuracy"]["value"] == 1.0
+    assert found["classes"] == {"Tumour": "Tumour", "tumour": "tumour", "FAT": "fat"}

@@ -219,7 +219,9 @@ def test_intervals_say_what_they_are_over(slides: int, tiles: int, over: str) ->
     found = evaluated(Cells(cells.truth, cells.cluster, slide=cells.slide, tile=tile))
     assert found["honest"]["interval"]["over"] == over
     assert (found["honest"]["accuracy"]["low"] is None) == (over == "none")
-    assert bool(found["remarks"]) == (over != "slides")
+    *said, of_vectors = found["remarks"]
+    assert bool(said) == (over != "slides")
+    assert of_vectors.startswith("no vectors are given")
 
 
 def test_clusters_of_each_slide_are_named_on_its_own_tiles() -> None:
@@ -306,3 +308,37 @@ def test_intervals_hold_the_mean_of_all_samples_about_as_often_as_they_say() -> 
         mean = np.mean([one[name]["value"] for one in found])
         held = np.mean([one[name]["low"] <= mean <= one[name]["high"] for one in found])
         assert held >= 0.8, (name, held)
+
+
+def test_a_draw_of_one_part_alone_is_no_measure() -> None:
+    """In each of three tiles six of ten cells are of one class: one cluster for all has 0.6 in every draw."""
+    truth = Part.of((["kidney"] * 6 + ["duct"] * 4) * 3)
+    cells = Cells(truth, np.ones(30, np.int64), tile=Part.of(np.repeat(np.arange(3), 10)))
+    found = evaluate(cells, Match(30, 30, "row"), Wanted(draws=200))["honest"]["accuracy"]
+    assert (found["value"], found["low"], found["high"]) == (0.6, 0.6, 0.6)
+    assert 100 < groups_of(cells, 5, 200, 0).draw_count < 200
+
+
+def test_of_very_many_tiles_few_draws_are_kept() -> None:
+    cells = Cells(Part.of(np.arange(300_000) % 2), np.ones(300_000, np.int64), tile=Part.of(np.arange(300_000)))
+    assert groups_of(cells, 5, 1000, 0).draw_count == 20
+
+
+def test_clusters_that_no_other_slide_has_are_told() -> None:
+    slide = np.repeat([0, 1], 20)
+    cells = Cells(Part.of(np.tile(["a", "b"], 20)), slide + 1, slide=Part.of(slide))
+    remarks = evaluate(cells, Match(40, 40, "row"), Wanted(draws=20))["remarks"]
+    assert any(line.startswith("100% of the cells lie in clusters that no other slide has") for line in remarks)
+    shared = evaluate(replace(cells, cluster=np.tile([1, 2], 20)), Match(40, 40, "row"), Wanted(draws=20))["remarks"]
+    assert not any("no other slide" in line for line in shared)
+
+
+def test_annotators_are_people() -> None:
+    cells = Cells(
+        Part.of(np.tile(["a", "b"], 100)),
+        np.ones(200, np.int64),
+        cell=np.arange(200),
+        annotator=Part.of(np.arange(200)),
+    )
+    with pytest.raises(InvalidArgument, match="200 annotators, more than 64"):
+        evaluate(cells, Match(200, 200, "row"), Wanted(draws=20))

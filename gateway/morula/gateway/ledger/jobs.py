@@ -133,6 +133,8 @@ def ask_to_cancel(tx: Connection, job_id: str) -> Record:
 
 def retry_job(tx: Connection, job_id: str, states: Sequence[str] = ENDED_BADLY) -> Record:
     """Queue a job again that ended in one of these states; it continues from what it made."""
+    # What it goes on from stays, as for a new one: a job is taken away with its source.
+    hold_sources(tx, get_job(tx, job_id)["source_job_ids"] or [])
     row = by_id(tx, job, job_id, lock=True)
     if row["deleting_since"] is not None:
         raise Conflict("The job is being deleted.", job_id=job_id)

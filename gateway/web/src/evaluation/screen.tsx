@@ -192,7 +192,7 @@ function Big({ found }: { found: Found }) {
           {percent(found.match_rate, 1)} of {countOf(found.match.truth_count, "cell")} of the truth
         </p>
         <p class="tiny">
-          {count(honest.accuracy.n)} cells, {countOf(honest.cluster_count, "cluster")}
+          {count(honest.accuracy.n)} cells, which lie in {countOf(honest.cluster_count, "cluster")}
         </p>
       </section>
     </>

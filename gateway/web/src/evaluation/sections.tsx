@@ -4,6 +4,8 @@ import { Chart, type Line, Value, Wide } from "./figures";
 import { Matrix } from "./matrix";
 import { BASELINES, baselinesOf, type CurvePoint, type Found, type PartScores } from "./numbers";
 
+/** Classes with a smaller share of the cells are rare; where there are none, the rarest stand for them. */
+const RARE_SHARE = 0.05;
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 export function Curves({ found: { honest } }: { found: Found }) {
@@ -50,7 +52,9 @@ export function Classes({ found: { honest } }: { found: Found }) {
             <tr key={one.class}>
               <th scope="row">
                 {one.class}
-                {honest.rare_classes.includes(one.class) && <span class="tiny">rare</span>}
+                {honest.rare_classes.includes(one.class) && (
+                  <span class="tiny">{one.recall.n < RARE_SHARE * honest.accuracy.n ? "rare" : "rarest"}</span>
+                )}
               </th>
               <td>{count(one.recall.n)}</td>
               <td>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +100,7 @@ class LabellerServicer(labeller_pb2_grpc.LabellerServiceServicer):
 
     def _learn(self, request: labeller_pb2.LearnLabelsRequest) -> labeller_pb2.LearnLabelsResponse:
         named = {name.node_id: name.class_number for name in request.names}
+        _check_classes(named.values())
         with self._held(request.clustering) as held:
             board = _board_under(held, request.node_of_leaf)
             seen = _seen(request.seen, len(board.leaf))
@@ -227,6 +228,11 @@ def _near(cell: Near) -> labeller_pb2.NearCell:
     return labeller_pb2.NearCell(row=cell.row, near_node_id=cell.node_id)
 
 
+def _check_classes(numbers: Iterable[int]) -> None:
+    if max(numbers, default=0) > LARGEST_CLASS:
+        raise InvalidArgument(f"classes are numbered 1 to {LARGEST_CLASS}")
+
+
 def _seen(cells: Sequence[labeller_pb2.SeenCell], row_count: int) -> Seen:
     rows = _rows([cell.row for cell in cells], row_count)
     if len(np.unique(rows)) != len(rows):
@@ -235,8 +241,7 @@ def _seen(cells: Sequence[labeller_pb2.SeenCell], row_count: int) -> Seen:
         np.asarray([getattr(cell, name) for cell in cells], np.int64)
         for name in ("class_number", "group", "page", "shown_class_number")
     )
-    if len(classes) and classes.max() > LARGEST_CLASS:
-        raise InvalidArgument(f"classes are numbered 1 to {LARGEST_CLASS}")
+    _check_classes(classes.tolist())
     return Seen(rows, classes, groups, numbers, shown)
 
 
