@@ -39,7 +39,7 @@ STAGE_REVISIONS: dict[str, int] = {
     "truth": 1,
     "effective": 1,
     "evaluation": 3,
-    "report": 1,
+    "report": 2,
 }
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://morula.dev/cell")
