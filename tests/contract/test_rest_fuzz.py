@@ -27,7 +27,7 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
-EXAMPLES = 5
+EXAMPLES = 3
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 

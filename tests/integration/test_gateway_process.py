@@ -57,7 +57,7 @@ def test_it_stops_at_once_though_someone_listens(port: int, process: subprocess.
     url = f"http://127.0.0.1:{port}"
     wait_until_alive(url, process)
     ready = httpx.get(f"{url}/readyz", timeout=PATIENCE_S)
-    assert (ready.status_code, set(ready.json()["services"].values())) == (503, {False})
+    assert (ready.status_code, set(ready.json()["services"].values())) == (200, {False})
     with httpx.stream("GET", f"{url}/v1/events", timeout=PATIENCE_S) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         process.send_signal(signal.SIGTERM)

@@ -115,8 +115,8 @@ def folder(tmp_path: Path) -> WeightsFolder:
 
 def test_rows_of_added_files_are_models(folder: WeightsFolder) -> None:
     models = Models("segmenter", MODELS, folder, device="cpu", processors=Processors(1))
-    assert set(models) == {"watershed", "morula-nuclei", "cellpose-unet"}
-    assert len(models) == 3
+    assert set(models) == {"watershed", "imported", "morula-nuclei", "cellpose-unet"}
+    assert len(models) == 4
     random = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.uint8)
     for _ in range(2):
         assert models["cellpose-unet"](random, 0.5, Wanted()).labels.shape == (40, 30)

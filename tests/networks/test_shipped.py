@@ -11,7 +11,8 @@ import pytest
 from morula.common.errors import ModelUnavailable
 from morula.common.models import find
 from morula.common.testing import draw_tissue
-from morula.evaluator.shapes import overlap, scores
+from morula.evaluator.shape_scores import scores
+from morula.evaluator.shapes import overlap
 from morula.networks import shipped
 from morula.networks.models import Models
 from morula.onebox.segmenting import range_of
