@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -235,28 +236,45 @@ async def test_what_cannot_be_sampled_is_refused(ground: Ground, body: dict[str,
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
 
 
-async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(ground: Ground) -> None:
+async def labelled_by_two(ground: Ground) -> tuple[dict[str, Any], int]:
+    """A sample of which Ada and Bob said nearly the same and Ada flagged a cell, and the number of the last word."""
     sample = await ground.sample(cells_per_batch=200)
-    here = f"/v1/samples/{sample['id']}"
-    nothing = await ground.http.post("/v1/truths", json={"sample_id": sample["id"]})
-    check_problem(nothing, 400, "FAILED_PRECONDITION")
-    tiles = (await ground.get(f"{here}/tiles"))["tiles"]
-    for tile in tiles:
+    for tile in (await ground.get(f"/v1/samples/{sample['id']}/tiles"))["tiles"]:
         for who, shift in (("Ada", 0), ("Bob", 1)):
             for number in (1, 2):
                 cells = [n for n in range(1, tile["cell_count"] + 1) if (n + shift * (n % 5 == 0)) % 2 == number - 1]
                 await ground.label(sample, tile["number"], cells, number, actor=who)
     flag = {"tile": 1, "cells": [1], "badly_segmented": True}
-    seq = (await ground.say(sample, "cells_flagged", flag, actor="Ada")).json()["seq"]
+    return sample, (await ground.say(sample, "cells_flagged", flag, actor="Ada")).json()["seq"]
 
+
+async def files_of(ground: Ground, sample: dict[str, Any]) -> tuple[httpx.Response, httpx.Response]:
+    """What was found in the first batch, and what Ada said of it."""
+    batch = f"/v1/samples/{sample['id']}/batches/1"
+    return (
+        await ground.http.get(f"{batch}/cell_labels.json"),
+        await ground.http.get(f"{batch}/human_labels.json?annotator=Ada"),
+    )
+
+
+async def measured(ground: Ground, truth_id: str) -> dict[str, Any]:
+    asked = {"truth_id": truth_id, "clustering_id": ground.world.job["clustering_id"], "draw_count": 100}
+    job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
+    assert (await ground.world.client.ended(job["id"]))["state"] == "succeeded"
+    found: dict[str, Any] = await ground.get(f"/v1/evaluations/{job['id']}")
+    return found
+
+
+async def test_labels_are_a_truth_as_they_were(ground: Ground) -> None:
+    unsaid = await ground.sample()
+    nothing = await ground.http.post("/v1/truths", json={"sample_id": unsaid["id"]})
+    check_problem(nothing, 400, "FAILED_PRECONDITION")
+    sample, seq = await labelled_by_two(ground)
     brought = await ground.http.post("/v1/truths", json={"sample_id": sample["id"]})
     assert brought.status_code == 201, brought.text
     truth = brought.json()
-    assert (truth["sample_id"], truth["sample_seq"], truth["row_count"]) == (
-        sample["id"],
-        seq,
-        2 * sample["cell_count"],
-    )
+    assert (truth["sample_id"], truth["sample_seq"]) == (sample["id"], seq)
+    assert truth["row_count"] == 2 * sample["cell_count"]
     asked = {"truth_id": truth["id"], "clustering_id": ground.world.job["clustering_id"], "draw_count": 100}
     job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
     await ground.label(sample, 1, [1], None, actor="Ada")
@@ -271,9 +289,11 @@ async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(g
     alone = (await ground.http.post("/v1/truths", json=again)).json()
     assert (alone["row_count"], alone["sample_seq"]) == (sample["cell_count"] - 1, seq + 1)
 
-    said = await ground.http.get(f"{here}/batches/1/human_labels.json?annotator=Ada")
+
+async def test_labels_come_out_as_published_files_and_are_a_truth_by_themselves(ground: Ground) -> None:
+    sample, _ = await labelled_by_two(ground)
+    blind, said = await files_of(ground, sample)
     assert re.search(r'filename="human_labels_\d{8}_\d{6}.json"', said.headers["content-disposition"])
-    blind = await ground.http.get(f"{here}/batches/1/cell_labels.json")
     parsed = [published_files.parse(kind, answer.content, "a file") for kind, answer in
               ((published_files.CellLabels, blind), (published_files.HumanLabels, said))]  # fmt: skip
     names = [[(tile.slide_id, tile.tile_name) for tile in file.tiles] for file in parsed]
@@ -286,18 +306,19 @@ async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(g
         assert described.of_json(answer.content, known) == known
     classes = sample["label_set"]["classes"]
     assert [one["name"] for one in said.json()["classes"]] == [one["name"] for one in classes]
-    check_problem(await ground.http.get(f"{here}/batches/9/cell_labels.json"), 404, "NOT_FOUND")
+    nowhere = await ground.http.get(f"/v1/samples/{sample['id']}/batches/9/cell_labels.json")
+    check_problem(nowhere, 404, "NOT_FOUND")
 
     brought = await ground.http.post("/v1/truths", files={"file": ("human_labels_20260101_000000.json", said.content)})
     assert brought.status_code == 201, brought.text
     assert {one["name"] for one in brought.json()["classes"]} == {one["name"] for one in classes[:2]}
-    asked["truth_id"] = brought.json()["id"]
-    job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
-    assert (await ground.world.client.ended(job["id"]))["state"] == "succeeded"
-    assert (await ground.get(f"/v1/evaluations/{job['id']}"))["match_rate"] == 1.0
+    assert (await measured(ground, brought.json()["id"]))["match_rate"] == 1.0
 
+
+async def test_a_published_pair_of_files_is_a_truth_by_its_outlines(ground: Ground) -> None:
+    sample, _ = await labelled_by_two(ground)
     # As the published app writes them: its labels know no cell, but the batch's file knows its outline.
-    plain = [json.loads(file.content) for file in (blind, said)]
+    plain = [json.loads(file.content) for file in await files_of(ground, sample)]
     for tile in (tile for file in plain for tile in file["tiles"]):
         tile["slide_id"] = ground.world.slide["name"]
         for cell in tile.get("labelled_cells", []):
@@ -309,10 +330,7 @@ async def test_labels_are_a_truth_as_they_were_and_come_out_as_published_files(g
     assert (both.status_code, both.json()["kind"]) == (201, "shapes"), both.text
     again = await ground.http.post("/v1/truths", files=files[::-1])
     assert (again.status_code, again.json()["id"]) == (200, both.json()["id"])
-    asked["truth_id"] = both.json()["id"]
-    job = ground.world.client.ok(await ground.http.post("/v1/evaluations", json=asked))
-    assert (await ground.world.client.ended(job["id"]))["state"] == "succeeded"
-    found = await ground.get(f"/v1/evaluations/{job['id']}")
+    found = await measured(ground, both.json()["id"])
     assert (found["match_rate"], found["match"]["how"]["overlap"]) == (1.0, both.json()["row_count"])
     three = [("file", (str(number), "{}")) for number in range(3)]
     check_problem(await ground.http.post("/v1/truths", files=three), 400, "INVALID_ARGUMENT")

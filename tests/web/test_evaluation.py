@@ -39,7 +39,7 @@ def measure(page: Page, clusters: str, truth: bytes) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
-def test_clusters_are_measured_read_compared_and_the_report_taken_away(
+def test_clusters_are_measured_and_read_tile_by_tile(
     open_page: OpenPage, address: str, clustering: str, truth: bytes
 ) -> None:
     page = open_page(f"/evaluations?clustering={clustering}", refusals=(400,))
@@ -83,6 +83,14 @@ def test_clusters_are_measured_read_compared_and_the_report_taken_away(
     assert "cells" not in lowest
     assert found_by_axe(page) == []
 
+
+def test_the_report_is_taken_away_and_two_evaluations_are_compared(
+    open_page: OpenPage, address: str, clustering: str, truth: bytes
+) -> None:
+    page = open_page("/evaluations")
+    one = measure(page, f"clusters {clustering}", truth)
+    found = httpx.get(f"{address}/v1/evaluations/{one}", timeout=60).raise_for_status().json()
+    honest = found["honest"]
     with page.expect_download() as taken:
         page.get_by_role("link", name="Data", exact=True).click()
     assert json.loads(taken.value.path().read_text(encoding="utf-8"))["honest"] == honest

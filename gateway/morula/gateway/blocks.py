@@ -5,7 +5,7 @@ import uuid
 import numpy as np
 
 from morula.common.errors import InvalidArgument, NotFound
-from morula.gateway.schemas import Cell, Cells
+from morula.gateway.clustering_schemas import Cell, Cells
 from morula.gateway.views import ClusteringView, SlideRows
 
 

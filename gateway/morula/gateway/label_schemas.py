@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from morula.gateway.clustering_schemas import CellPicture
 from morula.gateway.fields import Colour, Identifier, Name, Request
-from morula.gateway.schemas import Answer, CellPicture, Listed, Time
+from morula.gateway.schemas import Answer, Listed, Time
 
 
 class NewClass(Request):

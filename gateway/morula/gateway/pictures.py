@@ -9,10 +9,10 @@ from morula.common.errors import ArtifactChanged, ArtifactMissing, Internal, Inv
 from morula.common.keys import artifact_key
 from morula.common.store import Store
 from morula.common.telemetry import log
+from morula.gateway.clustering_schemas import CellPicture
 from morula.gateway.ledger import objects, slides
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.refs import slide_ref
-from morula.gateway.schemas import CellPicture
 from morula.gateway.views import ClusteringView, SlideRows
 from morula.gateway.workers import Workers
 from morula.v1.tiler_pb2 import RenderCellsRequest, SlidePoint

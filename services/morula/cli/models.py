@@ -103,7 +103,7 @@ def fit_scale(
     as_json: AsJson = False,
 ) -> None:
     """Fit location and scale of an embedder's numbers to a reference set: slides are never scaled by themselves."""
-    from morula.gateway.pipeline.params import PRESETS
+    from morula.gateway.pipeline.presets import PRESETS
     from morula.onebox import scaling
     from morula.onebox.progress import counted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from morula.common.geometry import SCALE_RANGE_UM
 from morula.common.segmentation import Normalization
 from morula.common.stain import STAIN_WORDS
 from morula.onebox.failures import Failure, WrongUse
+
+if TYPE_CHECKING:
+    from morula.gateway.pipeline.params import Choices
 
 PRESETS = "the preset's"
 SCALE = {"min": SCALE_RANGE_UM[0], "max": SCALE_RANGE_UM[1]}
@@ -74,22 +77,20 @@ def run(
 ) -> None:
     """Run slides, by themselves and as a cohort, and leave the files in a folder."""
     from morula.onebox import run as running
-    from morula.onebox.regions import region_text
     from morula.onebox.serve import terminating
 
     with terminating():
-        choices = running.choose(
+        choices = _chosen(
+            origin,
+            include,
+            exclude,
             preset=preset,
             segmenter=segmenter,
             embedder=embedder,
             mpp=mpp,
             slide_mpp=slide_mpp,
             stain=stain,
-            include=json.loads(region_text(include) or "null"),
-            exclude=json.loads(region_text(exclude) or "null"),
             sample_tile_count=sample,
-            origin_x_px=origin[0],
-            origin_y_px=origin[1],
             diameter_um=diameter,
             min_area_um2=min_area,
             flow_threshold=flow_threshold,
@@ -105,6 +106,15 @@ def run(
         )
         asked = running.Request(tuple(slide), out, choices, together)
         _report(running.run(asked, folder_of(data), console()), as_json=as_json)
+
+
+def _chosen(origin: tuple[int, int], include: Path | None, exclude: Path | None, **others: Any) -> Choices:
+    """What was asked for: places as the files and numbers that name them, all else as it is called."""
+    from morula.onebox.regions import region_text
+    from morula.onebox.run import choose
+
+    within, without = (json.loads(region_text(path) or "null") for path in (include, exclude))
+    return choose(include=within, exclude=without, origin_x_px=origin[0], origin_y_px=origin[1], **others)
 
 
 def serve(

@@ -16,6 +16,19 @@ from morula.common.models import Profile
 from morula.gateway.api.jobs import job_answer
 from morula.gateway.api.waiting import while_waited
 from morula.gateway.blocks import block_bytes, cells_in_box
+from morula.gateway.clustering_schemas import (
+    Block,
+    Blocks,
+    CellPicture,
+    Cells,
+    Cluster,
+    Clustering,
+    Clusterings,
+    ClusteringSlide,
+    Clusters,
+    NearPicture,
+    Noise,
+)
 from morula.gateway.components import Here
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.fields import Number
@@ -34,21 +47,7 @@ from morula.gateway.pipeline.params import (
     stored_params,
 )
 from morula.gateway.ranges import array_begin, send_bytes, send_object
-from morula.gateway.schemas import (
-    Block,
-    Blocks,
-    CellPicture,
-    Cells,
-    Cluster,
-    Clustering,
-    Clusterings,
-    ClusteringSlide,
-    Clusters,
-    CohortRequest,
-    Job,
-    NearPicture,
-    Noise,
-)
+from morula.gateway.schemas import CohortRequest, Job
 from morula.gateway.views import ClusteringView, mixing_of
 
 router = APIRouter(prefix="/v1/clusterings", tags=["clusterings"])

@@ -8,7 +8,8 @@ from morula.common.errors import LicenceForbids
 from morula.common.models import ModelSpec, Profile
 from morula.gateway.components import Here
 from morula.gateway.ledger.speeds import Speed, measured_speed
-from morula.gateway.pipeline.params import PRESETS, Choices
+from morula.gateway.pipeline.params import Choices
+from morula.gateway.pipeline.presets import PRESETS
 from morula.gateway.schemas import Model, Models, ModelSpeed
 
 router = APIRouter(prefix="/v1/models", tags=["models"])

@@ -14,6 +14,7 @@ from morula.common.keys import digest
 from morula.common.segmentation import Channel, Normalization
 from morula.common.stain import Stain
 from morula.gateway.fields import Level0Px, Name, Regions, Request, Scale, StainWord
+from morula.gateway.pipeline.presets import PRESETS
 from morula.v1.artifact_pb2 import ModelRef
 from morula.v1.clusterer_pb2 import ClusterParams
 from morula.v1.tiler_pb2 import TileFilter, TileGate, TileSelection
@@ -197,45 +198,6 @@ class Params:
     def to_json(self) -> dict[str, Any]:
         """All of them but what is left open: a parameter that is new changes no job that does not choose it."""
         return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-_DEFAULT: dict[str, Any] = {
-    "segmenter": models.DEFAULT_SEGMENTER,
-    "embedder": models.DEFAULT_EMBEDDER,
-    "mpp": 0.5,
-    "tile_gate": "default",
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": _DEFAULT,
-    # The published system's filter and its single tiles: without halo, each normalised by its own percentiles.
-    # Models are those of the default unless a request names others.
-    "paper-tiles": {
-        **_DEFAULT,
-        "tile_gate": "paper",
-        "region_tile_count": 1,
-        "halo_px": 0,
-        "second_halo_px": 0,
-        "normalize": "image",
-    },
-}
-# The published system whole, with the eps of its experiments.
-PRESETS["paper"] = {
-    **PRESETS["paper-tiles"],
-    "segmenter": "cellpose-sam",
-    "embedder": "resnet50",
-    "algorithm": clustering.UMAP_DBSCAN,
-    "eps": 0.5,
-    "seed": 42,
-    "leaf_count": 0,
-}
-# A run of the published system with the cells and the clusters that it found; its tiles are the grid's.
-PRESETS["imported"] = {
-    **PRESETS["paper-tiles"],
-    "segmenter": imported.MODEL,
-    "tile_gate": "every",
-    "algorithm": clustering.IMPORTED,
-    "leaf_count": 0,
-}
 
 
 def halo_px(mpp: float) -> int:

@@ -119,6 +119,21 @@ function ChartTable({ title, lines, axis, ticks }: ChartProps) {
   );
 }
 
+/** The head of a table whose columns are called so. */
+export function Head({ words }: { words: readonly string[] }) {
+  return (
+    <thead>
+      <tr>
+        {words.map((word) => (
+          <th key={word} scope="col">
+            {word}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
 /** A table that moves sideways by itself where the page is too narrow. */
 export function Wide({
   label,

@@ -1,6 +1,6 @@
 // The published number, with what it rewards; then how the truth was matched, and how far its annotators agree.
 import { count, percent } from "../format";
-import { Value, Wide } from "./figures";
+import { Head, Value, Wide } from "./figures";
 import { Matrix } from "./matrix";
 import { type Counted, type Figure, type Found, type PublishedPart, shown } from "./numbers";
 
@@ -31,15 +31,7 @@ export function AsPublished({ found: { paper } }: { found: Found }) {
 function Part({ plural, parts }: { plural: string; parts: readonly PublishedPart[] }) {
   return (
     <Wide label={`By ${plural}, as published`}>
-      <thead>
-        <tr>
-          {[plural, "tiles", "cells", "accuracy", "one cluster"].map((word) => (
-            <th key={word} scope="col">
-              {word}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Head words={[plural, "tiles", "cells", "accuracy", "one cluster"]} />
       <tbody>
         {parts.map((one) => (
           <tr key={one.batch ?? one.name}>
@@ -70,13 +62,7 @@ export function Matched({ found: { match, match_rate } }: { found: Found }) {
         numbers speak of these alone.
       </p>
       <Wide label="How the truth was matched">
-        <thead>
-          <tr>
-            <th scope="col">cells</th>
-            <th scope="col">count</th>
-            <th scope="col">the first of them</th>
-          </tr>
-        </thead>
+        <Head words={["cells", "count", "the first of them"]} />
         <tbody>
           {(Object.keys(MATCHED) as (keyof typeof MATCHED)[]).map((name) => (
             <MatchRow key={name} words={MATCHED[name]} of={match[name]} />
@@ -115,15 +101,7 @@ export function Agree({ found: { agreement } }: { found: Found }) {
         {count(agreement.several_count)} cells were labelled by two or more. A truth is no better than this.
       </p>
       <Wide label="How far annotators agree">
-        <thead>
-          <tr>
-            {["annotators", "number", "value"].map((word) => (
-              <th key={word} scope="col">
-                {word}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head words={["annotators", "number", "value"]} />
         <tbody>
           {all.map(([who, name, figure]) => (
             <tr key={`${who} ${name}`}>

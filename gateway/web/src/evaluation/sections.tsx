@@ -1,6 +1,6 @@
 // What stands below the honest table: curves, classes, parts, confidence, cells in no cluster.
 import { count, countOf, percent } from "../format";
-import { Chart, type Line, Value, Wide } from "./figures";
+import { Chart, Head, type Line, Value, Wide } from "./figures";
 import { Matrix } from "./matrix";
 import { BASELINES, baselinesOf, type CurvePoint, type Found, type PartScores } from "./numbers";
 
@@ -38,15 +38,7 @@ export function Classes({ found: { honest } }: { found: Found }) {
     <section class="sheet" aria-labelledby="classes-title">
       <h2 id="classes-title">By class</h2>
       <Wide label="By class">
-        <thead>
-          <tr>
-            {["class", "cells", "recall", "precision", "F1", "recall of one cluster for all"].map((word) => (
-              <th key={word} scope="col">
-                {word}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head words={["class", "cells", "recall", "precision", "F1", "recall of one cluster for all"]} />
         <tbody>
           {honest.classes.map((one) => (
             <tr key={one.class}>
@@ -104,17 +96,7 @@ function Part({ plural, parts }: { plural: (typeof PARTS)[number]; parts: readon
     <section class="sheet" aria-labelledby={`${plural}-title`}>
       <h2 id={`${plural}-title`}>By {plural}, the lowest first</h2>
       <Wide label={`By ${plural}`}>
-        <thead>
-          <tr>
-            {["name", "cells", "macro-F1", "accuracy", "macro-F1 of one cluster", "accuracy of one cluster"].map(
-              (word) => (
-                <th key={word} scope="col">
-                  {word}
-                </th>
-              ),
-            )}
-          </tr>
-        </thead>
+        <Head words={["name", "cells", "macro-F1", "accuracy", "macro-F1 of one cluster", "accuracy of one cluster"]} />
         <tbody>
           {lowest.map((one) => (
             <tr key={one.name}>
@@ -158,15 +140,7 @@ export function Noise({ found: { honest } }: { found: Found }) {
         Everywhere else here they are wrong.
       </p>
       <Wide label="Cells in no cluster">
-        <thead>
-          <tr>
-            {["counted as", "macro-F1", "accuracy", "AMI"].map((word) => (
-              <th key={word} scope="col">
-                {word}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head words={["counted as", "macro-F1", "accuracy", "AMI"]} />
         <tbody>
           {(Object.keys(NOISE) as (keyof typeof NOISE)[]).map((name) => (
             <tr key={name}>

@@ -10,6 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _samples()
+    _tiles()
+    op.add_column("truth", sa.Column("sample_id", sa.String(length=36), nullable=True))
+    op.add_column("truth", sa.Column("sample_seq", sa.Integer(), nullable=True))
+
+
+def _samples() -> None:
     op.create_table(
         "sample",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -39,6 +46,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sample_id", "seq", name=op.f("pk_sample_event")),
         sa.UniqueConstraint("sample_id", "event_id", name=op.f("uq_sample_event_sample_id_event_id")),
     )
+
+
+def _tiles() -> None:
     op.create_table(
         "sample_slide",
         sa.Column("sample_id", sa.String(length=36), nullable=False),
@@ -69,5 +79,3 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["sample_id"], ["sample.id"], name=op.f("fk_sample_tile_sample_id")),
         sa.PrimaryKeyConstraint("sample_id", "number", name=op.f("pk_sample_tile")),
     )
-    op.add_column("truth", sa.Column("sample_id", sa.String(length=36), nullable=True))
-    op.add_column("truth", sa.Column("sample_seq", sa.Integer(), nullable=True))
