@@ -24,7 +24,8 @@ RIDGE = 0.2
 AXES_ROWS = 20_000
 SAMPLE_ROWS = 100_000
 """Of more rows UMAP fits a sample of so many, and places the others on that."""
-FEWEST_FOR_UMAP = 52
+FEWEST_FOR_UMAP = 4
+"""Of fewer there is no plane to compute."""
 
 
 def layout(matrix: Halves, centres: Floats, seed: int) -> Halves:

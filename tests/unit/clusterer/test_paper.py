@@ -55,6 +55,7 @@ def test_a_plane_by_umap_keeps_more_neighbours_whether_its_rows_were_fitted_or_p
     rows = vectors(700).astype(np.float32)
     by_leaves = core.cluster(features(rows), core.Params()).layout
     least = kept_neighbours(rows, np.asarray(by_leaves, np.float32))
+    assert layout.umap_plane(rows[: layout.FEWEST_FOR_UMAP], 3).shape == (4, 2)
     whole = layout.umap_plane(rows, 3)
     assert kept_neighbours(rows, whole) > 1.5 * least
     monkeypatch.setattr(layout, "SAMPLE_ROWS", 500)
@@ -168,4 +169,4 @@ def test_a_map_that_nobody_waits_for_is_stopped() -> None:
         with pytest.raises(Cancelled):
             start()
         assert children.read_text().split() == before
-    assert servicer._laid_out(board, rows[:51], asked, gone) is board
+    assert servicer._laid_out(board, rows[:3], asked, gone) is board
