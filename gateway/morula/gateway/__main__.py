@@ -54,11 +54,7 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Read the settings and run."""
-    parser = argparse.ArgumentParser(prog="morula.gateway")
-    parser.add_argument("what", nargs="?", choices=("all", "migrate", "sweep"), default="all")
-    parser.add_argument("--delete", action="store_true", help="sweep: delete what nothing names, not only count it")
-    parser.add_argument("--alone", action="store_true", help="sweep: no other database uses the store any more")
-    asked = parser.parse_args()
+    asked = _arguments()
     settings = GatewaySettings()
     configure("gateway", settings.log_level)
     if settings.weights_dir:
@@ -67,10 +63,21 @@ def main() -> None:
         migrate(settings.database_url.get_secret_value())
     except OtherSchema as error:
         sys.exit(str(error))
-    if asked.what == "all":
-        serve(settings)
-    elif asked.what == "sweep":
-        clear(settings, delete=asked.delete, alone=asked.alone)
+    asked.run(settings, asked)
+
+
+def _arguments() -> argparse.Namespace:
+    """What was asked for; `run` does it, once the database is up to date."""
+    parser = argparse.ArgumentParser(prog="morula.gateway")
+    parser.set_defaults(run=lambda settings, _: serve(settings))
+    verbs = parser.add_subparsers()
+    verbs.add_parser("all", help="serve the API and conduct jobs; so it is where nothing is said")
+    verbs.add_parser("migrate", help="bring the database up to date").set_defaults(run=lambda *_: None)
+    clearing = verbs.add_parser("sweep", help="count what lies in the store and nothing names")
+    clearing.add_argument("--delete", action="store_true", help="delete it, too")
+    clearing.add_argument("--alone", action="store_true", help="no other database uses the store any more")
+    clearing.set_defaults(run=lambda settings, asked: clear(settings, delete=asked.delete, alone=asked.alone))
+    return parser.parse_args()
 
 
 def clear(settings: GatewaySettings, *, delete: bool, alone: bool) -> None:
