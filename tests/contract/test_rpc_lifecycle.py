@@ -49,12 +49,15 @@ async def test_a_server_is_not_serving_until_it_is_warm(socket_path: str) -> Non
             await client.channel_ready()
             assert await health(client) == NOT_SERVING
             assert await health(client, "morula.v1.TilerService") == NOT_SERVING
+            assert not server.is_serving
             warmed.set()
             await starting
             assert await health(client) == SERVING
             assert await health(client, "morula.v1.TilerService") == SERVING
+            assert server.is_serving
     finally:
         await server.stop(0)
+    assert not server.is_serving
 
 
 async def test_a_server_whose_port_of_metrics_is_taken_takes_calls(

@@ -17,8 +17,9 @@ import pytest
 from morula.common.compute import Slot
 from morula.common.errors import Busy, Internal
 from morula.common.testing import write_slide
-from morula.gateway.ledger import shards
+from morula.gateway.ledger import demand, shards
 from morula.gateway.pipeline.units import ATTEMPT_PAUSES_S
+from morula.gateway.workers import Absence
 from morula.segmenter.servicer import SegmenterServicer
 from morula.tiler.servicer import TilerServicer
 from tests.servers.gateway import ENDED, Client, gateway, place_of, services
@@ -135,6 +136,7 @@ async def test_a_second_database_over_the_same_store_finds_everything_made(slide
 
 @pytest.mark.parametrize(("name", "stage"), [("segmenter", "segment"), ("labeller", "tables")])
 async def test_a_service_that_is_away_is_waited_for(name: str, stage: str, slide: Path, tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("tiler", "segmenter", "embedder", "clusterer", "evaluator"), 0)
     async with services(tmp_path, without=(name,)) as running, gateway(running, tmp_path) as client:
         taken = await client.upload(slide)
         job = client.ok(await client.http.post("/v1/jobs", json=classical(taken["id"])))
@@ -145,14 +147,34 @@ async def test_a_service_that_is_away_is_waited_for(name: str, stage: str, slide
         assert (await client.job(job["id"]))["state"] == "running"
         ready = await client.http.get("/readyz")
         assert (ready.status_code, ready.json()["services"][name]) == (200, False)
-        assert await client.ledger.read(shards.runnable_counts) == {stage: 1}
-        assert f'morula_runnable_shards{{stage="{stage}"}} 1' in (await client.http.get("/metrics")).text
+        # A person's key must not wait for a labeller, so that nothing scales it.
+        here = nothing | ({} if name == "labeller" else {name: 1})
+        assert await client.ledger.read(demand.runnable_counts) == here
+        assert f'morula_runnable{{service="segmenter"}} {here["segmenter"]}' in (await client.http.get("/metrics")).text
         await running.start(name)
         job = await client.ended(job["id"])
-        assert await client.ledger.read(shards.runnable_counts) == {}
+        assert await client.ledger.read(demand.runnable_counts) == nothing
         assert (job["state"], job["verdict"]) == ("succeeded", "cells")
         [unit] = [unit for unit in await units(client, job["id"]) if unit["stage"] == stage]
         assert unit["attempt_count"] == 1, "waiting spends no attempt"
+
+
+async def test_an_upload_waits_for_a_tiler_that_has_to_start_first(slide: Path, tmp_path: Path) -> None:
+    away = asyncio.Event()
+    async with services(tmp_path, without=("tiler",)) as running:
+        running.absence = Absence(tell=lambda name: note(name), patience_s=120.0)
+        async with gateway(running, tmp_path) as client:
+
+            async def note(name: str) -> None:
+                await client.ledger.write(demand.note, name)
+                away.set()
+
+            uploading = asyncio.create_task(client.upload(slide))
+            await away.wait()
+            # No job needs the tiler yet: somebody who waits for it is all that can wake it.
+            assert (await client.ledger.read(demand.runnable_counts))["tiler"] == 1
+            await running.start("tiler")
+            assert (await uploading)["width_px"] > 0
 
 
 class BusyTwice(SegmenterServicer):

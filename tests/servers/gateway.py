@@ -27,7 +27,7 @@ from morula.gateway.components import Components
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import migrate
 from morula.gateway.settings import GatewaySettings
-from morula.gateway.workers import Addresses, Workers
+from morula.gateway.workers import ABSENCE, Absence, Addresses, Workers
 from morula.networks.models import Models
 from morula.segmenter.backends import MODELS
 from morula.segmenter.servicer import SegmenterServicer
@@ -56,6 +56,7 @@ class Services:
     store: Store
     folder: Path
     servers: dict[str, tuple[Server, object]] = field(default_factory=dict)
+    absence: Absence = ABSENCE
 
     def address(self, name: str) -> str:
         return f"unix:{self.folder}/{name}"
@@ -74,7 +75,7 @@ class Services:
             servicer.close()
 
     def connect(self) -> Workers:
-        return Workers(Addresses(*(self.address(name) for name in MAKERS)))
+        return Workers(Addresses(*(self.address(name) for name in MAKERS)), absence=self.absence)
 
 
 @asynccontextmanager

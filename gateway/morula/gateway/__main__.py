@@ -5,6 +5,7 @@
 
 import argparse
 import sys
+from functools import partial
 from socket import socket
 
 import uvicorn
@@ -18,12 +19,13 @@ from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import create_app
 from morula.gateway.connection import Connection
+from morula.gateway.ledger import demand
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
 from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.sweep import sweep
-from morula.gateway.workers import Addresses, Workers
+from morula.gateway.workers import Absence, Addresses, Workers
 
 STOP_S = 5
 
@@ -99,7 +101,7 @@ def serve(settings: GatewaySettings) -> None:
     store = connect_store(settings)
     ledger = Ledger(settings.database_url.get_secret_value())
     try:
-        Server(create_app(settings, ledger, lambda: connect(settings), store), settings).run()
+        Server(create_app(settings, ledger, lambda: connect(settings, ledger), store), settings).run()
     finally:
         ledger.close()
 
@@ -114,7 +116,7 @@ def connect_store(settings: GatewaySettings) -> Store:
     )
 
 
-def connect(settings: GatewaySettings) -> Workers:
+def connect(settings: GatewaySettings, ledger: Ledger) -> Workers:
     """Channels to the services that the settings name."""
     addresses = Addresses(
         tiler=settings.tiler_address,
@@ -126,7 +128,9 @@ def connect(settings: GatewaySettings) -> Workers:
     )
     certificates = (settings.tls_cert, settings.tls_key, settings.tls_ca)
     tls = Tls(*certificates) if any(certificates) else None
-    return Workers(addresses, token=settings.token.get_secret_value() if settings.token else None, tls=tls)
+    absence = Absence(partial(ledger.write, demand.note), settings.away_patience_s, settings.gpu_services)
+    token = settings.token.get_secret_value() if settings.token else None
+    return Workers(addresses, token=token, tls=tls, absence=absence)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,13 @@ class GatewaySettings(Settings):
     tls_key: Path | None = None
     """The key to it."""
 
+    away_patience_s: float = Field(default=0.0, ge=0)
+    """How long an upload, a picture or a draw of tiles waits for a service that is away, as one is that is scaled to
+    zero. Jobs wait without end."""
+
+    gpu_services: frozenset[str] = frozenset()
+    """Services whose pods need a GPU: where one is away, its jobs say that they wait for a GPU."""
+
     executor_id: str = "conductor"
     """Who this conductor is; a conductor that starts under the same name carries on with its work."""
 

@@ -20,8 +20,9 @@ from grpc_reflection.v1alpha import reflection
 
 from morula.common.errors import InvalidArgument
 from morula.common.interceptors import CallerInterceptor, ServerInterceptor, StreamCallerInterceptor
+from morula.common.probes import serve_probes
 from morula.common.settings import ServiceSettings, Tls
-from morula.common.telemetry import log, serve_metrics
+from morula.common.telemetry import log
 from morula.common.wire import from_rpc_error
 
 __all__ = ["MAX_MESSAGE_BYTES", "Server", "channel", "from_rpc_error", "serve"]
@@ -119,6 +120,7 @@ class Server:
         reflection.enable_server_reflection(reflected, self._grpc)
         self._watch: asyncio.Task[None] | None = None
         self.port = 0
+        self.is_serving = False
 
     async def start(self) -> None:
         """Listens, NOT_SERVING until the services are warm."""
@@ -146,6 +148,7 @@ class Server:
     async def _flip(self) -> None:
         if self._watch:
             self._watch.cancel()
+        self.is_serving = False
         await self._health.enter_graceful_shutdown()
 
     async def _watch_device(self, check: Callable[[], bool]) -> None:
@@ -159,6 +162,7 @@ class Server:
             await self._set_health(serving=healthy)
 
     async def _set_health(self, *, serving: bool) -> None:
+        self.is_serving = serving
         states = health_pb2.HealthCheckResponse
         for name in ("", *self._names):
             await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
@@ -177,8 +181,8 @@ async def serve(
     # Not signal.signal: a handler that raises would tear the loop down under the calls in flight.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    _offer_metrics(settings)
     server = Server(settings, services, warm=warm, device_check=device_check)
+    _offer_probes(settings, server)
     try:
         await _until(stopping, server.start())
         await stopping.wait()
@@ -189,12 +193,12 @@ async def serve(
         log.info("stopped")
 
 
-def _offer_metrics(settings: ServiceSettings) -> None:
-    """Serves the numbers where a port is named; whoever has that port does not keep us from the calls."""
+def _offer_probes(settings: ServiceSettings, server: Server) -> None:
+    """Serves numbers and probes where a port is named; whoever has that port does not keep us from the calls."""
     if settings.metrics_port is None:
         return
     try:
-        serve_metrics(settings.metrics_port, settings.metrics_host)
+        serve_probes(settings.metrics_port, settings.metrics_host, lambda: server.is_serving)
     except OSError as error:
         log.warning("no metrics", host=settings.metrics_host, port=settings.metrics_port, detail=str(error))
 

@@ -73,7 +73,7 @@ class ServiceSettings(Settings):
     tls_ca: Path | None = None
     """Certificates to trust; a server that has it asks its callers for theirs (mTLS)."""
     metrics_port: int | None = None
-    """Port of the numbers for Prometheus; without it there are none."""
+    """Port of `/metrics` for Prometheus, and of `/healthz` and `/readyz`; without it there are none."""
     metrics_host: str = "127.0.0.1"
     """Address of that port."""
     log_level: str = "INFO"

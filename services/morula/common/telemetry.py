@@ -8,13 +8,10 @@ import re
 import sys
 import threading
 import traceback
-from threading import Thread
 from types import TracebackType
-from typing import Any
 from urllib.parse import unquote
 
 import structlog
-from prometheus_client import start_http_server
 from structlog.contextvars import bind_contextvars, get_contextvars
 from structlog.tracebacks import ExceptionDictTransformer
 
@@ -92,11 +89,6 @@ def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: Trace
 def _tell_of_thread(died: threading.ExceptHookArgs) -> None:
     if died.exc_value is not None and died.exc_type is not SystemExit:
         log.critical("a thread died", thread=died.thread.name if died.thread else "", exc_info=died.exc_value)
-
-
-def serve_metrics(port: int, host: str = "127.0.0.1") -> tuple[Any, Thread]:
-    """Serves /metrics; returns the server, which `server.shutdown()` ends, and its thread."""
-    return start_http_server(port, addr=host)
 
 
 def bind_call(headers: dict[str, str]) -> None:

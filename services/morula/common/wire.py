@@ -61,8 +61,12 @@ def died_under_way(error: grpc.RpcError) -> bool:
     code, initial = getattr(error, "code", None), getattr(error, "initial_metadata", None)
     if code is None or initial is None or code() != grpc.StatusCode.UNAVAILABLE:
         return False
-    answered = any(name == DETAILS_HEADER for name, _ in _trailers(error))
-    return not answered and any(name == ACCEPTED_HEADER for name, _ in initial() or ())
+    return not was_answered(error) and any(name == ACCEPTED_HEADER for name, _ in initial() or ())
+
+
+def was_answered(error: grpc.RpcError) -> bool:
+    """Whether the service itself said that it failed, and not the way to it."""
+    return any(name == DETAILS_HEADER for name, _ in _trailers(error))
 
 
 def _trailers(error: grpc.RpcError) -> Iterable[tuple[str, str | bytes]]:

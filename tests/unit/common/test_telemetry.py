@@ -3,13 +3,12 @@
 import json
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 import structlog
 
 from morula.common import tracing
-from morula.common.telemetry import bind_call, bind_job, current_ids, serve_metrics
+from morula.common.telemetry import bind_call, bind_job, current_ids
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -99,16 +98,3 @@ def test_what_libraries_log_is_json_too() -> None:
 def test_a_job_is_bound_for_what_follows() -> None:
     bind_job("job-2")
     assert current_ids()["x-job-id"] == "job-2"
-
-
-def test_metrics_are_served_on_loopback() -> None:
-    server, thread = serve_metrics(0)
-    try:
-        host, port = server.server_address[:2]
-        assert host == "127.0.0.1"
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
-            assert b"python_info" in response.read()
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -12,15 +12,14 @@ from sqlalchemy import Connection, func, select
 from morula.common import models
 from morula.common.errors import Unavailable
 from morula.gateway.components import Components, Here
-from morula.gateway.ledger import shards
+from morula.gateway.ledger import demand
 from morula.gateway.ledger.tables import job, shard
-from morula.gateway.pipeline.params import PIPELINE_REVISION, Stage
+from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.schemas import JobState, Readiness
 
 router = APIRouter(tags=["health"])
 
 JOB_STATES = get_args(JobState)
-STAGES = get_args(Stage)
 # A readiness probe is repeated soon and has a short timeout of its own.
 PROBE_S = 2.0
 
@@ -79,7 +78,7 @@ def _counts(tx: Connection) -> list[str]:
     found = tx.execute(select(job.c.state, func.count()).group_by(job.c.state))
     jobs |= {str(row.state): int(row[1]) for row in found}
     units = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
-    runnable = dict.fromkeys(STAGES, 0) | shards.runnable_counts(tx)
+    runnable = demand.runnable_counts(tx)
     return [
         "# HELP morula_jobs Jobs by state, of all gateways on this database.",
         "# TYPE morula_jobs gauge",
@@ -87,7 +86,7 @@ def _counts(tx: Connection) -> list[str]:
         "# HELP morula_shards Pieces of work by stage and state, of all gateways on this database.",
         "# TYPE morula_shards gauge",
         *(f'morula_shards{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in units),
-        "# HELP morula_runnable_shards Pieces of work by stage that a service could do now: what autoscalers look at.",
-        "# TYPE morula_runnable_shards gauge",
-        *(f'morula_runnable_shards{{stage="{stage}"}} {count}' for stage, count in runnable.items()),
+        "# HELP morula_runnable Pieces of work that a service could do now: what autoscalers look at.",
+        "# TYPE morula_runnable gauge",
+        *(f'morula_runnable{{service="{service}"}} {count}' for service, count in runnable.items()),
     ]

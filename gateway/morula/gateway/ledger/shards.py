@@ -8,9 +8,7 @@ from sqlalchemy import Connection, and_, case, func, insert, select, update
 from morula.gateway.ledger.events import announce
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.records import Record, every
-from morula.gateway.ledger.tables import job, shard, stage
-
-RUNNABLE = ("waiting", "running")
+from morula.gateway.ledger.tables import shard, stage
 
 
 def list_stages(tx: Connection, job_ids: Sequence[str]) -> list[Record]:
@@ -94,16 +92,6 @@ def reopen_shard(tx: Connection, job_id: str, name: str, number: int) -> None:
     if tx.execute(change).rowcount:
         tx.execute(_stage(job_id, name).values(done_count=stage.c.done_count - 1))
         announce(tx, "job", job_id)
-
-
-def runnable_counts(tx: Connection) -> dict[str, int]:
-    """Units by stage that could be worked on now: all that they need is there, and their job runs.
-
-    One that nobody asked a service for yet is not among them, nor one of a job that ended.
-    """
-    runs = (shard.c.state.in_(RUNNABLE), job.c.id == shard.c.job_id, job.c.state == "running")
-    found = tx.execute(select(shard.c.stage, func.count()).where(*runs).group_by(shard.c.stage))
-    return {str(row[0]): int(row[1]) for row in found}
 
 
 def is_done(tx: Connection, job_id: str, name: str, number: int) -> bool:

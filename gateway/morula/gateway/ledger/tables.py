@@ -153,6 +153,14 @@ shard = Table(
     Index("ix_shard_stage_state", "stage", "state"),
 )
 
+# When a call last found a service away: the view `morula_runnable` counts it.
+wanted_service = Table(
+    "wanted_service",
+    metadata,
+    Column("service", String(16), primary_key=True),
+    Column("asked_at", Double, nullable=False),
+)
+
 job_file = Table(
     "job_file",
     metadata,
