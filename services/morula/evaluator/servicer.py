@@ -35,7 +35,7 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         request: evaluator_pb2.SampleTilesRequest,
         context: object,  # noqa: ARG002 - gRPC's signature
     ) -> evaluator_pb2.SampleTilesResponse:
-        return await self._truths.run(lambda _: self._sample(request))
+        return await self._truths.run(lambda checkpoint: self._sample(request, checkpoint))
 
     async def EvaluateClustering(  # noqa: N802 - the contract's name
         self,
@@ -55,10 +55,12 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
 
         return work.inspect(self._store, request.truth, checkpoint)
 
-    def _sample(self, request: evaluator_pb2.SampleTilesRequest) -> evaluator_pb2.SampleTilesResponse:
+    def _sample(
+        self, request: evaluator_pb2.SampleTilesRequest, checkpoint: Checkpoint
+    ) -> evaluator_pb2.SampleTilesResponse:
         from morula.evaluator import offers
 
-        return offers.sample(self._store, request)
+        return offers.sample(self._store, request, checkpoint)
 
     def _evaluate(
         self, request: evaluator_pb2.EvaluateClusteringRequest, checkpoint: Checkpoint, report: Report
