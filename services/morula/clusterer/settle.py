@@ -84,11 +84,11 @@ def join(shards: Sequence[tuple[Cells, Collection[int]]]) -> Cells:
     A region that was cut again counts as its last cut shows it: united, two views would also keep what only the
     poorer one saw.
     """
+    last = {region: number for number, (_, regions) in enumerate(shards) for region in regions}
     parts: list[Cells] = []
-    later: set[int] = set()
-    for cells, regions in reversed(shards):
-        parts.insert(0, cells.take(np.flatnonzero(~np.isin(cells.region, list(later)))))
-        later.update(regions)
+    for number, (cells, _) in enumerate(shards):
+        cut_again = [region for region in np.unique(cells.region).tolist() if last.get(region, number) > number]
+        parts.append(cells.take(np.flatnonzero(~np.isin(cells.region, cut_again))))
     return Cells(**{field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Cells)})
 
 
