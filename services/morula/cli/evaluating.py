@@ -47,6 +47,13 @@ def evaluate(
     apart: Annotated[
         bool, typer.Option("--apart", help="Clusters of each slide are its own; of the published system's they are.")
     ] = False,
+    leave_out_badly_segmented: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-badly-segmented",
+            help="Flagged cells are no part of the truth: badly_segmented of a CSV or of human_labels_*.json.",
+        ),
+    ] = False,
     against: Annotated[Path | None, typer.Option(help="Other assignments of the same cells: which is better?")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +63,7 @@ def evaluate(
 
     with counted("Evaluating", console()) as tell:
         found = run(
-            Request(assignments, truth, out, noise, vectors, morphology, apart, against),
+            Request(assignments, truth, out, noise, vectors, morphology, apart, against, leave_out_badly_segmented),
             lambda done, total, _: tell(done, total),
         )
     for line in found["remarks"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Annotated, TypeVar
@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from morula.common.errors import InvalidArgument
-from morula.evaluator.truth_table import Assigned, TruthTable
+from morula.evaluator.truth_table import FLAG, Assigned, TruthTable
 
 NOISE = -1
 FORMAT = 1
@@ -92,6 +92,8 @@ class LabelledTile(BaseModel):
     slide_id: str
     tile_name: str
     labelled_cells: list[HumanLabel]
+    badly_segmented: list[int] | None = None
+    """Numbers of cells that are flagged, where Morula wrote the file."""
 
 
 class NamedClass(BaseModel):
@@ -182,6 +184,7 @@ def truth(said: HumanLabels) -> TruthTable:
         "tile": [tile.tile_name.removesuffix(ENDING) for tile, _ in rows],
         "batch": None if said.batch is None else [said.batch] * len(rows),
         "annotator": None if said.annotator is None else [said.annotator] * len(rows),
+        FLAG: [_flag(tile, cell) for tile, cell in rows] if _has_flags([said]) else None,
     }
     return TruthTable(
         ids={"cell_id": pa.array([cell.uuid for _, cell in rows], pa.string())},
@@ -193,6 +196,7 @@ def truth(said: HumanLabels) -> TruthTable:
 def truth_of(batches: Iterable[Batch]) -> TruthTable:
     """What people said of batches that Morula wrote, as a truth of cells by their own ids."""
     rows: list[tuple[str, ...]] = []
+    batches = list(batches)
     for batch in batches:
         uuids = {_id(batch.name, tile, cell.cell_id): cell.uuid for tile in batch.found.tiles for cell in tile.cells}
         names = {one.number: one.name for one in batch.said.classes}
@@ -203,34 +207,48 @@ def truth_of(batches: Iterable[Batch]) -> TruthTable:
                     f"cell {named} has no id of its own in cell_labels.json: evaluate the clusters that stand there"
                 )
             rows.append((uuid, names.get(int(number), number), *where))
-    columns = [pa.array(column, pa.string()) for column in (zip(*rows, strict=True) if rows else [()] * 5)]
-    ids, classes, batch_names, slides, tiles = columns
-    return TruthTable({"cell_id": ids}, classes, {"batch": batch_names, "slide": slides, "tile": tiles})
+    return _table(rows, batches)
 
 
-def tables(batches: Iterable[Batch]) -> tuple[TruthTable, Assigned]:
-    """Both sides as tables, cells by batch, slide, tile and number. A cell without a cluster is not assigned; of one
-    that is there twice the last counts, as published; what a person said twice stands twice."""
+def tables(batches: Iterable[Batch]) -> tuple[TruthTable, Assigned, list[str]]:
+    """Both sides as tables, cells by batch, slide, tile and number, and what has to be known of them. A cell without a
+    cluster is not assigned; of one that is there twice the last counts, as published; what a person said twice stands
+    twice."""
     found: dict[str, Cell] = {}
-    said: list[tuple[str, str, str, str, str]] = []
+    said: list[tuple[str, ...]] = []
+    batches = list(batches)
     for batch in batches:
         found |= dict(_assigned(batch))
         said += _said(batch)
-    ids, classes, names, slides, tiles = zip(*said, strict=True) if said else ((), (), (), (), ())
     confidence = [cell.cluster_confidence for cell in found.values()]
-    text = pa.string()
-    truth = TruthTable(
-        ids={"cell_id": pa.array(ids, text)},
-        classes=pa.array(classes, text),
-        parts={"batch": pa.array(names, text), "slide": pa.array(slides, text), "tile": pa.array(tiles, text)},
-    )
+    unsure = confidence.count(None)
+    remarks = [f"{unsure:,} of {len(found):,} cells have no confidence: that of the others is not looked at"]
     assigned = Assigned(
-        ids={"cell_id": pa.array(list(found), text)},
+        ids={"cell_id": pa.array(list(found), pa.string())},
         cluster=np.asarray([cell.cluster_id for cell in found.values()], np.int64),
         confidence=None if None in confidence else np.asarray(confidence, np.float64),
         noise=NOISE,
     )
-    return truth, assigned
+    return _table(said, batches), assigned, remarks if 0 < unsure < len(found) else []
+
+
+def _table(rows: Sequence[tuple[str, ...]], batches: Sequence[Batch]) -> TruthTable:
+    """Rows of id, class, batch, slide, tile and flag as a truth."""
+    columns = [pa.array(column, pa.string()) for column in (zip(*rows, strict=True) if rows else [()] * 6)]
+    ids, classes, names, slides, tiles, flags = columns
+    parts = {"batch": names, "slide": slides, "tile": tiles}
+    if _has_flags(batch.said for batch in batches):
+        parts[FLAG] = flags
+    return TruthTable({"cell_id": ids}, classes, parts)
+
+
+def _has_flags(said: Iterable[HumanLabels]) -> bool:
+    """Whether any of these say of a cell that it is badly segmented, or could have."""
+    return any(tile.badly_segmented is not None for one in said for tile in one.tiles)
+
+
+def _flag(tile: LabelledTile, cell: HumanLabel) -> str:
+    return str(cell.cell_id in (tile.badly_segmented or ())).lower()
 
 
 def _assigned(batch: Batch) -> Iterator[tuple[str, Cell]]:
@@ -240,11 +258,13 @@ def _assigned(batch: Batch) -> Iterator[tuple[str, Cell]]:
                 yield _id(batch.name, tile, cell.cell_id), cell
 
 
-def _said(batch: Batch) -> Iterator[tuple[str, str, str, str, str]]:
+def _said(batch: Batch) -> Iterator[tuple[str, ...]]:
+    """Id, class, batch, slide, tile and flag of each answer."""
     for tile in batch.said.tiles:
         for one in tile.labelled_cells:
             name = tile.tile_name.removesuffix(ENDING)
-            yield _id(batch.name, tile, one.cell_id), str(one.human_label), batch.name, tile.slide_id, name
+            where = (batch.name, tile.slide_id, name)
+            yield _id(batch.name, tile, one.cell_id), str(one.human_label), *where, _flag(tile, one)
 
 
 def _id(batch: str, tile: Tile | LabelledTile, cell_id: int) -> str:

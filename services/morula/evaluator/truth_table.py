@@ -15,10 +15,13 @@ from morula.evaluator.cells import IN_NONE, Cells, Flags, Floats, Ints, Match, N
 
 CLASS = "class"
 IDS = ("cell_id", "row")
-PARTS = ("slide", "tile", "batch", "tissue", "species", "annotator")
+FLAG = "badly_segmented"
+PARTS = ("slide", "tile", "batch", "tissue", "species", "annotator", FLAG)
 NAMED = 20
 """So many ids are named of those that went wrong; all are counted."""
 _WHOLE = "^[0-9]{1,18}$"
+_UUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 Columns = dict[str, pa.Array]
 
@@ -81,6 +84,18 @@ def columns_of(data: bytes) -> Columns:
     return found
 
 
+def without_flagged(truth: TruthTable) -> tuple[TruthTable, int]:
+    """The truth without rows of cells that are flagged as badly segmented, whatever their class; how many these are."""
+    if FLAG not in truth.parts:
+        raise InvalidArgument(f"the truth does not say which cells are badly segmented: it has no {FLAG!r}")
+    words = [word.lower() for word in truth.parts[FLAG].to_pylist()]
+    if strange := [word for word in words if word not in _FLAGS]:
+        raise InvalidArgument(f"{FLAG} is neither true nor false in {len(strange):,} rows, such as {strange[0]!r}")
+    kept = pa.array([not _FLAGS[word] for word in words], pa.bool_())
+    ids, parts = ({name: one.filter(kept) for name, one in of.items()} for of in (truth.ids, truth.parts))
+    return TruthTable(ids, truth.classes.filter(kept), parts), len(kept) - pc.sum(kept).as_py()
+
+
 def join(truth: TruthTable, assigned: Assigned) -> tuple[Cells, Match]:
     """The cells that both speak of, by `cell_id` where both have it, else by `row`."""
     by = next((name for name in IDS if name in truth.ids and name in assigned.ids), None)
@@ -124,9 +139,10 @@ def clusters_in(other: Assigned, assigned: Assigned, rows: Ints) -> tuple[Ints, 
         raise InvalidArgument("both assignments need cell_id, or both row")
     if not len(other.cluster):
         raise InvalidArgument("the other assignments have no rows")
-    if len(twice := _more_than_once(other.ids[by])):
+    ours, theirs = _comparable(by, "assignments", assigned.ids[by]), _comparable(by, "other assignments", other.ids[by])
+    if len(twice := _more_than_once(theirs)):
         raise InvalidArgument(f"the other assignments have {len(twice):,} cells more than once, such as {twice[0]}")
-    place = pc.index_in(assigned.ids[by].take(pa.array(rows)), value_set=other.ids[by])
+    place = pc.index_in(ours.take(pa.array(rows)), value_set=theirs)
     return other.cluster[pc.fill_null(place, 0).to_numpy()], np.asarray(place.is_valid())
 
 
@@ -135,9 +151,11 @@ def _sides(truth: TruthTable, assigned: Assigned) -> tuple[tuple[str, Columns], 
 
 
 def _comparable(by: str, whose: str, ids: pa.Array) -> pa.Array:
-    """Ids as they compare: rows are numbers however they are written."""
-    if by != "row" or pa.types.is_integer(ids.type):
+    """Ids as they compare: rows are numbers however they are written, and UUIDs have no case."""
+    if pa.types.is_integer(ids.type):
         return ids
+    if by != "row":
+        return pc.if_else(pc.match_substring_regex(ids, _UUID), pc.utf8_lower(ids), ids)
     whole = pc.match_substring_regex(ids, _WHOLE)
     if len(wrong := ids.filter(pc.invert(whole))):
         raise InvalidArgument(f"{len(wrong):,} rows of the {whose} have no whole number, such as {wrong[0].as_py()!r}")

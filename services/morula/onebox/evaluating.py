@@ -18,7 +18,7 @@ from morula.evaluator import published_files, report
 from morula.evaluator.cells import Cells, Floats, Ints
 from morula.evaluator.comparison import compare
 from morula.evaluator.core import Report, Wanted, evaluate, silent
-from morula.evaluator.truth_table import IDS, Assigned, TruthTable, clusters_in, join, read, rows_of
+from morula.evaluator.truth_table import IDS, Assigned, TruthTable, clusters_in, join, read, rows_of, without_flagged
 from morula.onebox import published_batches
 from morula.onebox.failures import Unreadable, WrongUse, read_bytes
 from morula.onebox.published_batches import is_published
@@ -46,12 +46,18 @@ class Request:
     """Clusters of each slide are its own."""
     against: Path | None = None
     """Other assignments of the same cells, to compare with."""
+    leaves_out_flagged: bool = False
+    """Cells that are flagged as badly segmented are no part of the truth."""
     wanted: Wanted = field(default_factory=Wanted)
 
 
 def run(request: Request, tell: Report = silent) -> dict[str, Any]:
     """Leaves the report and its numbers, or neither; what evaluation.json says."""
+    check_out(request.out)
     truth, assigned, remarks = _read(request)
+    if request.leaves_out_flagged:
+        truth, count = without_flagged(truth)
+        remarks = [f"{count:,} rows of the truth are of badly segmented cells: they are left out", *remarks]
     cells, match = join(truth, assigned)
     cells = replace(
         cells,
@@ -59,7 +65,6 @@ def run(request: Request, tell: Report = silent) -> dict[str, Any]:
         vectors=_rows(request.vectors, assigned, cells),
         morphology=_rows(request.morphology, assigned, cells),
     )
-    check_out(request.out)
     words = {"assignments": request.assignments.name, "truth": request.truth.name}
     found = {"of": words, **evaluate(cells, match, request.wanted, go_on, tell)}
     found["remarks"] = [*remarks, *found["remarks"]]
@@ -87,11 +92,12 @@ def _read(request: Request) -> tuple[TruthTable, Assigned, list[str]]:
     """Truth and assignments, and what has to be known of them."""
     if is_published(request.assignments):
         batches, remarks = published_batches.read(request.assignments, request.truth)
-        return *published_files.tables(batches), remarks
+        truth, assigned, more = published_files.tables(batches)
+        return truth, assigned, [*remarks, *more]
     assigned = _assigned(request.assignments, request.noise)
     if is_published(request.truth):
-        batches, remarks = published_batches.read_labelled(request.truth)
-        return published_files.truth_of(batches), assigned, remarks
+        truth, remarks = published_batches.read_labels(request.truth)
+        return truth, assigned, remarks
     return read(read_bytes(request.truth)), assigned, []
 
 

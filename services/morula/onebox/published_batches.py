@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from morula.evaluator.published_files import Batch, CellLabels, HumanLabels, parse
+from morula.evaluator.published_files import Batch, CellLabels, HumanLabels, parse, truth, truth_of
+from morula.evaluator.truth_table import TruthTable
 from morula.onebox.failures import WrongUse, read_bytes
 
 FOUND = "cell_labels.json"
@@ -34,9 +35,19 @@ def read(found: Path, said: Path) -> tuple[list[Batch], list[str]]:
     return labelled, [f"{folder.name} has no {SAID}: it is left out" for folder, newest in pairs if not newest]
 
 
-def read_labelled(said: Path) -> tuple[list[Batch], list[str]]:
-    """The same of a folder of batches with labels, or of a file of labels with its batch beside it."""
-    return read(said if said.is_dir() else said.parent / FOUND, said)
+def read_labels(said: Path) -> tuple[TruthTable, list[str]]:
+    """What people said, of cells by their own ids: a folder of batches, or a file of labels, whose batch has to lie
+    beside it where the labels do not have the ids themselves."""
+    beside = said.parent / FOUND
+    if said.is_dir() or beside.is_file():
+        batches, remarks = read(said if said.is_dir() else beside, said)
+        return truth_of(batches), remarks
+    labels = parse(HumanLabels, read_bytes(said), said.name)
+    if any(cell.uuid is None for tile in labels.tiles for cell in tile.labelled_cells):
+        raise WrongUse(
+            f"{said} names cells by their numbers within tiles, and {beside}, which has their ids, is not there"
+        )
+    return truth(labels), []
 
 
 def _batch(name: str, found: Path, said: Path) -> Batch:

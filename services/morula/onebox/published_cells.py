@@ -65,7 +65,9 @@ def rows_of_tile(
         said = known.get(label, NOTHING)
         if said.cluster is None:
             remarks.add("cells are in no cluster: they become noise", f"{tile.name.text} {label}")
-        elif said.cluster < NOISE:
+        elif said.confidence is None:
+            remarks.add("cells have a cluster and no confidence: it becomes 0", f"{tile.name.text} {label}")
+        if said.cluster is not None and said.cluster < NOISE:
             raise Unreadable(f"cell {label} of {tile.name.text} is in cluster {said.cluster}: noise is {NOISE}")
         yield {
             "x_px": corner[0] + columns.start,

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sys
+import uuid
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -143,11 +144,19 @@ def test_ids_that_went_wrong_are_named_and_counted(tmp_path: Path) -> None:
 
 
 def test_cells_are_matched_by_their_ids_and_columns_that_are_not_known_may_be_missing(tmp_path: Path) -> None:
-    ids = [f"id-{row}" for row in range(COUNT)]
-    rows = [{"cell_id": ids[row], "class": NAMES[row % 3]} for row in range(COUNT)]
+    ids = [str(uuid.UUID(int=row << 64)) for row in range(2 * COUNT)]
+    # UUIDs have no case; other words have one.
+    other = [{"cell_id": name, "class": "stroma", "badly_segmented": ""} for name in (ids[-1].upper(), "A", "a")]
+    rows = [
+        {"cell_id": ids[row].upper(), "class": NAMES[row % 3], "badly_segmented": str(row < 100).lower()}
+        for row in range(COUNT)
+    ]
     # As pandas writes words that come again and again.
-    found = evaluated(tmp_path, rows, cell_id=pa.array(ids).dictionary_encode(), row=None, confidence=None)
-    assert (found["match"]["by"], found["match_rate"]) == ("cell_id", 1.0)
+    columns = {"cell_id": pa.array(ids[:COUNT]).dictionary_encode(), "row": None, "confidence": None}
+    found = evaluated(tmp_path, rows + other, "--leave-out-badly-segmented", **columns)
+    assert (found["match"]["by"], found["match"]["matched_count"]) == ("cell_id", COUNT - 100)
+    assert found["match"]["foreign"] == {"count": 3, "first": [ids[-1], "A", "a"]}
+    assert found["remarks"][0].startswith("100 rows of the truth are of badly segmented cells")
     assert found["honest"]["accuracy"]["low"] is None
     assert "coverage" not in found["honest"]
 
@@ -245,6 +254,18 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert words in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_flags_that_the_truth_does_not_have_and_a_folder_that_cannot_be_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = write_truth(tmp_path / "t.csv", truth_rows())
+    words = ("--truth", truth, "--out", tmp_path / "out", "--leave-out-badly-segmented")
+    assert morula("evaluate", write_assignments(tmp_path / "a.parquet"), *words) == 2
+    assert "it has no 'badly_segmented'" in capsys.readouterr().err
+    # Before anything is read.
+    assert morula("evaluate", tmp_path / "none", "--truth", truth, "--out", truth) == 2
+    assert "choose another folder with --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

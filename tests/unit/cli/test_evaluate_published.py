@@ -6,8 +6,11 @@ import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.optimize import linear_sum_assignment
 
@@ -23,8 +26,8 @@ def write_batch(folder: Path, seed: int, *, clusters: int, later: bool = False) 
         count = int(rng.integers(20, 60))
         cells = [
             {"cell_id": 1 + cell, "label_id": cell, "polygon": [[0, 0], [1, 0], [1, 1]], "pred_class": "Unclassified",
-             "cluster_id": None if cell % 11 == 10 else int(rng.integers(-1, clusters)), "cluster_confidence": 0.5,
-             "bbox": [0, 0, 1, 1]}
+             "cluster_id": None if cell % 11 == 10 else int(rng.integers(-1, clusters)),
+             "cluster_confidence": 0.5 if cell else None, "bbox": [0, 0, 1, 1]}
             for cell in range(count)
         ]  # fmt: skip
         labels = [
@@ -106,7 +109,9 @@ def test_a_folder_of_batches_is_evaluated_as_one(tmp_path: Path, capsys: pytest.
     write_batch(root / "batch_3", 3, clusters=2)
     (root / "batch_3" / "human_labels_20260309_142143.json").unlink()
     assert morula("evaluate", root, "--truth", root, "--out", tmp_path / "out") == 0
-    assert "batch_3 has no human_labels_*.json: it is left out" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "batch_3 has no human_labels_*.json: it is left out" in said
+    assert "cells have no confidence: that of the others is not looked at" in " ".join(said.split())
     paper = json.loads((tmp_path / "out" / "evaluation.json").read_text())["paper"]
     theirs = [published(root / f"batch_{number}") for number in (1, 2)]
     assert [one["accuracy"] for one in paper["batches"]] == [one["accuracy"] for one in theirs]
@@ -132,3 +137,20 @@ def test_a_file_of_another_version_is_one_line(
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+
+
+def test_labels_alone_are_read_where_their_cells_have_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tile = {"slide_id": "a", "tile_name": "b", "badly_segmented": [1]}
+    cells = [{"cell_id": cell, "human_label": cell % 2, "uuid": str(UUID(int=cell))} for cell in range(6)]
+    ids = [cell["uuid"] for cell in cells]
+    pq.write_table(pa.table({"cell_id": ids, "cluster_id": [1, 2] * 3}), tmp_path / "a.parquet")
+    labels = tmp_path / "human_labels.json"
+    labels.write_text(json.dumps({"tiles": [{**tile, "labelled_cells": cells}]}))
+    words = ("--truth", labels, "--out", tmp_path / "out", "--leave-out-badly-segmented")
+    assert morula("evaluate", tmp_path / "a.parquet", *words) == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (found["match"]["matched_count"], found["match"]["missing"]["first"]) == (5, [ids[1]])
+    labels.write_text(json.dumps({"tiles": [{**tile, "labelled_cells": [{"cell_id": 1, "human_label": 1}]}]}))
+    capsys.readouterr()
+    assert morula("evaluate", tmp_path / "a.parquet", *words) == 2
+    assert f"{tmp_path / 'cell_labels.json'}, which has their ids, is not there" in capsys.readouterr().err

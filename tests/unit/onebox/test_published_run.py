@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,13 @@ def the(run: Run, pattern: str) -> Path:
     return next(iter(sorted(run.folder.rglob(pattern))))
 
 
+def unsure(run: Run) -> None:
+    """Nothing is left that says how sure clusters are."""
+    drop("cluster_assignments.json")(run)
+    for path in [*run.folder.rglob("*_annotations.json"), *run.folder.rglob("classification_results.json")]:
+        path.write_text(re.sub(r'"cluster_confidence": [0-9.e-]+', '"cluster_confidence": null', path.read_text()))
+
+
 def test_outlines_stand_in_for_a_mask_that_is_missing(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     whole, _ = assembled(run, tmp_path)
@@ -173,6 +181,7 @@ def test_what_is_damaged_is_named(
     [
         (drop("*_000000.png"), "1 tiles have no picture in the folder"),
         (drop("*_annotations.json"), ""),
+        (unsure, "48 cells have a cluster and no confidence: it becomes 0"),
         (drop("cluster_assignments.json"), ""),
     ],
 )
