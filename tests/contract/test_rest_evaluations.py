@@ -62,6 +62,23 @@ async def test_clusters_are_measured_against_a_table(ground: Evaluated) -> None:
     assert found["id"] in [one["id"] for one in listed]
 
 
+async def test_one_evaluation_minus_another_is_told_where_both_are_against_one_truth(ground: Evaluated) -> None:
+    truth = await ground.bring(table([{"row": one["row"], "class": f"{one['x_px'] // 400}"} for one in ground.cells]))
+    one, two = [await ground.evaluate(truth, cluster_count=count) for count in (2, 5)]
+    asked = await ground.http.get(f"/v1/evaluations/{one['id']}/differences?against={two['id']}")
+    told = ground.world.client.ok(asked)
+    assert (told["cell_count"], told["left_out_count"], told["cluster_counts"]) == (len(ground.cells), 0, [2, 5])
+    assert told["paper"] == [each["paper"]["accuracy"] for each in (one, two)]
+    for name, number in told["difference"].items():
+        first, second = (each["honest"][name]["value"] for each in (one, two))
+        assert number["value"] == pytest.approx(first - second, abs=2e-6), name
+        assert number["low"] <= number["value"] <= number["high"], name
+    rows = [{"row": one["row"], "class": f"{one['y_px'] // 400}"} for one in ground.cells]
+    other = await ground.evaluate(await ground.bring(table(rows)))
+    refused = await ground.http.get(f"/v1/evaluations/{one['id']}/differences?against={other['id']}")
+    assert "against different truths" in check_problem(refused, 400, "FAILED_PRECONDITION")["detail"]
+
+
 async def test_the_report_can_do_no_harm(ground: Evaluated) -> None:
     hostile = "<script>alert(1)</script>"
     rows = [{"row": one["row"], "class": hostile if one["row"] % 2 else "right"} for one in ground.cells]

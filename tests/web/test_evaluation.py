@@ -103,12 +103,13 @@ def test_the_report_is_taken_away_and_two_evaluations_are_compared(
     report.close()
 
     page.bring_to_front()
-    wanted = {"clustering_id": clustering, "truth_id": found["truth_id"], "cluster_count": 3, "draw_count": 100}
+    wanted = {"clustering_id": clustering, "truth_id": found["truth_id"], "cluster_count": 3}
     two = httpx.post(f"{address}/v1/evaluations", json=wanted, timeout=60).raise_for_status().json()["id"]
+    apart = httpx.post(f"{address}/v1/evaluations", json={**wanted, "seed": 1}, timeout=60).raise_for_status().json()
     page.keyboard.press("e")
     boxes = page.get_by_role("checkbox", name="of small.tiff against truth.csv", disabled=False)
-    expect(boxes).to_have_count(2)
-    for box in boxes.all():
+    expect(boxes).to_have_count(3)
+    for box in boxes.all()[1:]:
         box.check()
     assert found_by_axe(page) == []
     page.keyboard.press("c")
@@ -118,8 +119,17 @@ def test_the_report_is_taken_away_and_two_evaluations_are_compared(
     lead = page.get_by_role("region", name="accuracy", exact=True)
     expect(lead.get_by_role("link", name=f"small.tiff: {found['cluster_count']} clusters")).to_be_visible()
     expect(lead).to_contain_text(f"{honest['accuracy']['value']:.3f}")
+    minus = page.get_by_role("region", name=re.compile("minus each of the others"))
+    row = minus.get_by_role("row", name=re.compile("^accuracy")).first
+    expect(row).to_contain_text(re.compile("better|worse|not told"))
+    expect(minus).to_contain_text(f"cells of both{honest['accuracy']['n']:,}")
     assert found_by_axe(page) == []
 
+    # What is measured otherwise, or against another truth, is not taken from it.
+    page = open_page(f"/compare/{one},{apart['id']}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 evaluations side by side")
+    expect(page.locator("main .caveat")).to_have_text(re.compile("measured in different ways"))
+    expect(page.get_by_role("region", name=re.compile("minus each of the others"))).to_have_count(0)
     page.get_by_role("link", name="Slides").click()
     page.get_by_role("link", name="clusters, ").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("What these clusters are worth")

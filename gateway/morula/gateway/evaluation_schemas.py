@@ -117,6 +117,24 @@ class EvaluationNumbers(Evaluation):
     match_rate: float | None = None
     match: dict[str, Any] | None = None
     remarks: list[str] | None = None
+class EvaluationDifferences(Answer):
+    """An evaluation minus another against the same truth, over the cells that both have, as `comparison` of
+    `evaluation.json` of `morula evaluate --against` has it."""
+
+    evaluation_id: str
+    against_id: str
+    truth_id: str
+    cell_count: int
+    left_out_count: int
+    """Matched cells that only the first one has."""
+    cluster_counts: list[int]
+    paper: list[float]
+    """Accuracy of both, as published."""
+    of_both: list[dict[str, Any]]
+    difference: dict[str, Any]
+    """Each number with its interval: where that does not hold 0, one of the two is better."""
+
+
     paper: dict[str, Any] | None = None
     honest: dict[str, Any] | None = None
     named: dict[str, Any] | None = None

@@ -60,6 +60,7 @@ DEADLINES_S = {
     "InspectTruth": 120.0,
     "SampleTiles": 300.0,
     "EvaluateClustering": 4 * 3600.0,
+    "CompareEvaluations": 600.0,
     "Check": 2.0,
 }
 
@@ -213,6 +214,12 @@ class Workers:
         stream = self._evaluator.EvaluateClustering(request, timeout=DEADLINES_S["EvaluateClustering"])
         result: evaluator_pb2.EvaluateClusteringResult = await self._result("evaluator", stream, report)
         return result
+
+    async def compare_evaluations(
+        self, request: evaluator_pb2.CompareEvaluationsRequest
+    ) -> evaluator_pb2.CompareEvaluationsResponse:
+        method, deadline_s = self._evaluator.CompareEvaluations, DEADLINES_S["CompareEvaluations"]
+        return await self._call_patiently("evaluator", method, request, deadline_s)
 
     async def _call(self, service: str, method: Callable[..., Awaitable[T]], request: object, deadline_s: float) -> T:
         try:

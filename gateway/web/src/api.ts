@@ -142,6 +142,8 @@ export const api = {
   },
   evaluations: () => all<Evaluation>("v1/evaluations", "evaluations"),
   evaluation: (id: string) => get<EvaluationNumbers>(v1.evaluation(id)),
+  differences: <T>(id: string, against: string, signal: AbortSignal) =>
+    get<T>(`${v1.evaluation(id)}/differences?against=${encodeURIComponent(against)}`, signal),
   evaluate: (wanted: EvaluationRequest) => send<Job>("POST", "v1/evaluations", wanted),
   report: (id: string) => address(`${v1.evaluation(id)}/report.html`),
   evaluationFile: (id: string) => address(`${v1.evaluation(id)}/evaluation.json`),

@@ -278,6 +278,19 @@ export interface Evaluation {
   waiting_for: string | null;
 }
 
+/** An evaluation minus another against the same truth, over the cells that both have, as `comparison` of `evaluation.json` of `morula evaluate --against` has it. */
+export interface EvaluationDifferences {
+  against_id: string;
+  cell_count: number;
+  cluster_counts: number[];
+  difference: Record<string, unknown>;
+  evaluation_id: string;
+  left_out_count: number;
+  of_both: Record<string, unknown>[];
+  paper: number[];
+  truth_id: string;
+}
+
 /** An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded. */
 export interface EvaluationNumbers {
   agreement?: Record<string, unknown> | null;

@@ -10,6 +10,7 @@ export type {
   ClusteringSlide,
   Clusters,
   Evaluation,
+  EvaluationDifferences,
   EvaluationNumbers,
   EvaluationRequest,
   ExportName,

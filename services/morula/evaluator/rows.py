@@ -113,9 +113,15 @@ class Rows:
         return np.repeat(np.arange(len(self.slides)), [len(slide) for slide in self.slides])
 
     @property
+    def ids(self) -> pa.Array:
+        """The id of each row, as bytes."""
+        chunks = [chunk for slide in self.slides for chunk in slide.index["cell_id"].chunks]
+        return pa.concat_arrays(chunks) if chunks else pa.array([], pa.binary(16))
+
+    @property
     def cell_ids(self) -> pa.Array:
-        found = (uuid.UUID(bytes=one) for slide in self.slides for one in slide.index["cell_id"].to_pylist())
-        return pa.array([str(one) for one in found], pa.string())
+        """The id of each row, in words."""
+        return pa.array([str(uuid.UUID(bytes=one)) for one in self.ids.to_pylist()], pa.string())
 
     @property
     def tile(self) -> Ints:

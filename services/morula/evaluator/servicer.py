@@ -12,7 +12,7 @@ from morula.v1 import artifact_pb2, evaluator_pb2, evaluator_pb2_grpc
 
 
 class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
-    """Evaluations on one slot, truths and samples on another: who brings or asks for one does not wait for an
+    """Evaluations on one slot; truths, samples and comparisons on another: who asks for one does not wait for an
     evaluation.
 
     The libraries of the cores are loaded with the first call, so that what starts a service does not wait for them.
@@ -48,6 +48,13 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             else:
                 yield evaluator_pb2.EvaluateClusteringResponse(result=event)
 
+    async def CompareEvaluations(  # noqa: N802 - the contract's name
+        self,
+        request: evaluator_pb2.CompareEvaluationsRequest,
+        context: object,  # noqa: ARG002 - gRPC's signature
+    ) -> evaluator_pb2.CompareEvaluationsResponse:
+        return await self._truths.run(lambda checkpoint: self._compare(request, checkpoint))
+
     def _inspect(
         self, request: evaluator_pb2.InspectTruthRequest, checkpoint: Checkpoint
     ) -> evaluator_pb2.InspectTruthResponse:
@@ -61,6 +68,13 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         from morula.evaluator import offers
 
         return offers.sample(self._store, request, checkpoint)
+
+    def _compare(
+        self, request: evaluator_pb2.CompareEvaluationsRequest, checkpoint: Checkpoint
+    ) -> evaluator_pb2.CompareEvaluationsResponse:
+        from morula.evaluator import work
+
+        return evaluator_pb2.CompareEvaluationsResponse(comparison=work.compared(self._store, request, checkpoint))
 
     def _evaluate(
         self, request: evaluator_pb2.EvaluateClusteringRequest, checkpoint: Checkpoint, report: Report

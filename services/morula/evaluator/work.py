@@ -17,13 +17,20 @@ from morula.common.progress import Report
 from morula.common.refs import key_of
 from morula.common.store import Store
 from morula.evaluator import matching, named, report, truth_table
-from morula.evaluator.cells import Cells, Ints, Match, Named, Part, check
+from morula.evaluator.cells import IN_NONE, Cells, Ints, Match, Named, Part, check
+from morula.evaluator.comparison import compare
 from morula.evaluator.core import STAGES, Wanted, evaluate
 from morula.evaluator.rows import Rows
-from morula.evaluator.truth import Shapes, kind_of, read
+from morula.evaluator.truth import Shapes, Truth, kind_of, read
 from morula.evaluator.truth_table import NAMED, Assigned
 from morula.v1.artifact_pb2 import ObjectRef
-from morula.v1.evaluator_pb2 import EvaluateClusteringRequest, InspectTruthResponse, TruthClass, TruthKind
+from morula.v1.evaluator_pb2 import (
+    CompareEvaluationsRequest,
+    EvaluateClusteringRequest,
+    InspectTruthResponse,
+    TruthClass,
+    TruthKind,
+)
 
 REACH_UM = 4.0
 """About a nucleus's radius."""
@@ -50,18 +57,8 @@ def measure(
     checkpoint()
     before = len(rows.slides)
     tell(0, before + len(STAGES), "matching")
-    if isinstance(truth, Shapes):
-        reach_um = request.params.reach_um or REACH_UM
-        cells, match, hows = _placed(
-            truth, rows, reach_um, checkpoint, lambda n: tell(n, before + len(STAGES), "matching")
-        )
-    else:
-        cells, match = truth_table.join(truth, _assigned(truth, rows))
-        _check_slides(cells, match, rows)
-        hows = {}
-    # Said before anything is read of cells that are not there.
-    check(cells, match)
-    known, wanted = _known(cells, rows), _wanted(request)
+    cells, match, hows = _matched(truth, rows, checkpoint, lambda n: tell(n, before + len(STAGES), "matching"))
+    known, wanted = _with_tables(cells, rows), _wanted(request)
     found = evaluate(
         known,
         match,
@@ -74,6 +71,43 @@ def measure(
         by_name = named.measure(known, request.labels.names, wanted, checkpoint)
         found |= {"named": by_name, "remarks": [_told(by_name), *found["remarks"]]}
     return json.dumps(found, indent=1, allow_nan=False).encode(), report.page(found).encode()
+
+
+def compared(store: Store, request: CompareEvaluationsRequest, checkpoint: Checkpoint) -> bytes:
+    """One evaluation minus another, over the cells that both have (JSON)."""
+    one, two = request.evaluation, request.against
+    if one.truth.sha256 != two.truth.sha256 or one.params != two.params:
+        raise InvalidArgument("these evaluations have different truths or parameters: they cannot be compared")
+    truth = read(store.get(*key_of(one.truth)), checkpoint)
+    rows, others = Rows.read(store, one), Rows.read(store, two)
+    checkpoint()
+    cells, _, _ = _matched(truth, rows, checkpoint, lambda _: None)
+    place = pc.index_in(rows.ids.take(pa.array(truth_table.rows_of(cells))), value_set=others.ids)
+    is_there = np.asarray(place.is_valid())
+    if not is_there.any():
+        raise InvalidArgument(
+            "these evaluations have no matched cell in common: their cells were found by different jobs, or lie on "
+            "different slides"
+        )
+    other = others.cluster[pc.fill_null(place, 0).to_numpy()]
+    found = compare(cells, other, is_there, IN_NONE, _wanted(one), checkpoint)
+    return json.dumps(found, allow_nan=False).encode()
+
+
+def _matched(
+    truth: Truth, rows: Rows, checkpoint: Checkpoint, tell: Callable[[int], None]
+) -> tuple[Cells, Match, Mapping[str, int]]:
+    """The cells that a truth speaks of and where they lie, and how they were found."""
+    hows: Mapping[str, int] = {}
+    if isinstance(truth, Shapes):
+        reach_um = rows.request.params.reach_um or REACH_UM
+        cells, match, hows = _placed(truth, rows, reach_um, checkpoint, tell)
+    else:
+        cells, match = truth_table.join(truth, _assigned(truth, rows))
+        _check_slides(cells, match, rows)
+    # Said before anything is read of cells that are not there.
+    check(cells, match)
+    return _with_places(cells, rows), match, hows
 
 
 def _told(by_name: Mapping[str, Any] | None) -> str:
@@ -120,11 +154,9 @@ def _check_slides(cells: Cells, match: Match, rows: Rows) -> None:
         )
 
 
-def _known(cells: Cells, rows: Rows) -> Cells:
-    """With what the store knows of the cells beside the truth."""
-    place = cells.cell
-    if place is None or not len(place):
-        return cells
+def _with_places(cells: Cells, rows: Rows) -> Cells:
+    """With the slide and tile of each as the store has them."""
+    place = truth_table.rows_of(cells)
     slide = rows.slide[place]
     tissues = [one.message.tissue for one in rows.slides]
     return replace(
@@ -133,9 +165,13 @@ def _known(cells: Cells, rows: Rows) -> Cells:
         slide=Part(slide, tuple(_names(rows))),
         tile=cells.tile or Part.of(rows.tile[place]),
         tissue=cells.tissue or (Part.of([tissues[one] for one in slide]) if all(tissues) else None),
-        vectors=rows.features(place),
-        morphology=rows.measures(place),
     )
+
+
+def _with_tables(cells: Cells, rows: Rows) -> Cells:
+    """With what was clustered and what is measured of each."""
+    place = truth_table.rows_of(cells)
+    return replace(cells, vectors=rows.features(place), morphology=rows.measures(place))
 
 
 def _names(rows: Rows) -> Iterator[str]:

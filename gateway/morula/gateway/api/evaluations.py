@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,27 +16,32 @@ from morula.common.errors import FailedPrecondition, NotFound, of_artifact
 from morula.common.keys import artifact_key
 from morula.common.models import Profile
 from morula.gateway.api.jobs import job_answer
+from morula.gateway.api.waiting import while_waited
 from morula.gateway.components import Components, Here
 from morula.gateway.contract import created, served
 from morula.gateway.evaluation_schemas import (
     Evaluation,
     EvaluationChoices,
+    EvaluationDifferences,
     EvaluationNumbers,
     EvaluationRequest,
     Evaluations,
 )
+from morula.gateway.fields import Identifier
 from morula.gateway.labels.effective import NOT_SURE
 from morula.gateway.ledger import evaluations, jobs, labels, objects, truths
 from morula.gateway.ledger.ids import new_id
-from morula.gateway.ledger.records import Slice
+from morula.gateway.ledger.records import Record, Slice
 from morula.gateway.licences import check_job
 from morula.gateway.lists import Wanted, cursor_after
-from morula.gateway.pipeline.evaluating import NUMBERS, REPORT
+from morula.gateway.pipeline.evaluating import NUMBERS, REPORT, request_of
 from morula.gateway.pipeline.params import EVALUATION_STAGES, params_digest, stored_params
 from morula.gateway.pipeline.results import reopen
 from morula.gateway.ranges import send_object
 from morula.gateway.refs import row_ref
 from morula.gateway.schemas import Job
+from morula.gateway.workers import once_it_is_free
+from morula.v1.evaluator_pb2 import CompareEvaluationsRequest
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
@@ -163,6 +169,45 @@ def _read(here: Components, file: Mapping[str, Any]) -> Mapping[str, Any]:
         # Which cells a tile has is for who looks at it: evaluation.json has them.
         tiles = [{name: of for name, of in tile.items() if name != "cells"} for tile in found["paper"]["tiles"]]
         return {**found, "paper": {**found["paper"], "tiles": tiles}}
+
+
+@router.get("/{evaluation_id}/differences", response_model=EvaluationDifferences)
+async def get_evaluation_differences(
+    evaluation_id: str, against: Identifier, request: Request, here: Here
+) -> EvaluationDifferences:
+    """How much better an evaluation is than another, number by number, with intervals: the same slides are drawn for
+    both. 400 where they are against different truths or measured in different ways: no number tells these apart."""
+    return await while_waited(request, _differences(here, evaluation_id, against))
+
+
+async def _differences(here: Components, evaluation_id: str, against_id: str) -> EvaluationDifferences:
+    rows = [await here.ledger.read(evaluations.get_evaluation, one) for one in (evaluation_id, against_id)]
+    _check_alike(*rows)
+    learning = here.labelling.learning
+    one, two = [await request_of(here.ledger, here.views, learning, here.project, row) for row in rows]
+    asked = CompareEvaluationsRequest(evaluation=one, against=two)
+    found = await once_it_is_free(lambda: here.workers.compare_evaluations(asked))
+    ids = {"evaluation_id": evaluation_id, "against_id": against_id, "truth_id": rows[0]["truth_id"]}
+    return EvaluationDifferences.model_validate({**ids, **json.loads(found.comparison)})
+
+
+def _check_alike(one: Record, two: Record) -> None:
+    """Refuses evaluations of which no difference can be told."""
+    for row in (one, two):
+        if row["state"] != "succeeded":
+            raise FailedPrecondition(
+                f"An evaluation has no numbers to compare: it is {row['state']}.", job_id=row["id"]
+            )
+    if one["truth_id"] != two["truth_id"]:
+        raise FailedPrecondition(
+            "These evaluations are against different truths, and what is hard in one may be easy in the other: "
+            "evaluate both against one truth, and compare these."
+        )
+    if one["choices"] != two["choices"]:
+        raise FailedPrecondition(
+            "These evaluations were measured in different ways (draws, folds, clicks, seed or reach): they cannot be "
+            "compared."
+        )
 
 
 @router.get("/{evaluation_id}/evaluation.json", response_class=Response, responses=served("application/json"))

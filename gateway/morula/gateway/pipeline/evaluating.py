@@ -6,6 +6,7 @@ from typing import Any
 from morula.common.keys import artifact_key
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import evaluations, jobs, slides, truths
+from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.pipeline.units import Json, Refs, UnitRunner, WorkUnit
@@ -28,7 +29,7 @@ async def evaluate(tools: Tools, views: Views, learning: Learning, job: Mapping[
     """Have the evaluation made; the digest of its numbers."""
     runner = UnitRunner(tools.ledger, tools.store, job["id"])
     row = await tools.ledger.read(evaluations.get_evaluation, job["id"])
-    request = await runner.outlast(lambda: _request(tools, views, learning, job["project_id"], row))
+    request = await runner.outlast(lambda: request_of(tools.ledger, views, learning, job["project_id"], row))
     keys = [request.evaluation_key, request.report_key]
 
     async def report(done_count: int, total_count: int) -> None:
@@ -50,14 +51,15 @@ async def evaluate(tools: Tools, views: Views, learning: Learning, job: Mapping[
     return result.evaluation.sha256
 
 
-async def _request(
-    tools: Tools, views: Views, learning: Learning, project: str, row: Record
+async def request_of(
+    ledger: Ledger, views: Views, learning: Learning, project: str, row: Record
 ) -> EvaluateClusteringRequest:
+    """What the evaluator is asked for, for this evaluation."""
     view = await views.get(row["clustering_id"])
     cut = await learning.cut(view, row["cluster_count"])
-    truth = row_ref(await tools.ledger.read(truths.get_truth, row["truth_id"]))
+    truth = row_ref(await ledger.read(truths.get_truth, row["truth_id"]))
     request = EvaluateClusteringRequest(
-        slides=[await _slide(tools, view, position) for position in range(len(view.slides))],
+        slides=[await _slide(ledger, view, position) for position in range(len(view.slides))],
         clustering=view.artifacts,
         node_of_leaf=cut.node_of_leaf,
         labels=_labels(row["labels"]) if row["labels"] else None,
@@ -81,9 +83,9 @@ def _labels(stored: Mapping[str, Any]) -> EvaluatedLabels:
     return EvaluatedLabels(classes=row_ref(stored), names=names)
 
 
-async def _slide(tools: Tools, view: ClusteringView, position: int) -> EvaluatedSlide:
+async def _slide(ledger: Ledger, view: ClusteringView, position: int) -> EvaluatedSlide:
     rows = view.slides[position]
-    slide = await tools.ledger.read(slides.get_slide, rows.slide_id)
+    slide = await ledger.read(slides.get_slide, rows.slide_id)
     names = [slide["name"], slide["id"], slide["digest"]]
     return EvaluatedSlide(settled=rows.settled, names=names, tissue=slide["tissue"] or "")
 

@@ -1,4 +1,4 @@
-// Evaluations side by side: one number of all of them as a figure, and every number as a table.
+// Evaluations side by side: one number of all of them as a figure, every number as a table, and what is between them.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { percent } from "../format";
 import { useKeys } from "../keys";
@@ -6,6 +6,7 @@ import { go, writeRoute } from "../route";
 import { Failed, Keys, State } from "../ui/parts";
 import { Disclaimer, evaluationTabs, type KeyHelp, Shell } from "../ui/shell";
 import { AllEvaluations, numbersOf, type Row, readNumbers, whatOf } from "./all";
+import { DifferenceTable } from "./differences";
 import { Strip, Value, Wide } from "./figures";
 import { type Found, MEASURE_NAMES, MEASURES, type MeasureName } from "./numbers";
 import "./evaluation.css";
@@ -81,7 +82,7 @@ function Panel({ sides, measure, choose }: PanelProps) {
       </section>
       <section>
         <h2>What can be said of differences</h2>
-        <p class="tiny">{caution(sides)}</p>
+        <p class="tiny">{unlike(sides) ?? ALIKE} Each interval of a number is of its own evaluation.</p>
       </section>
       <section class="last">
         <Disclaimer />
@@ -90,13 +91,15 @@ function Panel({ sides, measure, choose }: PanelProps) {
   );
 }
 
-function caution(sides: readonly Side[]): string {
+const ALIKE = "All are against one truth: differences over the same cells have intervals of their own.";
+
+/** Why these cannot be compared, where they cannot. */
+function unlike(sides: readonly Side[]): string | null {
   const truths = new Set(sides.map(({ row }) => row.evaluation.truth_id));
   const wanted = new Set(sides.map(({ row }) => JSON.stringify(row.evaluation.choices)));
-  const own = "Each interval is of its own evaluation: where two overlap, they are not told apart.";
-  if (wanted.size > 1) return `These were measured in different ways, and cannot be compared. ${own}`;
-  if (truths.size > 1) return `These are against different truths: what is hard in one may be easy in another. ${own}`;
-  return `${own} A difference over the same cells has an interval of its own: morula evaluate --against.`;
+  if (wanted.size > 1) return "These were measured in different ways, and cannot be compared.";
+  if (truths.size > 1) return "These are against different truths: what is hard in one may be easy in another.";
+  return null;
 }
 
 function nameOf({ row }: Side): string {
@@ -104,9 +107,14 @@ function nameOf({ row }: Side): string {
 }
 
 function Sides({ sides, measure, lacking }: { sides: readonly Side[]; measure: MeasureName; lacking: number }) {
+  const [warning, [first, ...others]] = [
+    unlike(sides),
+    sides.map((side) => ({ id: side.found.id, name: nameOf(side) })),
+  ];
   return (
     <>
       <h1 class="page-title">{sides.length} evaluations side by side</h1>
+      {warning && <p class="caveat">{warning}</p>}
       {lacking > 0 && <p class="caveat">{lacking} of those that were asked for have no numbers yet, or are gone.</p>}
       <section class="sheet lead" aria-labelledby="side-title">
         <h2 id="side-title">{MEASURES[measure][0]}</h2>
@@ -160,6 +168,7 @@ function Sides({ sides, measure, lacking }: { sides: readonly Side[]; measure: M
           </tbody>
         </Wide>
       </section>
+      {!warning && first && others.length > 0 && <DifferenceTable first={first} others={others} />}
     </>
   );
 }

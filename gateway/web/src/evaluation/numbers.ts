@@ -1,6 +1,6 @@
 // What an evaluation's numbers are called and say: the gateway's own words, in the order in which a report has them.
 // Nothing is computed here: the page shows what the evaluator found.
-import type { EvaluationNumbers } from "../types";
+import type { EvaluationDifferences, EvaluationNumbers, Problem } from "../types";
 
 /** A number with its interval; what is null is not known. */
 export interface Figure {
@@ -171,6 +171,20 @@ export type MeasureName = keyof typeof MEASURES;
 export const MEASURE_NAMES = Object.keys(MEASURES) as MeasureName[];
 /** What is shown at once; the others are a click away. */
 export const FIRST_MEASURES = 6;
+
+/** An evaluation minus another. */
+export type Differences = EvaluationDifferences & { difference: Partial<Record<MeasureName, Figure>> };
+
+export function isProblem(one: Differences | Problem): one is Problem {
+  return "status" in one;
+}
+
+/** What a difference says, as the report has it; nothing where it has no interval. */
+export function verdict(figure: Figure | undefined): string {
+  if (!figure || figure.low === null || figure.high === null) return "";
+  if (figure.low > 0) return "better";
+  return figure.high < 0 ? "worse" : "not told apart";
+}
 
 export const BASELINES = {
   constant: "one cluster for all",

@@ -192,3 +192,17 @@ class EvaluateClusteringResult(_message.Message):
     evaluation: _artifact_pb2.ObjectRef
     report: _artifact_pb2.ObjectRef
     def __init__(self, evaluation: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ..., report: _Optional[_Union[_artifact_pb2.ObjectRef, _Mapping]] = ...) -> None: ...
+
+class CompareEvaluationsRequest(_message.Message):
+    __slots__ = ("evaluation", "against")
+    EVALUATION_FIELD_NUMBER: _ClassVar[int]
+    AGAINST_FIELD_NUMBER: _ClassVar[int]
+    evaluation: EvaluateClusteringRequest
+    against: EvaluateClusteringRequest
+    def __init__(self, evaluation: _Optional[_Union[EvaluateClusteringRequest, _Mapping]] = ..., against: _Optional[_Union[EvaluateClusteringRequest, _Mapping]] = ...) -> None: ...
+
+class CompareEvaluationsResponse(_message.Message):
+    __slots__ = ("comparison",)
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    comparison: bytes
+    def __init__(self, comparison: _Optional[bytes] = ...) -> None: ...

@@ -50,6 +50,11 @@ class EvaluatorServiceStub:
                 request_serializer=morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringRequest.SerializeToString,
                 response_deserializer=morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringResponse.FromString,
                 _registered_method=True)
+        self.CompareEvaluations = channel.unary_unary(
+                '/morula.v1.EvaluatorService/CompareEvaluations',
+                request_serializer=morula_dot_v1_dot_evaluator__pb2.CompareEvaluationsRequest.SerializeToString,
+                response_deserializer=morula_dot_v1_dot_evaluator__pb2.CompareEvaluationsResponse.FromString,
+                _registered_method=True)
 
 
 class EvaluatorServiceServicer:
@@ -77,6 +82,14 @@ class EvaluatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareEvaluations(self, request, context):
+        """Says how much better one evaluation is than another against the same truth, on the same draws of slides. Where they
+        have no matched cell in common it is INVALID_ARGUMENT. Writes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EvaluatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +107,11 @@ def add_EvaluatorServiceServicer_to_server(servicer, server):
                     servicer.EvaluateClustering,
                     request_deserializer=morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringRequest.FromString,
                     response_serializer=morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringResponse.SerializeToString,
+            ),
+            'CompareEvaluations': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareEvaluations,
+                    request_deserializer=morula_dot_v1_dot_evaluator__pb2.CompareEvaluationsRequest.FromString,
+                    response_serializer=morula_dot_v1_dot_evaluator__pb2.CompareEvaluationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +196,33 @@ class EvaluatorService:
             '/morula.v1.EvaluatorService/EvaluateClustering',
             morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringRequest.SerializeToString,
             morula_dot_v1_dot_evaluator__pb2.EvaluateClusteringResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareEvaluations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/morula.v1.EvaluatorService/CompareEvaluations',
+            morula_dot_v1_dot_evaluator__pb2.CompareEvaluationsRequest.SerializeToString,
+            morula_dot_v1_dot_evaluator__pb2.CompareEvaluationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
