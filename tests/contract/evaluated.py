@@ -61,7 +61,7 @@ def table(rows: Sequence[dict[str, object]]) -> bytes:
 @asynccontextmanager
 async def evaluated(root: Path, url: str = "", store: Store | None = None) -> AsyncIterator[Evaluated]:
     write_slide(root / "tiny.tiff", 1100, 800)
-    async with services(root, store=store) as running, gateway(running, root, url) as client:
+    async with services(root, store=store) as running, gateway(running, root, url, folders={"here": root}) as client:
         slide = await client.upload(root / "tiny.tiff", name="Tiny", stain="H&E")
         world = World(client, running, slide, await client.run(slide["id"]))
         found = await world.http.get(f"{world.clustering}/cells?bbox=0,0,1100,800&limit=20000")

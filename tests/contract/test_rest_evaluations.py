@@ -157,6 +157,23 @@ async def test_labels_are_measured_as_they_were(ground: Evaluated) -> None:
     assert "these clusters" not in report
 
 
+async def test_a_truth_that_is_here_already_is_named(ground: Evaluated) -> None:
+    folder = ground.world.client.components.settings.folders["here"]
+    (folder / "t.csv").write_bytes(table([{"row": one["row"], "class": f"{one['row'] % 5}"} for one in ground.cells]))
+    before = ground.world.objects()
+    by_path = await ground.http.post("/v1/truths", json={"path": "here/t.csv"})
+    found = by_path.json()
+    assert (by_path.status_code, found["name"], found["row_count"]) == (201, "t.csv", len(ground.cells))
+    (key,) = ground.world.objects() - before
+    by_key = await ground.http.post("/v1/truths", json={"key": key, "name": "Again"})
+    assert (by_key.status_code, by_key.json()["id"]) == (200, found["id"])
+    check_problem(await ground.http.post("/v1/truths", json={"path": "here/../../etc/hosts"}), 400, "INVALID_ARGUMENT")
+    check_problem(
+        await ground.http.post("/v1/truths", json={"path": "here/t.csv", "key": key}), 400, "INVALID_ARGUMENT"
+    )
+    check_problem(await ground.http.post("/v1/truths", json={"key": f"{key}x"}), 404, "NOT_FOUND")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -15,6 +15,14 @@ class TruthFields(BaseModel):
     name: Name | None = None
 
 
+class TruthReference(Request):
+    """A truth that is here already: below a named folder, or an object of the store. Its bytes are copied."""
+
+    path: Annotated[str, Field(max_length=1024)] | None = None
+    key: Annotated[str, Field(max_length=1024)] | None = None
+    name: Name | None = None
+
+
 class SampleTruth(Request):
     """A sample whose labels, as they are now, are to be a truth."""
 
@@ -109,14 +117,6 @@ class Evaluations(Listed):
     evaluations: list[Evaluation]
 
 
-class EvaluationNumbers(Evaluation):
-    """An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded."""
-
-    of: dict[str, Any] | None = None
-    """Names of the slides, and whether clusters or labels were measured."""
-    match_rate: float | None = None
-    match: dict[str, Any] | None = None
-    remarks: list[str] | None = None
 class EvaluationDifferences(Answer):
     """An evaluation minus another against the same truth, over the cells that both have, as `comparison` of
     `evaluation.json` of `morula evaluate --against` has it."""
@@ -135,6 +135,14 @@ class EvaluationDifferences(Answer):
     """Each number with its interval: where that does not hold 0, one of the two is better."""
 
 
+class EvaluationNumbers(Evaluation):
+    """An evaluation with its numbers, as `evaluation.json` has them; null until it has succeeded."""
+
+    of: dict[str, Any] | None = None
+    """Names of the slides, and whether clusters or labels were measured."""
+    match_rate: float | None = None
+    match: dict[str, Any] | None = None
+    remarks: list[str] | None = None
     paper: dict[str, Any] | None = None
     honest: dict[str, Any] | None = None
     named: dict[str, Any] | None = None

@@ -1,17 +1,39 @@
-"""Slides by reference: files in a folder that the operator named, which are copied to the store."""
+"""Slides and truths by reference: files in a folder that the operator named, which are copied to the store."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from morula.common.errors import Conflict, InvalidArgument
+from morula.common.errors import Conflict, InvalidArgument, TooLarge
 from morula.common.hashing import sha256_of
 from morula.common.slide_sets import SlideFiles, files_around
 from morula.gateway.uploads import FILE_COUNT_LIMIT, IncomingFile, safe_name
 
 
 def refer(folders: dict[str, Path], reference: str) -> list[IncomingFile]:
-    """The files of the slide that a reference names. Nothing outside the folder can be reached, not even by a link."""
+    """The files of the slide that a reference names."""
+    root, path = _find(folders, reference)
+    try:
+        return _parts(root, path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def read(folders: dict[str, Path], reference: str, limit_bytes: int) -> bytes:
+    """The bytes of the one file that a reference names."""
+    _, path = _find(folders, reference)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit_bytes + 1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if len(content) > limit_bytes:
+        raise TooLarge(f"{path.name[:80]!r} has more than {limit_bytes:,} bytes.")
+    return content
+
+
+def _find(folders: dict[str, Path], reference: str) -> tuple[Path, Path]:
+    """The folder and the file in it. Nothing outside the folder can be reached, not even by a link."""
     folder_name, _, relative = reference.partition("/")
     if folder_name not in folders:
         named = ", ".join(sorted(folders)) or "none"
@@ -20,10 +42,11 @@ def refer(folders: dict[str, Path], reference: str) -> list[IncomingFile]:
     path = _inside(root, root / safe_name(relative))
     if path is None or not path.is_file():
         raise InvalidArgument(f"There is no file {relative[:200]!r} in the folder {folder_name!r}.")
-    try:
-        return _parts(root, path)
-    except OSError as error:
-        raise InvalidArgument(f"{relative[:200]!r} cannot be read: {error.strerror}.") from error
+    return root, path
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidArgument:
+    return InvalidArgument(f"{path.name[:200]!r} cannot be read: {error.strerror}.")
 
 
 def _parts(root: Path, path: Path) -> list[IncomingFile]:
