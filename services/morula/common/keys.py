@@ -38,8 +38,8 @@ STAGE_REVISIONS: dict[str, int] = {
     "table": 2,
     "truth": 1,
     "effective": 1,
-    "evaluation": 3,
-    "report": 2,
+    "evaluation": 4,
+    "report": 3,
 }
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://morula.dev/cell")

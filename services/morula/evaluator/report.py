@@ -177,21 +177,22 @@ def _paper(paper: Found) -> Iterator[str]:
     yield "<h2>As published</h2>"
     yield (
         f"<p>Accuracy by tile, one to one: <strong>{paper['accuracy']:.4f}</strong>. One cluster for everything: "
-        f'<strong>{paper["constant"]:.4f}</strong>.</p><p class="note">{escape(paper["caveat"])}</p>'
+        f"<strong>{paper['constant']:.4f}</strong>. Of {paper['n_cells']:,} answers: as published, a cell of "
+        f'which two people said something counts twice.</p><p class="note">{escape(paper["caveat"])}</p>'
     )
     for plural in ("batches", "tissues", "species"):
         if plural in paper:
             rows = [_published(one, one.get("batch", one.get("name"))) for one in paper[plural]]
-            yield table(f"By {plural}, as published", ("name", "tiles", "cells", "accuracy", "constant"), rows)
+            yield table(f"By {plural}, as published", ("name", "tiles", "answers", "accuracy", "constant"), rows)
     lowest = sorted(paper["tiles"], key=lambda one: one["accuracy"])
     rows = [
         _published({"n_tiles": 1, **one}, " ".join(filter(None, (one["slide"], one["tile"]))))
         for one in lowest[:LISTED]
     ]
     yield table(
-        f"By tile, the lowest first{_rest(len(lowest))}", ("name", "tiles", "cells", "accuracy", "constant"), rows
+        f"By tile, the lowest first{_rest(len(lowest))}", ("name", "tiles", "answers", "accuracy", "constant"), rows
     )
-    yield matrix("Cells by class (rows) and by the class that their cluster is aligned to in their tile (columns)",
+    yield matrix("Answers by class (rows) and by the class that the cell's cluster is aligned to in its tile (columns)",
                  paper["confusion"], "?")  # fmt: skip
 
 

@@ -59,14 +59,14 @@ export function Tiles({ found, clustering }: { found: Found; clustering: Cluster
         </button>
       </div>
       <p>
-        Accuracy <b class="strong">{tile.accuracy.toFixed(4)}</b> of {countOf(tile.n_cells, "cell")}; one cluster for
+        Accuracy <b class="strong">{tile.accuracy.toFixed(4)}</b> of {countOf(tile.n_cells, "answer")}; one cluster for
         everything: <b class="strong">{tile.constant.toFixed(4)}</b>.
       </p>
       <div class="tile-sides">
         <Overlay key={at} id={found.id} number={at} clustering={clustering} />
         {tile.confusion_matrix ? (
           <Matrix
-            label={`Cells of tile ${nameOf(tile)} by class (rows) and by the class that their cluster is aligned to (columns)`}
+            label={`Answers of tile ${nameOf(tile)} by class (rows) and by the class that the cell's cluster is aligned to (columns)`}
             confusion={tile.confusion_matrix}
             beside="?"
           />

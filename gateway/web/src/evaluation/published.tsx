@@ -1,5 +1,5 @@
 // The published number, with what it rewards; then how the truth was matched, and how far its annotators agree.
-import { count, percent } from "../format";
+import { count, countOf, percent } from "../format";
 import { Head, Value, Wide } from "./figures";
 import { Matrix } from "./matrix";
 import { type Counted, type Figure, type Found, type PublishedPart, shown } from "./numbers";
@@ -12,7 +12,8 @@ export function AsPublished({ found: { paper } }: { found: Found }) {
       <h2 id="published-title">As published</h2>
       <p>
         Accuracy by tile, one to one: <b class="strong">{paper.accuracy.toFixed(4)}</b>. One cluster for everything:{" "}
-        <b class="strong">{paper.constant.toFixed(4)}</b>.
+        <b class="strong">{paper.constant.toFixed(4)}</b>. Of {countOf(paper.n_cells, "answer")}: as published, a cell
+        of which two people said something counts twice.
       </p>
       <p class="caveat">{paper.caveat}</p>
       {PARTS.map((plural) => {
@@ -20,7 +21,7 @@ export function AsPublished({ found: { paper } }: { found: Found }) {
         return parts && parts.length > 1 ? <Part key={plural} plural={plural} parts={parts} /> : null;
       })}
       <Matrix
-        label="Cells by class (rows) and by the class that their cluster is aligned to in their tile (columns)"
+        label="Answers by class (rows) and by the class that the cell's cluster is aligned to in its tile (columns)"
         confusion={paper.confusion}
         beside="?"
       />
@@ -31,7 +32,7 @@ export function AsPublished({ found: { paper } }: { found: Found }) {
 function Part({ plural, parts }: { plural: string; parts: readonly PublishedPart[] }) {
   return (
     <Wide label={`By ${plural}, as published`}>
-      <Head words={[plural, "tiles", "cells", "accuracy", "one cluster"]} />
+      <Head words={[plural, "tiles", "answers", "accuracy", "one cluster"]} />
       <tbody>
         {parts.map((one) => (
           <tr key={one.batch ?? one.name}>
