@@ -57,6 +57,9 @@ def test_a_run_is_a_slide_with_its_cells_clusters_classes_and_truth(
     said = {event["body"]["row"]: event["body"]["class_number"] for event in labels}
     label_set = client.get(f"/v1/labellings/{slide['labelling_id']}")["label_set"]
     classes = {one["number"]: one["name"] for one in label_set["classes"]}
+    # In the way of no other slide, and the board of this one.
+    assert (label_set["name"], len(classes)) == ("import: run", 1 + len(set(published.classes.values())))
+    assert client.get(f"/v1/jobs/{slide['job_id']}")["labelling_id"] == slide["labelling_id"]
     for (name, label), cluster in published.clusters.items():
         tile = TileName.of(name)
         assert tile is not None

@@ -43,6 +43,9 @@ class Client:
     def put(self, path: str, body: Mapping[str, object]) -> Json:
         return self._json("PUT", path, json=body)
 
+    def delete(self, path: str) -> None:
+        _checked(self._http.delete(path))
+
     def bytes(self, path: str) -> bytes:
         """The body of an answer as it is."""
         return _checked(self._http.get(path)).content

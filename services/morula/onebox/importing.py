@@ -26,6 +26,8 @@ from morula.onebox.run import gateway_of
 
 ACTOR = "imported"
 """Who says the classes that came with a run."""
+LABEL_SET, NAME_LIMIT = "import", 200
+"""Classes of a run are a label set of this name and the run's."""
 Place = tuple[str, int]
 """A cell by the name of its tile and its label, or number, there."""
 
@@ -72,7 +74,8 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
                 told |= {"cell_count": job["cell_count"], "labelling_id": job["labelling_id"], "class_count": 0}
                 if job["labelling_id"]:
                     cells = _cells(client, job["id"], one, Path(scratch))
-                    told["class_count"] = _label(client, job["labelling_id"], cells)
+                    label_set = f"{LABEL_SET}: {request.run.resolve().name}"[:NAME_LIMIT]
+                    told["labelling_id"], told["class_count"] = _label(client, job, label_set, cells)
                     for by, known in cell_ids.items():
                         known |= {place: str(cells.table["cell_id"][row]) for place, row in cells.places(by)}
                 made.append(told)
@@ -100,15 +103,17 @@ def _cells(client: Client, job_id: str, one: Assembled, scratch: Path) -> Cells:
     return Cells({**taken.to_pydict(), "cell_id": rows["cell_id"].to_pylist()})
 
 
-def _label(client: Client, labelling_id: str, cells: Cells) -> int:
+def _label(client: Client, job: Json, label_set_name: str, cells: Cells) -> tuple[str, int]:
     """Gives cells the classes that they came with; what an import that was cut off said before is not said again."""
     wanted = {
         row: str(name) for row, name in enumerate(cells.table["class"]) if isinstance(name, str) and is_class(name)
     }
     if not wanted:
-        return 0
-    said = {event["body"]["row"] for event in _events(client, labelling_id) if event["actor"] == ACTOR}
-    label_set = client.get(f"/v1/labellings/{labelling_id}")["label_set"]
+        return job["labelling_id"], 0
+    labelling = _labelling(client, job, label_set_name)
+    labelling_id, label_set = labelling["id"], labelling["label_set"]
+    events = _all(client, f"/v1/labellings/{labelling_id}/events", "events")
+    said = {event["body"]["row"] for event in events if event["actor"] == ACTOR}
     numbers = {one["name"]: one["number"] for one in label_set["classes"]}
     for row, name in wanted.items():
         if row in said:
@@ -118,14 +123,35 @@ def _label(client: Client, labelling_id: str, cells: Cells) -> int:
             numbers |= {one["name"]: one["number"] for one in grown["classes"]}
         body = {"row": row, "class_number": numbers[name]}
         client.post(f"/v1/labellings/{labelling_id}/events", {"kind": "cell_set", "actor": ACTOR, "body": body})
-    return len(wanted)
+    return labelling_id, len(wanted)
 
 
-def _events(client: Client, labelling_id: str) -> Iterator[Json]:
+def _labelling(client: Client, job: Json, label_set_name: str) -> Json:
+    """The labelling by the run's own label set, in place of the job's: its classes are in the way of no other slide.
+
+    Where something was said in the job's, it stays there.
+    """
+    there = list(_all(client, "/v1/labellings", "labellings", clustering_id=job["clustering_id"]))
+    own = next(one for one in there if one["id"] == job["labelling_id"])
+    made = next((one for one in (own, *there) if one["label_set"]["name"] == label_set_name), None)
+    if own["seq"] or made == own:
+        return own
+    if made is None:
+        known = _all(client, "/v1/label-sets", "label_sets")
+        label_set = next((one for one in known if one["name"] == label_set_name), None)
+        label_set = label_set or client.post("/v1/label-sets", {"name": label_set_name})
+        chosen = {"clustering_id": job["clustering_id"], "label_set_id": label_set["id"]}
+        made = client.post("/v1/labellings", chosen)
+    client.delete(f"/v1/labellings/{own['id']}")
+    return made
+
+
+def _all(client: Client, path: str, name: str, **params: str) -> Iterator[Json]:
+    """Every item of a list that comes in parts."""
     cursor: str | None = None
     while True:
-        answer = client.get(f"/v1/labellings/{labelling_id}/events", **({"cursor": cursor} if cursor else {}))
-        yield from answer["events"]
+        answer = client.get(path, **params, **({"cursor": cursor} if cursor else {}))
+        yield from answer[name]
         cursor = answer["next_cursor"]
         if cursor is None:
             return
