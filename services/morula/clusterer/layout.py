@@ -39,7 +39,7 @@ def umap_plane(rows: Floats, seed: int) -> Floats:
     """UMAP's plane. One thread: with a seed umap-learn takes no more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from umap import UMAP
+        from morula.clusterer.umap_learn import UMAP
 
         return on_plane(UMAP(n_components=2, random_state=seed % (1 << 32), n_jobs=1), rows, seed)
 

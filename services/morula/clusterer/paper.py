@@ -69,7 +69,7 @@ def umap(vectors: Floats, seed: int, _checkpoint: Checkpoint = go_on) -> Floats:
     with warnings.catch_warnings():
         # umap-learn warns that it has no TensorFlow, and where rows are so few or so equal that it changes its start.
         warnings.simplefilter("ignore")
-        from umap import UMAP
+        from morula.clusterer.umap_learn import UMAP
 
         model = UMAP(
             n_components=COMPONENTS,

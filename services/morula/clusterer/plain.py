@@ -28,7 +28,7 @@ def paper(vectors: Halves | Floats, eps: float | None = None) -> Plain:
     """Every call by its own defaults where the paper names nothing else."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from umap import UMAP
+        from morula.clusterer.umap_learn import UMAP
 
         model = UMAP(n_components=50, n_neighbors=15, min_dist=0.1, metric="euclidean", random_state=42)
         space: Floats = model.fit_transform(normalize(vectors.astype(np.float32)))
