@@ -17,6 +17,8 @@ import pytest
 
 from morula.common.store import open_store
 from morula.common.testing import write_slide
+from morula.gateway.__main__ import serve
+from morula.gateway.settings import GatewaySettings
 from tests.servers.ceph import S3Server
 from tests.servers.gateway import Services, as_part, services
 from tests.servers.jobs import classical
@@ -30,12 +32,17 @@ PATIENCE_S = 120
 
 @asynccontextmanager
 async def two_gateways(
-    running: Services, root: Path, database_url: str, store_url: str, server: S3Server
+    running: Services,
+    root: Path,
+    database_url: str,
+    store_url: str,
+    server: S3Server,
+    parts: tuple[str, str] = ("all", "all"),
 ) -> AsyncIterator[dict[str, tuple[Process, httpx.AsyncClient]]]:
     found: dict[str, tuple[Process, httpx.AsyncClient]] = {}
     names = ("tiler", "segmenter", "embedder", "clusterer", "labeller", "evaluator")
     try:
-        for name, port in zip(("one", "two"), free_ports(2), strict=True):
+        for name, part, port in zip(("one", "two"), parts, free_ports(2), strict=True):
             environment = {
                 "PATH": "/usr/bin:/bin",
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -49,7 +56,7 @@ async def two_gateways(
                 **{f"MORULA_{service.upper()}_ADDRESS": running.address(service) for service in names},
             }
             with (root / f"{name}.log").open("wb") as log:
-                command = (sys.executable, "-m", "morula.gateway")
+                command = (sys.executable, "-m", "morula.gateway", part)
                 process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=log)
             found[name] = (process, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60))
         async with asyncio.timeout(PATIENCE_S):
@@ -99,6 +106,33 @@ async def test_another_conductor_carries_on(
                 assert (await until_ended(found[held_by][1], job["id"]))["result_digest"] == ended["result_digest"]
                 assert holder(postgres_url, job["id"]) == other
                 await carry_on_an_evaluation(running, found, postgres_url, ended["clustering_id"])
+
+
+async def test_api_and_conductor_are_processes_of_their_own(
+    tmp_path: Path, postgres_url: str, s3_server: S3Server, s3_url: str
+) -> None:
+    path = tmp_path / "tiny.tiff"
+    write_slide(path, 640, 512)
+    store = open_store(s3_url, access_key=s3_server.access_key, secret_key=s3_server.secret_key)
+    parts = ("api", "conductor")
+    async with (
+        services(tmp_path, store=store) as running,
+        two_gateways(running, tmp_path, postgres_url, s3_url, s3_server, parts) as found,
+    ):
+        api, conductor = found["one"][1], found["two"][1]
+        taken = (await api.post("/v1/slides", files=as_part(path))).json()
+        job = (await api.post("/v1/jobs", json=classical(taken["id"]))).json()
+        events = await api.get(f"/v1/jobs/{job['id']}/events", timeout=PATIENCE_S)
+        assert '"succeeded"' in events.text, "whoever listens at the API hears of what the conductor does"
+        assert holder(postgres_url, job["id"]) == "two"
+        assert (await conductor.get("/v1/jobs")).status_code == 404
+        assert "morula_runnable" in (await conductor.get("/metrics")).text
+
+
+def test_the_parts_are_one_process_on_sqlite(tmp_path: Path) -> None:
+    settings = GatewaySettings.model_validate({"database_url": f"sqlite:///{tmp_path}/morula.db"})
+    with pytest.raises(SystemExit, match="PostgreSQL only"):
+        serve(settings, "conductor")
 
 
 async def carry_on_an_evaluation(

@@ -1,6 +1,7 @@
-"""`python -m morula.gateway [all|migrate|sweep]`: brings the database up to date, serves the API and conducts jobs.
+"""`python -m morula.gateway [all|api|conductor|migrate|sweep]`: brings the database up to date, and does its part.
 
-`sweep` finds what lies in the store and nothing names.
+`all` serves the API and conducts jobs, `api` and `conductor` do one of the two, `migrate` does neither. `sweep` finds
+what lies in the store and nothing names.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from morula.common.settings import Tls
 from morula.common.store import Store, open_store
 from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
-from morula.gateway.app import create_app
+from morula.gateway.app import Part, create_app
 from morula.gateway.connection import Connection
 from morula.gateway.ledger import demand
 from morula.gateway.ledger.engine import Ledger
@@ -28,6 +29,10 @@ from morula.gateway.sweep import sweep
 from morula.gateway.workers import Absence, Addresses, Workers
 
 STOP_S = 5
+PARTS: dict[Part, str] = {
+    "api": "serve the API; a conductor on the same database conducts the jobs",
+    "conductor": "conduct jobs and clear up; over HTTP only health and numbers",
+}
 
 
 class Server(uvicorn.Server):
@@ -71,9 +76,11 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     """What was asked for; `run` does it, once the database is up to date."""
     parser = argparse.ArgumentParser(prog="morula.gateway")
-    parser.set_defaults(run=lambda settings, _: serve(settings))
+    parser.set_defaults(run=lambda settings, _: serve(settings, "all"))
     verbs = parser.add_subparsers()
     verbs.add_parser("all", help="serve the API and conduct jobs; so it is where nothing is said")
+    for part, about in PARTS.items():
+        verbs.add_parser(part, help=about).set_defaults(run=lambda settings, _, part=part: serve(settings, part))
     verbs.add_parser("migrate", help="bring the database up to date").set_defaults(run=lambda *_: None)
     clearing = verbs.add_parser("sweep", help="count what lies in the store and nothing names")
     clearing.add_argument("--delete", action="store_true", help="delete it, too")
@@ -96,12 +103,14 @@ def clear(settings: GatewaySettings, *, delete: bool, alone: bool) -> None:
         ledger.close()
 
 
-def serve(settings: GatewaySettings) -> None:
+def serve(settings: GatewaySettings, part: Part) -> None:
     """Serve until told to stop."""
+    if part != "all" and settings.database_url.get_secret_value().startswith("sqlite"):
+        sys.exit("API and conductor are processes of their own on PostgreSQL only: with SQLite say `all`.")
     store = connect_store(settings)
     ledger = Ledger(settings.database_url.get_secret_value())
     try:
-        Server(create_app(settings, ledger, lambda: connect(settings, ledger), store), settings).run()
+        Server(create_app(settings, ledger, lambda: connect(settings, ledger), store, part), settings).run()
     finally:
         ledger.close()
 

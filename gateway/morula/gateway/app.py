@@ -1,10 +1,12 @@
 """The application: endpoints over a ledger, a store and six services."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -75,19 +77,32 @@ ROUTERS = (
 )
 
 
-def create_app(settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store) -> FastAPI:
+Part = Literal["all", "api", "conductor"]
+"""What a process does: it answers people, conducts jobs, or both."""
+
+
+def create_app(
+    settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store, part: Part = "all"
+) -> FastAPI:
     """The application. `connect` opens the channels to the services on the loop that the application runs on."""
-    app = bare_app(lambda app: _live(app, settings, ledger, connect, store))
+    conducts = part != "api"
+    app = bare_app(
+        lambda app: _live(app, settings, ledger, connect, store, conducts=conducts),
+        (health,) if part == "conductor" else ROUTERS,
+    )
     # The one that is added last is the outermost.
     app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
     app.add_middleware(Access)
     problems.install(app)
-    if STATIC.is_dir():
+    if STATIC.is_dir() and part != "conductor":
         app.router.routes.append(Page(app, STATIC))
     return app
 
 
-def bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
+def bare_app(
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    routers: Sequence[ModuleType] = ROUTERS,
+) -> FastAPI:
     """Endpoints that describe themselves, with nothing behind them yet."""
     app = FastAPI(
         title="Morula",
@@ -98,7 +113,7 @@ def bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | 
         docs_url=None,
         redoc_url=None,
     )
-    for module in ROUTERS:
+    for module in routers:
         app.include_router(module.router)
     contract.install(app)
     return app
@@ -106,7 +121,13 @@ def bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | 
 
 @asynccontextmanager
 async def _live(
-    app: FastAPI, settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store
+    app: FastAPI,
+    settings: GatewaySettings,
+    ledger: Ledger,
+    connect: Callable[[], Workers],
+    store: Store,
+    *,
+    conducts: bool,
 ) -> AsyncIterator[None]:
     """Everything that lives as long as the application; closed in the opposite order."""
     workers = connect()
@@ -153,9 +174,10 @@ async def _live(
         closing.push_async_callback(learning.close)
         await closing.enter_async_context(side_task("listeners", listeners.run))
         closing.push_async_callback(listeners.close)
-        await closing.enter_async_context(Conductor(settings, ledger, pipeline))
-        # Ends before the conductor, because the engine's threads serve the loop.
-        await closing.enter_async_context(side_task("caretaker", caretaker.run))
+        if conducts:
+            await closing.enter_async_context(Conductor(settings, ledger, pipeline))
+            # Ends before the conductor, because the engine's threads serve the loop.
+            await closing.enter_async_context(side_task("caretaker", caretaker.run))
         yield
 
 
