@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from morula.common.fetch_weights import FetchSettings
 from morula.common.settings import ModelSettings, ServiceSettings, Settings
 from morula.gateway.settings import GatewaySettings
 from morula.networks.settings import NetworkSettings
@@ -29,6 +30,7 @@ SECTIONS: tuple[tuple[str, type[Settings], type[Settings]], ...] = (
     ("Segmenter, embedder and clusterer besides", ModelSettings, ServiceSettings),
     ("Segmenter and embedder besides", NetworkSettings, ModelSettings),
     ("The gateway", GatewaySettings, Settings),
+    ("Who fetches weights: `python -m morula.common.fetch_weights`", FetchSettings, Settings),
 )
 
 

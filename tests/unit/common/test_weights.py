@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from morula.common.errors import ModelUnavailable
+from morula.common.fetch_weights import fetch
+from morula.common.folder import FolderStore
 from morula.common.models import FAMILIES, Description, families
 from morula.common.weights import WeightsFolder
 
@@ -55,6 +57,24 @@ def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
     added = folder.add(replace(ROW, name="mine", mpp=0.25), [("network", file)])
     assert folder.rows() == [added]
     assert folder.rows()[0].revision == added.revision
+
+
+def test_weights_are_fetched_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "any.pth"
+    file.write_bytes(b"weights")
+    bucket = tmp_path / "objects" / "shared" / "weights"
+    added = WeightsFolder(bucket).add(replace(ROW, name="mine", mpp=0.25), [("network", file)])
+    store = FolderStore(tmp_path / "objects")
+    folder = tmp_path / "pod"
+    assert fetch(store, "shared/weights", folder) == [added]
+    assert fetch(store, "shared/weights", folder) == [added], "what is there is not fetched again"
+    assert WeightsFolder(folder).files(added)[0][1].read_bytes() == b"weights"
+    with pytest.raises(ModelUnavailable, match="no row"):
+        fetch(store, "elsewhere", folder)
+    (bucket / f"{'b' * 64}.pth").write_bytes(b"another")
+    with pytest.raises(ModelUnavailable, match="changed or damaged"):
+        fetch(store, "shared/weights", tmp_path / "second pod")
+    assert not list((tmp_path / "second pod").glob("*.json"))
 
 
 def test_what_is_no_finished_row_is_not_read_as_one(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""`python -m morula.common.fetch_weights`: copies an operator's weights from a bucket into a folder, and checks them.
+
+It runs before a service does, in the same pod. What lies in the bucket is a folder as `morula models add` fills it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from morula.common.errors import ModelUnavailable, MorulaError
+from morula.common.hashing import sha256_of
+from morula.common.models import ModelSpec
+from morula.common.settings import Settings
+from morula.common.store import Store, open_store
+from morula.common.telemetry import configure, log
+from morula.common.weights import WeightsFolder
+
+ROW = ".json"
+
+
+class FetchSettings(Settings):
+    """Where weights are fetched from, and where they go."""
+
+    weights_source: SecretStr
+    """`s3://bucket/prefix?endpoint=https://host`."""
+
+    weights_dir: Path
+    """The folder that is filled; services read it."""
+
+    s3_access_key: SecretStr = SecretStr("")
+    """Name of the account at the bucket."""
+
+    s3_secret_key: SecretStr = SecretStr("")
+    """Its secret."""
+
+
+def main() -> None:
+    configure("weights")
+    settings = FetchSettings()  # type: ignore[call-arg] # from the environment
+    source = urlsplit(settings.weights_source.get_secret_value())
+    keys = {"access_key": settings.s3_access_key, "secret_key": settings.s3_secret_key}
+    try:
+        store = open_store(
+            source._replace(path="").geturl(), **{name: key.get_secret_value() for name, key in keys.items()}
+        )
+        for spec in fetch(store, source.path.strip("/"), settings.weights_dir):
+            log.info("weights are here", model=spec.name, revision=spec.revision)
+    except MorulaError as error:
+        sys.exit(str(error))
+
+
+def fetch(store: Store, prefix: str, folder: Path) -> list[ModelSpec]:
+    """Copies rows and files; the rows, once all of their files have been compared with their digests."""
+    start = f"{prefix}/" if prefix else ""
+    names = [seen.key.removeprefix(start) for seen in store.survey(start)]
+    names = [name for name in names if "/" not in name and not name.startswith(".")]
+    if not any(name.endswith(ROW) for name in names):
+        raise ModelUnavailable(
+            f"no row of a model lies at {start or 'the bucket'}: is it where `morula models add` wrote?"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    # A row makes its model known, so that it comes after the files.
+    for name in sorted(names, key=lambda name: name.endswith(ROW)):
+        if name.endswith(ROW) or not (folder / name).exists():
+            _fetch_one(store, start + name, folder / name)
+    weights = WeightsFolder(folder)
+    rows = weights.rows()
+    for spec in rows:
+        weights.files(spec)
+    return rows
+
+
+def _fetch_one(store: Store, key: str, target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}")
+    with store.open(key) as stream, unfinished.open("wb") as sink:
+        shutil.copyfileobj(stream, sink)
+    # A file of weights is called by its digest.
+    if not target.name.endswith(ROW) and not target.name.startswith(sha256_of(unfinished)):
+        unfinished.unlink()
+        raise ModelUnavailable(f"{key} is not the file that its name says: it has been changed or damaged")
+    unfinished.rename(target)
+
+
+if __name__ == "__main__":
+    main()
