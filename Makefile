@@ -70,7 +70,8 @@ web: ## build the page
 images: ## build one image per service with docker, podman or buildah
 	@scripts/images
 
-chart: ## lint and render the Helm chart
+chart: ## lint and render the Helm chart with every profile, and hold it to the schemas of two Kubernetes
+	@scripts/setup dev
 	@scripts/chart
 
 docs: ## build the site of docs/ into build/docs, without network; a broken link fails

@@ -1,6 +1,7 @@
 """`python -m tests.papers`: writes the pages that are made from the code."""
 
-from tests.papers.settings import PAGE, render
+from tests.papers import chart_values, settings
 
 if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")
+    for page in (settings, chart_values):
+        page.PAGE.write_text(page.render(), encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.papers import chart_values
 from tests.papers.settings import PAGE, SECTIONS, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +64,10 @@ def test_words_of_the_code_are_those_of_the_code(paper: Path) -> None:
 
 def test_every_setting_is_on_its_page_as_the_code_has_it() -> None:
     assert PAGE.read_text() == render(), "run python -m tests.papers"
+
+
+def test_every_value_of_the_chart_is_on_its_page() -> None:
+    assert chart_values.PAGE.read_text() == chart_values.render(), "run python -m tests.papers"
 
 
 def test_every_setting_says_what_it_means() -> None:

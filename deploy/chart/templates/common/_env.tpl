@@ -1,0 +1,59 @@
+{{- define "morula.storeKeys" -}}
+- name: MORULA_S3_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ .Values.store.secretName }}, key: access-key}}
+- name: MORULA_S3_SECRET_KEY
+  valueFrom: {secretKeyRef: {name: {{ .Values.store.secretName }}, key: secret-key}}
+{{- end }}
+
+{{- define "morula.databaseUrl" -}}
+- name: MORULA_DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ .Values.database.secretName }}, key: url}}
+{{- end }}
+
+{{- /* Variables of every component. */ -}}
+{{- define "morula.env" -}}
+- {name: HOME, value: /tmp}
+- {name: MORULA_STORE_URL, value: {{ include "morula.storeUrl" .root | quote }}}
+{{ include "morula.storeKeys" .root }}
+- name: MORULA_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ .root.Values.tokenSecretName }}, key: token}}
+{{- if .root.Values.mtls.enabled }}
+- {name: MORULA_TLS_CERT, value: /tls/tls.crt}
+- {name: MORULA_TLS_KEY, value: /tls/tls.key}
+- {name: MORULA_TLS_CA, value: /tls/ca.crt}
+{{- end }}
+{{- if include "morula.hasWeights" . }}
+- {name: MORULA_WEIGHTS_DIR, value: /weights}
+{{- end }}
+{{- end }}
+
+{{- /* Variables of API and conductor, which must agree on them. */ -}}
+{{- define "morula.gatewayEnv" -}}
+{{- $root := .root }}
+{{- include "morula.env" . }}
+{{ include "morula.databaseUrl" $root }}
+- name: MORULA_FIRST_KEY
+  valueFrom: {secretKeyRef: {name: {{ $root.Values.apiKeys.secretName }}, key: first-key}}
+- {name: MORULA_HOST, value: 0.0.0.0}
+- {name: MORULA_PORT, value: "8610"}
+- {name: MORULA_ALLOWED_HOSTS, value: {{ include "morula.hosts" $root | squote }}}
+{{- range $component := (include "morula.workers" $root | fromYaml).workers }}
+- {name: MORULA_{{ upper $component }}_ADDRESS, value: "dns:///{{ include "morula.name" (dict "root" $root "component" $component) }}:50051"}
+{{- end }}
+- {name: MORULA_GPU_STAGES, value: {{ include "morula.gpuStages" $root | squote }}}
+- {name: MORULA_NETWORK_THREADS, value: {{ include "morula.networkThreads" $root | quote }}}
+- {name: MORULA_NETWORK_DTYPE, value: {{ $root.Values.gateway.networkDtype }}}
+- {name: MORULA_PROFILE, value: {{ $root.Values.gateway.profile }}}
+- {name: MORULA_JOB_CONCURRENCY, value: {{ $root.Values.gateway.jobConcurrency | quote }}}
+- {name: MORULA_SCRATCH, value: /scratch}
+- {name: MORULA_CACHE_DIR, value: /scratch/cache}
+{{- $clusterer := (include "morula.values" (dict "root" $root "component" "clusterer") | fromYaml).image.name }}
+{{- if eq $clusterer "clusterer-paper" }}
+- {name: MORULA_CLUSTERER_ALGORITHMS, value: '["umap-dbscan"]'}
+{{- else if eq $clusterer "clusterer-cuml" }}
+- {name: MORULA_CLUSTERER_ALGORITHMS, value: '["umap-dbscan-cuml"]'}
+{{- end }}
+{{- with .values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,96 @@
+{{- define "morula.selectorLabels" -}}
+app.kubernetes.io/name: morula
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "morula.labels" -}}
+{{ include "morula.selectorLabels" . }}
+app.kubernetes.io/part-of: morula
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "morula.name" -}}
+{{ .root.Release.Name }}-{{ .component }}
+{{- end }}
+
+{{- /* Name and labels of an object of a component. */ -}}
+{{- define "morula.metadata" -}}
+name: {{ include "morula.name" . }}
+labels: {{- include "morula.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "morula.workers" -}}
+workers: [tiler, segmenter, embedder, clusterer, labeller, evaluator]
+{{- end }}
+
+{{- /* Values of a component: `defaults` with its own on top. */ -}}
+{{- define "morula.values" -}}
+{{- $values := mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (index .root.Values .component)) }}
+{{- if and (has .component (list "api" "conductor" "labeller")) (eq $values.autoscaling.mode "keda") }}
+{{- fail (printf "%s.autoscaling.mode: people wait for the %s, so it never goes to zero; only none or hpa" .component .component) }}
+{{- end }}
+{{- if and (eq .component "conductor") (ne $values.autoscaling.mode "none") }}
+{{- fail "conductor.autoscaling.mode: a conductor keeps its jobs under its name; set conductor.replicas" }}
+{{- end }}
+{{- toYaml $values }}
+{{- end }}
+
+{{- define "morula.image" -}}
+{{- $image := .values.image }}
+{{- $name := printf "%s-%s" .root.Values.image.repository $image.name }}
+{{- if $image.digest }}{{ $name }}@{{ $image.digest }}{{ else }}{{ $name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* Threads that a CPU limit allows, as the services themselves count them: rounded up. */ -}}
+{{- define "morula.threads" -}}
+{{- $cpu := toString .values.resources.limits.cpu }}
+{{- if hasSuffix "m" $cpu }}{{ ceil (divf (trimSuffix "m" $cpu) 1000) | int }}{{ else }}{{ ceil $cpu | int }}{{ end }}
+{{- end }}
+
+{{- /* Cells and vectors of networks are kept under this number: the gateway and both services must mean the same. */ -}}
+{{- define "morula.networkThreads" -}}
+{{- $threads := dict }}
+{{- range $component := list "segmenter" "embedder" }}
+{{- $values := include "morula.values" (dict "root" $ "component" $component) | fromYaml }}
+{{- $_ := set $threads $component (include "morula.threads" (dict "values" $values)) }}
+{{- end }}
+{{- if ne $threads.segmenter $threads.embedder }}
+{{- fail (printf "resources.limits.cpu of segmenter (%s threads) and embedder (%s) must be the same: results are kept under that number" $threads.segmenter $threads.embedder) }}
+{{- end }}
+{{- $threads.segmenter }}
+{{- end }}
+
+{{- /* Components whose pods ask for a GPU, as a JSON list. */ -}}
+{{- define "morula.gpuStages" -}}
+{{- $stages := list }}
+{{- range $component := (include "morula.workers" . | fromYaml).workers }}
+{{- $values := include "morula.values" (dict "root" $ "component" $component) | fromYaml }}
+{{- if gt (int $values.gpu.count) 0 }}{{ $stages = append $stages $component }}{{ end }}
+{{- end }}
+{{- toJson $stages }}
+{{- end }}
+
+{{- /* Names under which the API may be asked for. */ -}}
+{{- define "morula.hosts" -}}
+{{- $service := include "morula.name" (dict "root" . "component" "api") }}
+{{- $inside := list $service (printf "%s.%s" $service .Release.Namespace) (printf "%s.%s.svc" $service .Release.Namespace) }}
+{{- $hosts := concat (list "127.0.0.1" "localhost" "[::1]") $inside .Values.gateway.hosts }}
+{{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end }}
+{{- if .Values.gatewayApi.enabled }}{{ $hosts = concat $hosts .Values.gatewayApi.hostnames }}{{ end }}
+{{- uniq $hosts | toJson }}
+{{- end }}
+
+{{- /* Of the URL of an S3, the port. */ -}}
+{{- define "morula.storePort" -}}
+{{- $endpoint := regexReplaceAll "^.*endpoint=" . "" | urlParse }}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $endpoint.host) }}
+{{- $port | default (ternary "443" "80" (eq $endpoint.scheme "https")) }}
+{{- end }}
+
+{{- define "morula.storeUrl" -}}
+{{- if .Values.dev.enabled }}s3://morula?endpoint=http://{{ include "morula.name" (dict "root" . "component" "dev-s3") }}:8333
+{{- else }}{{ required "store.url: which bucket? s3://BUCKET?endpoint=https://HOST" .Values.store.url }}{{ end }}
+{{- end }}

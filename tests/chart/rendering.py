@@ -1,0 +1,67 @@
+"""The chart as helm renders it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy" / "chart"
+PROFILES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
+Object = dict[str, Any]
+
+
+def helm() -> str:
+    """The program; without it the test is skipped."""
+    places = os.pathsep.join([os.environ["PATH"], str(ROOT / ".venv" / "cache" / "chart" / "bin")])
+    found = shutil.which("helm", path=places)
+    if found is None:
+        pytest.skip("helm is not here: `make chart` builds it where Go is")
+    return found
+
+
+def run(profile: str, *chosen: str) -> subprocess.CompletedProcess[str]:
+    """What helm says to a profile with some values chosen."""
+    values = str(CHART / "ci" / f"{profile}-values.yaml")
+    sets = [part for each in chosen for part in ("--set", each)]
+    command = [helm(), "template", "morula", str(CHART), "--namespace", "lab", "--values", values, *sets]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@cache
+def render(profile: str, *chosen: str) -> list[Object]:
+    """Every object of a profile."""
+    done = run(profile, *chosen)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def find(objects: list[Object], kind: str, name: str) -> Object:
+    return next(each for each in objects if each["kind"] == kind and each["metadata"]["name"] == f"morula-{name}")
+
+
+def pods(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    """The specification of every pod there would be."""
+    for each in objects:
+        if each["kind"] == "Pod":
+            yield each["metadata"]["name"], each["spec"]
+        elif each["kind"] in ("Deployment", "StatefulSet", "Job"):
+            yield each["metadata"]["name"], each["spec"]["template"]["spec"]
+
+
+def containers(pod: Object) -> list[Object]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def env(objects: list[Object], kind: str, name: str) -> dict[str, str | None]:
+    """Variables of the only container."""
+    container = find(objects, kind, name)["spec"]["template"]["spec"]["containers"][0]
+    return {each["name"]: each.get("value") for each in container["env"]}

@@ -1,0 +1,129 @@
+"""What an operator relies on in the chart. `make chart` lints it, renders it twice and asks Kubernetes' schemas."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from tests.chart.rendering import PROFILES, containers, env, find, pods, render, run
+
+GPU = "nvidia.com/gpu"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        ("segmenter.replica=2", "replica"),
+        ("embedder.autoscaling.maximum=2", "maximum"),
+        ("store.ur1=x", "ur1"),
+        ("labeller.autoscaling.mode=keda", "labeller"),
+        ("conductor.autoscaling.mode=hpa", "conductor"),
+        ("segmenter.resources.limits.cpu=8", "must be the same"),
+        ("ingress.enabled=true,ingress.hosts={morula.example}", "tlsSecretName"),
+        ("dev.enabled=true", "dev.secret"),
+    ],
+)
+def test_a_wrong_value_is_refused_and_named(chosen: str, named: str) -> None:
+    done = run("default", chosen)
+    assert done.returncode != 0
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_pod_is_restricted_and_has_no_token(profile: str) -> None:
+    for name, pod in pods(render(profile)):
+        assert pod["automountServiceAccountToken"] is False, name
+        # A Service called api would become a variable MORULA_API_PORT.
+        assert pod["enableServiceLinks"] is False, name
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in containers(pod):
+            rules = container["securityContext"]
+            assert rules["allowPrivilegeEscalation"] is False, name
+            assert rules["readOnlyRootFilesystem"] is True, name
+            assert rules["capabilities"] == {"drop": ["ALL"]}, name
+            assert {"cpu", "memory"} <= container["resources"]["limits"].keys(), name
+            assert any(each["mountPath"] == "/tmp" for each in container["volumeMounts"]), name
+
+
+def test_a_gpu_is_asked_for_where_it_is_and_given_up_before_it_is_needed_again() -> None:
+    objects = render("gpu")
+    segmenter = find(objects, "Deployment", "segmenter")["spec"]
+    pod = segmenter["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"][GPU] == 1
+    assert "limits" in pod["initContainers"][0]["resources"]
+    assert GPU not in pod["initContainers"][0]["resources"]["limits"]
+    assert pod["tolerations"] == [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    assert segmenter["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    embedder = find(objects, "Deployment", "embedder")["spec"]["template"]["spec"]
+    assert embedder["containers"][0]["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == 1
+    stages = env(objects, "StatefulSet", "conductor")["MORULA_GPU_STAGES"]
+    assert json.loads(str(stages)) == ["segmenter", "embedder", "clusterer"]
+
+
+def test_whoever_is_scaled_has_no_number_of_replicas() -> None:
+    scaled = {
+        each["spec"]["scaleTargetRef"]["name"]
+        for profile in ("gpu", "ha")
+        for each in render(profile)
+        if each["kind"] in ("ScaledObject", "HorizontalPodAutoscaler")
+    }
+    assert scaled == {f"morula-{name}" for name in ("api", "tiler", "segmenter", "embedder", "clusterer", "evaluator")}
+    for profile, by in (("gpu", "ScaledObject"), ("ha", "HorizontalPodAutoscaler")):
+        objects = render(profile)
+        names = {each["metadata"]["name"] for each in objects if each["kind"] == by}
+        for each in objects:
+            if each["kind"] == "Deployment":
+                assert ("replicas" in each["spec"]) == (each["metadata"]["name"] not in names), each["metadata"]["name"]
+
+
+def test_keda_asks_the_ledger_for_its_own_stage_with_its_own_secret() -> None:
+    objects = render("gpu", "segmenter.autoscaling.min=0", "defaults.autoscaling.min=2")
+    scaler = find(objects, "ScaledObject", "segmenter")["spec"]
+    assert scaler["minReplicaCount"] == 0
+    (trigger,) = scaler["triggers"]
+    assert trigger["metadata"]["query"] == "SELECT runnable FROM morula_runnable WHERE stage = 'segmenter'"
+    access = find(objects, "TriggerAuthentication", trigger["authenticationRef"]["name"].removeprefix("morula-"))
+    assert access["spec"]["secretTargetRef"] == [
+        {"parameter": "connection", "name": "morula-database", "key": "keda-url"}
+    ]
+
+
+def test_gateway_and_networks_mean_the_same_number_of_threads() -> None:
+    chosen = [f"{name}.resources.limits.cpu=2500m" for name in ("segmenter", "embedder")]
+    objects = render("default", *chosen)
+    threads = {env(objects, "Deployment", name)["MORULA_THREADS"] for name in ("segmenter", "embedder")}
+    threads.add(env(objects, "StatefulSet", "conductor")["MORULA_NETWORK_THREADS"])
+    threads.add(env(objects, "Deployment", "api")["MORULA_NETWORK_THREADS"])
+    assert threads == {"3"}
+
+
+def test_in_a_hospital_every_way_out_has_an_address() -> None:
+    rules = [
+        (policy["metadata"]["name"], rule)
+        for policy in render("hospital")
+        if policy["kind"] == "NetworkPolicy"
+        for rule in policy["spec"].get("egress", [])
+    ]
+    assert rules
+    assert not [name for name, rule in rules if not rule.get("to") or not rule.get("ports")]
+
+
+def test_certificates_name_every_service_that_is_called() -> None:
+    objects = render("ha")
+    names = find(objects, "Certificate", "services")["spec"]["dnsNames"]
+    variables = env(objects, "StatefulSet", "conductor")
+    called = [str(value) for name, value in variables.items() if name.endswith("_ADDRESS")]
+    assert len(called) == 6
+    assert all(address.removeprefix("dns:///").removesuffix(":50051") in names for address in called)
+    workers = env(objects, "Deployment", "tiler")
+    assert all(workers[name] == variables[name] for name in ("MORULA_TLS_CERT", "MORULA_TLS_KEY", "MORULA_TLS_CA"))
+
+
+def test_the_first_key_for_trying_out_has_256_bits() -> None:
+    key: str = find(render("cpu-dev"), "Secret", "keys")["stringData"]["first-key"]
+    text = key.removeprefix("morula_")
+    assert text != key
+    assert len(base64.urlsafe_b64decode(f"{text}=")) == 32
