@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 
-from tests.chart.rendering import PROFILES, containers, env, find, pods, render, run
+from tests.chart.rendering import PROFILES, ROOT, containers, env, find, pods, render, run
 
 GPU = "nvidia.com/gpu"
+ALERTS = {"MorulaQueueIsOld", "MorulaJobsFail", "MorulaWorkWaitsForGpu", "MorulaScratchIsFull"}
 
 
 @pytest.mark.parametrize(
@@ -59,8 +61,8 @@ def test_a_gpu_is_asked_for_where_it_is_and_given_up_before_it_is_needed_again()
     assert segmenter["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     embedder = find(objects, "Deployment", "embedder")["spec"]["template"]["spec"]
     assert embedder["containers"][0]["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == 1
-    stages = env(objects, "StatefulSet", "conductor")["MORULA_GPU_STAGES"]
-    assert json.loads(str(stages)) == ["segmenter", "embedder", "clusterer"]
+    services = env(objects, "StatefulSet", "conductor")["MORULA_GPU_SERVICES"]
+    assert json.loads(str(services)) == ["segmenter", "embedder", "clusterer"]
 
 
 def test_whoever_is_scaled_has_no_number_of_replicas() -> None:
@@ -84,7 +86,7 @@ def test_keda_asks_the_ledger_for_its_own_stage_with_its_own_secret() -> None:
     scaler = find(objects, "ScaledObject", "segmenter")["spec"]
     assert scaler["minReplicaCount"] == 0
     (trigger,) = scaler["triggers"]
-    assert trigger["metadata"]["query"] == "SELECT runnable FROM morula_runnable WHERE stage = 'segmenter'"
+    assert trigger["metadata"]["query"] == "SELECT runnable FROM morula_runnable WHERE service = 'segmenter'"
     access = find(objects, "TriggerAuthentication", trigger["authenticationRef"]["name"].removeprefix("morula-"))
     assert access["spec"]["secretTargetRef"] == [
         {"parameter": "connection", "name": "morula-database", "key": "keda-url"}
@@ -127,3 +129,27 @@ def test_the_first_key_for_trying_out_has_256_bits() -> None:
     text = key.removeprefix("morula_")
     assert text != key
     assert len(base64.urlsafe_b64decode(f"{text}=")) == 32
+
+
+def test_alerts_and_dashboards_name_numbers_that_there_are_and_runbooks_that_are_written() -> None:
+    objects = render("ha")
+    groups = find(objects, "PrometheusRule", "alerts")["spec"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert {rule["alert"] for rule in rules} == ALERTS
+    for rule in rules:
+        path, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        headings = [line.strip("# ").lower() for line in (ROOT / path).read_text().splitlines() if line.startswith("#")]
+        assert anchor in headings
+    boards = [
+        json.loads(text)
+        for each in objects
+        if each["kind"] == "ConfigMap" and "grafana_dashboard" in each["metadata"]["labels"]
+        for text in each["data"].values()
+    ]
+    asked = [target["expr"] for board in boards for panel in board["panels"] for target in panel["targets"]]
+    named = set(re.findall(r"\bmorula_\w+", " ".join([*asked, *(rule["expr"] for rule in rules)])))
+    code = "\n".join(
+        path.read_text() for part in ("services", "gateway/morula") for path in (ROOT / part).rglob("*.py")
+    )
+    assert len(boards) == 4
+    assert not [name for name in named if re.sub("_(total|count|sum|bucket)$", "", name) not in code]

@@ -119,7 +119,9 @@ def test_a_job_s_states(ledger: Ledger, project: str) -> None:
         with pytest.raises(Conflict):
             jobs.ask_to_cancel(tx, job_id)
         assert jobs.unfinished_jobs(tx) == []
+        assert jobs.queue_age_s(tx) == 0
         retried = jobs.retry_job(tx, job_id)
+        assert 0 < jobs.queue_age_s(tx) < 60
         assert (retried["state"], retried["attempt"], retried["finished_at"]) == ("queued", 2, None)
         with pytest.raises(Conflict):
             jobs.retry_job(tx, job_id)

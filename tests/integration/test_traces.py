@@ -158,6 +158,7 @@ def check_numbers(numbers: str) -> None:
         "morula_http_requests_in_flight 1.0",
         'morula_jobs{state="queued"} 0',
         'morula_jobs{state="succeeded"} 1',
+        "morula_queue_age_seconds 0.0",
         'morula_shards{stage="cut",state="done"}',
     ):
         assert series in numbers

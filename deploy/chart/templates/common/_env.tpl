@@ -40,7 +40,11 @@
 {{- range $component := (include "morula.workers" $root | fromYaml).workers }}
 - {name: MORULA_{{ upper $component }}_ADDRESS, value: "dns:///{{ include "morula.name" (dict "root" $root "component" $component) }}:50051"}
 {{- end }}
-- {name: MORULA_GPU_STAGES, value: {{ include "morula.gpuStages" $root | squote }}}
+- {name: MORULA_GPU_SERVICES, value: {{ include "morula.gpuWorkers" $root | squote }}}
+{{- if include "morula.kedaWorkers" $root | fromJsonArray }}
+# An upload or a picture waits for a pod that must start first.
+- {name: MORULA_AWAY_PATIENCE_S, value: "600"}
+{{- end }}
 - {name: MORULA_NETWORK_THREADS, value: {{ include "morula.networkThreads" $root | quote }}}
 - {name: MORULA_NETWORK_DTYPE, value: {{ $root.Values.gateway.networkDtype }}}
 - {name: MORULA_PROFILE, value: {{ $root.Values.gateway.profile }}}

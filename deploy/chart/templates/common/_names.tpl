@@ -63,14 +63,23 @@ workers: [tiler, segmenter, embedder, clusterer, labeller, evaluator]
 {{- $threads.segmenter }}
 {{- end }}
 
-{{- /* Components whose pods ask for a GPU, as a JSON list. */ -}}
-{{- define "morula.gpuStages" -}}
-{{- $stages := list }}
+{{- /* Workers whose pods ask for a GPU, and those that KEDA scales: names in JSON. */ -}}
+{{- define "morula.gpuWorkers" -}}
+{{- $found := list }}
 {{- range $component := (include "morula.workers" . | fromYaml).workers }}
 {{- $values := include "morula.values" (dict "root" $ "component" $component) | fromYaml }}
-{{- if gt (int $values.gpu.count) 0 }}{{ $stages = append $stages $component }}{{ end }}
+{{- if gt (int $values.gpu.count) 0 }}{{ $found = append $found $component }}{{ end }}
 {{- end }}
-{{- toJson $stages }}
+{{- toJson $found }}
+{{- end }}
+
+{{- define "morula.kedaWorkers" -}}
+{{- $found := list }}
+{{- range $component := (include "morula.workers" . | fromYaml).workers }}
+{{- $values := include "morula.values" (dict "root" $ "component" $component) | fromYaml }}
+{{- if eq $values.autoscaling.mode "keda" }}{{ $found = append $found $component }}{{ end }}
+{{- end }}
+{{- toJson $found }}
 {{- end }}
 
 {{- /* Names under which the API may be asked for. */ -}}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from morula.common import models
 from morula.common.errors import Unavailable
 from morula.gateway.components import Components, Here
-from morula.gateway.ledger import demand
+from morula.gateway.ledger import demand, jobs
 from morula.gateway.ledger.tables import job, shard
 from morula.gateway.pipeline.params import PIPELINE_REVISION
 from morula.gateway.schemas import JobState, Readiness
@@ -74,15 +74,18 @@ def _touch(tx: Connection) -> None:
 
 def _counts(tx: Connection) -> list[str]:
     """What only the ledger knows, as Prometheus reads it. No job in a state is a number, too."""
-    jobs: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
+    states: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
     found = tx.execute(select(job.c.state, func.count()).group_by(job.c.state))
-    jobs |= {str(row.state): int(row[1]) for row in found}
+    states |= {str(row.state): int(row[1]) for row in found}
     units = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
     runnable = demand.runnable_counts(tx)
     return [
         "# HELP morula_jobs Jobs by state, of all gateways on this database.",
         "# TYPE morula_jobs gauge",
-        *(f'morula_jobs{{state="{state}"}} {count}' for state, count in jobs.items()),
+        *(f'morula_jobs{{state="{state}"}} {count}' for state, count in states.items()),
+        "# HELP morula_queue_age_seconds How long the oldest of the queued jobs has waited; 0 where none does.",
+        "# TYPE morula_queue_age_seconds gauge",
+        f"morula_queue_age_seconds {jobs.queue_age_s(tx):.1f}",
         "# HELP morula_shards Pieces of work by stage and state, of all gateways on this database.",
         "# TYPE morula_shards gauge",
         *(f'morula_shards{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in units),

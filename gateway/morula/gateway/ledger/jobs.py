@@ -8,7 +8,7 @@ queued -> running -> succeeded | failed
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import Conflict, NotFound
@@ -77,6 +77,12 @@ def unfinished_jobs(tx: Connection) -> list[Record]:
     """Jobs that have not ended, oldest first, with the conductors that have them."""
     columns = (job.c.id, job.c.attempt, job.c.state, job.c.conductor, job.c.generation, job.c.beat)
     return every(tx, select(*columns).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id))
+
+
+def queue_age_s(tx: Connection) -> float:
+    """For how long the job that has waited longest has been queued; 0 where none is."""
+    oldest = tx.execute(select(func.min(job.c.queued_at)).where(job.c.state == "queued")).scalar_one()
+    return 0.0 if oldest is None else max(0.0, now() - float(oldest))
 
 
 def job_state(tx: Connection, job_id: str) -> str:
