@@ -52,3 +52,11 @@ def _inside(shown: NDArray[np.int64], start: int, side: int, *, flipped: bool) -
     first, stop = np.searchsorted(shown, [start, start + side])
     places = shown[first:stop] - start
     return (side - 1 - places if flipped else places), slice(int(first), int(stop))
+
+
+def warm() -> None:
+    """Compiles its loop before somebody waits for it, for a picture in one crop and for a part of a larger one."""
+    squares, taper = np.zeros((1, 1, 1), np.float32), np.ones(2)
+    for labels in (np.zeros((2, 1), np.int32), np.zeros((2, 2), np.int32)[:, :1]):
+        nowhere = np.zeros(2, np.int64)
+        kernels.pool(labels, squares, 1, nowhere, nowhere, taper, taper, np.zeros((1, 1)), np.zeros(1))
