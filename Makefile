@@ -8,14 +8,16 @@ DATA ?=
 N ?= 7
 SERVE ?= 1
 WORDS ?=
+IMAGES ?=
+BASE ?=
 morula := .venv/bin/morula
 # A dozen processes import the same packages: where nothing may be kept of them, each compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run serve test lint bench chaos oracles clusterers protos openapi migration web images chart locks docs
+.PHONY: help setup demo run serve test lint bench chaos oracles clusterers protos openapi migration web images image-test chart locks docs
 
 help: ## print these lines
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## make .venv with the morula command and the page in it
 	@scripts/setup onebox web
@@ -67,8 +69,12 @@ migration: ## write the migration to the tables of the code: make migration WORD
 web: ## build the page
 	@scripts/setup web
 
-images: ## build one image per service with docker, podman or buildah
-	@scripts/images
+images: ## build images with docker, podman or buildah: make images [IMAGES="tiler gateway", else all] [BASE=image]
+	@BASE="$(BASE)" scripts/images $(IMAGES)
+
+image-test: ## build images that need no GPU and try each as a cluster runs it: make image-test [IMAGES=...] [BASE=image]
+	@scripts/setup dev
+	@BASE="$(BASE)" scripts/image-test $(IMAGES)
 
 chart: ## lint and render the Helm chart with every profile, and hold it to the schemas of two Kubernetes
 	@scripts/setup dev

@@ -86,21 +86,24 @@ def test_of_what_the_segmenter_imports_only_torch_may_be_missing() -> None:
 
 def test_of_what_the_clusterer_imports_only_the_paper_s_packages_may_be_missing() -> None:
     assert not missing("clusterer", "clusterer-paper")
-    assert missing("clusterer", "clusterer") == {"umap", "kneed"}
+    assert missing("clusterer", "clusterer") == {"umap", "kneed", "numba"}
 
 
 def test_of_what_the_embedder_imports_only_torch_may_be_missing() -> None:
+    assert not missing("embedder", "embedder-torch")
     assert missing("embedder", "embedder") | {"timm"} == {"torch", "torchvision", "timm"}
 
 
 def test_every_lock_of_a_service_is_built_as_an_image_that_the_chart_takes() -> None:
     services = {"tiler", "segmenter", "embedder", "clusterer", "evaluator", "gateway"}
     locks = {path.stem for path in (ROOT / "locks").glob("*.txt") if path.stem.split("-")[0] in services}
-    built = re.search(r"^for image in (.+); do$", (ROOT / "scripts" / "images").read_text("utf-8"), re.MULTILINE)
+    built = re.search(r'^all="(.+)"$', (ROOT / "scripts" / "images").read_text("utf-8"), re.MULTILINE)
     assert built
-    assert set(built[1].split()) == locks
-    schema = json.loads((ROOT / "deploy" / "chart" / "values.schema.json").read_text("utf-8"))
-    assert {*schema["definitions"]["worker"]["properties"]["image"]["enum"], "gateway"} == locks
+    assert set(built[1].split()) == locks | {"onebox"}
+    component = json.loads((ROOT / "deploy" / "chart" / "values.schema.json").read_text("utf-8"))["definitions"][
+        "component"
+    ]
+    assert {*component["properties"]["image"]["properties"]["name"]["enum"]} == locks | {""}
 
 
 @pytest.mark.parametrize("lock", sorted((ROOT / "locks").glob("*.txt")), ids=lambda path: path.stem)

@@ -19,13 +19,10 @@ export function DifferenceTable({ first, others }: { first: Named; others: reado
     const answer = answers.get(other.id);
     return answer && !isProblem(answer) ? [{ other, answer }] : [];
   });
-  const refused = new Map<string, string[]>();
-  for (const { id, name } of others) {
-    const answer = answers.get(id);
-    if (!answer || !isProblem(answer)) continue;
-    const why = answer.detail ?? titleOf(answer);
-    refused.set(why, [...(refused.get(why) ?? []), name]);
-  }
+  const refused = others.flatMap((other) => {
+    const answer = answers.get(other.id);
+    return answer && isProblem(answer) ? [{ other, answer }] : [];
+  });
   return (
     <section class="sheet" aria-labelledby="minus-title">
       <h2 id="minus-title">{first.name}, minus each of the others</h2>
@@ -34,9 +31,9 @@ export function DifferenceTable({ first, others }: { first: Named; others: reado
           ? `Drawing the same slides for both: ${answers.size} of ${others.length} done.`
           : "Where an interval does not hold 0, one of the two is better."}
       </p>
-      {[...refused].map(([why, names]) => (
-        <p key={why} class="caveat">
-          {names.join(", ")}: {why}
+      {refused.map(({ other, answer }) => (
+        <p key={other.id} class="caveat">
+          {other.name}: {answer.detail ?? titleOf(answer)}
         </p>
       ))}
       {told.length > 0 && (
