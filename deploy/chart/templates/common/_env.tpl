@@ -37,6 +37,10 @@
 - {name: MORULA_HOST, value: 0.0.0.0}
 - {name: MORULA_PORT, value: "8610"}
 - {name: MORULA_ALLOWED_HOSTS, value: {{ include "morula.hosts" $root | squote }}}
+{{- if or $root.Values.ingress.enabled $root.Values.gatewayApi.enabled }}
+# TLS ends before the API, at pods whose addresses nobody knows beforehand.
+- {name: MORULA_FORWARDED_ALLOW_IPS, value: "*"}
+{{- end }}
 {{- range $component := (include "morula.workers" $root | fromYaml).workers }}
 - {name: MORULA_{{ upper $component }}_ADDRESS, value: "dns:///{{ include "morula.name" (dict "root" $root "component" $component) }}:50051"}
 {{- end }}

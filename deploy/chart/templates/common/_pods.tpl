@@ -137,8 +137,8 @@ securityContext: {{- include "morula.containerSecurity" . | nindent 2 }}
 initContainers:
   - name: weights
     {{- include "morula.container" . | nindent 4 }}
-    command: [python, -m, morula.common.fetch_weights]
     env:
+      - {name: MORULA_MODULE, value: morula.common.fetch_weights}
       - {name: HOME, value: /tmp}
       {{- include "morula.storeKeys" .root | nindent 6 }}
       - {name: MORULA_WEIGHTS_SOURCE, value: {{ required "weights.s3: where? s3://BUCKET/PREFIX?endpoint=https://HOST" .root.Values.weights.s3 | quote }}}
