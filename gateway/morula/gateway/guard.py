@@ -1,4 +1,4 @@
-"""Checks every request first: until accounts exist, only pages of this server may use it from a browser.
+"""Checks every request first: only pages of this server may use it from a browser.
 
 The check of Origin keeps a page of another site from writing here through its visitor's browser. The check of Host
 keeps it from reading here under a name of its own that resolves to this machine.
@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from morula.common.errors import InvalidArgument, MorulaError, NotFound, PermissionDenied
 from morula.common.telemetry import log
-from morula.common.tracing import current_trace_id
+from morula.gateway.access import PROBES
 from morula.gateway.bodies import Body
-from morula.gateway.problems import answer_unexpected, problem_of, respond
+from morula.gateway.problems import answer, answer_unexpected
 
 MAX_BODY_BYTES = 2 * 1024**2
 UPLOAD_PATH = "/v1/slides"
@@ -55,24 +55,25 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = Body(receive, headers, self._longest(scope, headers))
-        answer = _Answer(body, send)
+        sent = _Answer(body, send)
         try:
             self._check_origin(scope, headers)
             _check_address(scope)
             body.check_length()
-            await self._app(scope, body.receive, answer.send)
+            await self._app(scope, body.receive, sent.send)
         except ClientDisconnect:
             return  # Nobody waits for an answer.
         except MorulaError as error:
-            # The application answers its own errors: this one was raised by the guard or while the body was read.
-            if answer.has_begun:
+            # The application answers its own errors: this one was raised by the guard, by the doorkeeper or while the
+            # body was read.
+            if sent.has_begun:
                 log.info("an answer was broken off", path=scope["path"], reason=error.reason)
                 return
-            await respond(problem_of(error, current_trace_id()))(scope, body.receive, answer.send)
+            await answer(error)(scope, body.receive, sent.send)
         except Exception as error:
-            if answer.has_begun:
+            if sent.has_begun:
                 raise
-            await answer_unexpected(scope, error)(scope, body.receive, answer.send)
+            await answer_unexpected(scope, error)(scope, body.receive, sent.send)
 
     def _longest(self, scope: Scope, headers: dict[str, str]) -> int:
         """How many bytes a body may have."""
@@ -85,12 +86,15 @@ class Guard:
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         host = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if host is None or host["name"].lower() not in self._allowed_hosts:
+        # Probes ask a pod by its address, whatever names the server has for people.
+        is_named = host is not None and host["name"].lower() in self._allowed_hosts
+        if not is_named and scope["path"] not in PROBES:
             raise PermissionDenied(
-                "The Host header names another machine: this server answers only as itself, for example as 127.0.0.1."
+                "The Host header names another machine: this server answers only under the names that it is told "
+                "(MORULA_ALLOWED_HOSTS), as 127.0.0.1 where it is told none."
             )
         origin = headers.get("origin")
-        if origin is not None and origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
+        if origin is not None and (not is_named or origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}")):
             raise PermissionDenied(
                 "The Origin header names another site: only pages of this server may use it from a browser."
             )

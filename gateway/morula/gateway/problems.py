@@ -11,7 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from morula.common.disk_space import as_storage_error
-from morula.common.errors import DAMAGED, Busy, Gone, Internal, InvalidArgument, MorulaError, Unavailable
+from morula.common.errors import (
+    DAMAGED,
+    Busy,
+    Gone,
+    Internal,
+    InvalidArgument,
+    MorulaError,
+    Unauthenticated,
+    Unavailable,
+)
+from morula.common.redaction import redact
 from morula.common.telemetry import log
 from morula.common.tracing import current_trace_id
 from morula.gateway.page import allowed
@@ -56,10 +66,17 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
         error = _gone(error)
     if isinstance(error, Internal):
         return answer_unexpected(request.scope, error)
-    return respond(problem_of(error, current_trace_id()), _retry_after(error))
+    return answer(error)
 
 
-def _retry_after(error: MorulaError) -> dict[str, str]:
+def answer(error: MorulaError) -> JSONResponse:
+    """An error as an answer, with the headers that belong to it."""
+    return respond(problem_of(error, current_trace_id()), _headers(error))
+
+
+def _headers(error: MorulaError) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, Busy):
         return {"Retry-After": str(max(1, round(error.retry_after_s)))}
     return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
@@ -77,7 +94,10 @@ def _gone(error: MorulaError) -> Gone:
 async def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("registered for RequestValidationError only")
-    errors = [{"pointer": _pointer(item["loc"], error.body), "detail": item["msg"]} for item in error.errors()]
+    # What was sent is told back without a key that stands in a wrong place.
+    errors = [
+        {"pointer": redact(_pointer(item["loc"], error.body)), "detail": redact(item["msg"])} for item in error.errors()
+    ]
     summary = f"{errors[0]['pointer'] or 'The request'}: {errors[0]['detail']}"
     problem = problem_of(InvalidArgument(summary), current_trace_id())
     return respond({**problem, "status": 422, "errors": errors})
@@ -93,7 +113,7 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
         "type": "about:blank",
         "title": error.detail,
         "status": error.status_code,
-        "detail": f"{request.method} {request.url.path}: {error.detail}",
+        "detail": redact(f"{request.method} {request.url.path}: {error.detail}"),
         "reason": f"HTTP_{error.status_code}",
         "trace_id": current_trace_id(),
     }

@@ -13,6 +13,9 @@ MARK = "[secret]"
 SHORTEST = 4
 """Shorter secrets would match any text by chance, and are not secret anyway."""
 
+API_KEY = re.compile(r"morula_[A-Za-z0-9_-]{43}")
+"""A key of the API. Only its digest is known here, so it is cut out by its form."""
+
 _PASSWORD = re.compile(r"://[^:/?#@]*:(.+)@")
 _TELLING = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
 
@@ -44,5 +47,6 @@ def keep_url_secret(url: str) -> None:
 
 
 def redact(text: str) -> str:
-    """The text without any secret that is known."""
+    """The text without any secret that is known, and without any key of the API."""
+    text = API_KEY.sub(MARK, text)
     return _pattern.sub(MARK, text) if _pattern else text
