@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from morula.gateway.api_keys import digest_of, new_key, prefix_of
+from morula.gateway.ledger import api_keys
 from tests.contract.rest_world import World, check_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -142,3 +144,25 @@ async def test_a_nul_is_no_character_of_any_name(
     assert answer.headers["content-type"] == "application/problem+json"
     form = await world.http.post("/v1/slides", files={"file": ("a.tiff", b"II")}, data={"tissue": "a\0b"})
     assert form.status_code == 422, form.text
+
+
+async def test_what_is_said_with_a_key_stands_under_its_name_whatever_the_body_says(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, made = new_key(), world.client.components
+    args = (made.project, "Anna", digest_of(key), prefix_of(key), ["read", "label"])
+    await world.client.ledger.write(api_keys.create_key, *args)
+    labelling = await world.labelling()
+    monkeypatch.setattr(made.door, "asks", True)
+    monkeypatch.setitem(world.http.headers, "authorization", f"Bearer {key}")
+    event = {"kind": "cell_set", "actor": "somebody", "body": {"row": 1, "class_number": 1}}
+    world.client.ok(await world.http.post(f"{labelling}/events", json=event))
+    (said,) = world.client.ok(await world.http.get(f"{labelling}/events"))["events"]
+    assert said["actor"] == "Anna"
+
+    sampled = {"job_ids": [world.job["id"]], "batch_count": 1, "cells_per_batch": 1}
+    sample = world.client.ok(await world.http.post("/v1/samples", json=sampled))
+    event = {"kind": "cells_labelled", "actor": "somebody", "body": {"tile": 1, "cells": [1], "class_number": 1}}
+    told = world.client.ok(await world.http.post(f"/v1/samples/{sample['id']}/events", json=event))
+    assert (told["annotator"], told["labelled_count"]) == ("Anna", 1)
+    assert world.client.ok(await world.http.get(f"/v1/samples/{sample['id']}"))["annotator"] == "Anna"

@@ -69,7 +69,14 @@ def _kind(field: FieldInfo) -> str:
 
 
 _BOUNDS = (("ge", ">="), ("gt", ">"), ("le", "<="))
-_NAMES = {str: "text", int: "whole number", float: "number", Path: "path", SecretStr: "secret text"}
+_NAMES = {
+    bool: "`true` or `false`",
+    str: "text",
+    int: "whole number",
+    float: "number",
+    Path: "path",
+    SecretStr: "secret text",
+}
 
 
 def _named(annotation: Any) -> str:

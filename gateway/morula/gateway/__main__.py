@@ -20,9 +20,11 @@ from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import Part, create_app
 from morula.gateway.connection import Connection
+from morula.gateway.key_commands import add_commands
 from morula.gateway.ledger import demand
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.migrate import OtherSchema, default_project, migrate
+from morula.gateway.listening import prepare
 from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.sweep import sweep
@@ -48,6 +50,9 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                ssl_certfile=settings.https_cert,
+                ssl_keyfile=settings.https_key,
+                forwarded_allow_ips=settings.forwarded_allow_ips,
                 timeout_graceful_shutdown=STOP_S,
             )
         )
@@ -86,6 +91,7 @@ def _arguments() -> argparse.Namespace:
     clearing.add_argument("--delete", action="store_true", help="delete it, too")
     clearing.add_argument("--alone", action="store_true", help="no other database uses the store any more")
     clearing.set_defaults(run=lambda settings, asked: clear(settings, delete=asked.delete, alone=asked.alone))
+    add_commands(verbs)
     return parser.parse_args()
 
 
@@ -110,7 +116,11 @@ def serve(settings: GatewaySettings, part: Part) -> None:
     store = connect_store(settings)
     ledger = Ledger(settings.database_url.get_secret_value())
     try:
+        if part != "conductor":  # It answers probes alone.
+            prepare(settings, ledger)
         Server(create_app(settings, ledger, lambda: connect(settings, ledger), store, part), settings).run()
+    except MorulaError as error:
+        sys.exit(str(error))
     finally:
         ledger.close()
 

@@ -23,10 +23,12 @@ from morula.gateway.api import (
     exports,
     health,
     jobs,
+    keys,
     label_sets,
     labellings,
     models,
     samples,
+    session,
     slides,
     suggestions,
     truths,
@@ -34,6 +36,8 @@ from morula.gateway.api import (
 from morula.gateway.caretaker import Caretaker
 from morula.gateway.components import Components
 from morula.gateway.conductor import Conductor
+from morula.gateway.door import Door
+from morula.gateway.doorkeeper import Doorkeeper
 from morula.gateway.guard import Guard
 from morula.gateway.intake import Intake
 from morula.gateway.labels.learning import Learning
@@ -74,6 +78,8 @@ ROUTERS = (
     samples,
     truths,
     evaluations,
+    keys,
+    session,
 )
 
 
@@ -85,12 +91,14 @@ def create_app(
     settings: GatewaySettings, ledger: Ledger, connect: Callable[[], Workers], store: Store, part: Part = "all"
 ) -> FastAPI:
     """The application. `connect` opens the channels to the services on the loop that the application runs on."""
+    door = Door(ledger, asks=settings.asks_for_keys)
     conducts = part != "api"
     app = bare_app(
-        lambda app: _live(app, settings, ledger, connect, store, conducts=conducts),
+        lambda app: _live(app, settings, ledger, door, connect, store, conducts=conducts),
         (health,) if part == "conductor" else ROUTERS,
     )
     # The one that is added last is the outermost.
+    app.add_middleware(Doorkeeper, door, app.routes)
     app.add_middleware(Guard, settings.allowed_hosts, settings.max_upload_bytes)
     app.add_middleware(Access)
     problems.install(app)
@@ -124,6 +132,7 @@ async def _live(
     app: FastAPI,
     settings: GatewaySettings,
     ledger: Ledger,
+    door: Door,
     connect: Callable[[], Workers],
     store: Store,
     *,
@@ -140,6 +149,7 @@ async def _live(
     app.state.components = Components(
         settings=settings,
         project=project,
+        door=door,
         ledger=ledger,
         workers=workers,
         store=store,

@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from morula.common.store import Store
+from morula.gateway.door import LOCAL, Door, Identity, remembered
 from morula.gateway.intake import Intake
 from morula.gateway.labels.moving import Moving
 from morula.gateway.labels.paging import Paging
@@ -14,6 +15,7 @@ from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.listeners import Listeners
 from morula.gateway.samples.service import TileSamples
+from morula.gateway.scopes import SCOPES
 from morula.gateway.settings import GatewaySettings
 from morula.gateway.storage import Storage
 from morula.gateway.truths import Truths
@@ -28,6 +30,7 @@ class Components:
 
     settings: GatewaySettings
     project: str
+    door: Door
     ledger: Ledger
     workers: Workers
     store: Store
@@ -49,3 +52,11 @@ def _components(connection: HTTPConnection) -> Components:
 
 Here = Annotated[Components, Depends(_components)]
 """What an endpoint declares to be given them."""
+
+
+def _who(connection: HTTPConnection, here: Here) -> Identity:
+    return remembered(connection) or Identity(here.project, LOCAL, frozenset(SCOPES), is_known=False)
+
+
+Who = Annotated[Identity, Depends(_who)]
+"""What an endpoint declares to be told who asks."""

@@ -12,7 +12,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from morula.common.errors import ALL_ERRORS, MorulaError
+from morula.gateway.door import COOKIE
 from morula.gateway.problems import PROBLEM_JSON
+from morula.gateway.scopes import MEANINGS, needed
 
 Responses = dict[int | str, dict[str, Any]]
 Operation = dict[str, Any]
@@ -21,7 +23,8 @@ BYTES = "application/octet-stream"
 
 EVERYWHERE = (400, 403, 408, 413, 500, 503)
 """Statuses of the guard, of invalid requests and of unforeseen errors."""
-BEHIND_SERVICES = (429, 504)
+BEHIND_SERVICES = (401, 429, 504)
+"""Statuses of the doorkeeper, and of what the services answer."""
 OF_THINGS = (404, 410)
 OF_CHANGES = (409, 412, 507)
 
@@ -48,6 +51,20 @@ _PROBLEM = {
     },
 }
 _BYTES = {"schema": {"type": "string", "contentMediaType": BYTES}}
+_WAYS_IN = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key, where the server asks for one. "
+        + " ".join(f"`{scope}`: {meaning}." for scope, meaning in MEANINGS.items()),
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "The same key, which `POST /v1/session` puts into a cookie for browsers.",
+    },
+}
 
 
 def _header(description: str, *, required: bool = True) -> dict[str, Any]:
@@ -55,7 +72,10 @@ def _header(description: str, *, required: bool = True) -> dict[str, Any]:
 
 
 _LOCATION = {"Location": _header("Where it is.")}
-_RETRY_AFTER = {"Retry-After": _header("Seconds to wait.")}
+_HEADERS = {
+    401: {"WWW-Authenticate": _header("`Bearer`.")},
+    429: {"Retry-After": _header("Seconds to wait.")},
+}
 _IMMUTABLE = {
     "ETag": _header("The content's own name."),
     "Cache-Control": _header("It never changes."),
@@ -112,9 +132,12 @@ def _complete(described: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
+    described["components"]["securitySchemes"] = _WAYS_IN
     meanings = _meanings(ALL_ERRORS)
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
+            scope = needed(operation["tags"], method.upper())
+            operation["security"] = [{way: [scope]} for way in _WAYS_IN] if scope else []
             responses = operation["responses"]
             for status in _failures(path, method, operation):
                 if status == 422 or str(status) not in responses:
@@ -138,7 +161,7 @@ def _failure(status: int, meanings: list[str]) -> dict[str, Any]:
         "description": "\n".join(meanings) or "The request is not valid; `errors` says where.",
         "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    return {**problem, "headers": _RETRY_AFTER} if status == 429 else problem
+    return {**problem, "headers": _HEADERS[status]} if status in _HEADERS else problem
 
 
 def _meanings(errors: Iterable[type[MorulaError]]) -> Mapping[int, list[str]]:

@@ -1,5 +1,6 @@
 """Settings of the gateway, read from MORULA_* once, in `__main__`."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +18,29 @@ class GatewaySettings(Settings):
     """Where things are, and how much is let in."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; there are no accounts yet, so keep it on loopback."""
+    """Address to listen on. Beyond loopback every request needs an API key, and nothing starts before there is one."""
 
     port: int = 8100
     """Port to listen on."""
+
+    require_keys: bool = False
+    """Ask for an API key on loopback, too; beyond it one is always asked for."""
+
+    first_key: SecretStr | None = None
+    """An API key with all scopes that is let in from the start, for example from a secret of the cluster: `morula_`
+    and 43 letters, digits, `-` or `_`, which is 256 random bits in base64url. It is in the list of keys as `first`;
+    once revoked it stays so."""
+
+    https_cert: Path | None = None
+    """Certificate of this server for browsers and programs, PEM, with those between it and its authority; with it
+    the gateway speaks HTTPS."""
+
+    https_key: Path | None = None
+    """The key to it."""
+
+    forwarded_allow_ips: str = "127.0.0.1"
+    """Addresses or networks of proxies, with commas, or `*`: what they say of a request's scheme and sender is
+    believed. Name yours where it ends TLS before the gateway."""
 
     database_url: SecretStr = SecretStr("sqlite:///morula.sqlite")
     """`sqlite:////absolute/path` or `postgresql+psycopg://...`."""
@@ -133,10 +153,24 @@ class GatewaySettings(Settings):
     """Largest upload."""
 
     allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
-    """Names under which the gateway may be asked for; others are refused."""
+    """Names under which the gateway may be asked for; others are refused, but at `/healthz`, `/readyz` and `/metrics`.
+    Beyond loopback: those under which people and programs reach it."""
 
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it listens beyond loopback."""
+        try:
+            return not ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self.require_keys or self.is_reachable
 
     @property
     def numerics(self) -> Numerics:

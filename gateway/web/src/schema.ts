@@ -478,6 +478,23 @@ export interface Jobs {
   next_cursor: string | null;
 }
 
+/** A key, without its text. */
+export interface Key {
+  created_at: string;
+  expires_at: string | null;
+  id: string;
+  last_used_at: string | null;
+  name: string;
+  prefix: string;
+  revoked_at: string | null;
+  scopes: ("read" | "label" | "run" | "admin")[];
+}
+
+export interface Keys {
+  keys: Key[];
+  next_cursor: string | null;
+}
+
 export interface LabelClass {
   color: string;
   key: string | null;
@@ -505,6 +522,19 @@ export interface LastEvent {
   kind: string;
   sentence: string;
   seq: number;
+}
+
+/** A key with its text, which is told only now. */
+export interface MadeKey {
+  created_at: string;
+  expires_at: string | null;
+  id: string;
+  key: string;
+  last_used_at: string | null;
+  name: string;
+  prefix: string;
+  revoked_at: string | null;
+  scopes: ("read" | "label" | "run" | "admin")[];
 }
 
 /** Of the cells most like one, how many are of other slides: 1 is as by chance, 0 is none. With the interval of 95 % over slides. */
@@ -585,6 +615,13 @@ export interface NewClass {
 
 /** Something that a person says. */
 export type NewEvent = PageNamed | CellSet | ClusterNamed | Undone;
+
+/** A key that is wanted. */
+export interface NewKey {
+  expires_days?: number | null;
+  name: string;
+  scopes: ("read" | "label" | "run" | "admin")[];
+}
 
 export interface NewLabelSet {
   classes?: NewClass[];
@@ -873,6 +910,18 @@ export interface SeenCellBody {
   class_number: number | null;
   row: number;
   shown_class_number?: number | null;
+}
+
+/** Who asks. */
+export interface Session {
+  asks_for_key: boolean;
+  name: string | null;
+  scopes: ("read" | "label" | "run" | "admin")[];
+}
+
+/** The key that a browser signs in with. */
+export interface SignIn {
+  key: string;
 }
 
 /** A slide. */

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Connection
 
 from morula.common.errors import InvalidArgument, NotFound
-from morula.gateway.components import Components, Here
+from morula.gateway.components import Components, Here, Who
 from morula.gateway.contract import BYTES, created, served
 from morula.gateway.fields import Number
 from morula.gateway.label_schemas import (
@@ -102,14 +102,14 @@ async def get_named_page(labelling_id: str, seq: Number, here: Here) -> Page:
 
 
 @router.post("/{labelling_id}/events", status_code=201, response_model=AppendedState)
-async def append_event(labelling_id: str, body: NewEvent, here: Here) -> AppendedState:
+async def append_event(labelling_id: str, body: NewEvent, here: Here, who: Who) -> AppendedState:
     """Say something. It is durable once this answers, also where the labeller is away.
 
     412 STALE where `expected_seq` is not the newest event, or where cells of a named page were named by somebody else
     since `page_seq`: nothing was written then.
     """
     snapshot = await here.labelling.learning.snapshot(labelling_id)
-    event = body.root
+    event = body.root.model_copy(update={"actor": who.actor(body.root.actor)})
     await _check(here, snapshot, event)
     seq = await here.ledger.write(append_checked, snapshot, event)
     await here.labelling.learning.learn(labelling_id)

@@ -5,15 +5,16 @@ import hashlib
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import NotFound
 from morula.gateway.api.waiting import while_waited
-from morula.gateway.components import Here
+from morula.gateway.components import Here, Who
 from morula.gateway.contract import created, exported, served
+from morula.gateway.door import LOCAL
 from morula.gateway.fields import Identifier, Name, Number
 from morula.gateway.labels.service import label_set_answer
 from morula.gateway.ledger import deletion, label_sets, samples
@@ -40,19 +41,25 @@ from morula.gateway.samples.views import sample_answer, tile_answers
 
 router = APIRouter(prefix="/v1/samples", tags=["samples"])
 
-Whose = Annotated[Name, Query(description="Whose labels and progress are told.")]
-LOCAL = "local"
+
+def _whose(
+    who: Who, annotator: Annotated[Name, Query(description="Whose labels and progress are told.")] = LOCAL
+) -> str:
+    return who.annotator(annotator)
+
+
+Whose = Annotated[str, Depends(_whose)]
 
 
 @router.post("", status_code=201, response_model=Sample, responses=created(201))
-async def create_sample(body: NewSample, response: Response, here: Here) -> Sample:
+async def create_sample(body: NewSample, response: Response, here: Here, who: Who) -> Sample:
     """Sample tiles of slides whose cells were found, balanced between slides, in batches of about so many cells.
 
     The same seed takes the same tiles of the same jobs. What is in no batch stands under `left_out`, with the reason.
     """
     sample_id = await here.samples.make(body)
     response.headers["Location"] = f"/v1/samples/{sample_id}"
-    return await here.ledger.read(_answer, here.samples.snapshots, sample_id, LOCAL)
+    return await here.ledger.read(_answer, here.samples.snapshots, sample_id, who.name)
 
 
 def _answer(tx: Connection, snapshots: Snapshots, sample_id: str, annotator: str) -> Sample:
@@ -63,7 +70,7 @@ def _answer(tx: Connection, snapshots: Snapshots, sample_id: str, annotator: str
 
 
 @router.get("", response_model=Samples)
-async def list_samples(here: Here, wanted: Wanted, annotator: Whose = LOCAL) -> Samples:
+async def list_samples(here: Here, wanted: Wanted, annotator: Whose) -> Samples:
     """Samples, newest first."""
     return await here.ledger.read(_part, here.samples.snapshots, here.project, wanted, annotator)
 
@@ -76,7 +83,7 @@ def _part(tx: Connection, snapshots: Snapshots, project: str, wanted: Slice, ann
 
 
 @router.get("/{sample_id}", response_model=Sample)
-async def get_sample(sample_id: str, here: Here, annotator: Whose = LOCAL) -> Sample:
+async def get_sample(sample_id: str, here: Here, annotator: Whose) -> Sample:
     """One sample: its batches, what is in none, and how far an annotator is."""
     return await here.ledger.read(_answer, here.samples.snapshots, sample_id, annotator)
 
@@ -90,7 +97,7 @@ async def delete_sample(sample_id: str, here: Here) -> Response:
 
 @router.get("/{sample_id}/tiles", response_model=SampleTiles)
 async def list_sample_tiles(
-    sample_id: str, here: Here, wanted: Wanted, batch: Number | None = None, annotator: Whose = LOCAL
+    sample_id: str, here: Here, wanted: Wanted, annotator: Whose, batch: Number | None = None
 ) -> SampleTiles:
     """Tiles in the order in which to label them, or those of one batch."""
     return await here.ledger.read(_tiles, here.samples.snapshots, sample_id, wanted, batch, annotator)
@@ -106,7 +113,7 @@ def _tiles(
 
 
 @router.get("/{sample_id}/tiles/{number}", response_model=OpenTile)
-async def get_sample_tile(sample_id: str, number: Number, here: Here, annotator: Whose = LOCAL) -> OpenTile:
+async def get_sample_tile(sample_id: str, number: Number, here: Here, annotator: Whose) -> OpenTile:
     """A tile with the outlines of its cells and what an annotator said of each: no cluster, no prediction, no score."""
     return await here.samples.open_tile(sample_id, number, annotator)
 
@@ -128,12 +135,14 @@ def _digest(jpeg: bytes) -> str:
     response_model=SampleAppended,
     responses={200: {"model": SampleAppended, "description": "It was there already."}},
 )
-async def append_sample_event(sample_id: str, body: NewSampleEvent, response: Response, here: Here) -> SampleAppended:
+async def append_sample_event(
+    sample_id: str, body: NewSampleEvent, response: Response, here: Here, who: Who
+) -> SampleAppended:
     """Say something of cells, or take back what was said. It is durable once this answers.
 
     The same `event_id` again is the same event (200). 412 STALE where `expected_seq` is given and is not the newest.
     """
-    event = body.root
+    event = body.root.model_copy(update={"actor": who.actor(body.root.actor)})
     try:
         seq, is_new = await here.ledger.write(append_event, sample_id, event)
     except IntegrityError:
@@ -196,7 +205,7 @@ def _batch(tx: Connection, sample_id: str, number: int) -> tuple[list[Record], l
     response_class=Response,
     responses=exported("application/json"),
 )
-async def get_human_labels(sample_id: str, number: Number, here: Here, annotator: Whose = LOCAL) -> Response:
+async def get_human_labels(sample_id: str, number: Number, here: Here, annotator: Whose) -> Response:
     """What an annotator said of a batch, as the published system writes it, with the names of the classes."""
     written = await here.ledger.read(_human_labels, here.samples.snapshots, sample_id, number, annotator)
     headers = {"Content-Disposition": f'attachment; filename="{file_name()}"'}
@@ -215,12 +224,14 @@ async def import_human_labels(
     sample_id: str,
     body: HumanLabels,
     here: Here,
-    annotator: Whose = LOCAL,
+    who: Who,
+    annotator: Whose,
     event_id: Annotated[Identifier | None, Query(description="As of an event: the same again is the same.")] = None,
 ) -> SampleAppended:
     """Bring in `human_labels_*.json` of one of the sample's batches: one event, all labels or none.
 
     Classes are found by the names that the file gives them, else by their numbers; the label set gets those it lacks.
     """
-    seq = await here.ledger.write(import_labels, sample_id, body, annotator, event_id)
-    return await here.ledger.read(_appended, here.samples.snapshots, sample_id, annotator, seq)
+    actor = who.actor(annotator)
+    seq = await here.ledger.write(import_labels, sample_id, body, actor, event_id)
+    return await here.ledger.read(_appended, here.samples.snapshots, sample_id, actor, seq)

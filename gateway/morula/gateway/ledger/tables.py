@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
 )
 
+from morula.gateway.ledger.api_key_tables import api_key as api_key
 from morula.gateway.ledger.metadata import id_column
 from morula.gateway.ledger.metadata import metadata as metadata
 from morula.gateway.ledger.sample_tables import sample as sample
