@@ -78,7 +78,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = os.environ | {"MORULA_PROFILE": "commercial"}
     server = ServerProcess([*command, "--no-open"], folder / "output", env=environment)
     try:
-        server.wait_until(lambda: _answers(f"{url}/readyz"))
+        server.wait_until(lambda: answers(f"{url}/readyz"))
         yield url
     finally:
         server.stop(timeout_s=60)
@@ -104,7 +104,7 @@ def labelling(address: str, clustering: str) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         return httpx.get(url, timeout=5).status_code == 200
     except httpx.TransportError:

@@ -1,5 +1,6 @@
 // The one place that talks to the gateway. A refusal is a ProblemError, whatever went wrong.
 import { boundTo } from "./kinds";
+import { locked } from "./session";
 import type {
   AppendedState,
   Block,
@@ -23,6 +24,7 @@ import type {
   SampleAppended,
   SampleTile,
   SampleWord,
+  Session,
   Slide,
   StoredEvent,
   Suggestion,
@@ -54,9 +56,9 @@ export function titleOf(problem: Problem): string {
   return problem.title.replace(/\.$/, "");
 }
 
-/** A refusal that is about the way and not about what was asked: the same may be asked again. */
+/** A refusal that is about the way and not about what was asked: the same may be asked again, perhaps with a key. */
 export function isAway(problem: Problem): boolean {
-  return problem.status === 0 || problem.status === 429 || problem.status >= 500;
+  return [0, 401, 429].includes(problem.status) || problem.status >= 500;
 }
 
 async function problemOf(response: Response): Promise<Problem> {
@@ -70,6 +72,7 @@ async function problemOf(response: Response): Promise<Problem> {
 
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const response = await fetch(address(path), init);
+  if (response.status === 401) locked.value = true;
   if (!response.ok) throw new ProblemError(await problemOf(response));
   return response;
 }
@@ -119,6 +122,10 @@ const v1 = {
 const whose = (annotator: string) => `annotator=${encodeURIComponent(annotator)}`;
 
 export const api = {
+  session: () => get<Session>("v1/session"),
+  signIn: (key: string) => send<Session>("POST", "v1/session", { key }),
+  signOut: () => request("v1/session", { method: "DELETE" }),
+
   slides: () => all<Slide>("v1/slides", "slides"),
   slide: (id: string) => get<Slide>(v1.slide(id)),
   thumbnail: (id: string, max_px: number) => address(`${v1.slide(id)}/thumbnail.jpeg?max_px=${max_px}`),

@@ -6,11 +6,14 @@ import { EvaluationsScreen } from "./evaluation/list";
 import { EvaluationScreen } from "./evaluation/screen";
 import { HomeScreen } from "./jobs/home";
 import { type At, route } from "./route";
+import { locked } from "./session";
 import { SamplesScreen } from "./tiles/samples";
 import { TilesScreen } from "./tiles/screen";
+import { KeyForm } from "./ui/key_form";
 
 export function App() {
   const here = route.value;
+  if (locked.value) return <KeyForm />;
   if (here.screen === "board") return <BoardScreen id={here.labelling} key={here.labelling} />;
   if (here.screen === "slide") return <LazySlide key={here.labelling} {...here} />;
   if (here.screen === "look") return <LazySlide key={here.slide} labelling={null} slide={here.slide} at={null} />;

@@ -1,7 +1,9 @@
 import { render } from "preact";
+import { api } from "./api";
 import { App } from "./app";
 import { releaseClicked } from "./keys";
 import { followHash } from "./route";
+import { enter } from "./session";
 import "./look/tokens.css";
 import "./look/base.css";
 import "./look/shell.css";
@@ -9,8 +11,15 @@ import "./look/sheet.css";
 
 followHash();
 releaseClicked();
-const page = document.getElementById("page");
-if (page) {
+// First of all: screens write down under whose name something is said. Where it fails, they say that nobody answers.
+void api
+  .session()
+  .then(enter, () => undefined)
+  .then(show);
+
+function show(): void {
+  const page = document.getElementById("page");
+  if (!page) return;
   page.replaceChildren();
   render(<App />, page);
 }

@@ -29,6 +29,7 @@ export type {
   SampleCell,
   SampleSlide,
   SampleTile,
+  Session,
   Slide,
   Split,
   StageProgress,

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { api, titleOf } from "../api";
 import { count, countOf, shareOf } from "../format";
 import { go } from "../route";
+import { ownName } from "../session";
 import type { Problem, Sample } from "../types";
 import { NameField } from "../ui/field";
 import { Dot } from "../ui/parts";
@@ -33,11 +34,15 @@ export function TilesPanel({ scene, sample }: { scene: TilesScene; sample: Sampl
       <Batches scene={scene} sample={sample} />
       <section>
         <h2>Annotator</h2>
-        <NameField
-          label="Your name, as labels have it"
-          value={scene.annotator.value}
-          save={(name) => scene.nameAnnotator(name)}
-        />
+        {ownName() === null ? (
+          <NameField
+            label="Your name, as labels have it"
+            value={scene.annotator.value}
+            save={(name) => scene.nameAnnotator(name)}
+          />
+        ) : (
+          <p>{scene.annotator.value}, by your key</p>
+        )}
         <p class="tiny">Labels of each annotator are apart.</p>
       </section>
       <Outcome sample={sample} done={done} />

@@ -3,6 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { api, asProblem, titleOf } from "../api";
 import { type SampleOutbox, sampleOutboxOf, takenOver } from "../outboxes";
+import { ownName } from "../session";
 import { keep, read } from "../storage";
 import type { Klass, OpenTile, Problem, Sample, SampleTile, SampleWord } from "../types";
 import type { Note } from "../ui/notes";
@@ -25,7 +26,10 @@ const NOBODY = "local";
 /** What others say is read when so long nothing was said. */
 const QUIET_MS = 1500;
 
+/** With a key its name, whatever was said before. */
 export function annotatorKept(): string {
+  const name = ownName();
+  if (name !== null) return name;
   return read(ANNOTATOR, (value): value is string => typeof value === "string" && value !== "") ?? NOBODY;
 }
 

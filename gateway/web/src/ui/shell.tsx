@@ -1,8 +1,10 @@
 // What all screens share: the bar above, the panel on the left, the line of keys below, the list of all keys.
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { api } from "../api";
 import { helpOpen, setSingleKeys, singleKeys } from "../keys";
 import { writeRoute } from "../route";
+import { ownName } from "../session";
 import { theme, toggleTheme } from "../theme";
 import { type Note, Notes } from "./notes";
 import { Mark } from "./parts";
@@ -83,6 +85,7 @@ export function Shell(props: ShellProps) {
         </nav>
         <div class="right">
           {props.actions}
+          <SignOut />
           <ThemeButton />
         </div>
       </header>
@@ -102,6 +105,20 @@ export function Shell(props: ShellProps) {
       </footer>
       <Help keys={props.help} />
     </div>
+  );
+}
+
+function SignOut() {
+  const name = ownName();
+  if (name === null) return null;
+  const signOut = async () => {
+    await api.signOut();
+    location.reload();
+  };
+  return (
+    <button type="button" class="link tiny" onClick={() => void signOut()} title={`Signed in with the key ${name}`}>
+      Sign out
+    </button>
   );
 }
 
