@@ -1,7 +1,7 @@
-"""`python -m morula.gateway [all|api|conductor|migrate|sweep]`: brings the database up to date, and does its part.
+"""`python -m morula.gateway [all|api|conductor|migrate|keys|sweep]`: brings the database up to date, and does its part.
 
-`all` serves the API and conducts jobs, `api` and `conductor` do one of the two, `migrate` does neither. `sweep` finds
-what lies in the store and nothing names.
+`all` serves the API and conducts jobs, `api` and `conductor` do one of the two, `migrate` does neither. `keys` makes,
+lists and revokes API keys, `sweep` finds what lies in the store and nothing names.
 """
 
 import argparse

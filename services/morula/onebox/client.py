@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -20,13 +21,19 @@ RECONNECT_S = 0.2
 
 
 class Client:
-    """Calls of one gateway; problems come back as the errors they were."""
+    """Calls of one gateway, with the key that MORULA_KEY holds; problems come back as the errors they were."""
 
     def __init__(self, url: str, *, away_s: float = 60.0) -> None:
         self.url = url
         self._away_s = away_s
+        key = os.environ.get("MORULA_KEY")
         # Ignore the environment's proxy: the gateway is on this machine.
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(60.0, read=600.0), trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(60.0, read=600.0),
+            trust_env=False,
+        )
 
     def __enter__(self) -> Client:
         return self

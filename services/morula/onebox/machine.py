@@ -41,6 +41,8 @@ SERVICES = {
     "labeller": "morula.clusterer.labeller",
     "evaluator": "morula.evaluator",
 }
+KEY_SETTINGS = ("REQUIRE_KEYS", "FIRST_KEY")
+"""Whether others who work on this machine need a key, too."""
 SERVICE_GRACE_S = 3.0
 STOP_S = 15.0
 
@@ -243,6 +245,7 @@ def _gateway(
             NETWORK_DTYPE=numerics().dtype,
             CLUSTERER_ALGORITHMS=json.dumps(clustering.installed()),
             PROFILE=profile(),
+            **{name: os.environ[f"MORULA_{name}"] for name in KEY_SETTINGS if f"MORULA_{name}" in os.environ},
             **workers,
         ),
         is_healthy=lambda: is_ready(url),

@@ -29,6 +29,11 @@ def test_a_secret_is_cut_out_however_it_is_escaped(written: str) -> None:
     assert redact("before and after") == "before and after"
 
 
+def test_a_key_of_the_api_is_cut_out_by_its_form_alone() -> None:
+    key = f"morula_{'aB3-_' * 8}abc"
+    assert redact(f"/v1/jobs/{key}?x={key} of morula_aB3-_a") == "/v1/jobs/[secret]?x=[secret] of morula_aB3-_a"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -28,6 +28,8 @@ class Gateway(BaseHTTPRequestHandler):
             self._stream()
         elif self.path == "/v1/jobs/1":
             self._answer(200, {"id": "1", "state": "running"})
+        elif self.path == "/v1/slides":
+            self._answer(200, {"key": self.headers["authorization"]})
         elif self.path == "/readyz":
             self._answer(200, {"database": "ready", "services": {"tiler": True}})
         else:
@@ -91,6 +93,12 @@ def test_a_proxy_of_the_surroundings_is_not_asked(
     client: Client = request.getfixturevalue("client")
     assert client.get("/v1/jobs/1")["state"] == "running"
     assert is_ready(client.url)
+
+
+def test_the_key_of_the_surroundings_is_sent(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    monkeypatch.setenv("MORULA_KEY", "morula_key")
+    client: Client = request.getfixturevalue("client")
+    assert client.get("/v1/slides") == {"key": "Bearer morula_key"}
 
 
 def test_a_gateway_that_stays_away_is_given_up() -> None:
