@@ -43,8 +43,8 @@ def test_beyond_loopback_nothing_starts_without_a_live_key_and_the_first_one_sta
     with pytest.raises(InvalidArgument, match="MORULA_FIRST_KEY is no key"):
         start(host="0.0.0.0", first_key="morula_short")
     key = new_key()
-    for _ in range(2):
-        start(host="0.0.0.0", first_key=key)
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda _: start(host="0.0.0.0", first_key=key), range(3)))
     with ledger.writing() as tx:
         (row,) = api_keys.list_keys(tx, project, ALL).rows
         assert (row["name"], row["scopes"], row["digest"]) == ("first", sorted(SCOPES), digest_of(key))

@@ -9,6 +9,8 @@ from morula.common.errors import InvalidArgument
 from morula.common.redaction import API_KEY
 from morula.gateway.ledger import api_keys
 from morula.gateway.ledger.ids import now
+from morula.gateway.ledger.records import by_id
+from morula.gateway.ledger.tables import project
 from morula.gateway.scopes import SCOPES
 
 BEGINNING = "morula_"
@@ -41,5 +43,7 @@ def keep_first_key(tx: Connection, project_id: str, key: str) -> None:
     """Let in a key that a secret of the installation brings, with all scopes. A revoked one stays revoked."""
     if not API_KEY.fullmatch(key):
         raise InvalidArgument(f"MORULA_FIRST_KEY is no key: it is {BEGINNING} and 43 letters, digits, - or _ after it.")
+    # Gateways that start at once do it one after the other.
+    by_id(tx, project, project_id, lock=True)
     if api_keys.find_key(tx, digest_of(key)) is None:
         api_keys.create_key(tx, project_id, FIRST_NAME, digest_of(key), prefix_of(key), SCOPES)
