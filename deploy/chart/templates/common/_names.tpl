@@ -94,8 +94,8 @@ workers: [tiler, segmenter, embedder, clusterer, labeller, evaluator]
 
 {{- /* Of the URL of an S3, the port. */ -}}
 {{- define "morula.storePort" -}}
-{{- $endpoint := regexReplaceAll "^.*endpoint=" . "" | urlParse }}
-{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $endpoint.host) }}
+{{- $endpoint := regexFind "endpoint=[^&]+" . | trimPrefix "endpoint=" | urlParse }}
+{{- $port := regexFind ":[0-9]+$" $endpoint.host | trimPrefix ":" }}
 {{- $port | default (ternary "443" "80" (eq $endpoint.scheme "https")) }}
 {{- end }}
 
