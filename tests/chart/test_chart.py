@@ -102,7 +102,7 @@ def test_gateway_and_networks_mean_the_same_number_of_threads() -> None:
     assert threads == {"3"}
 
 
-def test_in_a_hospital_every_way_out_has_an_address() -> None:
+def test_in_a_hospital_every_way_out_has_an_address_and_every_image_its_registry() -> None:
     rules = [
         (policy["metadata"]["name"], rule)
         for policy in render("hospital")
@@ -111,6 +111,8 @@ def test_in_a_hospital_every_way_out_has_an_address() -> None:
     ]
     assert rules
     assert not [name for name, rule in rules if not rule.get("to") or not rule.get("ports")]
+    images = {container["image"] for _, pod in pods(render("hospital")) for container in containers(pod)}
+    assert all(image.startswith("registry.hospital.example/pathology/morula-") for image in images)
 
 
 def test_certificates_name_every_service_that_is_called() -> None:
