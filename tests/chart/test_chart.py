@@ -11,6 +11,7 @@ import pytest
 from tests.chart.rendering import PROFILES, ROOT, containers, env, find, pods, render, run
 
 GPU = "nvidia.com/gpu"
+OF_THE_IMAGE = {"MORULA_MODULE"}
 ALERTS = {"MorulaQueueIsOld", "MorulaJobsFail", "MorulaWorkWaitsForGpu", "MorulaScratchIsFull"}
 
 
@@ -48,6 +49,22 @@ def test_every_pod_is_restricted_and_has_no_token(profile: str) -> None:
             assert rules["capabilities"] == {"drop": ["ALL"]}, name
             assert {"cpu", "memory"} <= container["resources"]["limits"].keys(), name
             assert any(each["mountPath"] == "/tmp" for each in container["volumeMounts"]), name
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_variable_is_a_setting(profile: str) -> None:
+    """A setting that is called otherwise would be left out without a word."""
+    settings = set(re.findall(r"`(MORULA_\w+)`", (ROOT / "docs" / "settings.md").read_text()))
+    given = {
+        each["name"]
+        for name, pod in pods(render(profile))
+        if name != "morula-trial"
+        for container in containers(pod)
+        for each in container.get("env", [])
+        if each["name"].startswith("MORULA_")
+    }
+    assert "MORULA_STORE_URL" in given
+    assert given - settings == OF_THE_IMAGE & given
 
 
 def test_a_gpu_is_asked_for_where_it_is_and_given_up_before_it_is_needed_again() -> None:
