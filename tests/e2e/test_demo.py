@@ -7,7 +7,7 @@ from morula.onebox.client import Client
 from tests.e2e.conftest import Paint
 
 # Nobody has tuned anything on these seeds. The default segmenter takes longer, and has the smallest slide.
-RUNS = [("morula-nuclei", 1280, 770_001), ("watershed", 2048, 770_002), ("watershed", 2048, 770_003)]
+RUNS = [("morula-nuclei", 1024, 770_001), ("watershed", 2048, 770_002), ("watershed", 2048, 770_003)]
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def test_a_real_slide_goes_through(client: Client, data_dir: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sample_of_it_goes_through_by_default(client: Client, data_dir: Path) -> None:
-    job = run_slide(client, data_dir / REAL, sample_tile_count=3)
-    assert (job["verdict"], job["kept_tile_count"], job["failed_tile_count"]) == ("cells", 3, 0)
+    job = run_slide(client, data_dir / REAL, sample_tile_count=1)
+    assert (job["verdict"], job["kept_tile_count"], job["failed_tile_count"]) == ("cells", 1, 0)
     assert job["params"]["segmenter"] == "morula-nuclei"
-    assert 60 < job["cell_count"] < 2_000
+    assert 20 < job["cell_count"] < 700
