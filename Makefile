@@ -76,7 +76,7 @@ image-test: ## build images that need no GPU and try each as a cluster runs it: 
 	@scripts/setup dev
 	@BASE="$(BASE)" scripts/image-test $(IMAGES)
 
-chart: ## lint and render the Helm chart with every profile, and hold it to the schemas of two Kubernetes
+chart: ## lint and render the Helm chart with every example, and hold it to the schemas of two Kubernetes
 	@scripts/setup dev
 	@scripts/chart
 

@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "chart"
-PROFILES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
+EXAMPLES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
 Object = dict[str, Any]
 
 
@@ -28,18 +28,18 @@ def helm() -> str:
     return found
 
 
-def run(profile: str, *chosen: str) -> subprocess.CompletedProcess[str]:
-    """What helm says to a profile with some values chosen."""
-    values = str(CHART / "ci" / f"{profile}-values.yaml")
+def run(example: str, *chosen: str) -> subprocess.CompletedProcess[str]:
+    """What helm says to an example with some values chosen."""
+    values = str(CHART / "ci" / f"{example}-values.yaml")
     sets = [part for each in chosen for part in ("--set", each)]
     command = [helm(), "template", "morula", str(CHART), "--namespace", "lab", "--values", values, *sets]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @cache
-def render(profile: str, *chosen: str) -> list[Object]:
-    """Every object of a profile."""
-    done = run(profile, *chosen)
+def render(example: str, *chosen: str) -> list[Object]:
+    """Every object of an example."""
+    done = run(example, *chosen)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.chart.rendering import PROFILES, ROOT, containers, env, find, pods, render, run
+from tests.chart.rendering import EXAMPLES, ROOT, containers, env, find, pods, render, run
 
 GPU = "nvidia.com/gpu"
 OF_THE_IMAGE = {"MORULA_MODULE"}
@@ -34,9 +34,9 @@ def test_a_wrong_value_is_refused_and_named(chosen: str, named: str) -> None:
     assert named in done.stderr
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_pod_is_restricted_and_has_no_token(profile: str) -> None:
-    for name, pod in pods(render(profile)):
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_pod_is_restricted_and_has_no_token(example: str) -> None:
+    for name, pod in pods(render(example)):
         assert pod["automountServiceAccountToken"] is False, name
         # A Service called api would become a variable MORULA_API_PORT.
         assert pod["enableServiceLinks"] is False, name
@@ -51,13 +51,13 @@ def test_every_pod_is_restricted_and_has_no_token(profile: str) -> None:
             assert any(each["mountPath"] == "/tmp" for each in container["volumeMounts"]), name
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_variable_is_a_setting(profile: str) -> None:
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_variable_is_a_setting(example: str) -> None:
     """A setting that is called otherwise would be left out without a word."""
     settings = set(re.findall(r"`(MORULA_\w+)`", (ROOT / "docs" / "settings.md").read_text()))
     given = {
         each["name"]
-        for name, pod in pods(render(profile))
+        for name, pod in pods(render(example))
         if name != "morula-trial"
         for container in containers(pod)
         for each in container.get("env", [])
@@ -85,13 +85,13 @@ def test_a_gpu_is_asked_for_where_it_is_and_given_up_before_it_is_needed_again()
 def test_whoever_is_scaled_has_no_number_of_replicas() -> None:
     scaled = {
         each["spec"]["scaleTargetRef"]["name"]
-        for profile in ("gpu", "ha")
-        for each in render(profile)
+        for example in ("gpu", "ha")
+        for each in render(example)
         if each["kind"] in ("ScaledObject", "HorizontalPodAutoscaler")
     }
     assert scaled == {f"morula-{name}" for name in ("api", "tiler", "segmenter", "embedder", "clusterer", "evaluator")}
-    for profile, by in (("gpu", "ScaledObject"), ("ha", "HorizontalPodAutoscaler")):
-        objects = render(profile)
+    for example, by in (("gpu", "ScaledObject"), ("ha", "HorizontalPodAutoscaler")):
+        objects = render(example)
         names = {each["metadata"]["name"] for each in objects if each["kind"] == by}
         for each in objects:
             if each["kind"] == "Deployment":
