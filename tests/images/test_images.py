@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,14 +29,20 @@ answers = health.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True, tim
 assert any(answer.status == answer.SERVING for answer in answers)
 """
 READY = """
-import json, time, urllib.request
-for attempt in range(600):
+import sys, time, urllib.error, urllib.request
+def status(path, **headers):
     try:
-        print(urllib.request.urlopen("http://127.0.0.1:8610/readyz").status)
-        break
+        request = urllib.request.Request("http://127.0.0.1:8610" + path, headers=headers)
+        return urllib.request.urlopen(request).status
+    except urllib.error.HTTPError as error:
+        return error.code
     except OSError:
         time.sleep(0.1)
-print(urllib.request.urlopen("http://127.0.0.1:8610/").read(15).decode())
+deadline = time.monotonic() + 120
+while status("/readyz") != 200 and time.monotonic() < deadline:
+    pass
+key = {"Authorization": f"Bearer {sys.argv[1]}"}
+print(status("/"), status("/v1/slides"), status("/v1/slides", **key))
 """
 CONTENTS = """
 import importlib.metadata, json, os, re, shutil
@@ -111,10 +118,11 @@ def test_a_worker_serves_and_compiles_nothing(image: str) -> None:
 
 
 @pytest.mark.skipif("gateway" not in IMAGES, reason="not among the images that were built")
-def test_the_gateway_is_ready_and_has_its_page() -> None:
-    settings = ("PORT=8610", "DATABASE_URL=sqlite:////tmp/morula.db", "STORE_URL=file:///tmp/objects")
-    with running("gateway", *settings) as container:
-        assert podman("exec", container, "python", "-c", READY).split() == ["200", "<!doctype", "html>"]
+def test_the_gateway_has_its_page_and_lets_nobody_in_without_a_key() -> None:
+    key = f"morula_{secrets.token_urlsafe(32)}"
+    settings = ("HOST=0.0.0.0", "PORT=8610", f"FIRST_KEY={key}", "DATABASE_URL=sqlite:////tmp/morula.db")
+    with running("gateway", *settings, "STORE_URL=file:///tmp/objects") as container:
+        assert podman("exec", container, "python", "-c", READY, key).split() == ["200", "401", "200"]
 
 
 @pytest.mark.skipif("onebox" not in IMAGES, reason="not among the images that were built")
