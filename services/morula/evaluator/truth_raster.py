@@ -12,7 +12,6 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 from morula.common.compute import Checkpoint, go_on
 from morula.common.errors import InvalidArgument, TooLarge
-from morula.evaluator.cells import Floats, Ints
+from morula.evaluator.cells import Ints
 
 BEGINS = b"PK"
 PIXELS, CELLS = "classes", "instances"
@@ -34,15 +33,15 @@ PIXEL_LIMIT = 2**26
 FARTHEST_PX = 1e8
 """No slide reaches as far."""
 LIMITS = {PIXELS: PIXEL_LIMIT, CELLS: PIXEL_LIMIT, "names": 65_535}
-NAMES_BYTES = 2**24
+OTHER_BYTES = 2**24
+"""Of what is no pixels: an entry of text is as wide as its header says."""
 RUN_LIMIT = 400_000
 """Of equal pixels beside each other. More are no regions, but noise, and would be drawn for many minutes."""
-LOOK_EVERY = 64
-"""Shapes between two looks at whether anybody still waits."""
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+LOOK_EVERY = 1024
+"""Corners between two looks at whether anybody still waits."""
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, tokenize.TokenError, OSError, ValueError, EOFError, RuntimeError, SyntaxError,
-    MemoryError,
+    MemoryError, OverflowError,
 )  # fmt: skip
 """What zipfile and NumPy raise of files that are none of theirs, encrypted ones among them."""
 
@@ -62,7 +61,10 @@ class _Runs:
     """Equal pixels beside each other: a row for each."""
 
     value: Ints
-    box: NDArray[Any]
+    row: Ints
+    start: Ints
+    stop: Ints
+    """Columns of its first pixel and of the one after its last."""
     piece: Ints
     """Number of what it hangs together with."""
 
@@ -82,57 +84,57 @@ def read(data: bytes, checkpoint: Checkpoint = go_on) -> Pixels:
     if max(classes.shape, default=0) * place[0] + max(map(abs, place[1:])) > FARTHEST_PX:
         raise InvalidArgument("the truth lies nowhere on a slide")
     if CELLS not in arrays:
-        found = list(_drawn(_runs(classes, place), checkpoint))
-    else:
-        cells = _numbered(arrays, CELLS)
-        if cells.shape != classes.shape:
-            raise InvalidArgument(f"`instances` of the truth is {cells.shape} pixels, `classes` {classes.shape}")
-        class_of = _commonest(cells, classes)
-        largest = _largest(_drawn(_runs(cells, place), checkpoint))
-        found = [(class_of[cell], polygon) for cell, polygon in largest.items() if cell in class_of]
-    polygons = np.empty(len(found), object)
-    polygons[:] = [polygon for _, polygon in found]
-    return Pixels(polygons, [names[value - 1] for value, _ in found], are_cells=CELLS in arrays)
+        value, polygons = _drawn(_runs(classes), place, checkpoint)
+        return Pixels(polygons, [names[number - 1] for number in value.tolist()], are_cells=False)
+    cells = _numbered(arrays, CELLS)
+    if cells.shape != classes.shape:
+        raise InvalidArgument(f"`instances` of the truth is {cells.shape} pixels, `classes` {classes.shape}")
+    class_of = _commonest(cells, classes)
+    cell, polygons = _largest(*_drawn(_runs(cells), place, checkpoint))
+    kept = np.array([number in class_of for number in cell.tolist()], bool)
+    return Pixels(polygons[kept], [names[class_of[number] - 1] for number in cell[kept].tolist()], are_cells=True)
 
 
 def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            # A header may claim what the file does not hold: nothing is read of what would be too much.
-            there = [name for name in ARRAYS if f"{name}.npy" in archive.namelist()]
-            for name in there:
-                _check_size(name, *_header(archive, name))
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            found = {name: np.asarray(stored[name]) for name in there}
+            members = archive.namelist()
+            names = [name.removesuffix(".npy") for name in members]
+            for name, member in zip(names, members, strict=True):
+                if name not in ARRAYS or names.count(name) > 1 or name == member:
+                    raise InvalidArgument(
+                        f"the truth has {member[:200]!r}: it may have each of {', '.join(ARRAYS)} once"
+                    )
+            if PIXELS not in names:
+                raise InvalidArgument(f"the truth is an .npz without `{PIXELS}`, the class of each pixel")
+            return {name: _array(archive, name) for name in names}
     except _BROKEN as error:
         raise InvalidArgument(f"the truth is no .npz of NumPy: {str(error)[:200] or type(error).__name__}") from error
-    if PIXELS not in found:
-        raise InvalidArgument(f"the truth is an .npz without `{PIXELS}`, the class of each pixel")
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """An array. A header may claim what the file does not hold: nothing is read of what would be too much."""
+    with archive.open(f"{name}.npy") as file:
+        # Headers of later versions have no bound; what needs them are fields with names, of which there are none here.
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"`{name}` is of a version of NumPy's format that holds no plain numbers")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        _check_size(name, shape, dtype)
+        file.seek(0)
+        found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return found
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    with archive.open(f"{name}.npy") as file:
-        read = _HEADERS.get(np.lib.format.read_magic(file))
-        if read is None:
-            raise ValueError(f"`{name}` is of a version of NumPy's format that holds no plain numbers")
-        shape, _, dtype = read(file)
-    return shape, dtype
-
-
 def _check_size(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if name in LARGEST and (len(shape) != 2 or dtype.kind not in "uib"):
+        raise InvalidArgument(f"`{name}` of the truth is {len(shape)}-dimensional {dtype}: it is whole numbers in 2")
     count = math.prod(shape)
-    limit = LIMITS.get(name, 1)
-    if count > limit or (name not in (PIXELS, CELLS) and count * dtype.itemsize > NAMES_BYTES):
+    if count > LIMITS.get(name, 1) or (name not in LARGEST and count * dtype.itemsize > OTHER_BYTES):
         raise TooLarge(f"`{name}` of the truth has {count:,} entries of {dtype.itemsize} bytes: that is too much")
 
 
 def _numbered(arrays: dict[str, NDArray[Any]], name: str) -> Ints:
     found = arrays[name]
-    if found.ndim != 2 or found.dtype.kind not in "uib":
-        raise InvalidArgument(
-            f"`{name}` of the truth is {found.ndim}-dimensional {found.dtype}: it is whole numbers in 2"
-        )
     if found.size and found.min() < 0:
         raise InvalidArgument(f"`{name}` of the truth has {found.min()}: 0 is none, and there is nothing below")
     if found.size and found.max() > LARGEST[name]:
@@ -148,13 +150,14 @@ def _number(arrays: dict[str, NDArray[Any]], name: str, default: float) -> float
     return float(arrays[name].ravel()[0])
 
 
-def _runs(pixels: Ints, place: list[float]) -> _Runs:
+def _runs(pixels: Ints) -> _Runs:
     """Runs of pixels that are something, by row and column, and the piece that each is of."""
     width = pixels.shape[1]
     flat = pixels.ravel()
     begins = flat != 0
     if not begins.any():
-        return _Runs(np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, np.int64))
+        nothing = np.zeros(0, np.int64)
+        return _Runs(nothing, nothing, nothing, nothing, nothing)
     ends = begins.copy()
     differs = flat[1:] != flat[:-1]
     differs[width - 1 :: width] = True
@@ -165,10 +168,8 @@ def _runs(pixels: Ints, place: list[float]) -> _Runs:
         raise TooLarge(f"the truth has {count:,} runs of equal pixels, more than {RUN_LIMIT:,}: is it noise?")
     start, stop = np.flatnonzero(begins), np.flatnonzero(ends) + 1
     value = flat[start].astype(np.int64)
-    scale, x, y = place
     row, left = np.divmod(start, width)
-    edges: list[Floats] = [x + left * scale, y + row * scale, x + (left + stop - start) * scale, y + (row + 1) * scale]
-    return _Runs(value, shapely.box(*edges), _pieces(start, stop, value, width))
+    return _Runs(value, row, left, left + stop - start, _pieces(start, stop, value, width))
 
 
 def _pieces(start: Ints, stop: Ints, value: Ints, width: int) -> Ints:
@@ -185,14 +186,72 @@ def _pieces(start: Ints, stop: Ints, value: Ints, width: int) -> Ints:
     return piece
 
 
-def _drawn(runs: _Runs, checkpoint: Checkpoint) -> Iterator[tuple[int, Any]]:
-    """The polygon of each piece, with its value."""
-    order = np.argsort(runs.piece, kind="stable")
-    firsts = np.flatnonzero(np.diff(runs.piece[order], prepend=-1))
-    for number, rows in enumerate(np.split(order, firsts[1:]) if len(order) else ()):
-        if number % LOOK_EVERY == 0:
-            checkpoint()
-        yield int(runs.value[rows[0]]), runs.box[rows[0]] if len(rows) == 1 else shapely.union_all(runs.box[rows])
+def _drawn(runs: _Runs, place: list[float], checkpoint: Checkpoint) -> tuple[Ints, NDArray[Any]]:
+    """The polygon of each piece, with its value: traced along its edges, in a time that its corners alone tell."""
+    piece, line, column, across, down = _corners(runs)
+    corners, lengths = _walked(across.tolist(), down.tolist(), checkpoint)
+    scale, x, y = place
+    ring = np.repeat(np.arange(len(lengths)), lengths)
+    rings = shapely.linearrings(x + column[corners] * scale, y + line[corners] * scale, indices=ring)
+    of = piece[corners[np.cumsum(lengths) - lengths]]
+    # Holes lie in what they are holes of, which is the largest of a piece's rings.
+    order = np.lexsort((-shapely.area(shapely.polygons(rings)), of))
+    checkpoint()
+    polygons = shapely.polygons(rings[order], indices=of[order])
+    return runs.value[np.unique(runs.piece, return_index=True)[1]], polygons
+
+
+def _corners(runs: _Runs) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Corners of all pieces: the piece, row and column of each, and the corners at the other ends of its two edges.
+
+    Where a piece meets itself at a corner there are two, one with the edges on the left and one with those on the
+    right: so no ring meets itself.
+    """
+    ends, starts = np.ones_like(runs.row), np.zeros_like(runs.row)
+    piece = np.tile(runs.piece, 4)
+    line = np.concatenate([runs.row, runs.row, runs.row + 1, runs.row + 1])
+    column = np.concatenate([runs.start, runs.stop, runs.start, runs.stop])
+    is_end = np.concatenate([starts, ends, starts, ends])
+    is_above = np.concatenate([starts, starts, ends, ends])
+    # Where a piece goes straight on, the run above and the run below begin or end alike: that is no corner.
+    order = np.lexsort((is_end, column, line, piece))
+    same = np.ones(len(order) - 1 if len(order) else 0, bool)
+    for part in (piece, line, column, is_end):
+        same &= part[order[1:]] == part[order[:-1]]
+    alone = np.ones(len(order), bool)
+    alone[1:] &= ~same
+    alone[:-1] &= ~same
+    kept = order[alone]
+    piece, line, column, is_end, is_above = (part[kept] for part in (piece, line, column, is_end, is_above))
+    across = _partners(np.lexsort((-is_above, column, line, piece)))
+    down = _partners(np.lexsort((is_end, line, column, piece)))
+    return piece, line, column, across, down
+
+
+def _partners(order: Ints) -> Ints:
+    """Along a line edges begin and end in turns: the first corner goes with the second, the third with the fourth."""
+    partners = np.empty_like(order)
+    partners[order[0::2]], partners[order[1::2]] = order[1::2], order[0::2]
+    return partners
+
+
+def _walked(across: list[int], down: list[int], checkpoint: Checkpoint) -> tuple[Ints, Ints]:
+    """Corners ring by ring, and how many each ring has."""
+    was = bytearray(len(across))
+    corners: list[int] = []
+    lengths: list[int] = []
+    for first in range(len(across)):
+        before, at = len(corners), first
+        while not was[at]:
+            if len(corners) % LOOK_EVERY == 0:
+                checkpoint()
+            beside = across[at]
+            was[at] = was[beside] = True
+            corners += (at, beside)
+            at = down[beside]
+        if len(corners) > before:
+            lengths.append(len(corners) - before)
+    return np.array(corners, np.int64), np.array(lengths, np.int64)
 
 
 def _commonest(cells: Ints, classes: Ints) -> dict[int, int]:
@@ -206,10 +265,8 @@ def _commonest(cells: Ints, classes: Ints) -> dict[int, int]:
     return dict(zip(cell[order][firsts].tolist(), name[order][firsts].tolist(), strict=True))
 
 
-def _largest(drawn: Iterator[tuple[int, Any]]) -> dict[int, Any]:
+def _largest(value: Ints, pieces: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
     """The largest piece of each cell: pixels that meet at a corner only are two."""
-    found: dict[int, Any] = {}
-    for value, piece in drawn:
-        if value not in found or piece.area > found[value].area:
-            found[value] = piece
-    return found
+    order = np.lexsort((-shapely.area(pieces), value))
+    cells, firsts = np.unique(value[order], return_index=True)
+    return cells, pieces[order[firsts]]

@@ -68,8 +68,9 @@ CLASSES = np.ones((4, 4), np.uint8)
     [
         (b"PK\x03\x04 cut off", "no .npz"),
         (packed(classes=CLASSES)[:-60], "no .npz"),
-        (packed(other=CLASSES), "without `classes`"),
-        (packed(classes=np.array([{}])), "no .npz"),
+        (packed(instances=CLASSES), "without `classes`"),
+        (packed(classes=CLASSES, instance=CLASSES), "has 'instance.npy'"),
+        (packed(classes=np.array([{}])), "1-dimensional object"),
         (packed(classes=CLASSES.astype(float)), "2-dimensional float64"),
         (packed(classes=CLASSES[0]), "1-dimensional"),
         (packed(classes=-CLASSES.astype(int)), "has -1"),
@@ -91,7 +92,13 @@ def test_what_is_no_truth_of_pixels_says_why(data: bytes, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape", "dtype"),
-    [("classes", (2**33, 1), "u1"), ("instances", (70_000, 1000), "i8"), ("names", (10**9,), "<U0"), ("x", (2,), "f8")],
+    [
+        ("classes", (2**33, 1), "u1"),
+        ("names", (1,), "|S1048576000"),
+        ("instances", (70_000, 1000), "i8"),
+        ("names", (10**9,), "<U0"),
+        ("x", (2,), "f8"),
+    ],
 )
 def test_what_a_header_claims_is_read_before_its_body(name: str, shape: tuple[int, ...], dtype: str) -> None:
     file, member = io.BytesIO(packed(**({} if name == "classes" else {"classes": CLASSES}))), io.BytesIO()
@@ -133,3 +140,29 @@ def test_noise_is_drawn_piece_by_piece_and_too_much_of_it_is_refused(monkeypatch
     monkeypatch.setattr(truth_raster, "RUN_LIMIT", 100)
     with pytest.raises(TooLarge, match="is it noise"):
         truth.read(packed(classes=np.arange(400, dtype=np.uint8).reshape(20, 20) % 3 + 1))
+
+
+def test_a_piece_is_outlined_whatever_hangs_in_it() -> None:
+    """Rings that touch themselves, holes in a corner, combs: the polygons are valid and hold just the pixels."""
+    for seed in range(20):
+        noise = np.random.default_rng(seed).integers(0, 3, (24, 30)).astype(np.uint8)
+        found = truth_raster.read(packed(classes=noise))
+        assert shapely.is_valid(found.polygons).all()
+        assert found.polygons.size == sum(ndimage.label(noise == value)[1] for value in (1, 2))
+        row, column = np.indices(noise.shape) + 0.5
+        told = np.zeros(noise.shape, np.uint8)
+        for polygon, name in zip(found.polygons, found.classes, strict=True):
+            told[shapely.contains_xy(polygon, column, row)] += int(name)
+        assert (told == noise).all()
+    comb = np.ones((2, 60_000), np.uint8)
+    comb[1, ::2] = 0
+    (piece,) = truth_raster.read(packed(classes=comb)).polygons
+    assert piece.area == comb.sum()
+
+
+def test_the_member_that_was_checked_is_the_one_that_is_read() -> None:
+    file = io.BytesIO(packed(classes=CLASSES))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("classes", archive.read("classes.npy"))
+    with pytest.raises(InvalidArgument, match="has 'classes"):
+        truth.read(file.getvalue())
