@@ -6,14 +6,15 @@ its digest. The segmenter `imported` takes its cells from there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -24,6 +25,13 @@ MODEL = "imported"
 ENDING = ".imported.parquet"
 NO_CLUSTER = -1
 MAX_MASK_PX = 1 << 24
+MAX_CELLS = 1 << 24
+MAX_GROUP_BYTES = 1 << 28
+"""Of a row group, whatever it is packed into. Those that we write have some hundred times less."""
+MAX_REGION_CELLS, MAX_REGION_MASK_PX = 1 << 18, 1 << 28
+"""Cells that reach into a region, and px of their masks: dozens of cells over each pixel of the largest."""
+FARTHEST_PX = 10**8
+"""No slide reaches as far."""
 ROW_GROUP_ROWS = 4096
 
 SCHEMA = pa.schema(
@@ -78,36 +86,101 @@ def write(columns: Mapping[str, Any], path: Path) -> None:
 def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     """The cells of a file, or some of their columns, in its order."""
     with reading("the imported cells"):
-        table = pq.read_table(path, columns=columns)
-        wanted = [SCHEMA.field(name) for name in columns or SCHEMA.names]
-        for field in wanted:
-            if field.name not in table.column_names or table[field.name].type != field.type:
-                raise ArtifactInvalid(f"the imported cells have no column {field.name} of {field.type}")
-        table.validate(full=True)
+        return _checked(pq.read_table(path, columns=columns), columns or SCHEMA.names)
+
+
+def _checked(table: pa.Table, names: list[str]) -> pa.Table:
+    for field in map(SCHEMA.field, names):
+        if field.name not in table.column_names or _plain(table[field.name].type) != field.type:
+            raise ArtifactInvalid(f"the imported cells have no column {field.name} of {field.type}")
+        if not field.nullable and table[field.name].null_count:
+            raise ArtifactInvalid(f"an imported cell does not say its {field.name}")
+    table.validate(full=True)
     return table
 
 
-class Imported:
-    """The cells of one file, opened once."""
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
-    def __init__(self, path: Path) -> None:
-        self._table = read(path, ["x_px", "y_px", "width_px", "height_px", "mask", "cluster", "confidence"])
-        self._edges = [self._table[name].to_numpy() for name in ("x_px", "y_px", "width_px", "height_px")]
+
+class Imported:
+    """The cells of an open file: where they lie is known at once, masks are read where they are looked at.
+
+    A few kilobytes may be packed terabytes: what columns and headers say is checked before anything is unpacked.
+    """
+
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self._file = file
+        self._one_at_a_time = threading.Lock()
+        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        if file.metadata.num_rows > MAX_CELLS or sum(group.num_rows for group in groups) > MAX_CELLS:
+            raise ArtifactInvalid(f"there are {file.metadata.num_rows:,} imported cells, more than {MAX_CELLS:,}")
+        if any(group.total_byte_size > MAX_GROUP_BYTES for group in groups):
+            raise ArtifactInvalid(f"a row group of the imported cells has more than {MAX_GROUP_BYTES >> 20} MiB")
+        names = ["x_px", "y_px", "width_px", "height_px"]
+        with reading("the imported cells"):
+            table = _checked(file.read(names), names)
+        self._edges = [table[name].to_numpy().astype(np.int64) for name in names]
+        self._begins = np.cumsum([0, *(group.num_rows for group in groups)])
+        _check_boxes(*self._edges)
 
     def painted(self, x_px: int, y_px: int, width_px: int, height_px: int) -> Painted:
         """Those that reach into a rectangle, cut at its frame; of two masks over each other the later is on top."""
         x, y, width, height = self._edges
         rows = np.flatnonzero((x < x_px + width_px) & (x + width > x_px) & (y < y_px + height_px) & (y + height > y_px))
+        mask_px = int((width[rows] * height[rows]).sum())
+        if len(rows) > MAX_REGION_CELLS or mask_px > MAX_REGION_MASK_PX:
+            raise ArtifactInvalid(
+                f"{len(rows):,} imported cells of {mask_px:,} px in all lie over {width_px:,} x {height_px:,} px: "
+                "more than any tissue has"
+            )
         labels = np.zeros((height_px, width_px), np.int32)
-        for label, (row, bits) in enumerate(
-            zip(rows.tolist(), self._table["mask"].take(rows).to_pylist(), strict=True), 1
-        ):
-            mask = unpack(bits, int(width[row]), int(height[row]))
-            left, top = int(x[row]) - x_px, int(y[row]) - y_px
-            mask = mask[max(0, -top) : height_px - top, max(0, -left) : width_px - left]
-            top, left = max(0, top), max(0, left)
-            labels[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = label
-        taken = self._table.select(["cluster", "confidence"]).take(rows)
-        if pc.any(pc.is_null(taken["cluster"])).as_py() or pc.any(pc.is_null(taken["confidence"])).as_py():
-            raise ArtifactInvalid("an imported cell does not say its cluster and confidence")
-        return Painted(labels, rows.astype(np.int32), taken["cluster"].to_numpy(), taken["confidence"].to_numpy())
+        clusters, confidences = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.float32)
+        done = 0
+        for taken in self._groups_of(rows):
+            part = slice(done, done + len(taken))
+            clusters[part], confidences[part] = taken["cluster"].to_numpy(), taken["confidence"].to_numpy()
+            for row, bits in zip(rows[part].tolist(), taken["mask"], strict=True):
+                mask = unpack(bits.as_py(), int(width[row]), int(height[row]))
+                left, top = int(x[row]) - x_px, int(y[row]) - y_px
+                mask = mask[max(0, -top) : height_px - top, max(0, -left) : width_px - left]
+                top, left = max(0, top), max(0, left)
+                done += 1
+                labels[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = done
+        if (clusters < NO_CLUSTER).any():
+            raise ArtifactInvalid(f"an imported cell is in cluster {clusters.min()}: {NO_CLUSTER} is none")
+        if not ((confidences >= 0) & (confidences <= 1)).all():
+            raise ArtifactInvalid("the confidence of an imported cell is not between 0 and 1")
+        return Painted(labels, rows.astype(np.int32), clusters, confidences)
+
+    def _groups_of(self, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
+        """What else is known of these rows, group by group."""
+        names = ["mask", "cluster", "confidence"]
+        of = np.searchsorted(self._begins, rows, "right") - 1
+        for group in np.unique(of).tolist():
+            with self._one_at_a_time, reading("the imported cells"):
+                table = _checked(self._file.read_row_group(group, names), names)
+            yield table.take(rows[of == group] - self._begins[group])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Imported]:
+    """The cells of a file, as long as it is needed."""
+    with reading("the imported cells"):
+        # Masks that are alike stay one: of a dictionary each is unpacked only where it is looked at.
+        file = pq.ParquetFile(path, read_dictionary=["mask"])
+    with file:
+        yield Imported(file)
+
+
+def _check_boxes(
+    x: NDArray[np.int64], y: NDArray[np.int64], width: NDArray[np.int64], height: NDArray[np.int64]
+) -> None:
+    wrong = (x < 0) | (x > FARTHEST_PX) | (y < 0) | (y > FARTHEST_PX)
+    wrong |= (width < 1) | (height < 1) | (width * height > MAX_MASK_PX)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ArtifactInvalid(
+            f"imported cell {row} has a mask of {width[row]} x {height[row]} px at x {x[row]}, y {y[row]}: it lies "
+            "nowhere on a slide"
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from morula.common.compute import Checkpoint, Processors, Slot, in_order
 from morula.common.errors import ArtifactInvalid, InvalidArgument, ModelUnavailable, of_artifact
 from morula.common.formats import Metadata, read_metadata, read_tiles, write_cells
 from morula.common.geometry import Grid
-from morula.common.imported import Imported
+from morula.common.imported import Imported, opened
 from morula.common.models import resolve
 from morula.common.pixels import Region, read_pixels_metadata, read_regions
 from morula.common.refs import ref_of
@@ -107,25 +108,33 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             flows=_flow_params(request.params),
         )
 
-        imported = self._imported(request.imported) if request.HasField("imported") else None
-
         def cells_of(region: Region) -> tuple[int, core.Columns]:
             with self._regions, self._processors.taken():
                 checkpoint()
-                asked = replace(wanted, imported=painted_around(imported, region)) if imported else wanted
+                asked = replace(wanted, imported=painted_around(cells, region)) if cells else wanted
                 return region.index, core.segment_region(region, layout, model, asked, checkpoint)
 
         pixels = request.pixels
-        with self._store.local_path(pixels.key, pixels.sha256) as path, of_artifact(pixels.key):
+        with (
+            self._imported(request) as cells,
+            self._store.local_path(pixels.key, pixels.sha256) as path,
+            of_artifact(pixels.key),
+        ):
             metadata = read_pixels_metadata(path)
             parts = dict(in_order(cells_of, self._processors.each(read_regions(path)), REGIONS_OF_A_SHARD))
         checkpoint()
-        cells = write_cells(core.join(list(parts.values())), _cells_metadata(metadata, request.model, parts))
-        return self._store.put(request.cells_key, cells)
+        written = write_cells(core.join(list(parts.values())), _cells_metadata(metadata, request.model, parts))
+        return self._store.put(request.cells_key, written)
 
-    def _imported(self, ref: artifact_pb2.ObjectRef) -> Imported:
-        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key):
-            return Imported(path)
+    @contextmanager
+    def _imported(self, request: segmenter_pb2.SegmentShardRequest) -> Iterator[Imported | None]:
+        """The cells that came with the slide, where it is these that are asked for."""
+        if not request.HasField("imported"):
+            yield None
+            return
+        ref = request.imported
+        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key), opened(path) as cells:
+            yield cells
 
 
 def _layout(tiles: pa.Table, *, keeps_rejected: bool) -> core.Layout:
