@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from morula.common.errors import NotFound
 from morula.gateway.api.waiting import while_waited
@@ -32,9 +31,9 @@ from morula.gateway.sample_schemas import (
     Samples,
     SampleTiles,
 )
-from morula.gateway.samples.appending import append_event, same_event
+from morula.gateway.samples.appending import append_event
 from morula.gateway.samples.importing import import_labels
-from morula.gateway.samples.kinds import NewSampleEvent, SentKind
+from morula.gateway.samples.kinds import NewSampleEvent
 from morula.gateway.samples.published import cell_labels, file_name, human_labels
 from morula.gateway.samples.snapshots import Snapshots
 from morula.gateway.samples.views import sample_answer, tile_answers
@@ -143,20 +142,9 @@ async def append_sample_event(
     The same `event_id` again is the same event (200). 412 STALE where `expected_seq` is given and is not the newest.
     """
     event = body.root.model_copy(update={"actor": who.actor(body.root.actor)})
-    try:
-        seq, is_new = await here.ledger.write(append_event, sample_id, event)
-    except IntegrityError:
-        # The same event came twice at once.
-        seq, is_new = await here.ledger.read(_known, sample_id, event), False
+    seq, is_new = await here.ledger.write(append_event, sample_id, event)
     response.status_code = 201 if is_new else 200
     return await here.ledger.read(_appended, here.samples.snapshots, sample_id, event.actor, seq)
-
-
-def _known(tx: Connection, sample_id: str, event: SentKind) -> int:
-    known = samples.find_event(tx, sample_id, event.event_id or "")
-    if known is None:
-        raise RuntimeError("an event was refused as a copy of one that is not there")
-    return same_event(known, event)
 
 
 def _appended(tx: Connection, snapshots: Snapshots, sample_id: str, annotator: str, seq: int) -> SampleAppended:

@@ -40,9 +40,9 @@ def create_sample(tx: Connection, made: Sampled, settled: Mapping[str, Any]) -> 
     return sample_id
 
 
-def get_sample(tx: Connection, sample_id: str) -> Record:
-    """The sample with this id."""
-    return by_id(tx, sample, sample_id)
+def get_sample(tx: Connection, sample_id: str, *, lock: bool = False) -> Record:
+    """The sample with this id; with `lock` those who say something of it take turns."""
+    return by_id(tx, sample, sample_id, lock=lock)
 
 
 def list_samples(tx: Connection, project_id: str, wanted: Slice) -> Part:

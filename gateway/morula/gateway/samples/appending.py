@@ -20,11 +20,11 @@ def append_event(tx: Connection, sample_id: str, event: AnyKind) -> tuple[int, b
 
     Else an error is raised, and nothing is written.
     """
-    row = samples.get_sample(tx, sample_id)
+    row = samples.get_sample(tx, sample_id, lock=True)
     if event.event_id is not None:
         known = samples.find_event(tx, sample_id, event.event_id)
         if known is not None:
-            return same_event(known, event), False
+            return _same_event(known, event), False
     if isinstance(event, Statement):
         _check_numbers(tx, row["label_set_id"], event)
         _check_places(tx, sample_id, event.places(event.body.model_dump()))
@@ -32,13 +32,12 @@ def append_event(tx: Connection, sample_id: str, event: AnyKind) -> tuple[int, b
         tx, sample_id, event.actor, event.kind, event.body.model_dump(), event.expected_seq, event_id=event.event_id
     )
     if isinstance(event, SampleUndone):
-        # Checked after the append, whose lock makes other writers wait.
         before = [one for one in samples.WORDS.after(tx, sample_id) if one.seq < seq]
         check_own_undo(before, event.body.seq, event.actor)
     return seq, True
 
 
-def same_event(known: Record, event: AnyKind) -> int:
+def _same_event(known: Record, event: AnyKind) -> int:
     """The number of the event that is known under this id; Conflict where it says something else."""
     if (known["kind"], known["body"], known["actor"]) != (event.kind, event.body.model_dump(), event.actor):
         raise Conflict("Another event has this event_id.", seq=str(known["seq"]))

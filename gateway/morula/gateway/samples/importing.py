@@ -18,7 +18,7 @@ def import_labels(tx: Connection, sample_id: str, file: HumanLabels, actor: str,
 
     InvalidArgument where the file names a tile or a cell that the sample does not have: it is of another sample.
     """
-    row = samples.get_sample(tx, sample_id)
+    row = samples.get_sample(tx, sample_id, lock=True)
     slides = samples.sample_slides(tx, sample_id)
     tiles = {names_of(tile, slides[tile["slide"]]): tile for tile in samples.tiles_with_cells(tx, sample_id)}
     said = [(_found(tiles, tile), tile) for tile in file.tiles]
