@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +22,8 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     after_s: float = 0.0
+    piece_s: float = 0.0
+    """How long each byte takes."""
 
 
 @dataclass
@@ -61,7 +63,13 @@ def vision_endpoint(answer: Callable[[int], Answer]) -> Iterator[Endpoint]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(given.body)))
             self.end_headers()
-            self.wfile.write(given.body)
+            if not given.piece_s:
+                self.wfile.write(given.body)
+                return
+            with suppress(ConnectionError):
+                for byte in given.body:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(given.piece_s)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -41,7 +41,7 @@ def suggest(
     from morula.onebox.vision_model import Budget, VisionModel
 
     key = os.environ.get(key_env, "") if key_env else ""
-    if key_env and not key:
+    if key_env and not key.strip():
         raise WrongUse(f"the environment has no {key_env}, which is to hold the key")
     request = Request(labelling, tissue, votes, agreement)
     with terminating(), VisionModel(base_url, model, key, Budget(max_calls, max_tokens), timeout) as asked:

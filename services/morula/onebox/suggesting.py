@@ -19,11 +19,10 @@ from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.progress import counted
 from morula.onebox.run import gateway_of
-from morula.onebox.vision_model import OutOfBudget, Said, VisionModel
+from morula.onebox.vision_model import WORDS_LETTERS, OutOfBudget, Said, VisionModel, clean
 
 NONE = "none of these"
 CONTEXT_UM = 128.0
-REASON_LETTERS = 300
 NOT_A_CELL = "not a cell"
 SYSTEM = (
     "You are an experienced histologist. You are shown cells that a program found alike, and say which class of a list "
@@ -82,12 +81,12 @@ class _Question:
     def read(self, said: Said) -> Json:
         """A vote; null with the reason where nothing was said that can be used."""
         if said.text is None:
-            return {"class_number": None, "reason": said.why_not[:REASON_LETTERS]}
+            return {"class_number": None, "reason": said.why_not}
         try:
             answer = _Answer.model_validate_json(said.text)
         except ValidationError:
             return {"class_number": None, "reason": "the answer is no JSON of the schema"}
-        reason = "".join(letter for letter in answer.reason if letter.isprintable())[:REASON_LETTERS]
+        reason = clean(answer.reason, WORDS_LETTERS)
         if answer.cell_class not in (*self.classes, NONE):
             return {"class_number": None, "reason": "the answer is none of the classes"}
         return {"class_number": self.classes.get(answer.cell_class), "reason": reason}
@@ -137,7 +136,7 @@ def _suggestion(client: Client, cluster: Json, question: _Question, request: Req
         "votes": votes,
         "origin": {
             "model": model.model,
-            "answered_by": next((one.answered_by[:200] for one in said if one.answered_by), None),
+            "answered_by": next((one.answered_by for one in said if one.answered_by), None),
             "endpoint": model.endpoint,
             "prompt_sha256": question.sha256,
             "rows": [cell["row"] for cell in cluster["representatives"]],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from collections.abc import Sequence
 
 import pytest
 
-from morula.onebox.failures import Failure
+from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.vision_model import Budget, OutOfBudget, Said, VisionModel
 from tests.servers.vision import Answer, completion, vision_endpoint
 
@@ -21,7 +23,7 @@ def ask(
     budget = Budget(calls, tokens)
     with (
         vision_endpoint(lambda number: answers[min(number, len(answers) - 1)]) as endpoint,
-        VisionModel(endpoint.url, "seer", "top-secret", budget, timeout_s) as model,
+        VisionModel(endpoint.url, "seer", "top-secret\n", budget, timeout_s) as model,
     ):
         said = model.ask("Judge.", "What is it?", [b"jpeg"], SCHEMA)
         assert set(endpoint.keys) == {"Bearer top-secret"}
@@ -53,17 +55,24 @@ def test_a_busy_endpoint_is_waited_for_as_long_as_it_asks() -> None:
         ([Answer(b'{"choices": []}')], "the answer is empty", 1),
         ([Answer(b'{"choices": [{"mess')], "none of the protocol", 1),
         ([Answer(b"<html>")], "none of the protocol", 1),
+        ([completion("yes", tokens=-5)], "none of the protocol: usage.total_tokens: Input should be greater", 1),
+        ([completion("yes", tokens=2**31)], "none of the protocol: usage.total_tokens: Input should be less", 1),
+        ([completion(None, refusal="top-\0secret:\n" + "a" * 5000)], "refused: [secret]: aaa", 1),
+        ([completion("yes" * 10**6)], "more than 1,048,576 bytes", 1),
+        ([Answer(gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})], "the answer is packed", 1),
     ],
 )
 def test_what_is_no_answer_is_none_and_says_why(answers: Sequence[Answer], words: str, calls: int) -> None:
     said, budget = ask(answers)
     assert said.text is None
     assert words in said.why_not
-    assert budget.calls == calls
+    assert len(said.why_not) <= 300
+    assert (budget.calls, budget.tokens) == (calls, 0 if "protocol" in words else budget.tokens)
 
 
-def test_an_answer_that_is_late_is_asked_for_again() -> None:
-    said, budget = ask([Answer(b"", after_s=1.0), completion("yes")], timeout_s=0.3)
+@pytest.mark.parametrize("late", [Answer(b"", after_s=1.0), Answer(b" " * 10, piece_s=0.1)])
+def test_an_answer_that_is_late_is_asked_for_again(late: Answer) -> None:
+    said, budget = ask([late, completion("yes")], timeout_s=0.3)
     assert (said.text, budget.calls) == ("yes", 2)
 
 
@@ -83,11 +92,31 @@ def test_a_budget_ends_before_the_next_call(calls: int, tokens: int, words: str)
 
 
 def test_what_every_call_would_fail_of_is_an_error_without_the_key() -> None:
-    refused = Answer(b"the key top-secret is not known", 401)
-    with pytest.raises(Failure, match=r"answered 401: the key \.\.\. is not known"):
+    refused = Answer(b"the key top-secret is not known", 401, {"Content-Type": "text/plain; charset=none-such"})
+    with pytest.raises(Failure, match=r"answered 401: the key \[secret\] is not known"):
         ask([refused])
     with (
         VisionModel("http://127.0.0.1:1/v1", "seer", None, Budget(5, 5)) as model,
         pytest.raises(Failure, match="reached"),
     ):
         model.ask("", "", [], SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://127.0.0.1/v1?api-version=2", None), ("ftp://127.0.0.1/v1", None), ("127.0.0.1:80", None),
+        ("http://127.0.0.1:99999/v1", None), ("http://127.0.0.1/v1", "two\nlines"),
+        ("http://127.0.0.1/v1", "schl\u00fcssel"),
+    ],
+)  # fmt: skip
+def test_an_address_or_a_key_that_can_be_none_is_refused_and_not_told(url: str, key: str | None) -> None:
+    with pytest.raises(WrongUse) as told:
+        VisionModel(url, "seer", key, Budget(1, 1))
+    assert key is None or key not in str(told.value)
+
+
+def test_what_an_endpoint_calls_itself_is_fit_to_be_kept() -> None:
+    for name, kept in (("a\x07b\0", "ab"), ("top-secret", "[secret]"), ("\n", None), ("m" * 5000, "m" * 200)):
+        named = {"model": name, "choices": [{"message": {"content": "yes"}}]}
+        assert ask([Answer(json.dumps(named).encode())])[0].answered_by == kept
