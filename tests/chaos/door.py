@@ -28,8 +28,8 @@ class Unanswered(RuntimeError):
 class Door:
     """Gateways over one database, asked in turn."""
 
-    def __init__(self, urls: list[str]) -> None:
-        self._http = httpx.Client(timeout=30.0, trust_env=False)
+    def __init__(self, urls: list[str], headers: dict[str, str] | None = None) -> None:
+        self._http = httpx.Client(timeout=30.0, trust_env=False, headers=headers)
         self._urls = itertools.cycle(urls)
         self.wrong: list[str] = []
         """Answers that no fault excuses."""

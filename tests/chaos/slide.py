@@ -14,9 +14,9 @@ PIECE_PX = 1024
 MARGIN_PX = 192
 
 
-def write_tissue(path: Path, tiles_along: int) -> None:
-    """Writes a square of so many tiles along; the same bytes each time."""
-    picture, _ = draw_tissue(PIECE_PX + 2 * MARGIN_PX, PIECE_PX + 2 * MARGIN_PX, spacing_px=72)
+def write_tissue(path: Path, tiles_along: int, seed: int = 0) -> None:
+    """Writes a square of so many tiles along; the same bytes each time for a seed."""
+    picture, _ = draw_tissue(PIECE_PX + 2 * MARGIN_PX, PIECE_PX + 2 * MARGIN_PX, seed=seed, spacing_px=72)
     piece = picture[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     side = TILE_PX * tiles_along
     times = -(-side // PIECE_PX)

@@ -59,7 +59,7 @@ mon allow pool size one = true
 rgw gc obj min wait = 1
 rgw gc processor period = 2
 [client.rgw.a]
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint={host}:{port}
 rgw data = {root}/rgw
 """
 
@@ -104,26 +104,26 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
-    """A server, as long as the context lasts."""
+def s3_server(host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """A server, as long as the context lasts, which is asked at this address of the machine."""
     missing = [name for name in PROGRAMS if not program(name)]
     require(not missing, f"Ceph ({', '.join(missing)})", INSTALL)
     root = Path(tempfile.mkdtemp(prefix="mrgw-", dir="/tmp"))
     try:
         with ExitStack() as running:
-            yield _start(root, running)
+            yield _start(root, running, host)
     finally:
         shutil.rmtree(root)
 
 
-def _start(root: Path, running: ExitStack) -> S3Server:
+def _start(root: Path, running: ExitStack, host: str) -> S3Server:
     monitor_port, old_monitor_port, port = free_ports(3)
     monitors = f"[v2:127.0.0.1:{monitor_port},v1:127.0.0.1:{old_monitor_port}]"
     cluster = str(uuid.uuid4())
     for name in ("mon", "osd", "rgw"):
         (root / name).mkdir()
     configuration = root / "ceph.conf"
-    configuration.write_text(_CONFIGURATION.format(cluster=cluster, monitors=monitors, root=root, port=port))
+    configuration.write_text(_CONFIGURATION.format(cluster=cluster, monitors=monitors, root=root, host=host, port=port))
     _write_keys(root / "keyring")
     _run("monmaptool", "--create", "--fsid", cluster, "--addv", "a", monitors, root / "monmap")
     _run("ceph-mon", "--mkfs", "-i", "a", "--monmap", root / "monmap", "-c", configuration)
@@ -140,7 +140,7 @@ def _start(root: Path, running: ExitStack) -> S3Server:
     _run("ceph", "-c", configuration, "osd", "crush", "add", f"osd.{number}", "1.0", "host=lab", "root=default")
     daemon("ceph-osd", "-i", number)
     gateway = daemon("radosgw", "-n", "client.rgw.a")
-    endpoint = f"http://127.0.0.1:{port}"
+    endpoint = f"http://{host}:{port}"
     gateway.wait_until(lambda: _answers(endpoint))
     keys = {"--access-key": secrets.token_hex(8), "--secret": secrets.token_hex(16)}
     user = ["--uid=morula", "--display-name=morula", *(part for pair in keys.items() for part in pair)]

@@ -52,8 +52,8 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """A server, as long as the context lasts."""
+def postgres(host: str = "127.0.0.1") -> Iterator[PostgresServer]:
+    """A server, as long as the context lasts, which trusts all who reach this address of the machine."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb, server, isready = (program(name, *folders) for name in ("initdb", "postgres", "pg_isready"))
     require(initdb and server and isready, "PostgreSQL", INSTALL)
@@ -68,18 +68,20 @@ def postgres() -> Iterator[PostgresServer]:
             os.chown(root, pwd.getpwnam("postgres").pw_uid, -1)
         create = [initdb, "--auth=trust", "--username=morula", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run([*create, "-D", root / "data"], check=True, capture_output=True, cwd="/", **options)
+        with (root / "data" / "pg_hba.conf").open("a") as trusted:
+            trusted.write("host all all samenet trust\n")
         (port,) = free_ports(1)
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": host,
             "port": str(port),
             "unix_socket_directories": str(root),
             "fsync": "off",
-            "max_connections": "50",
+            "max_connections": "200",
         }
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         process = ServerProcess([server, "-D", str(root / "data"), *flags], root / "output", cwd="/", **options)
-        check = [isready, "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "morula"]
-        running = PostgresServer(f"postgresql://morula@127.0.0.1:{port}/postgres", process, check)
+        check = [isready, "-q", "-h", host, "-p", str(port), "-U", "morula"]
+        running = PostgresServer(f"postgresql://morula@{host}:{port}/postgres", process, check)
         try:
             running.wait()
             yield running
