@@ -8,8 +8,14 @@ from sphinx.application import Sphinx
 project = "Morula"
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "benchmarks/README.md", "deploy/chart/README.md", "docs/**.md"]
-exclude_patterns = [".*", "build", "**/node_modules", "gateway", "services", "protos", "tests"]
+include_patterns = [
+    "*.md",
+    "benchmarks/README.md",
+    "deploy/chart/README.md",
+    "docs/**.md",
+    "services/morula/networks/weights/*.md",
+]
+exclude_patterns = [".*", "build", "**/node_modules", "gateway", "protos", "tests"]
 myst_heading_anchors = 3
 highlight_language = "none"
 html_theme = "furo"
