@@ -145,7 +145,7 @@ async def test_a_batch_that_was_sampled_elsewhere_is_labelled_here(ground: Groun
     tile |= {"slide_id": "Tiny", "tile_name": "Tiny__MAG_1d00__X_0.png"}
     far = [[x + 9000, y] for x, y in tile["cells"][0]["polygon"]]
     tile["cells"].append({"cell_id": 9, "polygon": far})
-    batch["tiles"].append({**tile, "x": 0, "y": 9999, "cells": []})
+    batch["tiles"].append({**tile, "tile_name": "Tiny__MAG_1d00__X_9", "x": 0, "y": 9999, "cells": []})
     wanted = {"job_ids": [ground.world.job["id"]], "batches": [batch], "name": "Theirs"}
     answer = await ground.http.post("/v1/samples", json=wanted)
     assert answer.status_code == 201, answer.text
@@ -169,10 +169,16 @@ async def test_a_batch_that_was_sampled_elsewhere_is_labelled_here(ground: Groun
     exact = (await ground.http.post("/v1/samples", json=by_id)).json()
     assert (exact["cell_count"], exact["left_out"]) == (sample["cell_count"], [])
 
-    lost = {**tile, "cells": tile["cells"][-1:]}
+    twin = {**tile, "x": tile["x"] + 1, "tile_name": "Tiny__MAG_1d00__X_1"}
+    both = (await ground.http.post("/v1/samples", json={**wanted, "batches": [{"tiles": [tile, twin]}]})).json()
+    assert (both["cell_count"], both["left_out"][0]["cell_count"]) == (sample["cell_count"], len(tile["cells"]) + 1)
+    lost_cell = tile["cells"][-1]
+    lost = {**tile, "cells": [lost_cell]}
     for words, changed in {
         "No slide is called 'Elsewhere'": {"batches": [{"tiles": [{**tile, "slide_id": "Elsewhere"}]}]},
         "is there twice": {"batches": [batch, batch]},
+        f"{tile['tile_name']!r} is there twice": {"batches": [{"tiles": [tile, {**tile, "x": 7}]}]},
+        "has 2 cells with the cell_id 9": {"batches": [{"tiles": [{**tile, "cells": [lost_cell, lost_cell]}]}]},
         "No cell of these batches": {"batches": [{"tiles": [lost]}]},
         "batches leave nothing to choose": {"seed": 1},
         "magnification": {"batches": [{"tiles": [{**tile, "magnification": 0}]}]},

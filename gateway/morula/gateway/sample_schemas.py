@@ -83,7 +83,7 @@ class SampleSlide(Answer):
 
 class SampleLeftOut(Answer):
     """Tiles and cells of a slide that are in no batch: they have no cells, the budget was spent, or a batch that was
-    sampled elsewhere has cells that are not found here."""
+    sampled elsewhere has cells that are not found here, or were found in another tile already."""
 
     slide_id: str
     name: str

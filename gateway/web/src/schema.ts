@@ -854,7 +854,7 @@ export interface SampleEvents {
   next_cursor: string | null;
 }
 
-/** Tiles and cells of a slide that are in no batch: they have no cells, the budget was spent, or a batch that was sampled elsewhere has cells that are not found here. */
+/** Tiles and cells of a slide that are in no batch: they have no cells, the budget was spent, or a batch that was sampled elsewhere has cells that are not found here, or were found in another tile already. */
 export interface SampleLeftOut {
   cell_count: number;
   name: string;

@@ -110,6 +110,12 @@ class HumanLabels(BaseModel):
     annotator: str | None = None
     classes: list[NamedClass] = []
 
+    def names(self) -> dict[int, str]:
+        """What the classes of its labels are called, by number. A blank is no class, as in a table."""
+        names = {one.number: one.name.strip() for one in self.classes}
+        said = {cell.human_label for tile in self.tiles for cell in tile.labelled_cells}
+        return {number: names.get(number, str(number)) for number in said if names.get(number, str(number))}
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -173,8 +179,8 @@ def parse(kind: type[Model], data: bytes, name: str) -> Model:
 
 def truth(said: HumanLabels) -> TruthTable:
     """Labels as a truth of cells by their own ids, which only files of Morula have."""
-    names = {one.number: one.name for one in said.classes}
-    rows = [(tile, cell) for tile in said.tiles for cell in tile.labelled_cells]
+    names = said.names()
+    rows = [(tile, cell) for tile in said.tiles for cell in tile.labelled_cells if cell.human_label in names]
     if any(cell.uuid is None for _, cell in rows):
         raise InvalidArgument(
             "these labels name cells by numbers within tiles: send cell_labels.json of their batch with them, or bring "
@@ -188,7 +194,7 @@ def truth(said: HumanLabels) -> TruthTable:
     }
     return TruthTable(
         ids={"cell_id": pa.array([cell.uuid for _, cell in rows], pa.string())},
-        classes=pa.array([names.get(cell.human_label, str(cell.human_label)) for _, cell in rows], pa.string()),
+        classes=pa.array([names[cell.human_label] for _, cell in rows], pa.string()),
         parts={name: pa.array(words, pa.string()) for name, words in parts.items() if words is not None},
     )
 
@@ -199,14 +205,16 @@ def truth_of(batches: Iterable[Batch]) -> TruthTable:
     batches = list(batches)
     for batch in batches:
         uuids = {_id(batch.name, tile, cell.cell_id): cell.uuid for tile in batch.found.tiles for cell in tile.cells}
-        names = {one.number: one.name for one in batch.said.classes}
+        names = batch.said.names()
         for named, number, *where in _said(batch):
+            if int(number) not in names:
+                continue
             uuid = uuids.get(named)
             if uuid is None:
                 raise InvalidArgument(
                     f"cell {named} has no id of its own in cell_labels.json: evaluate the clusters that stand there"
                 )
-            rows.append((uuid, names.get(int(number), number), *where))
+            rows.append((uuid, names[int(number)], *where))
     return _table(rows, batches)
 
 

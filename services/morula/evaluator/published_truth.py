@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import shapely
@@ -13,15 +13,18 @@ from pydantic import BaseModel, Field
 
 from morula.common.errors import InvalidArgument
 from morula.evaluator.published_files import ENDING, FORMAT, HumanLabels, LabelledTile, parse
+from morula.evaluator.truth_raster import FARTHEST_PX
 
 TILE_PX = 512
 EDGE_PX = 0.5
 """Its outlines run through the middles of pixels."""
+Pixel = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Level0Px = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX)]
 
 
 class OutlinedCell(BaseModel):
     cell_id: int
-    polygon: list[tuple[float, float]] = Field(min_length=3)
+    polygon: list[tuple[Pixel, Pixel]] = Field(min_length=3)
 
 
 class OutlinedTile(BaseModel):
@@ -29,9 +32,9 @@ class OutlinedTile(BaseModel):
 
     slide_id: str
     tile_name: str
-    magnification: float = Field(gt=0, allow_inf_nan=False)
-    x: int
-    y: int
+    magnification: float = Field(ge=1 / 64, le=64, allow_inf_nan=False)
+    x: Level0Px
+    y: Level0Px
     cells: list[OutlinedCell]
 
     def on_slide(self, polygon: list[tuple[float, float]]) -> NDArray[np.float64]:
@@ -61,8 +64,12 @@ class Labelled:
 def labelled(found: bytes, said: bytes) -> tuple[HumanLabels, list[Labelled]]:
     """The labels, and each with the outline of its cell; InvalidArgument where the batch has no such cell."""
     batch, labels = parse(OutlinedBatch, found, "cell_labels.json"), parse(HumanLabels, said, "human_labels.json")
-    tiles = {(tile.slide_id, tile.tile_name.removesuffix(ENDING)): tile for tile in batch.tiles}
-    names = {one.number: one.name for one in labels.classes}
+    tiles: dict[tuple[str, str], OutlinedTile] = {}
+    for tile in batch.tiles:
+        name = tile.tile_name.removesuffix(ENDING)
+        if tiles.setdefault((tile.slide_id, name), tile) is not tile:
+            raise InvalidArgument(f"cell_labels.json has two tiles {name[:200]!r}: labels say no more than the name")
+    names = labels.names()
     return labels, [one for tile in labels.tiles for one in _of_tile(tile, tiles, names)]
 
 
@@ -73,9 +80,13 @@ def _of_tile(
     tile = tiles.get((said.slide_id, name))
     if tile is None:
         raise InvalidArgument(f"cell_labels.json has no tile {name[:200]!r}, of which the labels speak")
-    cells = {cell.cell_id: cell for cell in tile.cells}
+    cells: dict[int, OutlinedCell] = {}
+    for cell in tile.cells:
+        if cells.setdefault(cell.cell_id, cell) is not cell:
+            raise InvalidArgument(f"tile {name[:200]!r} has two cells {cell.cell_id}: labels say no more than that")
     for one in said.labelled_cells:
         if one.cell_id not in cells:
             raise InvalidArgument(f"tile {name[:200]!r} has no cell {one.cell_id}, of which the labels speak")
-        outline = shapely.polygons(tile.on_slide(cells[one.cell_id].polygon))
-        yield Labelled(outline, names.get(one.human_label, str(one.human_label)), said.slide_id, name)
+        if one.human_label in names:
+            outline = shapely.polygons(tile.on_slide(cells[one.cell_id].polygon))
+            yield Labelled(outline, names[one.human_label], said.slide_id, name)

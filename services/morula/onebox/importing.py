@@ -192,7 +192,7 @@ def _batches(run_: Path, remarks: Remarks) -> list[Batch]:
 def _said(
     batch: Batch, cell_ids: Mapping[str, Mapping[Place, str]], remarks: Remarks
 ) -> Iterator[tuple[str, str, str, str]]:
-    names = {one.number: one.name for one in batch.said.classes}
+    names = batch.said.names()
     cells: dict[Place, Cell] = {
         (tile.tile_name.removesuffix(ENDING), cell.cell_id): cell for tile in batch.found.tiles for cell in tile.cells
     }
@@ -205,4 +205,5 @@ def _said(
             if cell_id is None:
                 remarks.add("labels of people are of cells that are not among those imported", f"{name} {one.cell_id}")
                 continue
-            yield tile.slide_id, name, names.get(one.human_label, str(one.human_label)), cell_id
+            if one.human_label in names:
+                yield tile.slide_id, name, names[one.human_label], cell_id

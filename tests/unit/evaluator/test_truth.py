@@ -86,6 +86,16 @@ def together(*files: dict[str, Any]) -> bytes:
     return json.dumps({"published_batch": files}).encode()
 
 
+def test_a_class_without_a_name_is_none() -> None:
+    square: Ring = [[-0.5, -0.5], [9.5, -0.5], [9.5, 9.5], [-0.5, 9.5]]
+    labels = labels_file(1, 2)
+    labels["tiles"][0]["labelled_cells"][0] |= {"human_label": 8, "uuid": "a"}
+    labels["tiles"][0]["labelled_cells"][1] |= {"uuid": "b"}
+    labels["classes"] = [{"number": 7, "name": " Duct "}, {"number": 8, "name": " "}]
+    for content in (together(batch_file(1.0, square, square), labels), json.dumps(labels).encode()):
+        assert read(content).classes.to_pylist() == ["Duct"]
+
+
 @pytest.mark.parametrize(
     ("magnification", "corners"),
     [(1.0, (1000.0, 2010.0)), (0.5, (1000.0, 2020.0)), (2.0, (1128.0, 2133.0))],
@@ -105,6 +115,17 @@ def test_a_batch_and_its_labels_are_outlines_on_the_slide(magnification: float, 
 
 
 LINE: Ring = [[0.0, 0.0], [5.0, 0.0], [0.0, 0.0]]
+TWINS = [{"cell_id": 1, "polygon": LINE}] * 2
+
+
+def tile_with(**changes: object) -> dict[str, Any]:
+    file = batch_file(1.0, LINE)
+    file["tiles"][0] |= changes
+    return file
+
+
+def doubled(file: dict[str, Any]) -> dict[str, Any]:
+    return {"tiles": file["tiles"] * 2}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +136,13 @@ LINE: Ring = [[0.0, 0.0], [5.0, 0.0], [0.0, 0.0]]
         ((batch_file(1.0, LINE), labels_file(2)), "has no cell 2, of which the labels speak"),
         ((batch_file(1.0, LINE), labels_file(1, tile="Elsewhere")), "has no tile 'Elsewhere'"),
         ((batch_file(0.0, LINE), labels_file(1)), "magnification"),
+        ((batch_file(1e-320, LINE), labels_file(1)), "magnification"),
         ((batch_file(1.0, LINE[:2]), labels_file(1)), "polygon"),
+        ((batch_file(1.0, [[1e300, 0.0], *LINE]), labels_file(1)), "polygon.0.0"),
+        ((tile_with(x=10**30), labels_file(1)), r"tiles.0.x: Input should be less than or equal to 100000000"),
+        ((tile_with(y=10**400), labels_file(1)), r"tiles.0.y"),
+        ((tile_with(cells=TWINS), labels_file(1)), "two cells 1: labels say no more"),
+        ((doubled(batch_file(1.0, LINE)), labels_file(1)), "two tiles 'S_1__X': labels say no more"),
         ((batch_file(1.0, LINE) | {"format": 2}, labels_file(1)), "is of format 2"),
         ((labels_file(1), labels_file(1)), "is not as the published system writes it"),
     ],

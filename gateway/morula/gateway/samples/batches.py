@@ -49,16 +49,21 @@ class Found:
 
 
 def find_batches(batches: Sequence[BatchFile], slides: Sequence[Ground]) -> Found:
-    """Tiles of these batches with the cells that are found; InvalidArgument where a tile's slide is not here."""
-    found, seen = Found(), set()
+    """Tiles of these batches with the cells that are found; InvalidArgument where a tile's slide is not here.
+
+    Labels come for tiles and cells by these names alone: what has the name of another would get its labels.
+    """
+    found = Found()
+    seen: set[tuple[object, ...]] = set()
+    taken: list[set[int]] = [set() for _ in slides]
     for number, batch in enumerate(batches, 1):
         for tile in batch.tiles:
             at = _slide_called(tile.slide_id, slides)
-            place = (at, tile.x, tile.y, tile.magnification)
-            if place in seen:
+            known = {(at, tile.x, tile.y, tile.magnification), (tile.slide_id, tile.tile_name.removesuffix(ENDING))}
+            if not seen.isdisjoint(known):
                 raise InvalidArgument(f"Tile {tile.tile_name[:200]!r} is there twice.")
-            seen.add(place)
-            _add(found, number, at, tile, slides[at])
+            seen |= known
+            _add(found, number, at, tile, slides[at], taken[at])
     if not found.tiles:
         raise InvalidArgument("No cell of these batches is among the cells of these jobs.")
     if (count := sum(tile["cell_count"] for tile in found.tiles)) > SAMPLED_CELL_LIMIT:
@@ -66,8 +71,11 @@ def find_batches(batches: Sequence[BatchFile], slides: Sequence[Ground]) -> Foun
     return found
 
 
-def _add(found: Found, batch: int, at: int, tile: BatchTile, slide: Ground) -> None:
-    rows = list(_rows(tile, slide))
+def _add(found: Found, batch: int, at: int, tile: BatchTile, slide: Ground, taken: set[int]) -> None:
+    cell_id, count = Counter(cell.cell_id for cell in tile.cells).most_common(1)[0] if tile.cells else (0, 0)
+    if count > 1:
+        raise InvalidArgument(f"Tile {tile.tile_name[:200]!r} has {count} cells with the cell_id {cell_id}.")
+    rows = list(_rows(tile, slide, taken))
     kept = [(cell, row) for cell, row in zip(tile.cells, rows, strict=True) if row is not None]
     if len(kept) < len(rows):
         found.lost_cells[at] += len(rows) - len(kept)
@@ -111,13 +119,12 @@ def _slide_called(name: str, slides: Sequence[Ground]) -> int:
     return found[0]
 
 
-def _rows(tile: BatchTile, slide: Ground) -> Iterator[int | None]:
-    """The row of each of the tile's cells on the slide, each row once; None where it is not found."""
+def _rows(tile: BatchTile, slide: Ground, taken: set[int]) -> Iterator[int | None]:
+    """The row of each of the tile's cells on the slide; None where it is not found, or was in a tile before."""
     uuids = [cell.uuid for cell in tile.cells]
     known = slide.cells.rows_of([uuid.bytes for uuid in uuids if uuid is not None])
     by_id = iter(known)
     near = None if all(uuids) else _near(tile, slide)
-    taken: set[int] = set()
     for cell in tile.cells:
         row = next(by_id) if near is None or cell.uuid is not None else _nearest(tile, cell, slide, near, taken)
         if row in taken:
