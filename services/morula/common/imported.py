@@ -7,7 +7,7 @@ its digest. The segmenter `imported` takes its cells from there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,6 @@ MAX_GROUP_BYTES = 1 << 28
 """Of a row group, whatever it is packed into. Those that we write have some hundred times less."""
 MAX_REGION_CELLS, MAX_REGION_MASK_PX = 1 << 18, 1 << 28
 """Cells that reach into a region, and px of their masks: dozens of cells over each pixel of the largest."""
-FARTHEST_PX = 10**8
-"""No slide reaches as far."""
 ROW_GROUP_ROWS = 4096
 
 SCHEMA = pa.schema(
@@ -109,7 +107,7 @@ class Imported:
     A few kilobytes may be packed terabytes: what columns and headers say is checked before anything is unpacked.
     """
 
-    def __init__(self, file: pq.ParquetFile) -> None:
+    def __init__(self, file: pq.ParquetFile, slide_width_px: int, slide_height_px: int) -> None:
         self._file = file
         self._one_at_a_time = threading.Lock()
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
@@ -122,7 +120,7 @@ class Imported:
             table = _checked(file.read(names), names)
         self._edges = [table[name].to_numpy().astype(np.int64) for name in names]
         self._begins = np.cumsum([0, *(group.num_rows for group in groups)])
-        _check_boxes(*self._edges)
+        _check_boxes(self._edges, slide_width_px, slide_height_px)
 
     def painted(self, x_px: int, y_px: int, width_px: int, height_px: int) -> Painted:
         """Those that reach into a rectangle, cut at its frame; of two masks over each other the later is on top."""
@@ -160,27 +158,27 @@ class Imported:
         for group in np.unique(of).tolist():
             with self._one_at_a_time, reading("the imported cells"):
                 table = _checked(self._file.read_row_group(group, names), names)
-            yield table.take(rows[of == group] - self._begins[group])
+                wanted = table.take(rows[of == group] - self._begins[group])
+            yield wanted
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Imported]:
-    """The cells of a file, as long as it is needed."""
+def opened(path: Path, slide_width_px: int, slide_height_px: int) -> Iterator[Imported]:
+    """The cells of a slide's file, as long as it is needed."""
     with reading("the imported cells"):
         # Masks that are alike stay one: of a dictionary each is unpacked only where it is looked at.
         file = pq.ParquetFile(path, read_dictionary=["mask"])
     with file:
-        yield Imported(file)
+        yield Imported(file, slide_width_px, slide_height_px)
 
 
-def _check_boxes(
-    x: NDArray[np.int64], y: NDArray[np.int64], width: NDArray[np.int64], height: NDArray[np.int64]
-) -> None:
-    wrong = (x < 0) | (x > FARTHEST_PX) | (y < 0) | (y > FARTHEST_PX)
+def _check_boxes(edges: Sequence[NDArray[np.int64]], slide_width_px: int, slide_height_px: int) -> None:
+    x, y, width, height = edges
+    wrong = (x < 0) | (x >= slide_width_px) | (y < 0) | (y >= slide_height_px)
     wrong |= (width < 1) | (height < 1) | (width * height > MAX_MASK_PX)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise ArtifactInvalid(
-            f"imported cell {row} has a mask of {width[row]} x {height[row]} px at x {x[row]}, y {y[row]}: it lies "
-            "nowhere on a slide"
+            f"imported cell {row} has a mask of {width[row]} x {height[row]} px at x {x[row]}, y {y[row]}: that is "
+            f"nowhere on a slide of {slide_width_px} x {slide_height_px} px"
         )

@@ -20,6 +20,11 @@ FORMAT = 1
 ENDING = ".png"
 """Of a tile's name, with which one of the files may have it and the other not."""
 ClusterId = Annotated[int, Field(ge=NOISE, lt=2**31)]
+Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+CellNumber = Annotated[int, Field(ge=0, lt=2**31)]
+Pixel = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+"""Of a tile."""
+Level0Px = Annotated[int, Field(ge=-(10**8), le=10**8)]
 
 
 class Cell(BaseModel):
@@ -47,7 +52,7 @@ class CellLabels(BaseModel):
 class Boxed(BaseModel):
     """A cell of `*_bboxes.json`: its label in the tile's mask, and the box with its last pixels."""
 
-    label_id: int
+    label_id: CellNumber
     bbox: tuple[int, int, int, int]
 
 
@@ -58,7 +63,7 @@ class Boxes(RootModel[list[Boxed]]):
 class Clustered(Boxed):
     bbox_file: str
     cluster_id: ClusterId
-    confidence: float
+    confidence: Confidence
 
 
 class Assignments(RootModel[list[Clustered]]):
@@ -66,10 +71,10 @@ class Assignments(RootModel[list[Clustered]]):
 
 
 class Classified(BaseModel):
-    label_id: int
+    label_id: CellNumber
     pred_class: str | None = None
     cluster_id: ClusterId | None = None
-    cluster_confidence: float | None = None
+    cluster_confidence: Confidence | None = None
 
 
 class ClassifiedTile(BaseModel):
@@ -130,13 +135,13 @@ class AnnotatedCell(BaseModel):
     """A cell of a slide's file; what this program has no use for is kept as it is."""
 
     model_config = ConfigDict(extra="allow")
-    cell_id: int
-    label_id: int | None = None
-    polygon: list[tuple[float, float]] = []
+    cell_id: CellNumber
+    label_id: CellNumber | None = None
+    polygon: list[tuple[Pixel, Pixel]] = []
     bbox: tuple[int, int, int, int] | None = None
     pred_class: str | None = None
     cluster_id: ClusterId | None = None
-    cluster_confidence: float | None = None
+    cluster_confidence: Confidence | None = None
 
 
 class AnnotatedTile(BaseModel):

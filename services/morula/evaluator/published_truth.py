@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from morula.common.errors import InvalidArgument
-from morula.evaluator.published_files import ENDING, FORMAT, HumanLabels, LabelledTile, parse
-from morula.evaluator.truth_raster import FARTHEST_PX
+from morula.evaluator.published_files import ENDING, FORMAT, HumanLabels, LabelledTile, Level0Px, Pixel, parse
 
 TILE_PX = 512
 EDGE_PX = 0.5
 """Its outlines run through the middles of pixels."""
-Pixel = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-Level0Px = Annotated[int, Field(ge=-FARTHEST_PX, le=FARTHEST_PX)]
 
 
 class OutlinedCell(BaseModel):

@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morula.common import imported
-from morula.common.published import TILE_PX
+from morula.common.published import TILE_PX, is_class
+from morula.onebox.failures import Unreadable
 from morula.onebox.published_cells import read_picture, rows_of_tile
 from morula.onebox.published_run import Known, Remarks, SlideFolder, TileFiles, known_cells
 from morula.synth.pyramid import EXACTLY, Level, encode_exactly, write_slide
 
 BLANK = 255
+MOST_ACROSS, MOST_SQUARES = 1024, 1 << 18
+"""Tiles beside each other, and squares of a slide: no scanner's glass is larger."""
+CLASS_LETTERS = 200
 ROUNDING_PX = 1.0
 """How far a corner may lie from where a grid with a side that is no whole number has it."""
 
@@ -54,6 +58,27 @@ def assemble(slide: SlideFolder, folder: Path, level_0_mpp: float, remarks: Rema
         _write_picture(tiles, picture, mpp)
         count = _write_cells(tiles, known, cells, remarks)
         yield Assembled(name, {path.name: path for path in (picture, cells)}, mpp, count, len(tiles))
+
+
+def check(slide: SlideFolder) -> set[str]:
+    """Raises where a slide cannot be taken over, as far as one sees that without its pixels; its classes."""
+    said = {known.pred_class for cells in known_cells(slide, Remarks()).values() for known in cells.values()}
+    classes = {name for name in said if name is not None and is_class(name)}
+    for name in sorted(classes):
+        if len(name) > CLASS_LETTERS or not name.isprintable():
+            raise Unreadable(
+                f"{slide.slide_id} has a class {name[:60]!r} of {len(name):,} letters: its name is one line of "
+                f"{CLASS_LETTERS} at most"
+            )
+    for tiles in _by_side(slide, Remarks()).values():
+        columns, rows = (1 + max(at) for at in zip(*((tile.column, tile.row) for tile in tiles), strict=True))
+        if max(columns, rows) > MOST_ACROSS or columns * rows > MOST_SQUARES:
+            far = max(tiles, key=lambda tile: max(tile.column, tile.row))
+            raise Unreadable(
+                f"tiles of {slide.slide_id} lie in {columns:,} columns and {rows:,} rows, more than any glass has, the "
+                f"last one is {far.files.name.text}"
+            )
+    return classes
 
 
 def _by_side(slide: SlideFolder, remarks: Remarks) -> dict[float, list[Placed]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +16,18 @@ from morula.common import imported
 from morula.common.published import is_class
 from morula.evaluator.published_files import ENDING, Batch, Cell
 from morula.onebox import published_batches
-from morula.onebox.assembled import Assembled, assemble
+from morula.onebox.assembled import Assembled, assemble, check
 from morula.onebox.client import Client, Json
-from morula.onebox.failures import WrongUse
+from morula.onebox.failures import Unreadable, WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.jobs import finish
-from morula.onebox.published_run import Remarks, slides_in
+from morula.onebox.published_run import Remarks, SlideFolder, slides_in
 from morula.onebox.run import gateway_of
 
 ACTOR = "imported"
 """Who says the classes that came with a run."""
-LABEL_SET, NAME_LIMIT = "import", 200
-"""Classes of a run are a label set of this name and the run's."""
+LABEL_SET, NAME_LIMIT, CLASS_LIMIT = "import", 200, 249
+"""Classes of a run are a label set of this name and the run's; so many it has at most."""
 Place = tuple[str, int]
 """A cell by the name of its tile and its label, or number, there."""
 
@@ -58,6 +58,7 @@ class Cells:
 def run(request: Request, folder: DataFolder, console: Console) -> Json:
     """What was made of a run, and what of it could not be taken over."""
     slides, remarks = slides_in(request.run), Remarks()
+    _check(slides)
     made: list[Json] = []
     cell_ids: dict[str, dict[Place, str]] = {"label": {}, "number": {}}
     with (
@@ -85,6 +86,13 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
             raise WrongUse(f"nothing of {request.run} can be taken over: {'; '.join(remarks.lines())}")
         truth = _bring_truth(client, request.run, cell_ids, remarks)
     return {"slides": made, "truth_id": truth, "remarks": remarks.lines()}
+
+
+def _check(slides: Sequence[SlideFolder]) -> None:
+    """Raises before anything is sent where some of it could not be taken over."""
+    classes = set[str]().union(*map(check, slides))
+    if len(classes) > CLASS_LIMIT:
+        raise Unreadable(f"the run has {len(classes):,} classes, and a label set has at most {CLASS_LIMIT}")
 
 
 def _job(client: Client, one: Assembled, request: Request, console: Console) -> Json:

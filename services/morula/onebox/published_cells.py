@@ -14,12 +14,14 @@ from scipy.ndimage import find_objects
 from skimage.draw import polygon2mask
 
 from morula.common import imported
-from morula.common.published import NOISE, TILE_PX
+from morula.common.published import TILE_PX
 from morula.onebox.failures import Unreadable
 from morula.onebox.published_run import Known, Remarks, TileFiles, boxes_of
 
 Labels = NDArray[np.int32]
 NOTHING = Known()
+FORMATS = ("PNG", "JPEG", "TIFF")
+LARGEST_LABEL = 2**31 - 1
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -29,15 +31,20 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 def read_mask(path: Path) -> Labels:
     """A tile's labels."""
-    labels: Labels = np.asarray(_opened(path, None)).astype(np.int32)
-    if labels.ndim != 2:
+    pixels = np.asarray(_opened(path, None))
+    if pixels.ndim != 2:
         raise Unreadable(f"{path} has colours: a mask has a label in each pixel")
-    return labels
+    if pixels.dtype.kind not in "uib" or pixels.min() < 0 or pixels.max() > LARGEST_LABEL:
+        raise Unreadable(
+            f"{path} has {pixels.dtype} from {pixels.min()} to {pixels.max()}: labels are whole numbers from 0 to "
+            f"{LARGEST_LABEL}"
+        )
+    return pixels.astype(np.int32)
 
 
 def _opened(path: Path, mode: str | None) -> Any:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             # Before a pixel is decoded: what a picture says of its size may be more than there is memory.
             if picture.size != (TILE_PX, TILE_PX):
                 raise Unreadable(f"{path} has {picture.width} x {picture.height} px: a tile has {TILE_PX} x {TILE_PX}")
@@ -52,7 +59,10 @@ def rows_of_tile(
     """Rows of the cells of a tile whose corner lies at this place of the assembled slide."""
     labels = _labels(tile, known, remarks)
     boxes = {one.label_id: one.bbox for one in boxes_of(tile.boxes).root} if tile.boxes else {}
-    found = {label: place for label, place in enumerate(find_objects(labels), 1) if place is not None}
+    # Numbered anew, because what is looked for is a list as long as the largest label.
+    numbers, dense = np.unique(np.append(0, labels), return_inverse=True)
+    places = find_objects(dense[1:].reshape(labels.shape))
+    found = {int(label): place for label, place in zip(numbers[1:], places, strict=True)}
     for label in sorted((boxes.keys() | known.keys()) - found.keys()):
         remarks.add("cells have no mask, nor an outline in its place: they are left out", f"{tile.name.text} {label}")
     for label, (rows, columns) in found.items():
@@ -67,8 +77,6 @@ def rows_of_tile(
             remarks.add("cells are in no cluster: they become noise", f"{tile.name.text} {label}")
         elif said.confidence is None:
             remarks.add("cells have a cluster and no confidence: it becomes 0", f"{tile.name.text} {label}")
-        if said.cluster is not None and said.cluster < NOISE:
-            raise Unreadable(f"cell {label} of {tile.name.text} is in cluster {said.cluster}: noise is {NOISE}")
         yield {
             "x_px": corner[0] + columns.start,
             "y_px": corner[1] + rows.start,

@@ -116,7 +116,7 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
 
         pixels = request.pixels
         with (
-            self._imported(request) as cells,
+            self._imported(request, layout.grid) as cells,
             self._store.local_path(pixels.key, pixels.sha256) as path,
             of_artifact(pixels.key),
         ):
@@ -127,13 +127,17 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         return self._store.put(request.cells_key, written)
 
     @contextmanager
-    def _imported(self, request: segmenter_pb2.SegmentShardRequest) -> Iterator[Imported | None]:
+    def _imported(self, request: segmenter_pb2.SegmentShardRequest, grid: Grid) -> Iterator[Imported | None]:
         """The cells that came with the slide, where it is these that are asked for."""
         if not request.HasField("imported"):
             yield None
             return
         ref = request.imported
-        with self._store.local_path(ref.key, ref.sha256) as path, of_artifact(ref.key), opened(path) as cells:
+        with (
+            self._store.local_path(ref.key, ref.sha256) as path,
+            of_artifact(ref.key),
+            opened(path, grid.width_px, grid.height_px) as cells,
+        ):
             yield cells
 
 

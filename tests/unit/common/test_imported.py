@@ -30,7 +30,7 @@ def write(path: Path, count: int = 20, group: int = imported.ROW_GROUP_ROWS, **o
 
 
 def test_a_region_has_its_cells_from_the_groups_in_which_they_lie(tmp_path: Path) -> None:
-    with imported.opened(write(tmp_path / "a.parquet", group=3)) as cells:
+    with imported.opened(write(tmp_path / "a.parquet", group=3), 200, 160) as cells:
         found = cells.painted(75, 35, 60, 60)
     assert found.rows.tolist() == [7, 8, 12, 13]
     assert found.clusters.tolist() == [1, 2, 0, 1]
@@ -44,6 +44,7 @@ def test_a_region_has_its_cells_from_the_groups_in_which_they_lie(tmp_path: Path
         ({"cluster": [-5] * 20}, "cluster -5"),
         ({"confidence": [float("nan")] * 20}, "not between 0 and 1"),
         ({"x_px": [2**63 - 1] * 20}, "nowhere on a slide"),
+        ({"y_px": [10_000] * 20}, "nowhere on a slide of 10000 x 10000 px"),
         ({"width_px": [0] * 20}, "nowhere on a slide"),
         ({"width_px": [2**31 - 1] * 20, "height_px": [2**31 - 1] * 20}, "nowhere on a slide"),
         ({"mask": [b""] * 20}, "has 0 bytes"),
@@ -51,7 +52,7 @@ def test_a_region_has_its_cells_from_the_groups_in_which_they_lie(tmp_path: Path
 )
 def test_a_cell_that_is_none_is_refused(tmp_path: Path, other: dict[str, Any], words: str) -> None:
     path = write(tmp_path / "a.parquet", **other)
-    with pytest.raises(ArtifactInvalid, match=words), imported.opened(path) as cells:
+    with pytest.raises(ArtifactInvalid, match=words), imported.opened(path, 10_000, 10_000) as cells:
         cells.painted(0, 0, 200, 200)
 
 
@@ -72,9 +73,12 @@ def test_what_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Pa
     pool = pa.proxy_memory_pool(before)
     pa.set_memory_pool(pool)
     try:
-        with imported.opened(tmp_path / "over.parquet") as cells, pytest.raises(ArtifactInvalid, match="any tissue"):
+        with (
+            imported.opened(tmp_path / "over.parquet", 10**6, 10**6) as cells,
+            pytest.raises(ArtifactInvalid, match="any tissue"),
+        ):
             cells.painted(0, 0, 2048, 2048)
-        with imported.opened(tmp_path / "beside.parquet") as cells:
+        with imported.opened(tmp_path / "beside.parquet", 10**6, 10**6) as cells:
             assert cells.painted(0, 0, 6000, 6000).rows.tolist() == [0, 1, 100, 101]
     finally:
         pa.set_memory_pool(before)

@@ -15,7 +15,7 @@ from PIL import Image
 from morula.common import imported
 from morula.common.errors import InvalidArgument
 from morula.common.published import TileName, file_name, is_class
-from morula.onebox.assembled import Assembled, assemble
+from morula.onebox.assembled import Assembled, assemble, check
 from morula.onebox.failures import Unreadable, WrongUse
 from morula.onebox.published_run import Remarks, slides_in
 from tests.fixtures.published_run import Run, write_run
@@ -157,6 +157,45 @@ def wide(run: Run) -> None:
     Image.fromarray(np.zeros((8, 40_000), np.uint8)).save(the(run, "*_mask.png"))
 
 
+def mask_of(label: np.generic) -> Callable[[Run], None]:
+    def apply(run: Run) -> None:
+        mask = np.zeros((512, 512), label.dtype)
+        mask[:9, :9] = label
+        Image.fromarray(mask).save(the(run, "*_mask.png"), format="TIFF")
+
+    return apply
+
+
+def said(name: str, **words: object) -> Callable[[Run], None]:
+    def apply(run: Run) -> None:
+        content = json.loads(the(run, name).read_text())
+        content[0] |= words
+        the(run, name).write_text(json.dumps(content))
+
+    return apply
+
+
+def test_labels_may_be_as_large_as_they_like(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", places=((0, 0),))
+    mask_of(np.int32(2**31 - 1))(run)
+    (slide,), _ = assembled(run, tmp_path)
+    (row,) = imported.read(tmp_path / "out" / f"{slide.name}{imported.ENDING}").to_pylist()
+    assert (row["label"], row["width_px"], row["height_px"]) == (2**31 - 1, 9, 9)
+
+
+def test_what_could_not_be_taken_over_is_said_before_anything_is(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", places=((0, 0), (1, 0)))
+    for path in list(run.folder.rglob("*__X_512__*")):
+        path.rename(path.with_name(path.name.replace("__X_512__", "__X_999999488__")))
+    with pytest.raises(Unreadable, match=r"1,953,125 columns and 1 rows, .* the last one is .*__X_999999488__"):
+        check(*slides_in(run.folder))
+    run = write_run(tmp_path / "named", places=((0, 0),))
+    path = the(run, "classification_results.json")
+    path.write_text(path.read_text().replace('"Duct"', json.dumps("D" * 201)))
+    with pytest.raises(Unreadable, match=f"{run.slide_id} has a class 'D.*' of 201 letters"):
+        check(*slides_in(run.folder))
+
+
 @pytest.mark.parametrize(
     ("harm", "error", "words"),
     [
@@ -165,6 +204,12 @@ def wide(run: Run) -> None:
         (shorten("cluster_assignments.json"), InvalidArgument, "not as the published system writes it"),
         (other_version, InvalidArgument, "not as the published system writes it"),
         (wide, Unreadable, "a tile has 512 x 512"),
+        (mask_of(np.float32(1.5)), Unreadable, "float32 from 0.0 to 1.5: labels are whole numbers"),
+        (mask_of(np.int32(-3)), Unreadable, "int32 from -3 to 0: labels are whole numbers"),
+        (lambda run: the(run, "*_mask.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"), Unreadable, "as a picture"),
+        (said("cluster_assignments.json", confidence=float("nan")), InvalidArgument, "0.confidence"),
+        (said("cluster_assignments.json", confidence=1e300), InvalidArgument, "0.confidence"),
+        (said("cluster_assignments.json", label_id=2**40), InvalidArgument, "0.label_id"),
     ],
 )
 def test_what_is_damaged_is_named(
