@@ -114,6 +114,8 @@ def test_what_came_goes_back_with_equal_cells_clusters_and_classes(
     assert ended.returncode == 0, ended.stderr
     assert "4 tiles with 72 cells" in ended.stdout
     assert run("export", slide["job_id"], *words).returncode == 2, "the folder is not empty any more"
+    ended = run("export", "../../healthz", *words)
+    assert (ended.returncode, "'../../healthz' is no id" in ended.stderr) == (2, True)
     (back,) = slides_in(tmp_path / "back")
     remarks = Remarks()
     known = known_cells(back, remarks)

@@ -41,8 +41,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def console() -> Console:
-    """Where people read progress; results go to standard output."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    """Where people read progress, as it is: names in it are not ours. Results go to standard output."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def in_words(size_bytes: int) -> str:

@@ -9,15 +9,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 
 from morula.common.errors import Code, MorulaError, by_reason
-from morula.onebox.failures import Failure
+from morula.onebox.failures import Failure, WrongUse
 
 Json = dict[str, Any]
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 RECONNECT_S = 0.2
+
+
+def id_of(text: str) -> str:
+    """An id that a person typed, fit to be a part of an address; WrongUse where it is none."""
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        raise WrongUse(
+            f"{text[:100]!r} is no id: copy it from the page, or from what was told when it was made"
+        ) from error
 
 
 class Client:

@@ -16,7 +16,7 @@ from rich.console import Console
 from morula.common.errors import NotFound
 from morula.common.published import TILE_PX, TileName
 from morula.evaluator.published_files import ENDING, AnnotatedTile, Annotations, parse
-from morula.onebox.client import Client, Json
+from morula.onebox.client import Client, Json, id_of
 from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.progress import counted
@@ -46,13 +46,14 @@ class Request:
 
 def export(request: Request, folder: DataFolder, console: Console) -> Json:
     """How many tiles and cells each slide has in the folder asked for, which has to be empty."""
+    of = id_of(request.of)
     if request.out.exists() and any(request.out.iterdir()):
         raise WrongUse(f"{request.out} is not empty: files of another run would lie among these")
     with (
         gateway_of(folder, lambda line: console.print(line, style="yellow")) as client,
         staging(request.out) as place,
     ):
-        labelling = client.get(f"/v1/labellings/{_labelling_of(client, request.of)}")
+        labelling = client.get(f"/v1/labellings/{_labelling_of(client, of)}")
         slides = client.get(f"/v1/clusterings/{labelling['clustering_id']}")["slides"]
         made = [_export_slide(client, labelling["id"], slide, request, place, console) for slide in slides]
         for path in sorted(place.iterdir()):

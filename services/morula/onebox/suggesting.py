@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
-from morula.onebox.client import Client, Json
+from morula.onebox.client import Client, Json, id_of
 from morula.onebox.failures import WrongUse
 from morula.onebox.folder import DataFolder
 from morula.onebox.progress import counted
@@ -94,8 +94,9 @@ class _Question:
 
 def suggest(request: Request, model: VisionModel, folder: DataFolder, console: Console) -> Json:
     """How many clusters have a suggestion now, of how many, and what was spent."""
+    labelling_id = id_of(request.labelling_id)
     with gateway_of(folder, lambda line: console.print(line, style="yellow")) as client:
-        labelling = client.get(f"/v1/labellings/{request.labelling_id}")
+        labelling = client.get(f"/v1/labellings/{labelling_id}")
         classes = {one["name"]: one["number"] for one in labelling["label_set"]["classes"]}
         if not set(classes) - {NOT_A_CELL}:
             raise WrongUse("the labelling's classes have no names yet: add some on the board first")
@@ -112,9 +113,9 @@ def suggest(request: Request, model: VisionModel, folder: DataFolder, console: C
                 except OutOfBudget as end:
                     why_ended = str(end)
                     break
-                client.put(f"/v1/labellings/{request.labelling_id}/suggestions/{cluster['node_id']}", made[-1])
+                client.put(f"/v1/labellings/{labelling_id}/suggestions/{cluster['node_id']}", made[-1])
     return {
-        "labelling_id": request.labelling_id,
+        "labelling_id": labelling_id,
         "cluster_count": len(clusters),
         "suggested_count": sum(one["class_number"] is not None for one in made),
         "abstained_count": sum(one["class_number"] is None for one in made),

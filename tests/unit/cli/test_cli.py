@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from morula.cli import main as cli
+from morula.cli.printing import console
 
 
 def morula(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -74,3 +75,8 @@ def test_doctor_fails_where_something_is_missing(
     assert findings["python"]
     assert not findings["data folder"]
     assert "data folder" in written.err
+
+
+def test_progress_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("run [/b] of [red]somebody", style="yellow")
+    assert capsys.readouterr().err == "run [/b] of [red]somebody\n"
