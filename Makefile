@@ -14,7 +14,7 @@ morula := .venv/bin/morula
 # A dozen processes import the same packages: where nothing may be kept of them, each compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run serve test lint bench chaos oracles clusterers protos openapi migration web images image-test chart locks docs
+.PHONY: help setup demo run serve test lint bench chaos oracles clusterers protos openapi migration web images image-test chart cluster-test locks docs
 
 help: ## print these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -75,6 +75,10 @@ images: ## build images with docker, podman or buildah: make images [IMAGES="til
 image-test: ## build images that need no GPU and try each as a cluster runs it: make image-test [IMAGES=...] [BASE=image]
 	@scripts/setup dev
 	@BASE="$(BASE)" scripts/image-test $(IMAGES)
+
+cluster-test: ## install the chart in the cluster of KUBECONFIG and break things: make cluster-test ADDRESS=of-this-machine TAG=of-the-images [IMAGES=localhost/morula]
+	@scripts/setup dev
+	@.venv/bin/python -m tests.cluster --address "$(ADDRESS)" --tag "$(TAG)" --images "$(or $(IMAGES),localhost/morula)"
 
 chart: ## lint and render the Helm chart with every example, and hold it to the schemas of two Kubernetes
 	@scripts/setup dev

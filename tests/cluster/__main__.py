@@ -21,9 +21,10 @@ from typing import Any
 from tests.chaos.door import Door
 from tests.chaos.grounds import ServerGround
 from tests.chaos.slide import write_tissue
-from tests.cluster import burst, deaths, joining, placing, safety
-from tests.cluster.kubernetes import Namespace, wait_until
-from tests.cluster.release import Release
+from tests.cluster import burst, deaths, encrypted, joining, placing, safety
+from tests.cluster.kubernetes import CommandFailed, Namespace, wait_until
+from tests.cluster.kubernetes import run as run_command
+from tests.cluster.release import CHART, Release
 from tests.servers.ceph import s3_server
 from tests.servers.postgres import postgres
 
@@ -31,6 +32,9 @@ BURST_SLIDES = 12
 SLIDE_TILES = 8
 JOIN_TILES = 24
 LEAVING_S = 180.0
+WITHOUT_OPERATORS = (
+    "--set=monitoring.serviceMonitors=false,monitoring.rules=false,gatewayApi.enabled=false,mtls.issuer.name=",
+)
 Figures = dict[str, Any]
 
 
@@ -67,6 +71,25 @@ def install(run: Run, door: Door) -> Figures:
     problems = [] if job["result_digest"] == run.laptop_digest else [f"{job['state']}: {job['error'] or 'another'}"]
     deaths.forget(run.release, door, job)
     return {"slide_s": round(time.monotonic() - began), "digest": job["result_digest"], "problems": problems}
+
+
+def accepted(run: Run, _: Door) -> Figures:
+    """What the API server says to every example, without what other operators must bring first."""
+    problems = []
+    for values in sorted((CHART / "ci").glob("*-values.yaml")):
+        try:
+            rendered = run_command("helm", "template", "dry", str(CHART), f"--values={values}", *WITHOUT_OPERATORS)
+            run.release.namespace.kubectl("apply", "--dry-run=server", "--validate=strict", "-f-", stdin=rendered)
+        except CommandFailed as error:
+            problems.append(f"{values.name}: {error}")
+    return {"problems": problems}
+
+
+def encrypted_calls(run: Run, door: Door) -> Figures:
+    encrypted.turn_on(run.release)
+    figures = install(run, door)
+    run.release.upgrade({})
+    return figures
 
 
 def safe(run: Run, _: Door) -> Figures:
@@ -108,7 +131,9 @@ def burst_of_slides(run: Run, door: Door) -> Figures:
 SCENARIOS: dict[str, Callable[[Run, Door], Figures]] = {
     "install": install,
     "helm test": helm_test,
+    "accepted": accepted,
     "safe": safe,
+    "encrypted": encrypted_calls,
     "placed": placed,
     "broken": broken,
     "joined": joined,

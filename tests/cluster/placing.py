@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from tests.cluster.kubernetes import Json, is_ready, run, wait_until
 from tests.cluster.release import CHART, Release
@@ -68,10 +69,17 @@ def _deployment_of_profile(profile: str, replicas: int) -> Json:
     only = "templates/workers/deployment.yaml"
     rendered = run("helm", "template", "placing", str(CHART), "--values", str(values), "--show-only", only)
     read = run("kubectl", "create", "--dry-run=client", "--output=json", "--filename=-", stdin=rendered)
-    deployments: list[Json] = json.loads(read)["items"]
-    found = next(each for each in deployments if each["metadata"]["name"].endswith("-segmenter"))
+    found = next(each for each in _documents(read) if each["metadata"]["name"].endswith("-segmenter"))
     found["spec"]["replicas"] = replicas
     return found
+
+
+def _documents(text: str) -> Iterator[Json]:
+    """JSON objects, one after the other."""
+    while text := text.lstrip():
+        document, end = json.JSONDecoder().raw_decode(text)
+        yield document
+        text = text[end:]
 
 
 def _gpus(node: Json) -> int:

@@ -14,7 +14,8 @@ from tests.chaos.grounds import ServerGround
 from tests.cluster.kubernetes import Json, Namespace, is_ready, wait_until
 
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "chart"
-COMPONENTS = ("api", "conductor", "tiler", "segmenter", "embedder", "clusterer", "labeller", "evaluator")
+WORKERS = ("tiler", "segmenter", "embedder", "clusterer", "labeller", "evaluator")
+COMPONENTS = ("api", "conductor", *WORKERS)
 MAX_CONNECTION_AGE_S = 30
 HOST = "morula.example"
 SECRETS = {"store": "morula-store", "database": "morula-database", "token": "morula-token", "keys": "morula-keys"}
