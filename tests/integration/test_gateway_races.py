@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 
 from morula.common.errors import Conflict, MorulaError, NotFound
-from morula.gateway.ledger import deletion, jobs
+from morula.gateway.ledger import deletion, demand, jobs
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.tables import job
 from tests.servers.rows import add_job
@@ -51,6 +52,21 @@ def test_no_cohort_is_made_of_what_is_being_deleted(
     assert [type(one) for one in told] == [NotFound]
     with ledger.reading() as tx:
         assert tx.execute(select(job.c.id)).all() == []
+
+
+def test_many_find_a_service_away_at_once(ledger: Ledger, project: str) -> None:
+    """The API and a conductor, the first time that nobody answers."""
+    together = threading.Barrier(6)
+
+    def find_away(_: int) -> None:
+        together.wait()
+        with ledger.writing() as tx:
+            demand.note(tx, "segmenter")
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(find_away, range(6)))
+    with ledger.reading() as tx:
+        assert demand.runnable_counts(tx)["segmenter"] == 1
 
 
 def test_a_job_that_is_to_be_cancelled_ends_so_beside_the_one_in_its_place(ledger: Ledger, project: str) -> None:

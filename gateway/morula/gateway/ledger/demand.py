@@ -1,19 +1,21 @@
 """How much each service could do now: what autoscalers look at, also while a service has no pod at all."""
 
-from sqlalchemy import Connection, column, insert, select, table, update
-
-from morula.gateway.ledger.ids import now
-from morula.gateway.ledger.tables import wanted_service
+from sqlalchemy import Connection, column, select, table, text
 
 # Made by a migration, because autoscalers read it too: SELECT runnable FROM morula_runnable WHERE service = 'segmenter'
 runnable = table("morula_runnable", column("service"), column("runnable"))
 
+# By the database's clock, which the view compares it with.
+CLOCKS = {"postgresql": "extract(epoch FROM now())", "sqlite": "unixepoch()"}
+NOTE = """
+    INSERT INTO wanted_service (service, asked_at) VALUES (:service, {clock})
+    ON CONFLICT (service) DO UPDATE SET asked_at = excluded.asked_at
+"""
+
 
 def note(tx: Connection, service: str) -> None:
     """Note that a call found the service away. The view counts it for a minute, so that a pod is started."""
-    values = {"asked_at": now()}
-    if tx.execute(update(wanted_service).where(wanted_service.c.service == service).values(**values)).rowcount == 0:
-        tx.execute(insert(wanted_service).values(service=service, **values))
+    tx.execute(text(NOTE.format(clock=CLOCKS[tx.dialect.name])), {"service": service})
 
 
 def runnable_counts(tx: Connection) -> dict[str, int]:
