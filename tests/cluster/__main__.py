@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.chaos.door import Door
 from tests.chaos.grounds import ServerGround
 from tests.chaos.slide import write_tissue
@@ -164,6 +166,15 @@ def installed(arguments: argparse.Namespace, root: Path) -> Iterator[Run]:
                 namespace.delete()
 
 
+def played(run: Run, name: str) -> Figures:
+    """What came of a scenario; one that breaks off is a problem of its own, and the others are played."""
+    try:
+        with run.release.door() as door:
+            return SCENARIOS[name](run, door)
+    except (RuntimeError, TimeoutError, httpx.HTTPError) as error:
+        return {"problems": [f"{type(error).__name__}: {error}"]}
+
+
 def left_over(release: Release) -> list[str]:
     """What an uninstalled release leaves, once its pods have had the time that they are given to end."""
     kinds = "all,configmaps,secrets,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,jobs,serviceaccounts"
@@ -187,12 +198,10 @@ def main() -> None:
     with installed(arguments, root) as run:
         for name in arguments.only or SCENARIOS:
             print(f"{name} ...", flush=True)
-            with run.release.door() as door:
-                run.figures[name] = SCENARIOS[name](run, door)
+            run.figures[name] = played(run, name)
             print(json.dumps(run.figures[name], indent=1), flush=True)
-    figures = json.dumps(run.figures, indent=1)
-    if arguments.out:
-        arguments.out.write_text(figures)
+            if arguments.out:
+                arguments.out.write_text(json.dumps(run.figures, indent=1))
     problems = [
         each for name in run.figures if isinstance(run.figures[name], dict) for each in run.figures[name]["problems"]
     ]

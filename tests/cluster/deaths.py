@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos.door import Door
+from tests.chaos.door import ENDED, Door
 from tests.cluster.kubernetes import wait_until
 from tests.cluster.release import COMPONENTS, Release
 
@@ -67,12 +68,14 @@ def store_away(release: Release) -> str:
 
 
 def conductor_for_good(release: Release) -> str:
-    """The conductor that has the job is killed and never comes back under its name."""
-    before = len(release.pods("conductor"))
-    release.namespace.kubectl("scale", f"statefulset/{release.name}-conductor", f"--replicas={before - 1}")
-    last = f"{release.name}-conductor-{before - 1}"
-    release.namespace.kubectl("delete", "pod", last, "--grace-period=0", "--force", "--wait=false")
-    return last
+    """The conductor that has the job is killed, and no pod of its name comes back."""
+    name = release.conductor_at_work()
+    number = int(name.rpartition("-")[2])
+    # The pods that stay are those from `start` on, `replicas` of them.
+    stays = {"spec": {"replicas": 1, "ordinals": {"start": 1 - number}}}
+    release.namespace.kubectl("patch", f"statefulset/{release.name}-conductor", f"--patch={json.dumps(stays)}")
+    release.namespace.kubectl("delete", "pod", name, "--grace-period=0", "--force", "--wait=false")
+    return name
 
 
 FAULTS: dict[str, Fault] = {
@@ -91,16 +94,16 @@ def play(release: Release, door: Door, slide: Path, fault: str, digest: str) -> 
     began = time.monotonic()
     job_id = door.submit(door.upload(slide))
     door.wait_for(job_id, random.uniform(0.1, 0.7))
-    state = door.job(job_id)["state"]
-    told = FAULTS[fault](release)
+    told = FAULTS[fault](release) if door.job(job_id)["state"] not in ENDED else "too late: the job had ended"
     job = door.ended(job_id)
     problems = [] if job["result_digest"] == digest else [f"{job['state']}: {job['error'] or 'another result'}"]
+    problems += [told] if told.startswith(("too late", "had no pod")) else []
     problems += door.wrong
     door.wrong.clear()
     seconds = time.monotonic() - began
     release.wait_until_ready()
     forget(release, door, job)
-    return {"fault": fault, "told": f"{told}, job {state}", "seconds": round(seconds), "problems": problems}
+    return {"fault": fault, "told": told, "seconds": round(seconds), "problems": problems}
 
 
 def forget(release: Release, door: Door, job: dict[str, object]) -> None:
@@ -123,4 +126,7 @@ def two_conductors(release: Release) -> Iterator[None]:
     try:
         yield
     finally:
+        # Where one was killed for good, the names begin elsewhere.
+        whole = {"spec": {"ordinals": None}}
+        release.namespace.kubectl("patch", f"statefulset/{release.name}-conductor", f"--patch={json.dumps(whole)}")
         release.upgrade({})

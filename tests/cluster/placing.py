@@ -71,6 +71,7 @@ def _deployment_of_profile(profile: str, replicas: int) -> Json:
     read = run("kubectl", "create", "--dry-run=client", "--output=json", "--filename=-", stdin=rendered)
     found = next(each for each in _documents(read) if each["metadata"]["name"].endswith("-segmenter"))
     found["spec"]["replicas"] = replicas
+    del found["metadata"]["namespace"]
     return found
 
 

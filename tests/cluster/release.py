@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
+from morula.gateway.api_keys import new_key
 from tests.chaos.door import Door
 from tests.chaos.grounds import ServerGround
 from tests.cluster.kubernetes import Json, Namespace, is_ready, wait_until
@@ -30,13 +32,12 @@ class Release:
     repository: str
     tag: str
     name: str = "morula"
-    key: str = field(
-        default_factory=lambda: f"morula_{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()[:43]}"
-    )
+    key: str = field(default_factory=new_key)
+    _database_url: str = ""
 
     def write_secrets(self) -> None:
         """What the chart asks an operator for."""
-        url = self.ground.new_database()
+        url = self._database_url = self.ground.new_database()
         access = self.ground.environment
         access_key, secret_key = access["MORULA_S3_ACCESS_KEY"], access["MORULA_S3_SECRET_KEY"]
         self.namespace.secret(SECRETS["store"], access_key=access_key, secret_key=secret_key)
@@ -67,6 +68,14 @@ class Release:
         """Pods of a component that are not on their way out."""
         pods = self.namespace.get("pods", self.selector(component))
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def conductor_at_work(self) -> str:
+        """Name of the conductor's pod that runs a job."""
+        with psycopg.connect(self._database_url.replace("+psycopg", "", 1)) as connection:
+            row = connection.execute("SELECT conductor FROM job WHERE state = 'running'").fetchone()
+        if row is None:
+            raise RuntimeError("no job is running")
+        return str(row[0]).partition("/")[0]
 
     def wait_until_ready(self) -> None:
         """Until every pod that is wanted works."""
