@@ -70,14 +70,7 @@ def check(slide: SlideFolder) -> set[str]:
                 f"{slide.slide_id} has a class {name[:60]!r} of {len(name):,} letters: its name is one line of "
                 f"{CLASS_LETTERS} at most"
             )
-    for tiles in _by_side(slide, Remarks()).values():
-        columns, rows = (1 + max(at) for at in zip(*((tile.column, tile.row) for tile in tiles), strict=True))
-        if max(columns, rows) > MOST_ACROSS or columns * rows > MOST_SQUARES:
-            far = max(tiles, key=lambda tile: max(tile.column, tile.row))
-            raise Unreadable(
-                f"tiles of {slide.slide_id} lie in {columns:,} columns and {rows:,} rows, more than any glass has, the "
-                f"last one is {far.files.name.text}"
-            )
+    _by_side(slide, Remarks())
     return classes
 
 
@@ -101,7 +94,19 @@ def _by_side(slide: SlideFolder, remarks: Remarks) -> dict[float, list[Placed]]:
                 sides[side_px].append(Placed(column, row, tile))
             else:
                 remarks.add("tiles lie beside the grid of the others: they are left out", tile.name.text)
+    for placed in sides.values():
+        _check_extent(slide.slide_id, placed)
     return sides
+
+
+def _check_extent(slide_id: str, tiles: Sequence[Placed]) -> None:
+    columns, rows = (1 + max(at) for at in zip(*((tile.column, tile.row) for tile in tiles), strict=True))
+    if max(columns, rows) > MOST_ACROSS or columns * rows > MOST_SQUARES:
+        far = max(tiles, key=lambda tile: max(tile.column, tile.row))
+        raise Unreadable(
+            f"tiles of {slide_id} lie in {columns:,} columns and {rows:,} rows, more than any glass has, the last "
+            f"one is {far.files.name.text}"
+        )
 
 
 def _side_of(tiles: Sequence[TileFiles]) -> float:

@@ -59,6 +59,7 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
     """What was made of a run, and what of it could not be taken over."""
     slides, remarks = slides_in(request.run), Remarks()
     _check(slides)
+    batches = _batches(request.run, remarks)
     made: list[Json] = []
     cell_ids: dict[str, dict[Place, str]] = {"label": {}, "number": {}}
     with (
@@ -84,7 +85,7 @@ def run(request: Request, folder: DataFolder, console: Console) -> Json:
                     path.unlink()
         if not made:
             raise WrongUse(f"nothing of {request.run} can be taken over: {'; '.join(remarks.lines())}")
-        truth = _bring_truth(client, request.run, cell_ids, remarks)
+        truth = _bring_truth(client, request.run.name, batches, cell_ids, remarks)
     return {"slides": made, "truth_id": truth, "remarks": remarks.lines()}
 
 
@@ -166,18 +167,18 @@ def _all(client: Client, path: str, name: str, **params: str) -> Iterator[Json]:
 
 
 def _bring_truth(
-    client: Client, run_: Path, cell_ids: Mapping[str, Mapping[Place, str]], remarks: Remarks
+    client: Client, name: str, batches: Sequence[Batch], cell_ids: Mapping[str, Mapping[Place, str]], remarks: Remarks
 ) -> str | None:
     """What people said of batches, as a truth of our cells; None where nobody said anything."""
     sheet = io.StringIO()
     writer = csv.writer(sheet)
     writer.writerow(["cell_id", "class", "slide", "tile", "batch"])
     count = 0
-    for batch in _batches(run_, remarks):
-        for slide, tile, name, cell_id in _said(batch, cell_ids, remarks):
-            writer.writerow([cell_id, name, slide, tile, batch.name])
+    for batch in batches:
+        for slide, tile, class_name, cell_id in _said(batch, cell_ids, remarks):
+            writer.writerow([cell_id, class_name, slide, tile, batch.name])
             count += 1
-    return str(client.bring_truth(sheet.getvalue(), run_.name)["id"]) if count else None
+    return str(client.bring_truth(sheet.getvalue(), name)["id"]) if count else None
 
 
 def _batches(run_: Path, remarks: Remarks) -> list[Batch]:
