@@ -154,7 +154,7 @@ async def _live(
         workers=workers,
         store=store,
         storage=Storage(store, settings.scratch, project),
-        uploads=Uploads(settings.scratch),
+        uploads=Uploads(settings.scratch, store_is_local=settings.store_is_local),
         intake=Intake(ledger, workers, store, project),
         truths=Truths(ledger, workers, store, project),
         samples=TileSamples(ledger, workers, store, project),

@@ -178,6 +178,11 @@ class GatewaySettings(Settings):
         return Numerics(self.network_dtype, self.network_threads or cpu_count())
 
     @property
+    def store_is_local(self) -> bool:
+        """Whether the store is a folder of this machine, maybe on the disk of the scratch."""
+        return self.store_url.get_secret_value().startswith("file:")
+
+    @property
     def conductor_url(self) -> str:
         """Database of the conductor's engine."""
         if self.engine_url is not None:

@@ -20,8 +20,6 @@ FIELD_BYTES_LIMIT = 4096
 NAME_LIMIT = 255
 SPARE_BYTES = 256 * 1024**2
 CHECK_BYTES = 64 * 1024**2
-COPIES = 2
-"""While an upload is copied to the store its bytes are on the disk twice, if both are on one disk."""
 BUSY_S = 10.0
 REMEDY = "free some there, or set MORULA_SCRATCH to another folder"
 
@@ -133,8 +131,10 @@ class Uploads:
     """Receives forms. Disk space is reserved for an upload of known length before it is read, or the upload is refused;
     so none that was admitted fails because another came later."""
 
-    def __init__(self, scratch: Path | None) -> None:
+    def __init__(self, scratch: Path | None, *, store_is_local: bool) -> None:
         self._scratch = scratch or Path(tempfile.gettempdir())
+        # While an upload is copied to a store on the same disk, its bytes lie there twice.
+        self._copy_count = 2 if store_is_local else 1
         self._promised: dict[Path, int] = {}
         """Bytes that are still to be written, by the folder of the upload."""
 
@@ -145,9 +145,9 @@ class Uploads:
         if kind != b"multipart/form-data" or b"boundary" not in options:
             raise InvalidArgument("Send the slide as multipart/form-data under 'file', or name it by reference.")
         with telling_full(self._scratch, "take the upload in", REMEDY):
-            self._check_space(COPIES * length)
+            self._check_space(self._copy_count * length)
             upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=self._scratch)))
-        self._promised[upload.folder] = COPIES * length
+        self._promised[upload.folder] = self._copy_count * length
         form = _Form(upload)
         try:
             with telling_full(self._scratch, "take the upload in", REMEDY):
@@ -164,7 +164,7 @@ class Uploads:
     def write(self, name: str, content: bytes) -> Upload:
         """A form of one file with this content, as if somebody had sent it. The caller has to discard it."""
         with telling_full(self._scratch, "write the file", REMEDY):
-            self._check_space(COPIES * len(content))
+            self._check_space(self._copy_count * len(content))
             upload = Upload(Path(tempfile.mkdtemp(prefix="morula-upload-", dir=self._scratch)))
             path = upload.folder / "0"
             try:
@@ -186,7 +186,7 @@ class Uploads:
             # On a thread, because a disk may be slow and other requests must not wait for it.
             await asyncio.to_thread(parser.write, chunk)
             taken += len(chunk)
-            self._promised[upload.folder] = COPIES * max(length, taken) - taken
+            self._promised[upload.folder] = self._copy_count * max(length, taken) - taken
             if taken > length and taken - checked >= CHECK_BYTES:
                 checked = taken
                 self._check_space(self._promised[upload.folder], upload.folder)

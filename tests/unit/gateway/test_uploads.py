@@ -45,12 +45,12 @@ CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 async def test_files_and_fields_arrive_whole_and_hashed(tmp_path: Path) -> None:
     content = bytes(range(256)) * 9
     body = form(("file", "a.svs", content), ("name", None, "Größe".encode()), ("file", "b/c.dat", b""))
-    upload = await Uploads(tmp_path).receive(in_pieces(body), CONTENT_TYPE, len(body))
+    upload = await Uploads(tmp_path, store_is_local=True).receive(in_pieces(body), CONTENT_TYPE, len(body))
     assert upload.fields == {"name": "Größe"}
     assert [(part.name, part.size_bytes) for part in upload.parts] == [("a.svs", len(content)), ("b/c.dat", 0)]
     assert content_of(upload.parts[0]) == content
     assert upload.parts[0].sha256 == hashlib.sha256(content).hexdigest()
-    Uploads(tmp_path).discard(upload)
+    Uploads(tmp_path, store_is_local=True).discard(upload)
     assert left_in(tmp_path) == []
 
 
@@ -67,26 +67,28 @@ async def test_files_and_fields_arrive_whole_and_hashed(tmp_path: Path) -> None:
 )
 async def test_a_form_that_makes_no_sense_leaves_nothing(body: bytes, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument):
-        await Uploads(tmp_path).receive(in_pieces(body), CONTENT_TYPE, len(body))
+        await Uploads(tmp_path, store_is_local=True).receive(in_pieces(body), CONTENT_TYPE, len(body))
     assert left_in(tmp_path) == []
 
 
 async def test_a_body_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument):
-        await Uploads(tmp_path).receive(in_pieces(b"x"), "application/octet-stream", 1)
+        await Uploads(tmp_path, store_is_local=True).receive(in_pieces(b"x"), "application/octet-stream", 1)
     assert left_in(tmp_path) == []
 
 
 async def test_a_slide_of_too_many_files_is_refused(tmp_path: Path) -> None:
     body = form(*[("file", f"{number}.dat", b"") for number in range(FILE_COUNT_LIMIT + 1)])
     with pytest.raises(TooLarge):
-        await Uploads(tmp_path).receive(in_pieces(body, 1 << 16), CONTENT_TYPE, len(body))
+        await Uploads(tmp_path, store_is_local=True).receive(in_pieces(body, 1 << 16), CONTENT_TYPE, len(body))
     assert left_in(tmp_path) == []
 
 
 async def test_a_slide_larger_than_the_disk_is_refused_before_it_comes(tmp_path: Path) -> None:
     with pytest.raises(StorageFull):
-        await Uploads(tmp_path).receive(in_pieces(form(("file", "a.svs", b"x"))), CONTENT_TYPE, 1 << 60)
+        await Uploads(tmp_path, store_is_local=True).receive(
+            in_pieces(form(("file", "a.svs", b"x"))), CONTENT_TYPE, 1 << 60
+        )
 
 
 DISK_BYTES = 8 << 20
@@ -113,7 +115,7 @@ async def test_what_was_promised_room_keeps_it_and_who_comes_later_hears_so_befo
         pytest.fail("it was read")
         yield b""
 
-    room = Uploads(disk)
+    room = Uploads(disk, store_is_local=True)
     first = asyncio.create_task(room.receive(slowly(), CONTENT_TYPE, len(body)))
     await begun.wait()
     with pytest.raises(Busy):
@@ -125,19 +127,28 @@ async def test_what_was_promised_room_keeps_it_and_who_comes_later_hears_so_befo
     room.discard(await room.receive(in_pieces(body, 1 << 16), CONTENT_TYPE, len(body)))
 
 
+async def test_room_is_asked_for_once_where_the_store_is_elsewhere(disk: Path) -> None:
+    body = form(("file", "a.svs", b"x" * (DISK_BYTES * 5 // 8)))
+    with pytest.raises(StorageFull):
+        await Uploads(disk, store_is_local=True).receive(in_pieces(body, 1 << 16), CONTENT_TYPE, len(body))
+    await Uploads(disk, store_is_local=False).receive(in_pieces(body, 1 << 16), CONTENT_TYPE, len(body))
+
+
 async def test_a_form_of_unknown_length_leaves_the_room_of_others(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "CHECK_BYTES", 1 << 20)
     with pytest.raises(StorageFull):
-        await Uploads(disk).receive(in_pieces(form(("file", "a.svs", b"x" * (5 << 20))), 1 << 16), CONTENT_TYPE, 0)
+        await Uploads(disk, store_is_local=True).receive(
+            in_pieces(form(("file", "a.svs", b"x" * (5 << 20))), 1 << 16), CONTENT_TYPE, 0
+        )
     assert left_in(disk) == []
 
 
 async def test_a_disk_that_takes_nothing_is_told_as_that(disk: Path) -> None:
     body = form(("file", "a.svs", b"x" * 100_000))
     with filled(disk), pytest.raises(StorageFull):
-        await Uploads(disk).receive(in_pieces(body, 1 << 14), CONTENT_TYPE, 0)
+        await Uploads(disk, store_is_local=True).receive(in_pieces(body, 1 << 14), CONTENT_TYPE, 0)
     with read_only(disk), pytest.raises(Unavailable):
-        await Uploads(disk).receive(in_pieces(body, 1 << 14), CONTENT_TYPE, len(body))
+        await Uploads(disk, store_is_local=True).receive(in_pieces(body, 1 << 14), CONTENT_TYPE, len(body))
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/../b", "/a", "a//b", ".hidden", "a\\..\\b", "a\nb", "x" * 300])
