@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.servers.ceph import S3Server
 from tests.servers.ceph import s3_server as start_s3_server
 from tests.servers.data import data_dir  # noqa: F401 - a fixture
 from tests.servers.postgres import PostgresServer, postgres
+from tests.servers.require import require
 from tests.servers.sharing import SharedServers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,3 +77,21 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> str:
     """URL of a fresh, empty database: `postgresql://...`; SQLAlchemy wants `postgresql+psycopg://`."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `ca.crt`, and `own.crt` with `own.key` for localhost that it signed."""
+    require(shutil.which("openssl"), "openssl", "apt-get install openssl")
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test ca", "-days", "2")
+    openssl("req", *key, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=localhost")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    openssl("x509", "-req", "-in", "own.csr", "-out", "own.crt", *signing)
+    return folder

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +12,10 @@ import pytest_asyncio
 import uvicorn
 
 from morula.common.testing import write_slide
-from morula.gateway.connection import Connection
+from morula.gateway.connection import Config, Connection
 from tests.contract.rest_world import World
 from tests.servers.gateway import gateway, services
-from tests.servers.require import free_ports, require
+from tests.servers.require import free_ports
 
 
 @pytest.fixture
@@ -26,24 +23,6 @@ def socket_path() -> Iterator[str]:
     """Short, because a socket's path has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="mo-", dir="/tmp") as folder:
         yield f"{folder}/s"
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `ca.crt`, and `own.crt` with `own.key` for localhost that it signed."""
-    require(shutil.which("openssl"), "openssl", "apt-get install openssl")
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test ca", "-days", "2")
-    openssl("req", *key, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "own.csr", "-out", "own.crt", *signing)
-    return folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -66,9 +45,7 @@ async def url(world: World) -> AsyncIterator[str]:
     """The same application on a real connection."""
     (port,) = free_ports(1)
     transport: Any = world.http._transport
-    config = uvicorn.Config(
-        transport.app, port=port, http=Connection, lifespan="off", log_config=None, access_log=False
-    )
+    config = Config(transport.app, port=port, http=Connection, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110 it has no event for it

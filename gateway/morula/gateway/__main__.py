@@ -19,7 +19,7 @@ from morula.common.store import Store, open_store
 from morula.common.telemetry import configure
 from morula.common.weights import WeightsFolder
 from morula.gateway.app import Part, create_app
-from morula.gateway.connection import Connection
+from morula.gateway.connection import Config, Connection
 from morula.gateway.key_commands import add_commands
 from morula.gateway.ledger import demand
 from morula.gateway.ledger.engine import Ledger
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: GatewaySettings) -> None:
         super().__init__(
-            uvicorn.Config(
+            Config(
                 app,
                 host=settings.host,
                 port=settings.port,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from starlette.requests import ClientDisconnect
@@ -16,7 +20,7 @@ from structlog.testing import capture_logs
 from morula.common.errors import TooLarge
 from morula.gateway import bodies, connection
 from morula.gateway.access import Access
-from morula.gateway.connection import Connection
+from morula.gateway.connection import Config, Connection
 from morula.gateway.guard import Guard
 from tests.servers.require import free_ports
 
@@ -53,11 +57,11 @@ async def pour(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
+async def serving(**settings: Any) -> AsyncIterator[int]:
     (port,) = free_ports(1)
     guarded = Access(Guard(app, frozenset({"127.0.0.1", "localhost", "[::1]"}), LIMIT))
-    config = uvicorn.Config(guarded, port=port, http=Connection, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    settings |= {"http": Connection, "lifespan": "off", "log_config": None, "access_log": False}
+    server = uvicorn.Server(Config(guarded, port=port, **settings))
     running = asyncio.create_task(server._serve())
     await until(lambda: server.started)
     try:
@@ -168,3 +172,21 @@ async def test_a_client_that_goes_away_is_one_short_line() -> None:
             await until(lambda: bool(lines))
     (gone,) = lines
     assert (gone["event"], gone["path"], gone["method"], gone["status"]) == ("request", "/", "POST", 499)
+
+
+async def test_connections_are_counted_and_limited_in_time_before_their_handshake(
+    certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECTION_LIMIT", 3)
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 1.0)
+    trusted = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    files = {"ssl_certfile": certificates / "own.crt", "ssl_keyfile": certificates / "own.key"}
+    async with serving(**files) as port, AsyncExitStack() as silent:
+        readers = [(await silent.enter_async_context(connected(port)))[0] for _ in range(4)]
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(readers[3].read(), 0.5) == b"", "one too many is closed at once"
+        for reader in readers[:3]:
+            with suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 60) == b""
+        async with httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trusted) as client:
+            assert (await client.post("/", content=b"x" * (1 << 20))).text == "ok"
