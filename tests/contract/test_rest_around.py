@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from morula.gateway.api_keys import digest_of, new_key, prefix_of
 from morula.gateway.ledger import api_keys
@@ -53,6 +55,21 @@ async def test_it_says_how_it_is(world: World) -> None:
     metrics = (await world.http.get("/metrics")).text
     assert 'morula_jobs{state="succeeded"}' in metrics
     assert "/v1/slides" in (await world.http.get("/openapi.json")).json()["paths"]
+
+
+async def test_numbers_are_counted_once_for_all_who_ask_at_once(world: World) -> None:
+    counted: list[str] = []
+
+    def note(*seen: Any) -> None:
+        counted.extend(str(part) for part in seen if "GROUP BY shard" in str(part))
+
+    event.listen(world.client.ledger.engine, "before_cursor_execute", note)
+    try:
+        answers = await asyncio.gather(*(world.http.get("/metrics") for _ in range(40)))
+    finally:
+        event.remove(world.client.ledger.engine, "before_cursor_execute", note)
+    assert all('morula_shards{stage="segment"' in answer.text for answer in answers)
+    assert len(counted) <= 1
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.holds import HeldLedger
 from morula.gateway.ledger.migrate import default_project
 from morula.gateway.listeners import Listeners
+from morula.gateway.numbers import Numbers
 from morula.gateway.own_store import OwnStore, mark_of
 from morula.gateway.page import Page
 from morula.gateway.pipeline.run import Pipeline
@@ -155,6 +156,7 @@ async def _live(
         store=store,
         storage=Storage(store, settings.scratch, project),
         uploads=Uploads(settings.scratch, store_is_local=settings.store_is_local),
+        numbers=Numbers(ledger),
         intake=Intake(ledger, workers, store, project),
         truths=Truths(ledger, workers, store, project),
         samples=TileSamples(ledger, workers, store, project),

@@ -14,6 +14,7 @@ from morula.gateway.labels.paging import Paging
 from morula.gateway.labels.service import Labelling
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.listeners import Listeners
+from morula.gateway.numbers import Numbers
 from morula.gateway.samples.service import TileSamples
 from morula.gateway.scopes import SCOPES
 from morula.gateway.settings import GatewaySettings
@@ -35,6 +36,7 @@ class Components:
     workers: Workers
     store: Store
     storage: Storage
+    numbers: Numbers
     uploads: Uploads
     intake: Intake
     truths: Truths

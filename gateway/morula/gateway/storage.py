@@ -2,18 +2,17 @@
 
 import asyncio
 import tempfile
-import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from morula.common.errors import MorulaError
 from morula.common.store import Store
 from morula.common.telemetry import log
+from morula.gateway.shared import Shared
 
 PATIENCE_S = 2.0
-FRESH_S = 5.0
-"""How long an answer is used again, so that frequent requests do not keep the disk busy."""
 PROBE_BYTES = 4096
 
 
@@ -24,20 +23,16 @@ class Storage:
         self._store = store
         self._scratch = scratch
         self._project = project
-        self._tries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
+        writes = {"scratch": self._write_scratch, "store": self._write_store}
+        self._places = {
+            name: Shared(partial(asyncio.to_thread, _succeeds, name, write)) for name, write in writes.items()
+        }
 
     async def writable(self) -> dict[str, bool]:
         """Whether each place can be written to; False if it does not answer in time."""
-        tries = {"scratch": self._try("scratch", self._write_scratch), "store": self._try("store", self._write_store)}
+        tries = {name: place.ask() for name, place in self._places.items()}
         await asyncio.wait(tries.values(), timeout=PATIENCE_S)
         return {name: attempt.done() and attempt.result() for name, attempt in tries.items()}
-
-    def _try(self, name: str, write: Callable[[], None]) -> asyncio.Task[bool]:
-        began, attempt = self._tries.get(name, (0.0, None))
-        if attempt is None or (attempt.done() and time.monotonic() - began > FRESH_S):
-            attempt = asyncio.create_task(asyncio.to_thread(_succeeds, name, write))
-            self._tries[name] = time.monotonic(), attempt
-        return attempt
 
     def _write_scratch(self) -> None:
         with tempfile.TemporaryFile(dir=self._scratch) as file:

@@ -2,24 +2,21 @@
 
 import asyncio
 from importlib.metadata import version
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from morula.common import models
 from morula.common.errors import Unavailable
 from morula.gateway.components import Components, Here
-from morula.gateway.ledger import demand, jobs
-from morula.gateway.ledger.tables import job, shard
 from morula.gateway.pipeline.params import PIPELINE_REVISION
-from morula.gateway.schemas import JobState, Readiness
+from morula.gateway.schemas import Readiness
 
 router = APIRouter(tags=["health"])
 
-JOB_STATES = get_args(JobState)
 # A readiness probe is repeated soon and has a short timeout of its own.
 PROBE_S = 2.0
 
@@ -64,32 +61,9 @@ async def get_version() -> dict[str, Any]:
 )
 async def get_metrics(here: Here) -> Response:
     """Numbers for Prometheus."""
-    lines = await here.ledger.read(_counts)
+    lines = await here.numbers.lines()
     return Response(generate_latest(REGISTRY) + "\n".join([*lines, ""]).encode(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _touch(tx: Connection) -> None:
     tx.execute(select(1)).scalar_one()
-
-
-def _counts(tx: Connection) -> list[str]:
-    """What only the ledger knows, as Prometheus reads it. No job in a state is a number, too."""
-    states: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
-    found = tx.execute(select(job.c.state, func.count()).group_by(job.c.state))
-    states |= {str(row.state): int(row[1]) for row in found}
-    units = tx.execute(select(shard.c.stage, shard.c.state, func.count()).group_by(shard.c.stage, shard.c.state)).all()
-    runnable = demand.runnable_counts(tx)
-    return [
-        "# HELP morula_jobs Jobs by state, of all gateways on this database.",
-        "# TYPE morula_jobs gauge",
-        *(f'morula_jobs{{state="{state}"}} {count}' for state, count in states.items()),
-        "# HELP morula_queue_age_seconds How long the oldest of the queued jobs has waited; 0 where none does.",
-        "# TYPE morula_queue_age_seconds gauge",
-        f"morula_queue_age_seconds {jobs.queue_age_s(tx):.1f}",
-        "# HELP morula_shards Pieces of work by stage and state, of all gateways on this database.",
-        "# TYPE morula_shards gauge",
-        *(f'morula_shards{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in units),
-        "# HELP morula_runnable Pieces of work that a service could do now: what autoscalers look at.",
-        "# TYPE morula_runnable gauge",
-        *(f'morula_runnable{{service="{service}"}} {count}' for service, count in runnable.items()),
-    ]
