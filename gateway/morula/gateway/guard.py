@@ -94,7 +94,9 @@ class Guard:
                 "(MORULA_ALLOWED_HOSTS), as 127.0.0.1 where it is told none."
             )
         origin = headers.get("origin")
-        if origin is not None and (not is_named or origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}")):
+        # A proxy that ends TLS may not say so: over plain HTTP the page may have come by either.
+        schemes = ("https",) if scope["scheme"] == "https" else ("http", "https")
+        if origin is not None and (not is_named or origin not in {f"{scheme}://{hosts[0]}" for scheme in schemes}):
             raise PermissionDenied(
                 "The Origin header names another site: only pages of this server may use it from a browser."
             )

@@ -6,6 +6,7 @@ import json
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from morula.gateway.access import Access
@@ -35,3 +36,19 @@ async def test_a_length_without_end_is_refused() -> None:
         answer = await client.get("/v1/slides", headers={"content-length": "9" * 5000})
     assert (answer.status_code, answer.json()["reason"]) == (413, "TOO_LARGE")
     assert answer.json()["trace_id"]
+
+
+@pytest.mark.parametrize(
+    ("base", "origin", "status"),
+    [
+        ("https", "https", 200),
+        ("https", "http", 403),
+        ("http", "http", 200),
+        ("http", "https", 200),  # Behind a proxy that ends TLS and does not say so.
+    ],
+)
+async def test_over_https_no_page_that_came_unencrypted_acts(base: str, origin: str, status: int) -> None:
+    guard = Guard(PlainTextResponse("ok"), frozenset({"127.0.0.1"}), max_upload_bytes=1000)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url=f"{base}://127.0.0.1:8610") as client:
+        answer = await client.post("/v1/slides", headers={"origin": f"{origin}://127.0.0.1:8610"})
+    assert answer.status_code == status
