@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 
+from morula.common import imported
 from morula.common.compute import Slot
 from morula.common.folder import FolderStore
 from morula.common.formats import read_cells, read_metadata, read_tiles, write_tiles
@@ -27,6 +29,7 @@ from morula.segmenter.servicer import SegmenterServicer
 from morula.v1 import artifact_pb2, segmenter_pb2, segmenter_pb2_grpc
 
 WATERSHED = find("watershed", "segmenter")
+IMPORTED = find(imported.MODEL, "segmenter")
 CELLS_KEY = "p/s/cells/a.parquet"
 PATIENCE_S = 120
 LEFT_PX = 2048
@@ -232,3 +235,20 @@ def inside_a_slide(shard: FakeShard) -> FakeShard:
     metadata = read_metadata(table)
     metadata["grid"] = metadata["grid"] | {"width_px": LEFT_PX + 512}
     return replace(shard, tiles=write_tiles(columns, metadata))
+
+
+async def test_damage_in_masks_of_imported_cells_names_their_file(
+    stub: Any, store: FolderStore, shard: FakeShard, tmp_path: Path
+) -> None:
+    cells = {
+        "x_px": [8], "y_px": [8], "width_px": [10], "height_px": [10], "mask": [b"short"], "cluster": [0],
+        "confidence": [0.5], "class": ["a"], "tile": ["t"], "label": [1], "number": [1],
+    }  # fmt: skip
+    imported.write(cells, tmp_path / "a.parquet")
+    asked = request_for(store, shard)
+    asked.model.CopyFrom(artifact_pb2.ModelRef(name=imported.MODEL, revision=IMPORTED.revision))
+    asked.imported.CopyFrom(put(store, "p/slide/a.imported.parquet", (tmp_path / "a.parquet").read_bytes()))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.SegmentShard(asked)
+    error = from_rpc_error(caught.value)
+    assert (error.reason, error.metadata) == ("ARTIFACT_INVALID", {"key": asked.imported.key})

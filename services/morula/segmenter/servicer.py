@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -111,7 +111,10 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
         def cells_of(region: Region) -> tuple[int, core.Columns]:
             with self._regions, self._processors.taken():
                 checkpoint()
-                asked = replace(wanted, imported=painted_around(cells, region)) if cells else wanted
+                asked = wanted
+                if cells:
+                    with of_artifact(request.imported.key):
+                        asked = replace(wanted, imported=painted_around(cells, region))
                 return region.index, core.segment_region(region, layout, model, asked, checkpoint)
 
         pixels = request.pixels
@@ -133,11 +136,10 @@ class SegmenterServicer(segmenter_pb2_grpc.SegmenterServiceServicer):
             yield None
             return
         ref = request.imported
-        with (
-            self._store.local_path(ref.key, ref.sha256) as path,
-            of_artifact(ref.key),
-            opened(path, grid.width_px, grid.height_px) as cells,
-        ):
+        with ExitStack() as closing:
+            path = closing.enter_context(self._store.local_path(ref.key, ref.sha256))
+            with of_artifact(ref.key):
+                cells = closing.enter_context(opened(path, grid.width_px, grid.height_px))
             yield cells
 
 
