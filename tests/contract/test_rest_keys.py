@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,11 +11,12 @@ import pytest
 import pytest_asyncio
 from fastapi.routing import iter_route_contexts
 
+from morula.common.testing import write_slide
 from morula.gateway.api_keys import days_from_now, digest_of, new_key, prefix_of
 from morula.gateway.ledger import api_keys
 from morula.gateway.scopes import SCOPES
 from tests.contract.rest_world import check_problem
-from tests.servers.gateway import MAKERS, Client, gateway, services
+from tests.servers.gateway import MAKERS, Client, as_part, gateway, services
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OPEN = {"/healthz", "/readyz", "/metrics", "/version", "/v1/session"}
@@ -149,3 +151,12 @@ async def test_a_browser_signs_in_and_out_and_only_this_page_acts_for_it(asking:
         check_problem(await asking.http.get("/v1/slides"), 401, "UNAUTHENTICATED")
     finally:
         asking.http.cookies.clear()
+
+
+async def test_a_service_that_refuses_the_gateway_signs_nobody_out(tmp_path: Path) -> None:
+    write_slide(tmp_path / "a.tiff", 640, 512)
+    async with services(tmp_path, without=tuple(MAKERS)) as running:
+        await running.start("tiler", token="another")
+        async with gateway(running, tmp_path) as client:
+            answer = await client.http.post("/v1/slides", files=as_part(tmp_path / "a.tiff"))
+    assert "The tiler refuses the gateway" in check_problem(answer, 503, "UNAVAILABLE")["detail"]

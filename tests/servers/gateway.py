@@ -61,8 +61,8 @@ class Services:
     def address(self, name: str) -> str:
         return f"unix:{self.folder}/{name}"
 
-    async def start(self, name: str, servicer: object | None = None) -> None:
-        settings = ServiceSettings.model_validate({"address": self.address(name), "grace_s": 5.0})
+    async def start(self, name: str, servicer: object | None = None, token: str | None = None) -> None:
+        settings = ServiceSettings.model_validate({"address": self.address(name), "grace_s": 5.0, "token": token})
         made = servicer or MAKERS[name](self.store)
         server = Server(settings, [made])
         await server.start()

@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from morula.common.errors import Busy, DeadlineExceeded, Internal, MorulaError, Unavailable
+from morula.common.errors import (
+    Busy,
+    DeadlineExceeded,
+    Internal,
+    MorulaError,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
 from morula.common.rpc import channel, from_rpc_error
 from morula.common.settings import Tls
 from morula.common.wire import died_under_way, was_answered
@@ -270,6 +278,9 @@ class Workers:
         failure = from_rpc_error(error)
         if died_under_way(error):
             return ServiceDied(failure.detail)
+        if isinstance(failure, Unauthenticated | PermissionDenied):
+            # That is between gateway and service: who asked the gateway did nothing wrong.
+            return Unavailable(f"The {service} refuses the gateway: have both the same token? ({failure.detail})")
         if not isinstance(failure, Unavailable) or was_answered(error):
             return failure
         await self._tell_away(service)
