@@ -93,7 +93,7 @@ def without_flagged(truth: TruthTable) -> tuple[TruthTable, int]:
         raise InvalidArgument(f"{FLAG} is neither true nor false in {len(strange):,} rows, such as {strange[0]!r}")
     kept = pa.array([not _FLAGS[word] for word in words], pa.bool_())
     ids, parts = ({name: one.filter(kept) for name, one in of.items()} for of in (truth.ids, truth.parts))
-    return TruthTable(ids, truth.classes.filter(kept), parts), len(kept) - pc.sum(kept).as_py()
+    return TruthTable(ids, truth.classes.filter(kept), parts), len(kept) - kept.true_count
 
 
 def join(truth: TruthTable, assigned: Assigned) -> tuple[Cells, Match]:

@@ -263,6 +263,10 @@ def test_flags_that_the_truth_does_not_have_and_a_folder_that_cannot_be_are_said
     words = ("--truth", truth, "--out", tmp_path / "out", "--leave-out-badly-segmented")
     assert morula("evaluate", write_assignments(tmp_path / "a.parquet"), *words) == 2
     assert "it has no 'badly_segmented'" in capsys.readouterr().err
+    # No row has a class.
+    write_truth(truth, [{"row": 1, "class": "", "badly_segmented": "true"}])
+    assert morula("evaluate", tmp_path / "a.parquet", *words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
     # Before anything is read.
     assert morula("evaluate", tmp_path / "none", "--truth", truth, "--out", truth) == 2
     assert "choose another folder with --out" in capsys.readouterr().err
