@@ -24,6 +24,8 @@ class Answer:
     after_s: float = 0.0
     piece_s: float = 0.0
     """How long each byte takes."""
+    breaks_off: bool = False
+    """After its first half, or before anything where it has none."""
 
 
 @dataclass
@@ -58,13 +60,16 @@ def vision_endpoint(answer: Callable[[int], Answer]) -> Iterator[Endpoint]:
             endpoint.keys.append(self.headers.get("Authorization", ""))
             given = answer(number) if self.path == "/v1/chat/completions" else Answer(b"", 404)
             time.sleep(given.after_s)
+            if given.breaks_off and not given.body:
+                self.close_connection = True
+                return
             self.send_response(given.status)
             for name, value in given.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(given.body)))
             self.end_headers()
             if not given.piece_s:
-                self.wfile.write(given.body)
+                self.wfile.write(given.body[: len(given.body) // 2] if given.breaks_off else given.body)
                 return
             with suppress(ConnectionError):
                 for byte in given.body:

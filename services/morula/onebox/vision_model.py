@@ -126,6 +126,10 @@ class VisionModel:
             except (TimeoutError, httpx.TimeoutException):
                 why_not = "no answer in time"
                 continue
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                why_not = "the connection broke off"
+                _pause(attempt)
+                continue
             except httpx.TransportError as error:
                 words = clean(str(error), WORDS_LETTERS)
                 raise Failure(f"{self.endpoint} cannot be reached: {words}") from error
@@ -135,8 +139,7 @@ class VisionModel:
                 words = clean(content.decode(errors="replace"), WORDS_LETTERS)
                 raise Failure(f"{self.endpoint} answered {response.status_code}: {words}")
             why_not = f"{self.endpoint} answered {response.status_code}"
-            if attempt + 1 < TRIES:
-                time.sleep(_pause_s(response, attempt))
+            _pause(attempt, response.headers.get("retry-after", ""))
         return Said(None, why_not)
 
     async def _post(self, body: Mapping[str, Any]) -> tuple[httpx.Response, bytes]:
@@ -204,8 +207,8 @@ def _checked(key: str) -> str:
     return key
 
 
-def _pause_s(response: httpx.Response, attempt: int) -> float:
-    """As long as the endpoint asks for, in seconds, else twice as long each time; never without end."""
-    asked = response.headers.get("retry-after", "")
-    wanted = float(asked) if asked.replace(".", "", 1).isdecimal() else 2.0**attempt
-    return min(wanted, LONGEST_WAIT_S)
+def _pause(attempt: int, asked: str = "") -> None:
+    """As long as the endpoint asks for, in seconds, else twice as long each time; never without end, nor at the end."""
+    if attempt + 1 < TRIES:
+        wanted = float(asked) if asked.replace(".", "", 1).isdecimal() else 2.0**attempt
+        time.sleep(min(wanted, LONGEST_WAIT_S))

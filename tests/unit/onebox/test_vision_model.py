@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from morula.onebox import vision_model
 from morula.onebox.failures import Failure, WrongUse
 from morula.onebox.vision_model import Budget, OutOfBudget, Said, VisionModel
 from tests.servers.vision import Answer, completion, vision_endpoint
@@ -74,6 +75,14 @@ def test_what_is_no_answer_is_none_and_says_why(answers: Sequence[Answer], words
 def test_an_answer_that_is_late_is_asked_for_again(late: Answer) -> None:
     said, budget = ask([late, completion("yes")], timeout_s=0.3)
     assert (said.text, budget.calls) == ("yes", 2)
+
+
+def test_a_connection_that_breaks_off_is_like_a_busy_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision_model, "LONGEST_WAIT_S", 0.01)
+    said, budget = ask([Answer(b"", breaks_off=True), Answer(b"half of it", breaks_off=True), completion("yes")])
+    assert (said.text, budget.calls) == ("yes", 3)
+    said, budget = ask([Answer(b"", breaks_off=True)])
+    assert (said.text, said.why_not, budget.calls) == (None, "the connection broke off", 4)
 
 
 @pytest.mark.parametrize(("calls", "tokens", "words"), [(2, 1000, "2 calls"), (9, 150, "200 tokens")])
