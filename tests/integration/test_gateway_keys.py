@@ -53,6 +53,20 @@ def test_beyond_loopback_nothing_starts_without_a_live_key_and_the_first_one_sta
         start(require_keys=True, first_key=key)
 
 
+def test_a_third_first_key_is_told_and_keeps_nobody_away(
+    ledger: Ledger, project: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = [new_key() for _ in range(3)]
+    for key in keys:
+        prepare(GatewaySettings.model_validate({"require_keys": True, "first_key": key}), ledger)
+    with ledger.reading() as tx:
+        assert [api_keys.find_key(tx, digest_of(key)) is not None for key in keys] == [True, True, False]
+    told = "".join(capsys.readouterr())
+    assert "MORULA_FIRST_KEY lets nobody in" in told
+    assert "revoke one of them first" in told
+    assert not any(key in told for key in keys)
+
+
 def test_a_certificate_that_cannot_be_used_is_told_in_words(ledger: Ledger, tmp_path: Path) -> None:
     for settings in ({"https_cert": tmp_path / "a"}, {"https_cert": tmp_path / "a", "https_key": tmp_path / "b"}):
         with pytest.raises(InvalidArgument, match="MORULA_HTTPS_CERT"):

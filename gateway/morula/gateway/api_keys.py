@@ -5,8 +5,9 @@ import secrets
 
 from sqlalchemy import Connection
 
-from morula.common.errors import InvalidArgument
+from morula.common.errors import AlreadyExists, InvalidArgument
 from morula.common.redaction import API_KEY
+from morula.common.telemetry import log
 from morula.gateway.ledger import api_keys
 from morula.gateway.ledger.ids import now
 from morula.gateway.ledger.records import by_id
@@ -45,5 +46,9 @@ def keep_first_key(tx: Connection, project_id: str, key: str) -> None:
         raise InvalidArgument(f"MORULA_FIRST_KEY is no key: it is {BEGINNING} and 43 letters, digits, - or _ after it.")
     # Gateways that start at once do it one after the other.
     by_id(tx, project, project_id, lock=True)
-    if api_keys.find_key(tx, digest_of(key)) is None:
+    if api_keys.find_key(tx, digest_of(key)) is not None:
+        return
+    try:
         api_keys.create_key(tx, project_id, FIRST_NAME, digest_of(key), prefix_of(key), SCOPES)
+    except AlreadyExists as error:  # Two keys let people in: no reason to be away.
+        log.warning("MORULA_FIRST_KEY lets nobody in", prefix=prefix_of(key), why=str(error))
