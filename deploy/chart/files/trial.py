@@ -10,6 +10,7 @@ import time
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from morula.common.testing import write_slide
@@ -19,6 +20,8 @@ KEY = os.environ["MORULA_KEY"]
 PATIENCE_S = 1800
 """Nodes and workers may have to start first."""
 PAUSE_S = 2
+ANSWER_S = 900
+"""The API itself lets an upload wait 600 s for a tiler that must start first."""
 
 
 def main() -> None:
@@ -60,8 +63,19 @@ def ask(method: str, path: str, body: object = None) -> Any:
 
 def send(method: str, path: str, body: bytes | None, media_type: str) -> Any:
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": media_type}
-    with urlopen(Request(URL + path, data=body, headers=headers, method=method), timeout=60) as answer:  # noqa: S310
-        return json.loads(answer.read() or b"null")
+    try:
+        with urlopen(Request(URL + path, data=body, headers=headers, method=method), timeout=ANSWER_S) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+    except HTTPError as refusal:
+        sys.exit(f"{method} {path} was answered with {refusal.code}: {why(refusal.read().decode(errors='replace'))}")
+
+
+def why(text: str) -> str:
+    """The problem in words; what a proxy says is no JSON."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return text
 
 
 if __name__ == "__main__":
