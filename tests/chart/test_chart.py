@@ -26,6 +26,11 @@ ALERTS = {"MorulaQueueIsOld", "MorulaJobsFail", "MorulaWorkWaitsForGpu", "Morula
         ("segmenter.resources.limits.cpu=8", "must be the same"),
         ("ingress.enabled=true,ingress.hosts={morula.example}", "tlsSecretName"),
         ("dev.enabled=true", "dev.secret"),
+        ("segmenter.gpu.count=1", "segmenter.image.name"),
+        ("tiler.image.name=segmenter", "tiler.image.name"),
+        ("tiler.autoscaling.mode=hpa,tiler.autoscaling.min=5", "tiler.autoscaling.min"),
+        ("tiler.extraEnv[0].name=MORULA_THREADS", "tiler.extraEnv"),
+        ("conductor.extraEnv[0].name=MORULA_EXECUTOR_ID", "conductor.extraEnv"),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(chosen: str, named: str) -> None:

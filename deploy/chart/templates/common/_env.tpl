@@ -10,6 +10,22 @@
   valueFrom: {secretKeyRef: {name: {{ .Values.database.secretName }}, key: url}}
 {{- end }}
 
+{{- /* More variables of an operator's: one that is set twice would be the chart's or the operator's by chance. */ -}}
+{{- define "morula.withExtraEnv" -}}
+{{ .set }}
+{{- $names := list }}
+{{- range fromYamlArray .set }}{{ $names = append $names .name }}{{ end }}
+{{- range .values.extraEnv }}
+{{- if has .name $names }}
+{{- fail (printf "%s.extraEnv: %s is set by the chart; leave it out" $.component .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- with .values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- /* Variables of every component. */ -}}
 {{- define "morula.env" -}}
 - {name: HOME, value: /tmp}
@@ -25,6 +41,24 @@
 {{- if include "morula.hasWeights" . }}
 - {name: MORULA_WEIGHTS_DIR, value: /weights}
 {{- end }}
+{{- end }}
+
+{{- /* Variables of a worker. */ -}}
+{{- define "morula.workerEnv" -}}
+{{- include "morula.env" . }}
+{{- if eq .component "labeller" }}
+- {name: MORULA_MODULE, value: morula.clusterer.labeller}
+{{- end }}
+- {name: MORULA_ADDRESS, value: "0.0.0.0:50051"}
+- {name: MORULA_METRICS_HOST, value: 0.0.0.0}
+- {name: MORULA_METRICS_PORT, value: "9090"}
+- {name: MORULA_CACHE_DIR, value: /cache}
+- {name: MORULA_THREADS, value: {{ include "morula.threads" . | quote }}}
+# Says that it does not serve, waits until callers look away, and finishes what it has.
+- {name: MORULA_DRAIN_S, value: "5"}
+- {name: MORULA_GRACE_S, value: {{ sub (int .values.terminationGracePeriodSeconds) 20 | quote }}}
+# Callers look for new pods when a connection ends.
+- {name: MORULA_MAX_CONNECTION_AGE_S, value: {{ .root.Values.maxConnectionAgeSeconds | quote }}}
 {{- end }}
 
 {{- /* Variables of API and conductor, which must agree on them. */ -}}
@@ -61,7 +95,8 @@
 {{- else if eq $clusterer "clusterer-cuml" }}
 - {name: MORULA_CLUSTERER_ALGORITHMS, value: '["umap-dbscan-cuml"]'}
 {{- end }}
-{{- with .values.extraEnv }}
-{{ toYaml . }}
+{{- if eq .component "conductor" }}
+- name: MORULA_EXECUTOR_ID
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- end }}
 {{- end }}

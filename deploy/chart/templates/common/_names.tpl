@@ -35,6 +35,16 @@ workers: [tiler, segmenter, embedder, clusterer, labeller, evaluator]
 {{- if and (eq .component "conductor") (ne $values.autoscaling.mode "none") }}
 {{- fail "conductor.autoscaling.mode: a conductor keeps its jobs under its name; set conductor.replicas" }}
 {{- end }}
+{{- if and (ne $values.autoscaling.mode "none") (gt (int $values.autoscaling.min) (int $values.autoscaling.max)) }}
+{{- fail (printf "%s.autoscaling.min: %v is more than autoscaling.max, %v" .component $values.autoscaling.min $values.autoscaling.max) }}
+{{- end }}
+{{- $program := get (dict "api" "gateway" "conductor" "gateway" "labeller" "clusterer") .component | default .component }}
+{{- if ne $program (regexReplaceAll "-(torch|paper|cuml)$" $values.image.name "") }}
+{{- fail (printf "%s.image.name: %q does not run it; name %s or another image of it" .component $values.image.name $program) }}
+{{- end }}
+{{- if and (gt (int $values.gpu.count) 0) (not (regexMatch "-(torch|cuml)$" $values.image.name)) }}
+{{- fail (printf "%s.gpu.count: %s-%s would leave the GPU idle; set %s.image.name to an image that computes on one (-torch, -cuml)" .component .root.Values.image.repository $values.image.name .component) }}
+{{- end }}
 {{- toYaml $values }}
 {{- end }}
 
