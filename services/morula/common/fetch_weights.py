@@ -18,7 +18,7 @@ from morula.common.models import ModelSpec
 from morula.common.settings import Settings
 from morula.common.store import Store, open_store
 from morula.common.telemetry import configure, log
-from morula.common.weights import WeightsFolder
+from morula.common.weights import WeightsFolder, read_row
 
 ROW = ".json"
 
@@ -55,35 +55,53 @@ def main() -> None:
 
 
 def fetch(store: Store, prefix: str, folder: Path) -> list[ModelSpec]:
-    """Copies rows and files; the rows, once all of their files have been compared with their digests."""
+    """Copies rows and the files that they name; the rows, once all of their files have been compared with their
+    digests. Whatever else lies there is left alone."""
     start = f"{prefix}/" if prefix else ""
     names = [seen.key.removeprefix(start) for seen in store.survey(start)]
     names = [name for name in names if "/" not in name and not name.startswith(".")]
-    if not any(name.endswith(ROW) for name in names):
+    rows = [name for name in names if name.endswith(ROW)]
+    if not rows:
         raise ModelUnavailable(
             f"no row of a model lies at {start or 'the bucket'}: is it where `morula models add` wrote?"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    # A row makes its model known, so that it comes after the files.
-    for name in sorted(names, key=lambda name: name.endswith(ROW)):
-        if name.endswith(ROW) or not (folder / name).exists():
-            _fetch_one(store, start + name, folder / name)
     weights = WeightsFolder(folder)
-    rows = weights.rows()
-    for spec in rows:
+    specs = [_fetch_row(store, start + name, _unfinished(folder / name)) for name in rows]
+    wanted = tuple(sha256 for spec in specs for _, sha256 in spec.files)
+    for name in names:
+        if name.startswith(wanted) and name not in rows and not (folder / name).exists():
+            _fetch_file(store, start + name, folder / name)
+    for spec in specs:
         weights.files(spec)
-    return rows
+    # A row makes its model known.
+    for name in rows:
+        _unfinished(folder / name).rename(folder / name)
+    return weights.rows()
 
 
-def _fetch_one(store: Store, key: str, target: Path) -> None:
-    unfinished = target.with_name(f".{target.name}")
-    with store.open(key) as stream, unfinished.open("wb") as sink:
-        shutil.copyfileobj(stream, sink)
+def _unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}")
+
+
+def _fetch_row(store: Store, key: str, target: Path) -> ModelSpec:
+    _copy(store, key, target)
+    return read_row(target)
+
+
+def _fetch_file(store: Store, key: str, target: Path) -> None:
+    unfinished = _unfinished(target)
+    _copy(store, key, unfinished)
     # A file of weights is called by its digest.
-    if not target.name.endswith(ROW) and not target.name.startswith(sha256_of(unfinished)):
+    if not target.name.startswith(sha256_of(unfinished)):
         unfinished.unlink()
         raise ModelUnavailable(f"{key} is not the file that its name says: it has been changed or damaged")
     unfinished.rename(target)
+
+
+def _copy(store: Store, key: str, target: Path) -> None:
+    with store.open(key) as stream, target.open("wb") as sink:
+        shutil.copyfileobj(stream, sink)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
@@ -17,6 +18,7 @@ from morula.common.models import OF_THE_CODE, ModelSpec, families
 
 Files = Sequence[tuple[str, Path]]
 _ROW = TypeAdapter(ModelSpec)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class WeightsFolder:
@@ -27,7 +29,7 @@ class WeightsFolder:
 
     def rows(self) -> list[ModelSpec]:
         finished = (path for path in self._path.glob("*.json") if not path.name.startswith("."))
-        return [_read_row(path) for path in sorted(finished)]
+        return [read_row(path) for path in sorted(finished)]
 
     def files(self, spec: ModelSpec) -> list[tuple[str, Path]]:
         """Role and path of each of a row's files."""
@@ -66,7 +68,8 @@ def _stored(spec: ModelSpec) -> dict[str, Any]:
     return {name: value for name, value in asdict(spec).items() if name not in OF_THE_CODE}
 
 
-def _read_row(path: Path) -> ModelSpec:
+def read_row(path: Path) -> ModelSpec:
+    """The row that a file holds. Its digests, which files are looked for by, are digests and nothing else."""
     try:
         stored = _renewed(json.loads(path.read_text(encoding="utf-8")))
         unknown = stored.keys() - {field.name for field in fields(ModelSpec)}
@@ -75,8 +78,12 @@ def _read_row(path: Path) -> ModelSpec:
         family = families().get(stored["family"])
         if family is None:
             raise ValueError(f"this version has no family of networks {stored['family']!r}")
-        return _ROW.validate_python({**stored, **{name: getattr(family, name) for name in OF_THE_CODE}})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        spec = _ROW.validate_python({**stored, **{name: getattr(family, name) for name in OF_THE_CODE}})
+        for role, sha256 in spec.files:
+            if not _DIGEST.fullmatch(sha256):
+                raise ValueError(f"its {role} file {sha256[:64]!r} is not named by a SHA-256 of 64 digits")
+        return spec
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelUnavailable(f"{path} is not a row of the registry of models: {error}") from error
 
 

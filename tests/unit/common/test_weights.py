@@ -71,10 +71,15 @@ def test_weights_are_fetched_whole_or_not_at_all(tmp_path: Path) -> None:
     assert WeightsFolder(folder).files(added)[0][1].read_bytes() == b"weights"
     with pytest.raises(ModelUnavailable, match="no row"):
         fetch(store, "elsewhere", folder)
-    (bucket / f"{'b' * 64}.pth").write_bytes(b"another")
+    (bucket / "README.md").write_text("whose these are")
+    (bucket / f"{'b' * 64}.pth").write_bytes(b"of no row")
+    assert fetch(store, "shared/weights", tmp_path / "third pod") == [added]
+    assert len(list((tmp_path / "third pod").iterdir())) == 2, "what no row names is left alone"
+    row = (bucket / "mine.json").read_text()
+    (bucket / "other.json").write_text(row.replace(added.files[0][1], "b" * 64))
     with pytest.raises(ModelUnavailable, match="changed or damaged"):
         fetch(store, "shared/weights", tmp_path / "second pod")
-    assert not list((tmp_path / "second pod").glob("*.json"))
+    assert WeightsFolder(tmp_path / "second pod").rows() == []
 
 
 def test_what_is_no_finished_row_is_not_read_as_one(tmp_path: Path) -> None:
@@ -108,6 +113,9 @@ def test_a_row_follows_the_code_of_its_family(tmp_path: Path, monkeypatch: pytes
         ({"mpp": "wide"}, "mpp"),
         ({"licence": None, "commercial": None}, "licence"),
         ({"shard_tile_count": 0}, "1 to 256"),
+        ({"files": [["network", "/etc/passwd"]]}, "network file '/etc/passwd' is not named by a SHA-256"),
+        ({"files": [["network", "*"]]}, "SHA-256"),
+        ({"files": [["network", f"{SHA256}\n"]]}, "SHA-256"),
     ],
 )
 def test_a_row_that_this_version_cannot_mean_is_refused(tmp_path: Path, change: dict[str, object], reason: str) -> None:
@@ -115,7 +123,7 @@ def test_a_row_that_this_version_cannot_mean_is_refused(tmp_path: Path, change: 
         write(tmp_path, EARLIER | change).rows()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"description": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"description": 1}', "[" * 200_000])
 def test_what_is_no_row_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "mine.json").write_text(content)
     with pytest.raises(ModelUnavailable, match="not a row of the registry"):
