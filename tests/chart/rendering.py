@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,9 +21,11 @@ Object = dict[str, Any]
 
 
 def helm() -> str:
-    """The program; without it the test is skipped."""
-    places = os.pathsep.join([os.environ["PATH"], str(ROOT / ".venv" / "cache" / "chart" / "bin")])
-    found = shutil.which("helm", path=places)
+    """The program, in the version that `scripts/chart` names if that was built; without any the test is skipped."""
+    pinned = re.search(r"cmd/helm@(\S+)", (ROOT / "scripts" / "chart").read_text("utf-8"))
+    assert pinned
+    built = ROOT / ".venv" / "cache" / "chart" / "bin" / f"helm-{pinned[1]}"
+    found = shutil.which("helm", path=os.pathsep.join([str(built), os.environ["PATH"]]))
     if found is None:
         pytest.skip("helm is not here: `make chart` builds it where Go is")
     return found
