@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from morula.common.settings import ServiceSettings
 from morula.gateway.settings import GatewaySettings
 from morula.networks.settings import NetworkSettings
 
@@ -53,3 +54,9 @@ def test_only_this_machine_reaches_it_and_nothing_writes_to_its_root() -> None:
     for service in OURS.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
+
+
+def test_a_worker_may_finish_what_it_has_when_it_is_stopped() -> None:
+    for name, service in OURS.items():
+        if name != "gateway":
+            assert int(service["stop_grace_period"].removesuffix("s")) > ServiceSettings().grace_s, name
