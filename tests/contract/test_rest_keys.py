@@ -106,6 +106,18 @@ async def test_two_keys_of_a_name_live_side_by_side_and_a_revoked_one_is_out(ask
     assert digest_of(second["key"]) not in listed.text
 
 
+async def test_names_of_keys_that_look_alike_are_one(asking: Client) -> None:
+    admin = await key_for(asking, "admin", name="names")
+
+    async def make(name: str) -> httpx.Response:
+        return await asking.http.post("/v1/keys", json={"name": name, "scopes": ["read"]}, headers=admin)
+
+    assert {asking.ok(await make(name))["name"] for name in (" Jo\u0308rg  M", "J\u00f6rg\u00a0M ")} == {"J\u00f6rg M"}
+    check_problem(await make("J\u00f6rg M"), 409, "ALREADY_EXISTS")
+    for unseen in ("J\u00f6rg M\u200f", "\u202eM gr\u00f6J", "J\u200b\u00f6rg M", " ", "\u2060"):
+        check_problem(await make(unseen), 422, "INVALID_ARGUMENT")
+
+
 async def test_what_is_no_key_any_more_or_never_was_lets_nobody_in(
     asking: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

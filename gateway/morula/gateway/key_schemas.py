@@ -1,8 +1,9 @@
 """What requests and answers about keys look like."""
 
+import unicodedata
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from morula.gateway.fields import Name, Request
 from morula.gateway.schemas import Answer, Listed, Time
@@ -11,10 +12,22 @@ from morula.gateway.scopes import Scope
 LONGEST_DAYS = 3653.0
 
 
+def _plain(name: str) -> str:
+    """As people see it: two names that look alike are one. Marks of direction and other characters that nobody sees
+    are refused."""
+    seen = " ".join(unicodedata.normalize("NFC", name).split())
+    if not seen or not seen.isprintable():
+        raise ValueError("a name is made of characters that can be seen, and blanks between them")
+    return seen
+
+
+KeyName = Annotated[Name, AfterValidator(_plain)]
+
+
 class NewKey(Request):
     """A key that is wanted."""
 
-    name: Name
+    name: KeyName
     """Who or what will use it; what is said with the key stands under this name."""
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
     expires_days: Annotated[float, Field(gt=0, le=LONGEST_DAYS)] | None = None
