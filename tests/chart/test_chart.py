@@ -21,6 +21,8 @@ ALERTS = {"MorulaQueueIsOld", "MorulaJobsFail", "MorulaWorkWaitsForGpu", "Morula
         ("segmenter.replica=2", "replica"),
         ("embedder.autoscaling.maximum=2", "maximum"),
         ("store.ur1=x", "ur1"),
+        ("store.url=s3://bucket?endpoint=https://user:password@host", "/store/url"),
+        ("weights.s3=s3://user:password@bucket/weights?endpoint=https://host", "/weights/s3"),
         ("labeller.autoscaling.mode=keda", "labeller"),
         ("conductor.autoscaling.mode=hpa", "conductor"),
         ("segmenter.resources.limits.cpu=8", "must be the same"),
@@ -148,8 +150,11 @@ def test_certificates_name_every_service_that_is_called() -> None:
     assert all(workers[name] == variables[name] for name in ("MORULA_TLS_CERT", "MORULA_TLS_KEY", "MORULA_TLS_CA"))
 
 
-def test_the_first_key_for_trying_out_has_256_bits() -> None:
-    key: str = find(render("cpu-dev"), "Secret", "keys")["stringData"]["first-key"]
+def test_the_first_key_for_trying_out_has_256_bits_and_no_pod_gets_it_that_lets_nobody_in() -> None:
+    objects = render("cpu-dev")
+    assert "MORULA_FIRST_KEY" in env(objects, "Deployment", "api")
+    assert "MORULA_FIRST_KEY" not in env(objects, "StatefulSet", "conductor")
+    key: str = find(objects, "Secret", "keys")["stringData"]["first-key"]
     text = key.removeprefix("morula_")
     assert text != key
     assert len(base64.urlsafe_b64decode(f"{text}=")) == 32

@@ -66,8 +66,10 @@
 {{- $root := .root }}
 {{- include "morula.env" . }}
 {{ include "morula.databaseUrl" $root }}
+{{- if eq .component "api" }}
 - name: MORULA_FIRST_KEY
   valueFrom: {secretKeyRef: {name: {{ $root.Values.apiKeys.secretName }}, key: first-key}}
+{{- end }}
 - {name: MORULA_HOST, value: 0.0.0.0}
 - {name: MORULA_PORT, value: "8610"}
 - {name: MORULA_ALLOWED_HOSTS, value: {{ include "morula.hosts" $root | squote }}}
