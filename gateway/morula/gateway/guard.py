@@ -4,12 +4,13 @@ The check of Origin keeps a page of another site from writing here through its v
 keeps it from reading here under a name of its own that resolves to this machine.
 """
 
+import asyncio
 import re
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from morula.common.errors import InvalidArgument, MorulaError, NotFound, PermissionDenied
+from morula.common.errors import InvalidArgument, MorulaError, NotFound, PermissionDenied, Unavailable
 from morula.common.telemetry import log
 from morula.gateway.access import PROBES
 from morula.gateway.bodies import Body
@@ -63,6 +64,13 @@ class Guard:
             await self._app(scope, body.receive, sent.send)
         except ClientDisconnect:
             return  # Nobody waits for an answer.
+        except asyncio.CancelledError:
+            # The server stops: what waits for a service that is away is neither read on nor waited for.
+            body.is_over = True
+            if sent.has_begun:
+                log.info("an answer was broken off", path=scope["path"], reason="the server stops")
+                return
+            await answer(Unavailable("The server stops; send it again soon."))(scope, body.receive, sent.send)
         except MorulaError as error:
             # The application answers its own errors: this one was raised by the guard, by the doorkeeper or while the
             # body was read.

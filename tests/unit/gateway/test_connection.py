@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from morula.common.errors import TooLarge
@@ -57,9 +57,9 @@ async def pour(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[int]:
+async def serving(served: ASGIApp = app, **settings: Any) -> AsyncIterator[int]:
     (port,) = free_ports(1)
-    guarded = Access(Guard(app, frozenset({"127.0.0.1", "localhost", "[::1]"}), LIMIT))
+    guarded = Access(Guard(served, frozenset({"127.0.0.1", "localhost", "[::1]"}), LIMIT))
     settings |= {"http": Connection, "lifespan": "off", "log_config": None, "access_log": False}
     server = uvicorn.Server(Config(guarded, port=port, **settings))
     running = asyncio.create_task(server._serve())
@@ -180,7 +180,7 @@ async def test_connections_are_counted_and_limited_in_time_before_their_handshak
     monkeypatch.setattr(connection, "CONNECTION_LIMIT", 3)
     monkeypatch.setattr(connection, "HANDSHAKE_S", 1.0)
     trusted = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
-    files = {"ssl_certfile": certificates / "own.crt", "ssl_keyfile": certificates / "own.key"}
+    files: dict[str, Any] = {"ssl_certfile": certificates / "own.crt", "ssl_keyfile": certificates / "own.key"}
     async with serving(**files) as port, AsyncExitStack() as silent:
         readers = [(await silent.enter_async_context(connected(port)))[0] for _ in range(4)]
         with suppress(ConnectionError):
@@ -190,3 +190,21 @@ async def test_connections_are_counted_and_limited_in_time_before_their_handshak
                 assert await asyncio.wait_for(reader.read(), 60) == b""
         async with httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trusted) as client:
             assert (await client.post("/", content=b"x" * (1 << 20))).text == "ok"
+
+
+@pytest.mark.parametrize("body", [b"Content-Length: 0\r\n\r\n", b"Content-Length: 5000\r\n\r\nx"])
+async def test_who_is_still_waiting_when_the_server_stops_is_told_so(
+    body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived = asyncio.Event()
+
+    async def away(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    async with serving(away, timeout_graceful_shutdown=0.2) as port:
+        asking = asyncio.create_task(exchange(port, b"POST / HTTP/1.1\r\n" + HOST + body))
+        await asyncio.wait_for(arrived.wait(), 60)
+    status, problem = await asking
+    assert (status, problem["reason"]) == (503, "UNAVAILABLE")
+    assert "Traceback" not in caplog.text
