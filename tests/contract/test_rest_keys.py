@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest_asyncio
 from fastapi.routing import iter_route_contexts
 
 from morula.common.testing import write_slide
+from morula.gateway import listeners
 from morula.gateway.api_keys import days_from_now, digest_of, new_key, prefix_of
 from morula.gateway.ledger import api_keys
 from morula.gateway.scopes import SCOPES
@@ -98,6 +102,7 @@ async def test_two_keys_of_a_name_live_side_by_side_and_a_revoked_one_is_out(ask
     )
     asking.ok(await make())
 
+    await asking.components.door.close()  # Uses are noted beside the requests.
     listed = await asking.http.get("/v1/keys", headers=admin)
     told = {key["id"]: key for key in asking.ok(listed)["keys"]}
     assert told[first["id"]]["last_used_at"]
@@ -134,6 +139,26 @@ async def test_what_is_no_key_any_more_or_never_was_lets_nobody_in(
     said = "".join(capsys.readouterr())
     assert said.count("key refused") == 4, "a header of another scheme brings no key"
     assert unknown["authorization"].split()[1] not in said
+
+
+async def test_a_stream_ends_with_the_key_that_opened_it(asking: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "ASK_AGAIN_S", 0.05)
+    header = await key_for(asking, "read", name="listener")
+    digest = digest_of(header["authorization"].split()[1])
+    stream = asyncio.create_task(asking.http.get("/v1/events", headers=header))
+    while not (key := await asking.ledger.read(api_keys.find_key, digest)) or not key["last_used_at"]:
+        assert not stream.done()
+    await asking.ledger.write(api_keys.revoke_key, key["id"])
+    async with asyncio.timeout(10):
+        assert (await stream).status_code == 200
+
+
+async def test_who_only_looks_is_let_in_where_nothing_can_be_written(asking: Client) -> None:
+    header = await key_for(asking, "read", name="reader")
+    with closing(sqlite3.connect(str(asking.ledger.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert (await asking.http.get("/v1/slides", headers=header)).status_code == 200
+    await asking.components.door.close()
 
 
 async def test_probes_are_answered_under_any_name(asking: Client) -> None:

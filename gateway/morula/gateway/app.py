@@ -184,6 +184,7 @@ async def _live(
         closing.push_async_callback(asyncio.to_thread, tracing.flush)
         closing.push_async_callback(workers.close)
         closing.push_async_callback(learning.close)
+        closing.push_async_callback(door.close)
         await closing.enter_async_context(side_task("listeners", listeners.run))
         closing.push_async_callback(listeners.close)
         if conducts:

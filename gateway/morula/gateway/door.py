@@ -1,12 +1,13 @@
 """The way in: the one place that turns what a request brings into who asks, and what they may do."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from starlette.requests import HTTPConnection
 
-from morula.common.errors import PermissionDenied, Unauthenticated
+from morula.common.errors import PermissionDenied, Unauthenticated, Unavailable
 from morula.common.telemetry import log
 from morula.gateway.api_keys import digest_of
 from morula.gateway.ledger import api_keys
@@ -71,6 +72,7 @@ class Door:
     def __init__(self, ledger: Ledger, *, asks: bool) -> None:
         self._ledger = ledger
         self.asks = asks
+        self._noting: dict[str, asyncio.Task[None]] = {}
 
     async def identify(self, connection: HTTPConnection) -> Identity:
         """Who sent a request; Unauthenticated where that is not known."""
@@ -90,9 +92,33 @@ class Door:
             client = connection.client.host if connection.client else ""
             log.warning("key refused", why=refusal, key=row["prefix"] if row else None, client=client)
             raise Unauthenticated(refusal or "")
-        if not api_keys.is_use_noted(row):
-            await self._ledger.write(api_keys.note_use, row["id"])
+        if not api_keys.is_use_noted(row) and row["id"] not in self._noting:
+            self._noting[row["id"]] = asyncio.create_task(self._note_use(row["id"]))
         return Identity(row["project_id"], row["name"], frozenset(row["scopes"]))
+
+    async def still_lets_in(self, connection: HTTPConnection) -> bool:
+        """Whether the key of a request that goes on for long is still good."""
+        try:
+            if self.asks:
+                await self.identify(connection)
+        except Unauthenticated:
+            return False
+        except Unavailable:
+            log.info("nobody knows whether a key is still good: what it listens to goes on")
+        return True
+
+    async def close(self) -> None:
+        """Wait until all uses are noted."""
+        await asyncio.gather(*self._noting.values())
+
+    async def _note_use(self, key_id: str) -> None:
+        """Beside the request: who only looks is let in also where the database takes no writes."""
+        try:
+            await self._ledger.write(api_keys.note_use, key_id)
+        except Exception as error:  # noqa: BLE001 whatever it is, nothing depends on the note
+            log.warning("the use of a key is not noted", detail=str(error))
+        finally:
+            del self._noting[key_id]
 
 
 def _refusal(row: Record | None) -> str | None:

@@ -1,13 +1,17 @@
 """Tells listeners of changes: one task watches the log of changes and wakes all listeners."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from morula.gateway.ledger import events
 from morula.gateway.ledger.engine import Ledger
 from morula.gateway.ledger.events import Change
 
 POLL_S = 0.25
+ASK_AGAIN_S = 60.0
+"""So long a stream goes on before it is asked whether its listener may still hear."""
 
 
 class Listeners:
@@ -46,10 +50,19 @@ class Listeners:
         return await self.newest(), seq is not None
 
     async def follow(
-        self, seq: int, kind: str | None = None, subject_id: str | None = None
+        self,
+        seq: int,
+        kind: str | None = None,
+        subject_id: str | None = None,
+        may_hear: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncIterator[list[Change]]:
         """Changes after `seq`, in batches as they come; each subject once per batch, at its newest change."""
+        due = time.monotonic() + ASK_AGAIN_S
         while not self._closed:
+            if time.monotonic() >= due:
+                if may_hear is not None and not await may_hear():
+                    return
+                due = time.monotonic() + ASK_AGAIN_S
             # Read before the query, so that a change that comes after it ends the wait below.
             seen = self._last
             changes = await self._ledger.patient.read(events.changes_after, seq, kind, subject_id)
@@ -59,4 +72,6 @@ class Listeners:
                 yield sorted(newest.values())
                 continue
             async with self._grown:
-                await self._grown.wait_for(lambda seen=seen: self._closed or self._last > seen)  # type: ignore[misc]
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                        await self._grown.wait_for(lambda seen=seen: self._closed or self._last > seen)  # type: ignore[misc]

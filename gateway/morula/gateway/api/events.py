@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Connection
 
@@ -24,7 +25,7 @@ LastEventId = Annotated[str | None, Header()]
 
 
 @router.get("/events", response_class=EventSourceResponse)
-async def follow_all(here: Here, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
+async def follow_all(request: Request, here: Here, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
     """Every change from now on, or from the event named in Last-Event-ID on.
 
     `reset` says that changes after that event are kept no more: everything has to be read anew. `deleted` names what
@@ -33,7 +34,7 @@ async def follow_all(here: Here, last_event_id: LastEventId = None) -> AsyncIter
     seq, missed = await here.listeners.resume(_number(last_event_id))
     if missed:
         yield ServerSentEvent(event="reset", id=str(seq), data={})
-    async for batch in here.listeners.follow(seq):
+    async for batch in here.listeners.follow(seq, may_hear=partial(here.door.still_lets_in, request)):
         for number, kind, subject_id in batch:
             yield await _change(here, number, kind, subject_id)
 
@@ -45,14 +46,14 @@ async def _first_look(job_id: str, here: Here) -> tuple[int, Job]:
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
 async def follow_job(
-    job_id: str, here: Here, first: Annotated[tuple[int, Job], Depends(_first_look)]
+    request: Request, job_id: str, here: Here, first: Annotated[tuple[int, Job], Depends(_first_look)]
 ) -> AsyncIterator[ServerSentEvent]:
     """The job as it is now, whatever was heard before, and again whenever it changes, until it ends."""
     seq, job = first
     yield _told(seq, job)
     if job.state not in jobs.UNFINISHED:
         return
-    async for _ in here.listeners.follow(seq, "job", job_id):
+    async for _ in here.listeners.follow(seq, "job", job_id, partial(here.door.still_lets_in, request)):
         try:
             seq, job = await here.ledger.read(_look, job_id)
         except NotFound:
