@@ -155,6 +155,8 @@ def check_numbers(numbers: str) -> None:
         'morula_http_request_duration_seconds_count{method="GET",route="/readyz",status="200"}',
         'morula_http_sent_bytes_total{route="/v1/jobs/{job_id}"}',
         'morula_job_duration_seconds_count{kind="slide",state="succeeded",verdict="cells"} 1.0',
+        # From the start, so that the first failure is a growth.
+        'morula_job_duration_seconds_count{kind="slide",state="failed",verdict="none"} 0.0',
         "morula_http_requests_in_flight 1.0",
         'morula_jobs{state="queued"} 0',
         'morula_jobs{state="succeeded"} 1',

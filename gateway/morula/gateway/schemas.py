@@ -16,6 +16,8 @@ def _time(value: object) -> object:
 
 
 Time = Annotated[datetime, BeforeValidator(_time)]
+JobKind = Literal["slide", "cohort", "split", "regrouping", "addition", "evaluation"]
+JobVerdict = Literal["cells", "no_tissue", "no_cells"]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 Asked = Annotated[bool, BeforeValidator(lambda since: since is not None)]
 """Whether there is a time since when something is asked for."""
@@ -207,9 +209,9 @@ class Job(Answer):
     id: str
     slide_id: str | None
     slide_name: str | None
-    kind: Literal["slide", "cohort", "split", "regrouping", "addition", "evaluation"]
+    kind: JobKind
     state: JobState
-    verdict: Literal["cells", "no_tissue", "no_cells"] | None
+    verdict: JobVerdict | None
     stage: Stage | None
     stages: list[StageProgress]
     params: dict[str, Any]

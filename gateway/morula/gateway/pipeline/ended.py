@@ -7,7 +7,7 @@ meanwhile. Ids of spans follow from the names of job, stage and unit, so that ca
 import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 from opentelemetry.trace import SpanContext
 from prometheus_client import Histogram
@@ -19,6 +19,7 @@ from morula.gateway.ledger import shards
 from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.params import PIPELINE_REVISION
+from morula.gateway.schemas import JobKind, JobVerdict
 
 DURATIONS = Histogram(
     "morula_job_duration_seconds",
@@ -26,6 +27,14 @@ DURATIONS = Histogram(
     ["kind", "state", "verdict"],
     buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600),
 )
+SUCCESSES = {"slide": get_args(JobVerdict), "evaluation": ("none",)}
+"""Verdicts of kinds of jobs that may succeed with others than `cells`."""
+# From 0: a series that begins with 1 has not grown, and the first failure after a start would be in no rate.
+for _kind in get_args(JobKind):
+    for _state in ("failed", "cancelled"):
+        DURATIONS.labels(_kind, _state, "none")
+    for _verdict in SUCCESSES.get(_kind, ("cells",)):
+        DURATIONS.labels(_kind, "succeeded", _verdict)
 COUNTS = (
     "tile_count",
     "kept_tile_count",
