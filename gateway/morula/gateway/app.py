@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -147,7 +148,7 @@ async def _live(
     learning = Learning(ledger, workers, store, views)
     moving = Moving(ledger, views, learning)
     listeners = Listeners(ledger)
-    app.state.components = Components(
+    here = app.state.components = Components(
         settings=settings,
         project=project,
         door=door,
@@ -168,18 +169,6 @@ async def _live(
     )
     caretaker = Caretaker(settings, ledger.patient, store, project, lambda before: forget_ended(ledger.patient, before))
 
-    def pipeline(held: HeldLedger) -> Pipeline:
-        tools = Tools(held, workers, store, settings.scratch)
-        return Pipeline(
-            tools,
-            views,
-            learning,
-            moving,
-            settings.shards_in_flight,
-            settings.max_failed_tile_share,
-            settings.profile,
-        )
-
     async with AsyncExitStack() as closing:
         closing.push_async_callback(asyncio.to_thread, tracing.flush)
         closing.push_async_callback(workers.close)
@@ -188,10 +177,24 @@ async def _live(
         await closing.enter_async_context(side_task("listeners", listeners.run))
         closing.push_async_callback(listeners.close)
         if conducts:
-            await closing.enter_async_context(Conductor(settings, ledger, pipeline))
+            await closing.enter_async_context(Conductor(settings, ledger, partial(_pipeline, here, learning)))
             # Ends before the conductor, because the engine's threads serve the loop.
             await closing.enter_async_context(side_task("caretaker", caretaker.run))
         yield
+
+
+def _pipeline(here: Components, learning: Learning, held: HeldLedger) -> Pipeline:
+    """What works on a job that is held."""
+    settings = here.settings
+    return Pipeline(
+        Tools(held, here.workers, here.store, settings.scratch),
+        here.views,
+        learning,
+        here.moving,
+        settings.shards_in_flight,
+        settings.max_failed_tile_share,
+        settings.profile,
+    )
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -70,7 +70,11 @@ def evaluate(
         console().print(line, style="yellow")
     if as_json:
         print_json(found)
-        return
+    else:
+        _show(found, out)
+
+
+def _show(found: dict[str, Any], out: Path) -> None:
     honest = found["honest"]
     names = list(honest["baselines"])
     print_table(
