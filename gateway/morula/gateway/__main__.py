@@ -31,6 +31,8 @@ from morula.gateway.sweep import sweep
 from morula.gateway.workers import Absence, Addresses, Workers
 
 STOP_S = 5
+ACCEPTED_AT_ONCE = 128
+"""Connections that are opened before the first of them is counted: thousands would take all files at once."""
 PARTS: dict[Part, str] = {
     "api": "serve the API; a conductor on the same database conducts the jobs",
     "conductor": "conduct jobs and clear up; over HTTP only health and numbers",
@@ -54,6 +56,7 @@ class Server(uvicorn.Server):
                 ssl_keyfile=settings.https_key,
                 forwarded_allow_ips=settings.forwarded_allow_ips,
                 timeout_graceful_shutdown=STOP_S,
+                backlog=ACCEPTED_AT_ONCE,
             )
         )
         self._app = app
