@@ -58,6 +58,13 @@ def test_every_pod_is_restricted_and_has_no_token(example: str) -> None:
             assert any(each["mountPath"] == "/tmp" for each in container["volumeMounts"]), name
 
 
+def test_no_pod_fills_its_node() -> None:
+    for name, pod in pods(render("default")):
+        folders = {each["name"]: each["emptyDir"] for each in pod["volumes"] if "emptyDir" in each}
+        assert {"tmp", "cache"} & folders.keys(), name
+        assert all("sizeLimit" in each for each in folders.values()), name
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_variable_is_a_setting(example: str) -> None:
     """A setting that is called otherwise would be left out without a word."""

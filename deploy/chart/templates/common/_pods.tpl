@@ -75,7 +75,7 @@ securityContext: {{- include "morula.containerSecurity" . | nindent 2 }}
 {{- /* Volumes of every component: places to write, the certificate, weights. */ -}}
 {{- define "morula.volumes" -}}
 {{- $root := .root }}
-- {name: tmp, emptyDir: {}}
+- {name: tmp, emptyDir: {sizeLimit: {{ .values.storage.tmp }}}}
 {{- if $root.Values.mtls.enabled }}
 - {name: tls, secret: {secretName: {{ $root.Values.mtls.secretName }}, defaultMode: 0440}}
 {{- end }}
