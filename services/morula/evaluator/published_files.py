@@ -121,6 +121,11 @@ class HumanLabels(BaseModel):
         said = {cell.human_label for tile in self.tiles for cell in tile.labelled_cells}
         return {number: names.get(number, str(number)) for number in said if names.get(number, str(number))}
 
+    def left_out(self) -> int:
+        """How many labels are of a class with a blank name."""
+        named = self.names()
+        return sum(cell.human_label not in named for tile in self.tiles for cell in tile.labelled_cells)
+
 
 @dataclass(frozen=True)
 class Batch:

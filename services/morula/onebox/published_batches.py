@@ -41,13 +41,18 @@ def read_labels(said: Path) -> tuple[TruthTable, list[str]]:
     beside = said.parent / FOUND
     if said.is_dir() or beside.is_file():
         batches, remarks = read(said if said.is_dir() else beside, said)
-        return truth_of(batches), remarks
+        return truth_of(batches), [*remarks, *_left_out([batch.said for batch in batches])]
     labels = parse(HumanLabels, read_bytes(said), said.name)
     if any(cell.uuid is None for tile in labels.tiles for cell in tile.labelled_cells):
         raise WrongUse(
             f"{said} names cells by their numbers within tiles, and {beside}, which has their ids, is not there"
         )
-    return truth(labels), []
+    return truth(labels), _left_out([labels])
+
+
+def _left_out(said: list[HumanLabels]) -> list[str]:
+    count = sum(one.left_out() for one in said)
+    return [f"{count:,} labels are of a class with a blank name: they are left out"] if count else []
 
 
 def _batch(name: str, found: Path, said: Path) -> Batch:

@@ -145,11 +145,14 @@ def test_labels_alone_are_read_where_their_cells_have_ids(tmp_path: Path, capsys
     ids = [cell["uuid"] for cell in cells]
     pq.write_table(pa.table({"cell_id": ids, "cluster_id": [1, 2] * 3}), tmp_path / "a.parquet")
     labels = tmp_path / "human_labels.json"
-    labels.write_text(json.dumps({"tiles": [{**tile, "labelled_cells": cells}]}))
+    cells.append({"cell_id": 6, "human_label": 9, "uuid": str(UUID(int=6))})
+    nameless = {"classes": [{"number": 9, "name": " "}]}
+    labels.write_text(json.dumps({"tiles": [{**tile, "labelled_cells": cells}], **nameless}))
     words = ("--truth", labels, "--out", tmp_path / "out", "--leave-out-badly-segmented")
     assert morula("evaluate", tmp_path / "a.parquet", *words) == 0
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (found["match"]["matched_count"], found["match"]["missing"]["first"]) == (5, [ids[1]])
+    assert "1 labels are of a class with a blank name: they are left out" in found["remarks"]
     labels.write_text(json.dumps({"tiles": [{**tile, "labelled_cells": [{"cell_id": 1, "human_label": 1}]}]}))
     capsys.readouterr()
     assert morula("evaluate", tmp_path / "a.parquet", *words) == 2
