@@ -18,7 +18,15 @@ def play_real(release: Release) -> dict[str, object]:
     if gpus == 0:
         return {"problems": ["no real node offers a GPU"]}
     release.upgrade(
-        {"segmenter": {"replicas": gpus + 1, "gpu": {"count": 1}, "autoscaling": {"mode": "none"}}}, wait=False
+        {
+            "segmenter": {
+                "image": {"name": "segmenter-torch"},
+                "replicas": gpus + 1,
+                "gpu": {"count": 1},
+                "autoscaling": {"mode": "none"},
+            }
+        },
+        wait=False,
     )
     wait_until("as many are ready as there are GPUs", lambda: _ready_with_gpu(release) == gpus)
     waiting = [pod for pod in release.pods("segmenter") if pod["status"]["phase"] == "Pending"]
