@@ -41,7 +41,7 @@ LOOK_EVERY = 1024
 """Corners between two looks at whether anybody still waits."""
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, tokenize.TokenError, OSError, ValueError, EOFError, RuntimeError, SyntaxError,
-    MemoryError, OverflowError,
+    MemoryError, OverflowError, TypeError, LookupError,
 )  # fmt: skip
 """What zipfile and NumPy raise of files that are none of theirs, encrypted ones among them."""
 
@@ -73,7 +73,7 @@ def read(data: bytes, checkpoint: Checkpoint = go_on) -> Pixels:
     """The polygons of a file; InvalidArgument says in a line what is wrong with it."""
     arrays = _arrays(data)
     classes = _numbered(arrays, PIXELS)
-    names = [str(name).strip() for name in arrays["names"].ravel()] if "names" in arrays else []
+    names = _names(arrays["names"]) if "names" in arrays else []
     most = int(classes.max(initial=0))
     names += [str(number) for number in range(1, most + 1)] if "names" not in arrays else []
     if most > len(names) or not all(names):
@@ -112,9 +112,21 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
         raise InvalidArgument(f"the truth is no .npz of NumPy: {str(error)[:200] or type(error).__name__}") from error
 
 
+def _names(found: NDArray[Any]) -> list[str]:
+    try:
+        if found.dtype.kind != "U":
+            raise ValueError(f"it is {found.dtype}")
+        return [str(name).strip() for name in found.ravel()]
+    except (ValueError, SystemError) as error:  # the latter of letters that there are none of
+        raise InvalidArgument(f"`names` of the truth is no text: {error}") from error
+
+
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     """An array. A header may claim what the file does not hold: nothing is read of what would be too much."""
-    with archive.open(f"{name}.npy") as file:
+    member = archive.getinfo(f"{name}.npy")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"`{name}` is packed in a way that NumPy has not")
+    with archive.open(member) as file:
         # Headers of later versions have no bound; what needs them are fields with names, of which there are none here.
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"`{name}` is of a version of NumPy's format that holds no plain numbers")
@@ -258,7 +270,9 @@ def _commonest(cells: Ints, classes: Ints) -> dict[int, int]:
     """The class that most pixels of each cell have; a cell of which none has one is not there."""
     inside = (cells > 0) & (classes > 0)
     count = int(classes.max(initial=0)) + 1
-    pairs, sizes = np.unique(cells[inside].astype(np.int64) * count + classes[inside], return_counts=True)
+    pairs, sizes = np.unique(
+        cells[inside].astype(np.int64) * count + classes[inside].astype(np.int64), return_counts=True
+    )
     cell, name = np.divmod(pairs, count)
     order = np.lexsort((name, -sizes, cell))
     firsts = np.unique(cell[order], return_index=True)[1]

@@ -111,7 +111,14 @@ def test_what_a_header_claims_is_read_before_its_body(name: str, shape: tuple[in
 
 
 @pytest.mark.parametrize(
-    "member", [b"no header", b"\x93NUMPY\x01\x00\x10\x00{'descr': ((((    ", b"\x93NUMPY\x03\x00\x00\x00\x00\x00"]
+    "member",
+    [
+        b"no header",
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': ((((    ",
+        b"\x93NUMPY\x03\x00\x00\x00\x00\x00",
+        b"\x93NUMPY\x01\x00\x10\x00{1: 2, 'a': 3}  ",
+        b"\x93NUMPY\x01\x00\x40\x00" + b"{'descr': ('u1',), 'fortran_order': False, 'shape': (1, 1)}".ljust(64),
+    ],
 )
 def test_a_member_that_is_no_array_is_refused(member: bytes) -> None:
     file = io.BytesIO()
@@ -121,7 +128,24 @@ def test_a_member_that_is_no_array_is_refused(member: bytes) -> None:
         truth.read(file.getvalue())
 
 
+def test_a_member_is_packed_as_numpy_packs_it() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("classes.npy", b"")
+    with pytest.raises(InvalidArgument, match="packed in a way"):
+        truth.read(file.getvalue())
+
+
+def test_numbers_are_whole_however_wide_they_are() -> None:
+    found = truth_raster.read(packed(classes=CLASSES.astype(np.uint64), instances=CLASSES.astype(np.uint64)))
+    assert found.classes == ["1"]
+
+
 def test_names_are_text() -> None:
+    with pytest.raises(InvalidArgument, match="no text"):
+        truth.read(packed(classes=CLASSES, names=np.array([2**32 - 1], np.uint32).view("U1")))
+    with pytest.raises(InvalidArgument, match="no text"):
+        truth.read(packed(classes=CLASSES, names=np.array([b"tumour"])))
     with pytest.raises(InvalidArgument, match="no text"):
         truth.read(packed(classes=CLASSES, names=["\ud800"]))
     with pytest.raises(InvalidArgument, match="NUL"):
