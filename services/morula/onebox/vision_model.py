@@ -133,6 +133,9 @@ class VisionModel:
             except httpx.TransportError as error:
                 words = clean(str(error), WORDS_LETTERS)
                 raise Failure(f"{self.endpoint} cannot be reached: {words}") from error
+            except httpx.InvalidURL as error:
+                # httpx reads where an answer sends us, although we do not go there.
+                raise Failure(f"{self.endpoint} sends elsewhere, to what is no address") from error
             if response.is_success:
                 return self._read(response, content)
             if response.status_code not in WAITED_FOR:

@@ -104,6 +104,8 @@ def test_what_every_call_would_fail_of_is_an_error_without_the_key() -> None:
     refused = Answer(b"the key top-secret is not known", 401, {"Content-Type": "text/plain; charset=none-such"})
     with pytest.raises(Failure, match=r"answered 401: the key \[secret\] is not known"):
         ask([refused])
+    with pytest.raises(Failure, match="sends elsewhere"):
+        ask([Answer(b"", 302, {"Location": "javascript:1"})])
     with (
         VisionModel("http://127.0.0.1:1/v1", "seer", None, Budget(5, 5)) as model,
         pytest.raises(Failure, match="reached"),
