@@ -341,8 +341,7 @@ async def test_a_published_pair_of_files_is_a_truth_by_its_outlines(ground: Grou
 async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground) -> None:
     sample, other = await ground.sample(), await ground.sample()
     await ground.label(sample, 1, [1, 2], 1)
-    flag = {"tile": 1, "cells": [3], "badly_segmented": True}
-    await ground.say(sample, "cells_flagged", flag)
+    await ground.say(sample, "cells_flagged", {"tile": 1, "cells": [3], "badly_segmented": True})
     batch = (await ground.get(f"/v1/samples/{sample['id']}/tiles/1"))["batch"]
     file = (await ground.http.get(f"/v1/samples/{sample['id']}/batches/{batch}/human_labels.json")).json()
     # The published app writes no names, and its numbers begin with 0.
@@ -369,7 +368,8 @@ async def test_labels_of_a_file_come_in_as_one_word_or_not_at_all(ground: Ground
     for words, changed in wrong.items():
         problem = check_problem(await ground.http.post(there, json={"tiles": [changed]}), 400, "INVALID_ARGUMENT")
         assert words in problem["detail"]
-    check_problem(await ground.http.post(there, json={"version": 2, "annotations": []}), 422, "INVALID_ARGUMENT")
+    for body in ({"version": 2, "annotations": []}, file | {"classes": file["classes"] * 2}):
+        check_problem(await ground.http.post(there, json=body), 422, "INVALID_ARGUMENT")
     assert (await ground.get(f"/v1/samples/{other['id']}"))["seq"] == 1
     plain = {**tile, "labelled_cells": [{"cell_id": 1, "human_label": 1}]}
     unknown = await ground.http.post("/v1/truths", files={"file": ("a.json", json.dumps({"tiles": [plain]}).encode())})

@@ -234,6 +234,12 @@ class HumanLabels(Request):
     tiles: list[FileTile]
     classes: list[FileClass] = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _numbered_once(self) -> Self:
+        if len({one.number for one in self.classes}) < len(self.classes):
+            raise ValueError("two classes have one number")
+        return self
+
 
 class SampleEvent(Answer):
     seq: int

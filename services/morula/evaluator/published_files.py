@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 
 from morula.common.errors import InvalidArgument
 from morula.evaluator.truth_table import FLAG, Assigned, TruthTable
@@ -114,6 +114,13 @@ class HumanLabels(BaseModel):
     batch: str | None = None
     annotator: str | None = None
     classes: list[NamedClass] = []
+
+    @field_validator("classes")
+    @classmethod
+    def _numbered_once(cls, classes: list[NamedClass]) -> list[NamedClass]:
+        if len({one.number for one in classes}) < len(classes):
+            raise ValueError("two classes have one number")
+        return classes
 
     def names(self) -> dict[int, str]:
         """What the classes of its labels are called, by number. A blank is no class, as in a table."""

@@ -94,6 +94,9 @@ def test_a_class_without_a_name_is_none() -> None:
     labels["classes"] = [{"number": 7, "name": " Duct "}, {"number": 8, "name": " "}]
     for content in (together(batch_file(1.0, square, square), labels), json.dumps(labels).encode()):
         assert read(content).classes.to_pylist() == ["Duct"]
+    labels["classes"][1]["number"] = 7
+    with pytest.raises(InvalidArgument, match="two classes have one number"):
+        read(json.dumps(labels).encode())
 
 
 @pytest.mark.parametrize(
