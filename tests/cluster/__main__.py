@@ -46,6 +46,7 @@ class Run:
 
     release: Release
     root: Path
+    faults: list[str]
     figures: Figures = field(default_factory=dict)
 
     def slide(self, tiles_along: int, seed: int) -> Path:
@@ -115,7 +116,7 @@ def broken(run: Run, door: Door) -> Figures:
     slide, digest = run.slide(SLIDE_TILES, 0), run.laptop_digest
     outcomes = []
     with deaths.two_conductors(run.release):
-        for fault in deaths.FAULTS:
+        for fault in run.faults:
             outcomes.append(deaths.play(run.release, door, slide, fault, digest))
             print("   ", outcomes[-1], flush=True)
     return {"faults": outcomes, "problems": [each for outcome in outcomes for each in outcome["problems"]]}  # type: ignore[attr-defined]
@@ -152,7 +153,7 @@ def installed(arguments: argparse.Namespace, root: Path) -> Iterator[Run]:
     with postgres(arguments.address) as database, s3_server(arguments.address) as objects:
         namespace.create()
         release = Release(namespace, ServerGround(database, objects, root / "cache"), arguments.images, arguments.tag)
-        run = Run(release, root)
+        run = Run(release, root, arguments.fault or list(deaths.FAULTS))
         try:
             release.write_secrets()
             began = time.monotonic()
@@ -191,6 +192,9 @@ def main() -> None:
     parser.add_argument("--tag", required=True)
     parser.add_argument("--namespace", default="morula-test")
     parser.add_argument("--only", choices=tuple(SCENARIOS), action="append", help="all where not given")
+    parser.add_argument(
+        "--fault", choices=tuple(deaths.FAULTS), action="append", help="of `broken`; all where not given"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the namespace as it is where something fails")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     arguments = parser.parse_args()
