@@ -50,6 +50,8 @@ def play_simulated(release: Release) -> dict[str, object]:
         return {"problems": ["no node is simulated"]}
     gpus = sum(nodes.values())
     deployment = _deployment_of_profile("gpu", replicas=gpus + 2)
+    # The account of the release that is here: an account of its own would be one more thing to take away.
+    deployment["spec"]["template"]["spec"]["serviceAccountName"] = release.name
     release.namespace.apply(deployment)
     selector = f"app.kubernetes.io/instance={deployment['metadata']['labels']['app.kubernetes.io/instance']}"
 
