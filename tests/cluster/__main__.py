@@ -34,8 +34,10 @@ BURST_SLIDES = 12
 SLIDE_TILES = 8
 JOIN_TILES = 24
 LEAVING_S = 180.0
-WITHOUT_OPERATORS = (
+# Kinds that other operators bring, and a priority that a dry run does not make for the pods after it.
+LEFT_OUT = (
     "--set=monitoring.serviceMonitors=false,monitoring.rules=false,gatewayApi.enabled=false,mtls.issuer.name=",
+    "--set=priorityClasses.enabled=false",
 )
 Figures = dict[str, Any]
 
@@ -83,7 +85,7 @@ def accepted(run: Run, _: Door) -> Figures:
     run.release.namespace.kubectl("create", "serviceaccount", "dry")
     for values in sorted((CHART / "ci").glob("*-values.yaml")):
         try:
-            rendered = run_command("helm", "template", "dry", str(CHART), f"--values={values}", *WITHOUT_OPERATORS)
+            rendered = run_command("helm", "template", "dry", str(CHART), f"--values={values}", *LEFT_OUT)
             run.release.namespace.kubectl("apply", "--dry-run=server", "--validate=strict", "-f-", stdin=rendered)
         except CommandFailed as error:
             problems.append(f"{values.name}: {error}")
