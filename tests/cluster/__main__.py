@@ -32,7 +32,7 @@ from tests.servers.postgres import postgres
 
 BURST_SLIDES = 12
 SLIDE_TILES = 8
-JOIN_TILES = 24
+JOIN_TILES = 16
 LEAVING_S = 180.0
 # Kinds that other operators bring, and a priority that a dry run does not make for the pods after it.
 LEFT_OUT = (

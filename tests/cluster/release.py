@@ -53,7 +53,7 @@ class Release:
     def upgrade(self, values: Json, *, wait: bool = True) -> None:
         """To the values of the tests with these on top."""
         waiting = ("--wait", "--timeout=10m") if wait else ()
-        self.namespace.helm("upgrade", self.name, str(CHART), *self._chosen(values), *waiting)
+        self.namespace.helm("upgrade", self.name, str(CHART), *self._chosen(values), "--force-conflicts", *waiting)
         if wait:
             self.wait_until_ready()
 
