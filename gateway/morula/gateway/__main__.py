@@ -6,7 +6,6 @@ lists and revokes API keys, `sweep` finds what lies in the store and nothing nam
 
 import argparse
 import sys
-from functools import partial
 from socket import socket
 
 import uvicorn
@@ -150,7 +149,9 @@ def connect(settings: GatewaySettings, ledger: Ledger) -> Workers:
     )
     certificates = (settings.tls_cert, settings.tls_key, settings.tls_ca)
     tls = Tls(*certificates) if any(certificates) else None
-    absence = Absence(partial(ledger.write, demand.note), settings.away_patience_s, settings.gpu_services)
+    absence = Absence(
+        lambda service: ledger.write(demand.note, service), settings.away_patience_s, settings.gpu_services
+    )
     token = settings.token.get_secret_value() if settings.token else None
     return Workers(addresses, token=token, tls=tls, absence=absence)
 

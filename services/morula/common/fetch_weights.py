@@ -41,12 +41,13 @@ class FetchSettings(Settings):
 
 def main() -> None:
     configure("weights")
-    settings = FetchSettings()  # type: ignore[call-arg] # from the environment
+    settings = FetchSettings()
     source = urlsplit(settings.weights_source.get_secret_value())
-    keys = {"access_key": settings.s3_access_key, "secret_key": settings.s3_secret_key}
     try:
         store = open_store(
-            source._replace(path="").geturl(), **{name: key.get_secret_value() for name, key in keys.items()}
+            source._replace(path="").geturl(),
+            access_key=settings.s3_access_key.get_secret_value(),
+            secret_key=settings.s3_secret_key.get_secret_value(),
         )
         for spec in fetch(store, source.path.strip("/"), settings.weights_dir):
             log.info("weights are here", model=spec.name, revision=spec.revision)

@@ -70,7 +70,8 @@ def serve_probes(port: int, host: str, is_serving: Callable[[], bool]) -> tuple[
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
-            return numbers(environ, start_response)
+            found: Iterable[bytes] = numbers(environ, start_response)
+            return found
         states = {"/healthz": HTTPStatus.OK, "/readyz": _ready(is_serving())}
         status = states.get(path, HTTPStatus.NOT_FOUND)
         start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain")])

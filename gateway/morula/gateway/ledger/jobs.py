@@ -81,8 +81,8 @@ def unfinished_jobs(tx: Connection) -> list[Record]:
 
 def queue_age_s(tx: Connection) -> float:
     """For how long the job that has waited longest has been queued; 0 where none is."""
-    oldest = tx.execute(select(func.min(job.c.queued_at)).where(job.c.state == "queued")).scalar_one()
-    return 0.0 if oldest is None else max(0.0, now() - float(oldest))
+    oldest: float | None = tx.execute(select(func.min(job.c.queued_at)).where(job.c.state == "queued")).scalar_one()
+    return 0.0 if oldest is None else max(0.0, now() - oldest)
 
 
 def job_state(tx: Connection, job_id: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from morula.common.keys import artifact_key
 from morula.gateway.labels.learning import Learning
 from morula.gateway.ledger import evaluations, jobs, slides, truths
-from morula.gateway.ledger.engine import Ledger
+from morula.gateway.ledger.engine import Transactions
 from morula.gateway.ledger.records import Record
 from morula.gateway.pipeline.slide_job import Tools
 from morula.gateway.pipeline.units import Json, Refs, UnitRunner, WorkUnit
@@ -52,7 +52,7 @@ async def evaluate(tools: Tools, views: Views, learning: Learning, job: Mapping[
 
 
 async def request_of(
-    ledger: Ledger, views: Views, learning: Learning, project: str, row: Record
+    ledger: Transactions, views: Views, learning: Learning, project: str, row: Record
 ) -> EvaluateClusteringRequest:
     """What the evaluator is asked for, for this evaluation."""
     view = await views.get(row["clustering_id"])
@@ -83,7 +83,7 @@ def _labels(stored: Mapping[str, Any]) -> EvaluatedLabels:
     return EvaluatedLabels(classes=row_ref(stored), names=names)
 
 
-async def _slide(ledger: Ledger, view: ClusteringView, position: int) -> EvaluatedSlide:
+async def _slide(ledger: Transactions, view: ClusteringView, position: int) -> EvaluatedSlide:
     rows = view.slides[position]
     slide = await ledger.read(slides.get_slide, rows.slide_id)
     names = [slide["name"], slide["id"], slide["digest"]]
