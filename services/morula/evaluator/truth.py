@@ -24,6 +24,7 @@ from morula.evaluator.truth_table import CLASS, IDS, PARTS, Columns, TruthTable
 BYTES_LIMIT = 128 * 1024**2
 CLASS_LIMIT = 1000
 """More of them are no classes: the column holds something else, such as ids."""
+NAME_LIMIT = 1000
 PLACE = ("x", "y")
 BATCH = "published_batch"
 """Under it two files of the published system come as one truth."""
@@ -69,9 +70,17 @@ def read(data: bytes, checkpoint: Checkpoint = go_on) -> Truth:
     names = pc.unique(truth.classes)
     if len(names) > CLASS_LIMIT:
         raise InvalidArgument(f"the truth has {len(names):,} classes, such as {names[0].as_py()!r}: is that a class?")
-    if pc.any(pc.match_substring(names, "\0")).as_py():
-        raise InvalidArgument("the truth has a class with a NUL in its name")
+    for what, words in {"class": names, **truth.parts}.items():
+        _check_names(what, words)
     return truth
+
+
+def _check_names(what: str, words: pa.Array) -> None:
+    """Names are read by people and kept in a database."""
+    if pc.any(pc.match_substring(words, "\0")).as_py():
+        raise InvalidArgument(f"a name under {what!r} in the truth has a NUL in it")
+    if (pc.max(pc.utf8_length(words)).as_py() or 0) > NAME_LIMIT:
+        raise InvalidArgument(f"a name under {what!r} in the truth is longer than {NAME_LIMIT} letters")
 
 
 def kind_of(truth: Truth) -> Kind:

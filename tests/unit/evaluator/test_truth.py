@@ -153,3 +153,10 @@ def doubled(file: dict[str, Any]) -> dict[str, Any]:
 def test_what_is_no_batch_with_its_labels_is_refused(files: tuple[dict[str, Any], ...], words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         read(together(*files))
+
+
+@pytest.mark.parametrize("words", [b"s\0t", b"s" * 2000])
+def test_names_that_nobody_reads_are_refused(words: bytes) -> None:
+    for content in (b"row,class,annotator\n1,a," + words, b"row,class\n1," + words):
+        with pytest.raises(InvalidArgument, match=r"a name under '(class|annotator)' in the truth"):
+            read(content + b"\n")
