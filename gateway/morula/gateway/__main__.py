@@ -29,7 +29,6 @@ from morula.gateway.settings import GatewaySettings
 from morula.gateway.sweep import sweep
 from morula.gateway.workers import Absence, Addresses, Workers
 
-STOP_S = 5
 ACCEPTED_AT_ONCE = 128
 """Connections that are opened before the first of them is counted: thousands would take all files at once."""
 PARTS: dict[Part, str] = {
@@ -54,7 +53,7 @@ class Server(uvicorn.Server):
                 ssl_certfile=settings.https_cert,
                 ssl_keyfile=settings.https_key,
                 forwarded_allow_ips=settings.forwarded_allow_ips,
-                timeout_graceful_shutdown=STOP_S,
+                timeout_graceful_shutdown=settings.grace_s,
                 backlog=ACCEPTED_AT_ONCE,
             )
         )

@@ -90,6 +90,9 @@ class GatewaySettings(Settings):
     tls_key: Path | None = None
     """The key to it."""
 
+    grace_s: int = Field(default=5, ge=0)
+    """How long requests under way, such as uploads, may take once the gateway is told to stop."""
+
     away_patience_s: float = Field(default=0.0, ge=0)
     """How long an upload, a picture or a draw of tiles waits for a service that is away, as one is that is scaled to
     zero. Jobs wait without end."""

@@ -72,6 +72,7 @@
 {{- end }}
 - {name: MORULA_HOST, value: 0.0.0.0}
 - {name: MORULA_PORT, value: "8610"}
+- {name: MORULA_GRACE_S, value: {{ sub (int .values.terminationGracePeriodSeconds) 20 | quote }}}
 - {name: MORULA_ALLOWED_HOSTS, value: {{ include "morula.hosts" $root | squote }}}
 {{- if or $root.Values.ingress.enabled $root.Values.gatewayApi.enabled }}
 # TLS ends before the API, at pods whose addresses nobody knows beforehand.
