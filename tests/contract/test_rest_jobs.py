@@ -11,6 +11,7 @@ import pytest
 
 from morula.gateway.api.events import follow_all
 from tests.contract.rest_world import World, check_problem
+from tests.servers.gateway import NOBODY
 from tests.servers.jobs import classical
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -142,8 +143,8 @@ async def test_who_comes_back_too_late_reads_everything_anew(world: World) -> No
     components = world.client.components
     newest = await components.listeners.newest()
     for unknown in (str(newest + 1), "abc", "-1", "1" * 16, ""):
-        told = await anext(follow_all(components, unknown))
+        told = await anext(follow_all(NOBODY, components, unknown))
         assert (told.event, told.id, told.data) == ("reset", str(newest), {})
-    told = await anext(follow_all(components, str(newest - 1)))
+    told = await anext(follow_all(NOBODY, components, str(newest - 1)))
     assert told.event != "reset"
     assert int(str(told.id)) >= newest

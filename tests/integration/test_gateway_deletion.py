@@ -23,7 +23,7 @@ from morula.gateway.ledger.tables import metadata
 from morula.segmenter.servicer import SegmenterServicer
 from tests.servers.busy_segmenter import BusySegmenter
 from tests.servers.ceph import S3Server
-from tests.servers.gateway import Client, Services, gateway, services
+from tests.servers.gateway import NOBODY, Client, Services, gateway, services
 from tests.servers.jobs import classical
 
 LATER = time.time() + 3600.0
@@ -129,7 +129,7 @@ async def test_everything_goes_and_what_is_shared_stays(ground: Any, slide: Path
         await settled(client)
         assert keys(running) == set()
         assert rows(client) <= LAID
-        told = follow_all(client.components, str(before))
+        told = follow_all(NOBODY, client.components, str(before))
         heard = [await anext(told) for _ in range(3)]
         assert {one.event for one in heard} == {"deleted"}
         assert {one.data["kind"] for one in heard} == {"slide", "job", "labelling"}

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from morula.clusterer.labeller.servicer import LabellerServicer
 from morula.clusterer.servicer import ClustererServicer
@@ -36,6 +37,8 @@ from tests.servers.jobs import classical
 
 ENDED = ("succeeded", "failed", "cancelled")
 Job = dict[str, Any]
+NOBODY = Request({"type": "http", "headers": []})
+"""What asks an endpoint that a test calls by itself."""
 
 SEGMENTERS = Models("segmenter", MODELS, device="cpu")
 """Of all worlds of a process: the network that ships is read once, where somebody asks for it."""
