@@ -53,7 +53,7 @@ def restart_all(release: Release) -> str:
 def upgrade(release: Release) -> str:
     """Another release of the chart, whose pods differ, then back to the first by `helm rollback`."""
     release.upgrade({"defaults": {"podAnnotations": {"tests.example/restarted": str(time.time_ns())}}})
-    release.namespace.helm("rollback", release.name, "--wait", "--timeout=10m")
+    release.namespace.helm("rollback", release.name, "--force-conflicts", "--wait", "--timeout=10m")
     return "upgraded and rolled back"
 
 
