@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from morula.common.arrays import reading
 from morula.common.errors import ArtifactInvalid
+from morula.common.parquet_pages import unpacked_bytes
 
 MODEL = "imported"
 ENDING = ".imported.parquet"
@@ -101,25 +102,30 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-class Imported:
-    """The cells of an open file: where they lie is known at once, masks are read where they are looked at.
+def _check_size(path: Path, metadata: pq.FileMetaData) -> None:
+    """Before anything is unpacked: some kilobytes may be packed terabytes."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if metadata.num_rows > MAX_CELLS or sum(group.num_rows for group in groups) > MAX_CELLS:
+        raise ArtifactInvalid(f"there are {metadata.num_rows:,} imported cells, more than {MAX_CELLS:,}")
+    with path.open("rb") as file:
+        for group in groups:
+            chunks = [group.column(number) for number in range(group.num_columns)]
+            if sum(unpacked_bytes(file, chunk) for chunk in chunks) > MAX_GROUP_BYTES:
+                raise ArtifactInvalid(f"a row group of the imported cells has more than {MAX_GROUP_BYTES >> 20} MiB")
 
-    A few kilobytes may be packed terabytes: what columns and headers say is checked before anything is unpacked.
-    """
+
+class Imported:
+    """The cells of an open file: where they lie is known at once, masks are read where they are looked at."""
 
     def __init__(self, file: pq.ParquetFile, slide_width_px: int, slide_height_px: int) -> None:
         self._file = file
         self._one_at_a_time = threading.Lock()
-        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-        if file.metadata.num_rows > MAX_CELLS or sum(group.num_rows for group in groups) > MAX_CELLS:
-            raise ArtifactInvalid(f"there are {file.metadata.num_rows:,} imported cells, more than {MAX_CELLS:,}")
-        if any(group.total_byte_size > MAX_GROUP_BYTES for group in groups):
-            raise ArtifactInvalid(f"a row group of the imported cells has more than {MAX_GROUP_BYTES >> 20} MiB")
+        counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
         names = ["x_px", "y_px", "width_px", "height_px"]
         with reading("the imported cells"):
             table = _checked(file.read(names), names)
         self._edges = [table[name].to_numpy().astype(np.int64) for name in names]
-        self._begins = np.cumsum([0, *(group.num_rows for group in groups)])
+        self._begins = np.cumsum([0, *counts])
         _check_boxes(self._edges, slide_width_px, slide_height_px)
 
     def painted(self, x_px: int, y_px: int, width_px: int, height_px: int) -> Painted:
@@ -169,6 +175,8 @@ def opened(path: Path, slide_width_px: int, slide_height_px: int) -> Iterator[Im
         # Masks that are alike stay one: of a dictionary each is unpacked only where it is looked at.
         file = pq.ParquetFile(path, read_dictionary=["mask"])
     with file:
+        with reading("the imported cells"):
+            _check_size(path, file.metadata)
         yield Imported(file, slide_width_px, slide_height_px)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from morula.common import imported
 from morula.common.errors import ArtifactInvalid
+from morula.common.parquet_pages import unpacked_bytes
 
 SQUARE = imported.pack(np.ones((10, 10), bool))
 
@@ -83,3 +84,62 @@ def test_what_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Pa
     finally:
         pa.set_memory_pool(before)
     assert 0 < (pool.max_memory() or 0) < 2**26
+
+
+def _varint(word: int, length: int) -> bytes:
+    """A number of Thrift's compact form, filled up to so many bytes."""
+    parts = [word >> 7 * place & 127 for place in range(length)]
+    return bytes([*(part | 128 for part in parts[:-1]), parts[-1]])
+
+
+def test_a_footer_that_lies_about_its_size_is_not_believed(tmp_path: Path) -> None:
+    """Different masks of 400 MB in some kilobytes, of which the footer says that they are 1000 bytes."""
+    count = 200
+    masks = [bytes(number) + b"\1" + bytes(2**21 - number - 1) for number in range(count)]
+    columns = {"x_px": np.arange(count) * 5000, "y_px": [0] * count, "mask": masks}
+    path = write(tmp_path / "a.parquet", count, width_px=[4096] * count, height_px=[4096] * count, **columns)
+    table = pq.read_table(path)
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
+    said = pq.read_metadata(path).row_group(0).total_byte_size
+    content, true = path.read_bytes(), _varint(said << 1, 5)
+    begins = content.rindex(true)
+    path.write_bytes(content[:begins] + _varint(1000 << 1, 5) + content[begins + 5 :])
+    assert pq.read_metadata(path).row_group(0).total_byte_size == 1000
+    assert path.stat().st_size < 200_000
+    with pytest.raises(ArtifactInvalid, match="more than 256 MiB"), imported.opened(path, 10**7, 10**7):
+        pass
+
+
+def test_masks_that_repeat_the_one_before_are_not_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet")
+    pq.write_table(pq.read_table(path), path, use_dictionary=False, column_encoding={"mask": "DELTA_BYTE_ARRAY"})
+    with pytest.raises(ArtifactInvalid, match="column mask is encoded"), imported.opened(path, 200, 200):
+        pass
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd"])
+def test_pages_are_counted_as_they_are(tmp_path: Path, version: Any, compression: Any) -> None:
+    path = write(tmp_path / "a.parquet", 10_000, x_px=np.arange(10_000))
+    options = {"compression": compression, "data_page_version": version, "data_page_size": 4096}
+    pq.write_table(pq.read_table(path), path, **options)
+    group = pq.read_metadata(path).row_group(0)
+    with path.open("rb") as file:
+        pages = [unpacked_bytes(file, group.column(number)) for number in range(group.num_columns)]
+    footer = [group.column(number).total_uncompressed_size for number in range(group.num_columns)]
+    # What the footer counts besides are the headers of the pages.
+    assert all(0 < page <= said <= page + 100_000 for page, said in zip(pages, footer, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [(b"\x1c" * 5000, "without an end"), (b"\x15" + b"\xff" * 40, "without an end"), (b"\x15", "ends too early")],
+)
+def test_headers_of_pages_that_are_none_are_refused(tmp_path: Path, header: bytes, words: str) -> None:
+    path = write(tmp_path / "a.parquet", 2000, x_px=np.arange(2000), y_px=[0] * 2000)
+    at = pq.read_metadata(path).row_group(0).column(0).dictionary_page_offset
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + header + content[at + len(header) :] if len(header) > 1 else content[:at] + header)
+    chunk = pq.read_metadata(write(tmp_path / "b.parquet", 2000, x_px=np.arange(2000), y_px=[0] * 2000)).row_group(0)
+    with path.open("rb") as file, pytest.raises(ArtifactInvalid, match=words):
+        unpacked_bytes(file, chunk.column(0))
